@@ -1,0 +1,78 @@
+"""The `data` section of a trial config: which data set, how it is split. Imports nothing heavy."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+ValidateOn = Literal["valid", "train", "test"]
+
+
+class SplitConfig(BaseModel):
+    """How samples are divided; every data set takes these settings.
+
+    `n_test` defaults to the published test set, else a fifth of the samples; `n_valid` to a sixth of what is left;
+    `n_train` to all that remains. The three splits are disjoint and drawn by `seed`.
+    `validate_on` names the split on which the `valid/...` metrics are taken. `train` is for experiments that report the
+    error on the training samples themselves, `test` for published numbers that validated on the test set; with either,
+    no validation split is set aside and `n_valid` must be left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n_train: PositiveInt | None = None
+    n_valid: PositiveInt | None = None
+    n_test: Annotated[int, Field(ge=0)] | None = None
+    validate_on: ValidateOn = "valid"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class DigitsConfig(SplitConfig):
+    """scikit-learn's bundled 8x8 digits: 1,797 real images, always there."""
+
+    name: Literal["digits"] = "digits"
+
+
+class MnistConfig(SplitConfig):
+    """MNIST's 28x28 handwritten digits: 60,000 for training and validation, 10,000 for test."""
+
+    name: Literal["mnist"] = "mnist"
+
+
+class FashionMnistConfig(SplitConfig):
+    """Fashion-MNIST's 28x28 articles of clothing, split as MNIST is."""
+
+    name: Literal["fashion_mnist"] = "fashion_mnist"
+
+
+class BlobsConfig(SplitConfig):
+    """Deltas blurred to blobs, one image a pixel; `stripe` keeps every 27th image from the 11th on.
+
+    Few and noiseless, so by default all of them train and all of them are measured.
+    """
+
+    name: Literal["blobs"] = "blobs"
+    subset: Literal["stripe", "full"] = "stripe"
+    n_test: Annotated[int, Field(ge=0)] | None = 0
+    validate_on: ValidateOn = "train"
+
+
+class ArrayConfig(SplitConfig):
+    """A user's own `.npy` or `.npz`: `inputs` of shape (samples, ...) and, if there are any, integer `labels`.
+
+    In an `.npz` the arrays are found by `inputs_key` and `labels_key`; beside an `.npy`, labels are a second file.
+    Inputs are multiplied by `scale` when a batch is taken.
+    """
+
+    name: Literal["array"] = "array"
+    path: Path
+    labels_path: Path | None = None
+    inputs_key: str = "inputs"
+    labels_key: str = "labels"
+    image_shape: tuple[PositiveInt, PositiveInt] | None = None
+    scale: PositiveFloat = 1.0
+
+
+DataConfig = Annotated[
+    DigitsConfig | MnistConfig | FashionMnistConfig | BlobsConfig | ArrayConfig, Field(discriminator="name")
+]

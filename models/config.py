@@ -1,0 +1,139 @@
+"""The `model` and `training` sections of a trial config. Imports nothing heavy."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoiseConfig(Section):
+    """Corruption of the input while training; the target stays clean.
+
+    `level` is the probability that an input is set to 0 (`masking`) or to 0 or 1 by a fair coin (`salt_and_pepper`), or
+    the standard deviation of what is added (`gaussian`). A stacked model takes one level for all, or one a layer.
+    """
+
+    kind: Literal["masking", "gaussian", "salt_and_pepper"] = "masking"
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.0
+
+    @model_validator(mode="after")
+    def level_is_a_probability(self) -> Self:
+        levels = self.level if isinstance(self.level, tuple) else (self.level,)
+        if self.kind != "gaussian" and max(levels, default=0.0) > 1:
+            raise ValueError(f"level of {self.kind} noise is a probability and must lie in [0, 1], not {self.level}")
+        return self
+
+
+class AutoencoderConfig(Section):
+    """What every autoencoder takes.
+
+    The penalties are coefficients of the terms that `models.penalties` defines; `penalty_reduction` says whether those
+    terms are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
+    """
+
+    activation: Activation = "relu"
+    output_activation: Literal["linear", "sigmoid"] = "linear"
+    tied_weights: bool = False
+    loss: Literal["mse", "bce"] = "mse"
+    loss_reduction: Literal["mean", "sum"] = "mean"
+    noise: NoiseConfig = NoiseConfig()
+    weight_l1: NonNegativeFloat = 0.0
+    weight_l2: NonNegativeFloat = 0.0
+    hidden_l1: NonNegativeFloat = 0.0
+    penalty_reduction: Literal["mean", "sum"] = "mean"
+
+    @model_validator(mode="after")
+    def cross_entropy_needs_probabilities(self) -> Self:
+        if self.loss == "bce" and self.output_activation != "sigmoid":
+            raise ValueError(
+                f"loss bce needs outputs in [0, 1]: set output_activation to sigmoid, not {self.output_activation}"
+            )
+        return self
+
+
+class SingleNoiseConfig(AutoencoderConfig):
+    """An autoencoder that corrupts its input only."""
+
+    @model_validator(mode="after")
+    def one_noise_level(self) -> Self:
+        if isinstance(self.noise.level, tuple):
+            raise ValueError("noise.level must be one number: a level a layer is for the stacked_denoising model")
+        return self
+
+
+class ShallowConfig(SingleNoiseConfig):
+    """One hidden layer, which is the code."""
+
+    name: Literal["shallow"] = "shallow"
+    hidden_size: PositiveInt = 64
+
+
+class DeepConfig(SingleNoiseConfig):
+    """Hidden layers narrowing to a code, mirrored by the decoder."""
+
+    name: Literal["deep"] = "deep"
+    hidden_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 128)
+    code_size: PositiveInt = 32
+    code_activation: Activation = "linear"
+
+
+class PretrainingConfig(Section):
+    """Greedy layer-wise training before fine-tuning: these settings hold for each layer."""
+
+    epochs: Annotated[int, Field(ge=0)] = 15
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 128
+
+
+class StackedDenoisingConfig(AutoencoderConfig):
+    """Denoising autoencoders trained one on another's codes, then fine-tuned together (Vincent et al. 2010).
+
+    `fine_tuning` ends in a softmax on the labels (`classification`) or in the unrolled autoencoder (`reconstruction`).
+    """
+
+    name: Literal["stacked_denoising"] = "stacked_denoising"
+    hidden_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1000, 1000, 1000)
+    activation: Activation = "sigmoid"
+    output_activation: Literal["linear", "sigmoid"] = "sigmoid"
+    tied_weights: bool = True
+    loss: Literal["mse", "bce"] = "bce"
+    noise: NoiseConfig = NoiseConfig(level=(0.1, 0.2, 0.3))
+    pretraining: PretrainingConfig = PretrainingConfig()
+    fine_tuning: Literal["classification", "reconstruction"] = "classification"
+
+    @model_validator(mode="after")
+    def one_noise_level_a_layer(self) -> Self:
+        if isinstance(self.noise.level, tuple) and len(self.noise.level) != len(self.hidden_sizes):
+            raise ValueError(
+                f"noise.level must be one number or one a layer: {len(self.hidden_sizes)} for hidden_sizes "
+                f"{list(self.hidden_sizes)}, not {len(self.noise.level)}"
+            )
+        return self
+
+
+ModelConfig = Annotated[ShallowConfig | DeepConfig | StackedDenoisingConfig, Field(discriminator="name")]
+
+
+class TrainingConfig(Section):
+    """How a network is trained. `epochs` counts fine-tuning for a stacked model, whose pre-training comes before.
+
+    `validate_every` is in epochs; the last epoch is always validated. `probe_samples` training samples fit the linear
+    classifier behind `valid/probe_error`; 0 leaves that metric out.
+    """
+
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 128
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    seed: Annotated[int, Field(ge=0)] = 0
+    validate_every: PositiveInt = 1
+    probe_samples: Annotated[int, Field(ge=0)] = 2000

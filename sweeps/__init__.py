@@ -1,0 +1,1 @@
+"""Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow."""

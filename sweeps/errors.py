@@ -1,0 +1,49 @@
+"""What can go wrong, as one tree.
+
+SweepError
+├── InputError          the person who called can mend it: exit status 2, one line a fault, before any trial starts
+│   ├── ConfigError     the sweep file
+│   ├── DataError       the data set
+│   ├── TrackingError   the MLflow server
+│   ├── ClusterError    the Ray cluster
+│   └── UnknownSweep    no sweep of that name
+└── SweepFailed         no trial of the sweep came to an end: exit status 1
+"""
+
+from collections.abc import Sequence
+
+
+class SweepError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class InputError(SweepError):
+    """What was asked for cannot be done as asked; `faults` holds one line for each thing wrong."""
+
+    def __init__(self, faults: str | Sequence[str]) -> None:
+        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class ConfigError(InputError):
+    """The sweep file, or what `--set` made of it."""
+
+
+class DataError(InputError):
+    """The data set is missing, damaged or does not fit the model."""
+
+
+class TrackingError(InputError):
+    """The MLflow tracking server does not answer, or refuses."""
+
+
+class ClusterError(InputError):
+    """The Ray cluster does not answer, or lacks what the sweep needs."""
+
+
+class UnknownSweep(InputError):
+    """No sweep has that id."""
+
+
+class SweepFailed(SweepError):
+    """The sweep ended without one finished trial."""
