@@ -18,7 +18,7 @@ class SplitConfig(BaseModel):
     no validation split is set aside and `n_valid` must be left out.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n_train: PositiveInt | None = None
     n_valid: PositiveInt | None = None

@@ -1,0 +1,214 @@
+"""Reads a user's own `.npy` and `.npz`: memory-mapped where the file allows, never unpickled, never trusted."""
+
+import io
+import math
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
+from datamodules.config import ArrayConfig
+from datamodules.splits import Source
+
+ZIP_MAGIC = b"PK\x03\x04"
+LOCAL_HEADER_BYTES = 30
+# Deflate reaches 1,032 to 1 on zeros; real data, also sparse, stays far below this.
+LARGEST_EXPANSION = 200
+SMALL_BYTES = 64 * 2**20
+# All that zipfile and NumPy's reader of headers were seen to raise for damaged files; encryption is a RuntimeError.
+DAMAGE = (
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+MAPPED_AS_THEY_ARE = (np.dtype(np.uint8), np.dtype(np.float32))
+
+
+def load_array(config: ArrayConfig) -> Source:
+    """The inputs, flattened to (samples, features), and labels that `config` names. Raises DatasetError."""
+    path = config.path.expanduser()
+    raw = read_array(path, config.inputs_key)
+    if raw is None:
+        raise DatasetError(
+            f"{path} must hold an array {config.inputs_key!r}; it holds {_listed(_keys(path))}: set data.inputs_key"
+        )
+    inputs = _as_inputs(raw, path)
+    labels = _read_labels(config, path, len(inputs))
+    return Source(
+        path.name,
+        Split(inputs, labels),
+        scale=config.scale,
+        image_shape=config.image_shape or _image_shape(raw.shape[1:]),
+        n_classes=None if labels is None else int(labels.max()) + 1,
+    )
+
+
+def read_array(path: Path, key: str) -> NDArray[Any] | None:
+    """The array in an `.npy`, or that named `key` in an `.npz` (None where there is none). Raises DatasetError."""
+    try:
+        if not path.is_file():
+            raise DatasetError(f"{path} must be an .npy or .npz file, and {_what_is_there(path)}: correct its path")
+        content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+        if not _is_npz(path):
+            return _parse_npy(content, path)
+        member = _npz_member(content, path, key)
+        return None if member is None else _parse_npy(member, path)
+    except DAMAGE as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _is_npz(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+
+
+def _npz_member(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[np.uint8] | None:
+    """The bytes of KEY.npy in a zip file: mapped where they are stored, in memory where they are compressed."""
+    with zipfile.ZipFile(path) as archive:
+        if f"{key}.npy" not in archive.namelist():
+            return None
+        member = archive.getinfo(f"{key}.npy")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _unreadable(path, f"array {key!r} is compressed in a way that np.savez_compressed does not use")
+        if member.compress_type == zipfile.ZIP_DEFLATED:
+            _refuse_bomb(member, path)
+            return np.frombuffer(archive.read(member), np.uint8)
+        archive.open(member).close()  # checks the member's own header
+    name_bytes, extra_bytes = struct.unpack("<HH", content[member.header_offset :][26:LOCAL_HEADER_BYTES].tobytes())
+    start = member.header_offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes
+    stored = content[start : start + member.file_size]
+    if len(stored) != member.file_size or _crc(stored) != member.CRC:
+        raise _unreadable(path, f"array {key!r} does not match its checksum")
+    return stored
+
+
+def _refuse_bomb(member: zipfile.ZipInfo, path: Path) -> None:
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    expansion = member.file_size / max(1, member.compress_size)
+    if member.file_size > memory_bytes or (member.file_size > SMALL_BYTES and expansion > LARGEST_EXPANSION):
+        raise DatasetError(
+            f"{path} must decompress to data that fits in memory; {member.filename} would grow {expansion:.0f} times, "
+            f"to {member.file_size:,} bytes, as a zip bomb would: if it is data, save it with np.save"
+        )
+
+
+def _parse_npy(content: NDArray[np.uint8], path: Path) -> NDArray[Any]:
+    """The array that the bytes of an `.npy` file hold, without a copy."""
+    stream = io.BytesIO(content[: 2**16].tobytes())
+    try:
+        version = npy_format.read_magic(stream)
+        read_header = {
+            (1, 0): npy_format.read_array_header_1_0,
+            (2, 0): npy_format.read_array_header_2_0,
+        }[version]
+        shape, is_fortran, dtype = read_header(stream)
+    except DAMAGE as error:
+        raise _unreadable(path, "no NumPy header is there; pickles are not read") from error
+    if dtype.hasobject:
+        raise DatasetError(
+            f"{path} must hold numbers; it holds Python objects (pickled), which are not read: save numbers"
+        )
+    data = content[stream.tell() :]
+    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(data):
+        raise _unreadable(path, f"shape {shape} of {dtype} does not fit the {len(data):,} bytes that follow the header")
+    flat = np.frombuffer(data, dtype) if dtype.itemsize and len(data) else np.empty(0, dtype)
+    return flat.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
+    """Flattened to (samples, features); uint8 and float32 stay as they are, other numbers become float32."""
+    if raw.dtype.kind not in "buif":
+        raise DatasetError(f"{path} must hold real numbers as inputs; it holds {raw.dtype}: convert them to float32")
+    if raw.ndim < 2 or not raw.size:
+        raise DatasetError(
+            f"{path} must hold inputs of shape (samples, features...), and at least one; came {raw.shape}"
+        )
+    n_features = math.prod(raw.shape[1:])
+    if raw.dtype in MAPPED_AS_THEY_ARE:
+        inputs: Inputs = raw.reshape(len(raw), n_features)
+    else:
+        inputs = np.empty((len(raw), n_features), np.uint8 if raw.dtype.kind == "b" else np.float32)
+        start = 0
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
+            for rows in chunks(raw):
+                inputs[start : start + len(rows)] = rows.reshape(len(rows), n_features)
+                start += len(rows)
+    if not all_finite(inputs):
+        raise DatasetError(
+            f"{path} must hold finite numbers that float32 can represent; NaN or infinity came: "
+            f"remove or replace those samples"
+        )
+    return inputs
+
+
+def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | None:
+    source = path if config.labels_path is None else config.labels_path.expanduser()
+    if config.labels_path is None and not _is_npz(path):
+        return None
+    raw = read_array(source, config.labels_key)
+    if raw is None:
+        if config.labels_path is None and config.labels_key == ArrayConfig.model_fields["labels_key"].default:
+            return None
+        raise DatasetError(
+            f"{source} must hold an array {config.labels_key!r}; it holds {_listed(_keys(source))}: set data.labels_key"
+        )
+    if raw.shape != (n_samples,):
+        raise DatasetError(
+            f"labels must be one number a sample, of shape ({n_samples},); {source} has {raw.shape}: "
+            f"correct the labels, or leave them out"
+        )
+    if raw.dtype.kind not in "bui":
+        raise DatasetError(f"labels must be integers that count classes from 0; {source} has {raw.dtype}: convert them")
+    if int(raw.min()) < 0 or int(raw.max()) >= n_samples:
+        raise DatasetError(
+            f"labels must count classes from 0, fewer than there are samples ({n_samples}); {source} has "
+            f"{raw.min()} to {raw.max()}: renumber them"
+        )
+    return raw.astype(np.int64)
+
+
+def _image_shape(shape: Sequence[int]) -> tuple[int, int] | None:
+    """Height and width where a sample is plainly an image of one channel."""
+    sizes = [size for size in shape if size > 1]
+    return (sizes[0], sizes[1]) if len(shape) > 1 and len(sizes) == 2 else None
+
+
+def _crc(content: NDArray[np.uint8]) -> int:
+    value = 0
+    for part in chunks(content):
+        value = zlib.crc32(part.data, value)
+    return value
+
+
+def _keys(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def _listed(keys: Sequence[str], at_most: int = 10) -> str:
+    return (", ".join(keys[:at_most]) + (", ..." if len(keys) > at_most else "")) or "no array"
+
+
+def _what_is_there(path: Path) -> str:
+    return "is a folder" if path.is_dir() else "there is no such file"
+
+
+def _unreadable(path: Path, why: str) -> DatasetError:
+    return DatasetError(f"{path} must be an .npy or .npz file as np.save or np.savez writes it; it is not: {why}")

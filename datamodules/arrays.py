@@ -1,0 +1,203 @@
+"""The arrays of a data set, split and ready to cross to a worker; and what is raised when they cannot be had."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Inputs: TypeAlias = NDArray[np.uint8 | np.float32]
+Labels: TypeAlias = NDArray[np.int64]
+
+# Rows looked at at once where a whole array would make temporaries of its own size: about 32 MiB.
+CHUNK_BYTES = 32 * 2**20
+
+
+class DatasetError(Exception):
+    """A data set is missing, damaged or cannot be split as asked; `faults` holds one line for each thing wrong."""
+
+    def __init__(self, *faults: str) -> None:
+        self.faults: tuple[str, ...] = tuple(" ".join(fault.split()) for fault in faults)
+        super().__init__("\n".join(self.faults))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples that belong together: `inputs` of shape (samples, features), `labels` of shape (samples,) if any."""
+
+    inputs: Inputs
+    labels: Labels | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, indices: NDArray[np.intp]) -> "Split":
+        """The samples at `indices`; copies nothing where these are all samples in order."""
+        if len(indices) == len(self) and np.array_equal(indices, np.arange(len(self))):
+            return self
+        return Split(self.inputs[indices], None if self.labels is None else self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class DataArrays:
+    """A data set in three disjoint splits, uint8 or float32; inputs are multiplied by `scale` when a batch is taken.
+
+    `valid` is what `valid/...` metrics are taken on: the `train` or `test` object itself where `validate_on` says so.
+    `checksum` is a SHA-256 of the whole data set before it was split; `n_withheld` counts the test samples that stayed
+    behind when the arrays crossed to a worker. Raises DatasetError for arrays that do not fit together.
+    """
+
+    name: str
+    train: Split
+    valid: Split
+    test: Split
+    scale: float
+    image_shape: tuple[int, int] | None
+    n_classes: int | None
+    checksum: str
+    validate_on: str
+    seed: int
+    n_withheld: int = 0
+
+    def __post_init__(self) -> None:
+        faults = _faults(self)
+        if faults:
+            raise DatasetError(*(f"data set {self.name}: {fault}" for fault in faults))
+
+    @property
+    def n_features(self) -> int:
+        return int(self.train.inputs.shape[1])
+
+    def value_range(self) -> tuple[float, float]:
+        """The smallest and the largest scaled input of all splits."""
+        splits = [split.inputs for split in (self.train, self.valid, self.test) if len(split)]
+        low, high = min(float(inputs.min()) for inputs in splits), max(float(inputs.max()) for inputs in splits)
+        return low * self.scale, high * self.scale
+
+    def describe(self) -> dict[str, Any]:
+        """What is recorded of the data in a run: plain values, the same before and after a crossing."""
+        return {
+            "name": self.name,
+            "n_train": len(self.train),
+            "n_valid": len(self.valid),
+            "n_test": len(self.test) + self.n_withheld,
+            "n_features": self.n_features,
+            "n_classes": self.n_classes,
+            "image_shape": None if self.image_shape is None else list(self.image_shape),
+            "scale": self.scale,
+            "validate_on": self.validate_on,
+            "seed": self.seed,
+            "checksum": self.checksum,
+        }
+
+    def without_test(self) -> dict[str, Any]:
+        """Plain values and NumPy arrays for a worker: no test samples, unless it validates on them; no array twice."""
+        crossing: dict[str, Any] = {
+            "name": self.name,
+            "scale": self.scale,
+            "image_shape": self.image_shape,
+            "n_classes": self.n_classes,
+            "checksum": self.checksum,
+            "validate_on": self.validate_on,
+            "seed": self.seed,
+            "n_withheld": self.n_withheld + (0 if self.validate_on == "test" else len(self.test)),
+            "train_inputs": self.train.inputs,
+            "train_labels": self.train.labels,
+        }
+        if self.validate_on != "train":
+            crossing |= {"valid_inputs": self.valid.inputs, "valid_labels": self.valid.labels}
+        return crossing
+
+    @classmethod
+    def from_dict(cls, crossing: Mapping[str, Any]) -> "DataArrays":
+        """What `without_test` made, checked again; the arrays are used as they are, also when read-only."""
+        values = dict(crossing)
+        try:
+            train = Split(values.pop("train_inputs"), values.pop("train_labels"))
+            valid = train
+            if values["validate_on"] != "train":
+                valid = Split(values.pop("valid_inputs"), values.pop("valid_labels"))
+            test = valid if values["validate_on"] == "test" else train.take(np.arange(0))
+            shape = values.pop("image_shape")
+            return cls(
+                train=train, valid=valid, test=test, image_shape=None if shape is None else tuple(shape), **values
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DatasetError(f"data must come as without_test() makes it; came something else: {error!r}") from error
+
+    def mapped(self, codes: Mapping[int, NDArray[np.float32]]) -> "DataArrays":
+        """The same samples with other inputs: `codes` by the `id` of the split they were computed from."""
+        train = Split(codes[id(self.train)], self.train.labels)
+        valid = train if self.valid is self.train else Split(codes[id(self.valid)], self.valid.labels)
+        test = valid if self.valid is self.test else train.take(np.arange(0))
+        return replace(
+            self,
+            train=train,
+            valid=valid,
+            test=test,
+            scale=1.0,
+            image_shape=None,
+            n_withheld=self.n_withheld + len(self.test) - len(test),
+        )
+
+
+def check_unit_interval(arrays: DataArrays) -> None:
+    """Raise DatasetError unless all scaled inputs lie in [0, 1], as the loss `bce` needs them."""
+    low, high = arrays.value_range()
+    if low < 0 or high > 1:
+        hint = f"set data.scale to 1/{high / arrays.scale:g}" if low >= 0 else "rescale the inputs"
+        raise DatasetError(
+            f"loss bce needs inputs in [0, 1]; those of {arrays.name} times scale {arrays.scale:g} lie in "
+            f"[{low:g}, {high:g}]: {hint} or use loss mse"
+        )
+
+
+def all_finite(inputs: Inputs) -> bool:
+    """Whether `inputs` (samples, features) has neither NaN nor infinity, a chunk at a time."""
+    if inputs.dtype == np.uint8:
+        return True
+    return all(np.isfinite(rows).all() for rows in chunks(inputs))
+
+
+def chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
+    """Views of `array` along its first axis, each of about CHUNK_BYTES."""
+    rows = max(1, CHUNK_BYTES // max(1, array.nbytes // max(1, len(array))))
+    return [array[start : start + rows] for start in range(0, len(array), rows)]
+
+
+def _faults(arrays: DataArrays) -> list[str]:
+    faults = []
+    splits = {id(split): (name, split) for name, split in vars(arrays).items() if isinstance(split, Split)}
+    for name, split in splits.values():
+        faults += [f"{name} {fault}" for fault in _split_faults(split, arrays)]
+    if not len(arrays.train) or not len(arrays.valid):
+        faults.append(f"needs samples to train and to validate on; has {len(arrays.train)} and {len(arrays.valid)}")
+    if not (np.isfinite(arrays.scale) and arrays.scale > 0):
+        faults.append(f"scale must be a positive number, not {arrays.scale}")
+    shape, inputs = arrays.image_shape, arrays.train.inputs
+    if shape is not None and inputs.ndim == 2 and shape[0] * shape[1] != inputs.shape[1]:
+        faults.append(
+            f"image_shape must multiply to the {inputs.shape[1]} features of a sample; "
+            f"{list(shape)} gives {shape[0] * shape[1]}: correct image_shape or leave it out"
+        )
+    return faults
+
+
+def _split_faults(split: Split, arrays: DataArrays) -> list[str]:
+    inputs, labels = split.inputs, split.labels
+    if inputs.ndim != 2 or inputs.dtype not in (np.uint8, np.float32) or not inputs.shape[1]:
+        return [f"inputs must be (samples, features) of uint8 or float32, not {inputs.shape} of {inputs.dtype}"]
+    faults = []
+    if arrays.train.inputs.shape[1:] != inputs.shape[1:]:
+        faults.append(f"inputs must have the {arrays.train.inputs.shape[1:]} features of train, not {inputs.shape[1:]}")
+    if not all_finite(inputs):
+        faults.append("inputs must be finite numbers; NaN or infinity came: remove or replace those samples")
+    if (labels is None) != (arrays.n_classes is None):
+        faults.append("labels and n_classes must both be given or both be absent")
+    elif labels is not None and arrays.n_classes is not None:
+        if labels.shape != inputs.shape[:1] or labels.dtype != np.int64:
+            faults.append(f"labels must be {inputs.shape[:1]} of int64, not {labels.shape} of {labels.dtype}")
+        elif len(labels) and not (labels.min() >= 0 and labels.max() < arrays.n_classes):
+            faults.append(f"labels must lie in 0..{arrays.n_classes - 1}, not in {labels.min()}..{labels.max()}")
+    return faults

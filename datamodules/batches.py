@@ -1,0 +1,181 @@
+"""Batches taken from one tensor by index, and the Lightning data module that serves them."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from datamodules.arrays import DataArrays, DatasetError, Split
+
+Batch: TypeAlias = tuple[Tensor] | tuple[Tensor, Tensor]
+
+# Large enough that the calls do not count, small enough for any device.
+IN_ORDER_BATCH_SIZE = 4096
+
+
+class TensorBatches:
+    """Batches of `inputs` (samples, features), scaled and in floating point, with `labels` (samples,) if there are any.
+
+    Each iteration is one epoch. The order of epoch e depends on (`seed`, e) alone, so that a training that was resumed
+    sees the batches it would have seen; without a seed the order is that of the tensor. The last batch may be smaller.
+    Bytes stay bytes until a batch is taken; a batch is float32, or float64 where `inputs` are.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        labels: Tensor | None = None,
+        *,
+        batch_size: int,
+        scale: float = 1.0,
+        seed: int | None,
+        first_epoch: int = 0,
+    ) -> None:
+        self.inputs = inputs
+        self.labels = labels
+        self.batch_size = batch_size
+        self.scale = scale
+        self.seed = seed
+        self._epoch = first_epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # A generator: an iterator that was made and never asked for a batch does not count as an epoch.
+        epoch, self._epoch = self._epoch, self._epoch + 1
+        if self.seed is None:
+            for start in range(0, len(self.inputs), self.batch_size):
+                yield self._batch(slice(start, start + self.batch_size))
+        else:
+            order = epoch_order(len(self.inputs), self.seed, epoch).to(self.inputs.device)
+            for start in range(0, len(order), self.batch_size):
+                yield self._batch(order[start : start + self.batch_size])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be epoch `epoch`."""
+        self._epoch = epoch
+
+    @property
+    def sampler(self) -> "TensorBatches":
+        """Where Lightning looks for `set_epoch`, called before each epoch: a resumed training's is known only then."""
+        return self
+
+    @property
+    def batch_sampler(self) -> None:
+        """Nothing; Lightning looks at it wherever there is a `sampler`."""
+        return None
+
+    def _batch(self, rows: slice | Tensor) -> Batch:
+        inputs = _to_floating(_rows(self.inputs, rows), self.scale)  # (batch, features)
+        return (inputs,) if self.labels is None else (inputs, _rows(self.labels, rows))
+
+
+class ArrayDataModule(LightningDataModule):
+    """Serves `arrays` to a trainer: batches of `batch_size`, shuffled by `seed`, on the device that trains."""
+
+    def __init__(self, arrays: DataArrays, *, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.arrays = arrays
+        self.batch_size = batch_size
+        self.seed = seed
+        self._tensors: dict[tuple[int, torch.device], tuple[Tensor, Tensor | None]] = {}
+
+    def train_dataloader(self) -> TensorBatches:
+        """The training split, in another order each epoch."""
+        epoch = 0 if self.trainer is None else self.trainer.current_epoch
+        return self._batches(self.arrays.train, self.batch_size, self.seed, epoch)
+
+    def val_dataloader(self) -> TensorBatches:
+        """The split that `valid/...` metrics are taken on, in order."""
+        return self._batches(self.arrays.valid, IN_ORDER_BATCH_SIZE)
+
+    def test_dataloader(self) -> TensorBatches:
+        """The test split, in order. Raises DatasetError where there is none, as on a worker."""
+        if not len(self.arrays.test):
+            raise DatasetError(f"test samples are needed; {self.arrays.name} has none here: set data.n_test")
+        return self._batches(self.arrays.test, IN_ORDER_BATCH_SIZE)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Nothing to move where batches are taken on the device: Lightning's walk through each would cost time."""
+        if batch[0].device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def train_inputs(self, device: torch.device | str = "cpu") -> Tensor:
+        """All training inputs: (samples, features), scaled, float32."""
+        return _to_floating(self._on_device(self.arrays.train, device)[0], self.arrays.scale)
+
+    def valid_inputs(self, device: torch.device | str = "cpu") -> Tensor:
+        """All inputs that `valid/...` metrics are taken on: (samples, features), scaled, float32."""
+        return _to_floating(self._on_device(self.arrays.valid, device)[0], self.arrays.scale)
+
+    def train_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
+        """All training labels: (samples,), int64, where there are any."""
+        return self._on_device(self.arrays.train, device)[1]
+
+    def valid_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
+        """All labels of the split that `valid/...` metrics are taken on: (samples,), int64, where there are any."""
+        return self._on_device(self.arrays.valid, device)[1]
+
+    def mapped(
+        self, encode: Callable[[Tensor], Tensor], batch_size: int, device: torch.device | str = "cpu"
+    ) -> "ArrayDataModule":
+        """The same samples and labels in the same order, with `encode` of their inputs (computed once, on `device`).
+
+        For layer-wise training on the codes of the layers below; `batch_size` is that of the new module's batches.
+        """
+        splits = {id(split): split for split in (self.arrays.train, self.arrays.valid)}
+        codes = {key: self._encode(split, encode, torch.device(device)) for key, split in splits.items()}
+        return ArrayDataModule(self.arrays.mapped(codes), batch_size=batch_size, seed=self.seed)
+
+    def _encode(self, split: Split, encode: Callable[[Tensor], Tensor], device: torch.device) -> NDArray[np.float32]:
+        inputs = as_tensor(split.inputs)
+        batches = TensorBatches(inputs, batch_size=IN_ORDER_BATCH_SIZE, scale=self.arrays.scale, seed=None)
+        with torch.no_grad():
+            codes = torch.cat([encode(batch[0].to(device)).to("cpu", torch.float32) for batch in batches])
+        return codes.numpy()
+
+    def _batches(self, split: Split, batch_size: int, seed: int | None = None, first_epoch: int = 0) -> TensorBatches:
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        inputs, labels = self._on_device(split, device)
+        return TensorBatches(
+            inputs, labels, batch_size=batch_size, scale=self.arrays.scale, seed=seed, first_epoch=first_epoch
+        )
+
+    def _on_device(self, split: Split, device: torch.device | str) -> tuple[Tensor, Tensor | None]:
+        """The tensors of a split, moved once; one tensor where a split stands for two."""
+        key = id(split), torch.device(device)
+        if key not in self._tensors:
+            labels = None if split.labels is None else as_tensor(split.labels).to(device)
+            self._tensors[key] = as_tensor(split.inputs).to(device), labels
+        return self._tensors[key]
+
+
+def epoch_order(n_samples: int, seed: int, epoch: int) -> Tensor:
+    """The numbers below `n_samples` in an order that (`seed`, `epoch`) alone decide, without the global generator."""
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    return torch.randperm(n_samples, generator=torch.Generator().manual_seed(int(state[0]) >> 1))
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """A tensor over the array's own memory. Nothing here writes to it: in Ray's object store it is read-only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def _rows(tensor: Tensor, rows: slice | Tensor) -> Tensor:
+    return tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)  # 5 times as fast as tensor[rows]
+
+
+def _to_floating(inputs: Tensor, scale: float) -> Tensor:
+    """A new tensor, never a view of what may be read-only memory."""
+    dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
+    floating = inputs.to(dtype, copy=True)
+    return floating if scale == 1 else floating.mul_(scale)

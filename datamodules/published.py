@@ -1,0 +1,146 @@
+"""MNIST and Fashion-MNIST: where their files lie, and fetching them where they lie nowhere yet."""
+
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.arrays import DatasetError, Split
+from datamodules.idx import read_idx
+from datamodules.splits import Source
+
+CONNECT_SECONDS, READ_SECONDS = 5, 60
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """An IDX file by its name without `.gz`, its shape, and the MD5 of its decompressed bytes: mirrors recompress."""
+
+    name: str
+    shape: tuple[int, ...]
+    md5: str
+
+
+@dataclass(frozen=True)
+class PublishedDataset:
+    """Four IDX files and the folders on the web that offer each as NAME.gz."""
+
+    name: str
+    mirrors: tuple[str, ...]
+    train_images: PublishedFile
+    train_labels: PublishedFile
+    test_images: PublishedFile
+    test_labels: PublishedFile
+
+    @property
+    def files(self) -> tuple[PublishedFile, ...]:
+        return self.train_images, self.train_labels, self.test_images, self.test_labels
+
+
+MNIST = PublishedDataset(
+    "mnist",
+    ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"),
+    PublishedFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+    PublishedFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
+    PublishedFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+    PublishedFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
+)
+FASHION_MNIST = PublishedDataset(
+    "fashion_mnist",
+    (
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+    PublishedFile("train-images-idx3-ubyte", (60_000, 28, 28), "f4a8712d7a061bf5bd6d2ca38dc4d50a"),
+    PublishedFile("train-labels-idx1-ubyte", (60_000,), "9018921c3c673c538a1fc5bad174d6f9"),
+    PublishedFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "8181f5470baa50b63fa0f6fddb340f0a"),
+    PublishedFile("t10k-labels-idx1-ubyte", (10_000,), "15d484375f8d13e6eb1aabb0c3f46965"),
+)
+
+
+def load_published(dataset: PublishedDataset) -> Source:
+    """The data set from SWEEPS_DATA_DIR where that is set; otherwise from the cache, fetched into it when absent.
+
+    Raises DatasetError naming the files that are missing or damaged and where to put them.
+    """
+    paths = _locate(dataset)
+    arrays = {file: read_idx(paths[file], file.shape, file.md5) for file in dataset.files}
+    height, width = dataset.train_images.shape[1:]
+    return Source(
+        dataset.name,
+        Split(
+            arrays[dataset.train_images].reshape(-1, height * width),
+            arrays[dataset.train_labels].astype(np.int64),
+        ),
+        test=Split(
+            arrays[dataset.test_images].reshape(-1, height * width),
+            arrays[dataset.test_labels].astype(np.int64),
+        ),
+        scale=1 / 255,
+        image_shape=(height, width),
+        n_classes=10,
+    )
+
+
+def _locate(dataset: PublishedDataset) -> dict[PublishedFile, Path]:
+    own = os.environ.get("SWEEPS_DATA_DIR")
+    root = Path(own) if own else Path(os.environ.get("SWEEPS_HOME") or "~/.sweeps") / "data"
+    folder = root.expanduser() / dataset.name
+    found = {file: _find(file, folder) for file in dataset.files}
+    missing = [file for file, path in found.items() if path is None]
+    if missing and own:
+        raise DatasetError(
+            f"SWEEPS_DATA_DIR is set, so {dataset.name} is read from {folder} alone, which lacks {_names(missing)}: "
+            f"put the files there (each as NAME or NAME.gz), or unset SWEEPS_DATA_DIR to have them fetched"
+        )
+    if missing:
+        _fetch(dataset, missing, folder)
+    return {file: path or folder / f"{file.name}.gz" for file, path in found.items()}
+
+
+def _find(file: PublishedFile, folder: Path) -> Path | None:
+    return next((path for path in (folder / file.name, folder / f"{file.name}.gz") if path.is_file()), None)
+
+
+def _fetch(dataset: PublishedDataset, missing: list[PublishedFile], folder: Path) -> None:
+    """Fetch into `folder` what is missing; a file appears there whole and verified, or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as scratch:
+            for file in missing:
+                _fetch_file(file, dataset.mirrors, Path(scratch)).replace(folder / f"{file.name}.gz")
+    except (OSError, DatasetError) as error:
+        raise DatasetError(
+            f"{dataset.name} needs {_names(missing)}, which could be neither found in {folder} nor fetched ({error}): "
+            f"put the files there (each as NAME or NAME.gz), or set SWEEPS_DATA_DIR to a folder that has them in "
+            f"{dataset.name}/"
+        ) from error
+
+
+def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) -> Path:
+    """The file from the first mirror that gives the right one."""
+    import pooch  # only where something is missing
+
+    pooch.get_logger().setLevel(logging.WARNING)  # its advice is about hashes of what mirrors may recompress
+    downloader = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS))
+    failures = []
+    for number, mirror in enumerate(mirrors):
+        url = f"{mirror}{file.name}.gz"
+        try:
+            fetched = Path(pooch.retrieve(url, None, f"{file.name}-{number}.gz", scratch, downloader=downloader))
+            read_idx(fetched, file.shape, file.md5)
+            return fetched
+        except DatasetError:
+            failures.append(f"{url}: not the published file")
+        except (OSError, ValueError) as error:  # those of requests are OSErrors
+            status = getattr(getattr(error, "response", None), "status_code", "")
+            failures.append(f"{url}: {type(error).__name__} {status}".rstrip())
+    raise DatasetError("; ".join(failures))
+
+
+def _names(files: list[PublishedFile]) -> str:
+    return ", ".join(file.name for file in files)

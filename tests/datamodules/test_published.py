@@ -1,0 +1,271 @@
+import contextlib
+import gzip
+import hashlib
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.arrays import DatasetError
+from datamodules.published import FASHION_MNIST, MNIST, PublishedDataset, PublishedFile, load_published
+
+
+def idx_bytes(shape: tuple[int, ...], seed: int, largest: int = 255) -> bytes:
+    """A file in the real format, header and all."""
+    body = np.random.default_rng(seed).integers(0, largest + 1, shape, dtype=np.uint8)
+    return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + body.tobytes()
+
+
+CONTENTS = {
+    "train-images-idx3-ubyte": idx_bytes((12, 4, 3), seed=0),
+    "train-labels-idx1-ubyte": idx_bytes((12,), seed=1, largest=9),
+    "t10k-images-idx3-ubyte": idx_bytes((5, 4, 3), seed=2),
+    "t10k-labels-idx1-ubyte": idx_bytes((5,), seed=3, largest=9),
+}
+IMAGES = "train-images-idx3-ubyte"
+
+
+def small_mnist(*mirrors: str) -> PublishedDataset:
+    def file(name: str, *shape: int) -> PublishedFile:
+        return PublishedFile(name, shape, hashlib.md5(CONTENTS[name], usedforsecurity=False).hexdigest())
+
+    return PublishedDataset(
+        "mnist",
+        mirrors,
+        file(IMAGES, 12, 4, 3),
+        file("train-labels-idx1-ubyte", 12),
+        file("t10k-images-idx3-ubyte", 5, 4, 3),
+        file("t10k-labels-idx1-ubyte", 5),
+    )
+
+
+def publish(folder: Path, *, zipped: bool = True, level: int = 9) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in CONTENTS.items():
+        if zipped:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content, level))
+        else:
+            (folder / name).write_bytes(content)
+    return folder
+
+
+class RecordingServer(ThreadingHTTPServer):
+    """Serves a folder on the loopback and remembers what was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, RecordingServer)
+        self.server.asked.append(self.path.lstrip("/"))
+        super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: what was asked is recorded."""
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[RecordingServer]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with RecordingServer(folder) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def closed_address() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("SWEEPS_DATA_DIR", raising=False)
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "home"
+
+
+def expected_images() -> list[list[int]]:
+    return np.frombuffer(CONTENTS[IMAGES], np.uint8, offset=16).reshape(12, 12).tolist()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_files_are_read_from_the_data_dir_gzipped_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    publish(tmp_path / "data" / "mnist", zipped=zipped)
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path / "data"))
+    source = load_published(small_mnist())
+    assert source.samples.inputs.tolist() == expected_images()
+    assert source.test is not None
+    assert len(source.test) == 5
+    assert (source.image_shape, source.n_classes, source.scale) == ((4, 3), 10, 1 / 255)
+
+
+def test_nothing_but_the_data_dir_is_read_where_it_is_set(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(home / "data" / "mnist")
+    (publish(tmp_path / "own" / "mnist") / f"{IMAGES}.gz").unlink()
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path / "own"))
+    with serving(publish(tmp_path / "mirror")) as server, pytest.raises(DatasetError) as refused:
+        load_published(small_mnist(server.url))
+    assert server.asked == []
+    assert f"{tmp_path / 'own' / 'mnist'} alone, which lacks {IMAGES}: put the files there" in str(refused.value)
+
+
+def test_absent_files_are_fetched_once_and_cached(tmp_path: Path, home: Path) -> None:
+    with serving(publish(tmp_path / "mirror")) as server:
+        first = load_published(small_mnist(server.url))
+        second = load_published(small_mnist(server.url))
+    assert sorted(server.asked) == sorted(f"{name}.gz" for name in CONTENTS)
+    assert sorted(path.name for path in (home / "data" / "mnist").iterdir()) == sorted(server.asked)
+    assert first.samples.inputs.tolist() == second.samples.inputs.tolist() == expected_images()
+
+
+def test_cached_files_are_used_without_a_network(home: Path, closed_address: str) -> None:
+    publish(home / "data" / "mnist")
+    assert load_published(small_mnist(closed_address)).samples.inputs.tolist() == expected_images()
+
+
+def test_a_mirror_that_recompressed_the_files_is_as_good(tmp_path: Path) -> None:
+    with serving(publish(tmp_path / "mirror", level=1)) as server:
+        assert len(load_published(small_mnist(server.url)).samples) == 12
+
+
+def test_the_next_mirror_is_asked_where_one_is_down(tmp_path: Path, closed_address: str) -> None:
+    with serving(publish(tmp_path / "mirror")) as server:
+        assert len(load_published(small_mnist(closed_address, server.url)).samples) == 12
+
+
+def test_the_next_mirror_is_asked_where_one_sends_something_else(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    for name in CONTENTS:
+        (wrong / f"{name}.gz").write_text("<html>please log in to this network</html>")
+    with serving(wrong) as first, serving(publish(tmp_path / "mirror")) as second:
+        assert len(load_published(small_mnist(first.url, second.url)).samples) == 12
+    assert len(first.asked) == 4
+
+
+def test_what_is_fetched_but_wrong_is_not_kept(tmp_path: Path, home: Path) -> None:
+    mirror = publish(tmp_path / "mirror")
+    (mirror / f"{IMAGES}.gz").write_bytes(gzip.compress(CONTENTS[IMAGES][:-1] + b"!"))
+    with serving(mirror) as server, pytest.raises(DatasetError, match="not the published file"):
+        load_published(small_mnist(server.url))
+    assert list((home / "data" / "mnist").iterdir()) == []
+
+
+def test_offline_and_absent_is_told_in_one_line_with_the_files_and_where_to_put_them(
+    home: Path, closed_address: str
+) -> None:
+    with pytest.raises(DatasetError) as refused:
+        load_published(small_mnist(closed_address))
+    message = str(refused.value)
+    assert len(message.splitlines()) == 1
+    assert all(name in message for name in CONTENTS)
+    assert str(home / "data" / "mnist") in message
+    assert "SWEEPS_DATA_DIR" in message
+    assert "ConnectionError" in message
+
+
+def test_a_file_that_a_mirror_lacks_is_told_with_its_status(tmp_path: Path) -> None:
+    with serving(tmp_path / "empty") as server, pytest.raises(DatasetError, match="HTTPError 404"):
+        load_published(small_mnist(server.url))
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "file"))
+    with pytest.raises(DatasetError, match=r"neither found in .* nor fetched .*Not a directory"):
+        load_published(small_mnist())
+
+
+def damaged(kind: str) -> bytes:
+    content = CONTENTS[IMAGES]
+    zipped = gzip.compress(content)
+    return {
+        "truncated gzip": zipped[:-20],
+        "gzip with another checksum": zipped[:-8] + b"\0\0\0\0" + zipped[-4:],
+        "truncated": content[:-1],
+        "surplus": content + b"\0",
+        "empty": b"",
+        "header alone": content[:10],
+        "labels in place of images": CONTENTS["train-labels-idx1-ubyte"],
+        "another shape": struct.pack(">HBB3I", 0, 8, 3, 4_000_000_000, 28, 28) + content[16:],
+        "another pixel": content[:-1] + bytes([content[-1] ^ 1]),
+        "text": b"not found",
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("truncated gzip", "cannot be read to its end"),
+        ("gzip with another checksum", "cannot be read to its end"),
+        ("truncated", "144 bytes must follow its header, only 143 came"),
+        ("surplus", "144 bytes must follow its header, more came"),
+        ("empty", "must begin with the bytes 00 00 08 03, not end"),
+        ("header alone", "must hold an array of"),
+        ("labels in place of images", "must begin with the bytes 00 00 08 03, not 00 00 08 01"),
+        ("another shape", "its header says (4000000000, 28, 28)"),
+        ("another pixel", "must have the MD5"),
+        ("text", "must begin with the bytes"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, told: str
+) -> None:
+    path = publish(tmp_path / "mnist") / f"{IMAGES}.gz"
+    path.write_bytes(damaged(kind))
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))
+    with pytest.raises(DatasetError) as refused:
+        load_published(small_mnist())
+    assert str(path) in str(refused.value)
+    assert told in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_gzip_that_grows_beyond_its_header_is_not_decompressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb = gzip.compress(CONTENTS[IMAGES] + bytes(50_000_000))
+    (publish(tmp_path / "mnist") / f"{IMAGES}.gz").write_bytes(bomb)
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))
+    with pytest.raises(DatasetError, match="more came"):
+        load_published(small_mnist())
+
+
+@pytest.mark.parametrize("dataset", [MNIST, FASHION_MNIST])
+def test_published_data_sets_name_four_different_files_and_mirrors(dataset: PublishedDataset) -> None:
+    assert len({file.md5 for file in dataset.files}) == 4
+    assert [file.name for file in dataset.files] == list(CONTENTS)
+    assert all(mirror.endswith("/") for mirror in dataset.mirrors)
+
+
+def test_fashion_mnist_is_not_taken_for_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "mnist")
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))
+    with pytest.raises(DatasetError, match="fashion_mnist"):
+        load_published(replace(small_mnist(), name="fashion_mnist"))
