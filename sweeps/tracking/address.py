@@ -1,0 +1,168 @@
+"""Where the runs are: the tracking URI, whether something answers there, and links into MLflow's pages."""
+
+import os
+import re
+import socket
+import ssl
+from base64 import b64encode
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from sweeps.errors import TrackingError
+
+_SQLITE = "sqlite:///"
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+# MLflow 3.17 opens an experiment among its pages for language models, where runs do not show.
+_WORKFLOW = "workflowType=machine_learning"
+_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_OTHER_CREDENTIALS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
+
+
+def tracking_uri(uri: str | None = None) -> str:
+    """Give the tracking URI: `uri`, else MLFLOW_TRACKING_URI, else MLflow's default, a SQLite file in this folder.
+
+    A relative SQLite path is made absolute, since what opens it later may work in another folder.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    path = sqlite_path(uri)
+    if path is None:
+        return uri
+    _, _, query = uri.partition("?")
+    return f"{_SQLITE}{path}" + (f"?{query}" if query else "")
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Give the absolute path of a SQLite store, or None for any other."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
+
+
+def artifact_location(uri: str, experiment: str) -> str | None:
+    """Give where an experiment's files belong: beside a SQLite store; None leaves it to the server.
+
+    MLflow's own choice for SQLite is a folder below whichever folder the first process to write happened to work in.
+    """
+    path = sqlite_path(uri)
+    if path is None:
+        return None
+    return (path.parent / "mlartifacts" / re.sub(r"[^\w.-]+", "-", experiment)).as_uri()
+
+
+def without_credentials(text: str) -> str:
+    """Give a URI, or a text with URIs in it, without the user, password or token that it may hold."""
+    text = re.sub(r"(\w://)[^/\s'\"]*@", r"\1", text)
+    text = re.sub(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+", r"\1=...", text)
+    for secret in filter(None, map(os.environ.get, _SECRETS)):
+        text = text.replace(secret, "...")
+    return text
+
+
+def experiment_link(address: str, experiment_id: str) -> str:
+    """Give the page with an experiment's runs on the MLflow server at `address`."""
+    return f"{_root(address)}#/experiments/{experiment_id}/runs?{_WORKFLOW}"
+
+
+def run_link(address: str, experiment_id: str, run_id: str) -> str:
+    """Give the page of one run on the MLflow server at `address`; "" stands for the server that shows the link."""
+    return f"{_root(address)}#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
+
+
+def check_tracker(uri: str, timeout_seconds: float = 5.0) -> None:
+    """Make sure that the tracking store answers and takes our credentials. Imports no MLflow, so it is quick.
+
+    Raises TrackingError with one line that says what to do.
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme in ("http", "https"):
+        _check_server(uri, timeout_seconds)
+    elif scheme == "sqlite":
+        _check_sqlite(uri)
+    elif (database := scheme.partition("+")[0]) in _DATABASE_PORTS:
+        _check_port(uri, _DATABASE_PORTS[database], timeout_seconds)
+    elif scheme in ("", "file"):
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI must be a server (http://...) or a database (sqlite:///...), not {uri!r}: MLflow no "
+            f"longer writes plain folders. Set it to {_SQLITE}{Path(unquote(urlsplit(uri).path)).absolute()}/mlflow.db"
+        )
+
+
+def _root(address: str) -> str:
+    return f"{without_credentials(address).rstrip('/')}/" if address else ""
+
+
+def _check_server(uri: str, timeout_seconds: float) -> None:
+    address = without_credentials(uri)
+    # Not /health, which answers before credentials are looked at and while the server's database is away.
+    url = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
+    request = Request(url, headers=_authorization(urlsplit(uri)))  # noqa: S310 (the scheme is http or https)
+    advice = "start the server, mend MLFLOW_TRACKING_URI, or pass --offline and deliver later"
+    try:
+        with urlopen(request, timeout=timeout_seconds, context=_tls()) as answer:  # noqa: S310
+            answer.read()
+    except HTTPError as error:
+        error.close()
+        if error.code not in (401, 403):
+            raise TrackingError(f"the MLflow server at {address} answers with status {error.code}: {advice}") from None
+        if not any(map(os.environ.get, _OTHER_CREDENTIALS)):
+            raise TrackingError(
+                f"the MLflow server at {address} does not take the credentials (status {error.code}): "
+                "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            ) from None
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        reason = without_credentials(str(getattr(error, "reason", error)))
+        raise TrackingError(f"the MLflow server at {address} does not answer ({reason}): {advice}") from None
+
+
+def _authorization(uri: SplitResult) -> dict[str, str]:
+    """Give the header that MLflow's client would send, for the ways to log in that need no library."""
+    user = unquote(uri.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME")
+    password = unquote(uri.password or "") or os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"))
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _check_sqlite(uri: str) -> None:
+    path = sqlite_path(uri)
+    if path is None:
+        raise TrackingError(f"MLFLOW_TRACKING_URI must be {_SQLITE} and a path, not {uri!r}")
+    folder = next(parent for parent in path.parents if parent.exists())
+    can_write = folder.is_dir() and os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+    if path.is_dir() or not can_write:
+        raise TrackingError(
+            f"the MLflow store {path} cannot be written: point MLFLOW_TRACKING_URI to a file in a folder of yours"
+        )
+    if path.exists() and path.stat().st_size and not _is_sqlite(path):
+        raise TrackingError(
+            f"the MLflow store {path} must be a SQLite database, but is another file: choose another path"
+        )
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def _check_port(uri: str, default_port: int, timeout_seconds: float) -> None:
+    parts = urlsplit(uri)
+    host, port = parts.hostname or "localhost", parts.port or default_port
+    try:
+        socket.create_connection((host, port), timeout_seconds).close()
+    except OSError as error:
+        raise TrackingError(
+            f"the database of MLFLOW_TRACKING_URI at {host}:{port} does not answer ({error}): start it, mend the URI, "
+            "or pass --offline and deliver later"
+        ) from None

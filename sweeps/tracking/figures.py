@@ -1,0 +1,59 @@
+"""Figures for a run, as PNG: drawn on the driver from what a trial has saved, so that no trial waits for them."""
+
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from PIL import Image
+
+from models.figures import draw_filters, draw_loss_curve, draw_reconstructions, magnification
+
+History = Sequence[tuple[int, Mapping[str, float]]]
+
+_CURVES = ("train/loss", "valid/mse", "valid/denoise_mse", "valid/classification_error")
+
+
+class FigureError(Exception):
+    """A figure cannot be drawn, now or later: what it is drawn from is missing, damaged or of no use."""
+
+
+def draw(kind: str, source: Path, history: History, references: Mapping[str, float]) -> bytes:
+    """Give a figure as PNG: "filters" or "reconstructions" from the snapshot `source`, "loss_curve" from `history`.
+
+    Raises FigureError.
+    """
+    try:
+        if kind == "loss_curve":
+            return draw_loss_curve(_curves(history), references)
+        if kind in ("filters", "reconstructions"):
+            return _png(_from_snapshot(kind, source))
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
+        raise FigureError(f"cannot draw {kind} from {source.name}: {error}") from error
+    raise FigureError(f"a figure must be filters, reconstructions or loss_curve, not {kind!r}")
+
+
+def _from_snapshot(kind: str, source: Path) -> Image.Image:
+    with np.load(source, allow_pickle=False) as snapshot:
+        shape = tuple(snapshot["image_shape"].tolist()) if "image_shape" in snapshot else None
+        magnify = magnification(shape)
+        if kind == "filters":
+            return draw_filters(snapshot["filters"], shape, magnify=magnify)
+        return draw_reconstructions(snapshot["originals"], snapshot["reconstructions"], shape, magnify=magnify)
+
+
+def _curves(history: History) -> dict[str, tuple[list[int], list[float]]]:
+    curves = {}
+    for name in _CURVES:
+        points = [(epoch, metrics[name]) for epoch, metrics in history if name in metrics]
+        if points:
+            curves[name] = ([epoch for epoch, _ in points], [value for _, value in points])
+    return curves
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,287 @@
+"""The journal: everything that happened in a sweep, in order, on the driver's own disk.
+
+It is a list of entries that are only ever added to, with a mark on each that MLflow has; how the sweep and its points
+stand is told by reading them in order. SQLite with a write-ahead log, so that one process writes while others read; the
+file must lie on a local disk. A process that dies loses nothing that was recorded.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sweeps.errors import SweepError
+from sweeps.tracking.records import (
+    Entry,
+    EntryKind,
+    PointRecord,
+    PointState,
+    SweepRecord,
+    SweepState,
+    point_after,
+    start_of,
+    sweep_after,
+)
+
+_VERSION = 1
+_BUSY_SECONDS = 30.0
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+BEGIN;
+CREATE TABLE entries (
+    entry_id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    point_id TEXT,
+    epoch INTEGER,
+    time_ms INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    delivery TEXT NOT NULL DEFAULT 'pending',  -- pending, shipped or refused
+    refusal TEXT
+);
+CREATE UNIQUE INDEX one_start ON entries (point_id) WHERE kind = 'point_start';
+CREATE UNIQUE INDEX one_epoch ON entries (point_id, epoch) WHERE kind = 'epoch';
+CREATE INDEX by_kind ON entries (kind, point_id);
+CREATE INDEX still_pending ON entries (entry_id) WHERE delivery = 'pending';
+CREATE TABLE store (uri TEXT NOT NULL, experiment_id TEXT);  -- one row, once delivery has begun
+CREATE TABLE runs (point_id TEXT PRIMARY KEY, run_id TEXT NOT NULL);  -- the sweep's own run has the point ''
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+
+
+class Journal:
+    """The record of one sweep and the queue of what MLflow has yet to get. Safe to use from several threads."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
+        """Start the journal of a sweep; FileExistsError where there is one already."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(exist_ok=False)
+        journal = cls(path, _connect(path, "rw"))
+        journal._connection.executescript(_SCHEMA)
+        journal._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
+        return journal
+
+    @classmethod
+    def open(cls, path: str | Path, *, read_only: bool = False) -> "Journal":
+        """Open a journal that exists; FileNotFoundError where there is none. `read_only` is for onlookers."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        try:
+            connection = _connect(path, "ro" if read_only else "rw")
+            ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise SweepError(f"{path} must be the journal of a sweep, but cannot be read: {error}") from error
+        if version != _VERSION:
+            connection.close()
+            raise SweepError(f"{path} must be a journal of version {_VERSION}, not {version}: use the matching sweeps")
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice is harmless."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start_point(self, point: PointRecord) -> bool:
+        """Record that a point's training starts; False, and nothing changes, where it has started before."""
+        return self._append(EntryKind.POINT_START, point.point_id, point.start_ms, start_of(point))
+
+    def record_epoch(self, point_id: str, epoch: int, metrics: Mapping[str, float], time_ms: int) -> bool:
+        """Record the metrics of one epoch; NaN and infinities are kept.
+
+        What was recorded first stays: a retried trial repeats the epochs since its checkpoint, and MLflow, which may
+        have the first values by then, cannot replace a metric. False where the epoch was there already.
+        """
+        values = {name: float(value) for name, value in metrics.items()}
+        return self._append(EntryKind.EPOCH, point_id, time_ms, {"metrics": values}, epoch)
+
+    def record_figure(self, point_id: str | None, name: str, kind: str, source: str, time_ms: int) -> None:
+        """Ask for a figure in a point's run, or the parent's where `point_id` is None.
+
+        `name` is its path among the run's artifacts (`filters/epoch-0004.png`), `kind` one that `figures.draw` knows,
+        `source` the file that it is drawn from, relative to the sweep folder.
+        """
+        self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source})
+
+    def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
+        """Record that a point runs again, since its process or node was lost."""
+        self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
+
+    def end_point(
+        self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int
+    ) -> None:
+        """Record how a point ended; `tags` are added to those of its start."""
+        self._append(EntryKind.POINT_END, point_id, time_ms, {"state": state, "reason": reason, "tags": dict(tags)})
+
+    def end_sweep(self, state: SweepState, description: str, tags: Mapping[str, str], time_ms: int) -> None:
+        """Record how the sweep ended; `description` is the Markdown that the parent run shows from then on."""
+        body = {"state": state, "description": description, "tags": dict(tags)}
+        self._append(EntryKind.SWEEP_END, None, time_ms, body)
+
+    def sweep(self) -> SweepRecord:
+        """Give the sweep as it stands."""
+        start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_END))
+        experiment_ids = [experiment_id for (experiment_id,) in self._query("SELECT experiment_id FROM store")]
+        experiment_id = experiment_ids[0] if experiment_ids else None
+        record = SweepRecord(**start.body, experiment_id=experiment_id, run_id=self.run_ids().get(None))
+        return reduce(sweep_after, later, record)
+
+    def points(self) -> list[PointRecord]:
+        """Give every point as it stands, by its index."""
+        return sorted(self._points(None).values(), key=lambda record: record.index)
+
+    def point(self, point_id: str) -> PointRecord | None:
+        """Give one point as it stands, None where it has not started."""
+        return self._points(point_id).get(point_id)
+
+    def history(self, point_id: str) -> list[tuple[int, dict[str, float]]]:
+        """Give the metrics of a point, epoch by epoch."""
+        query = "SELECT epoch, body FROM entries WHERE kind = ? AND point_id = ? ORDER BY epoch"
+        rows = self._query(query, (EntryKind.EPOCH, point_id))
+        return [(epoch, json.loads(body)["metrics"]) for epoch, body in rows]
+
+    def counts(self) -> dict[PointState, int]:
+        """Count the points in each state; every state is there."""
+        found = Counter(record.state for record in self.points())
+        return {state: found[state] for state in PointState}
+
+    def pending(self, limit: int, *, figures: bool | None = None) -> list[Entry]:
+        """Give the oldest entries that MLflow has yet to get, at most `limit`, in order.
+
+        `figures` asks for figures only, or for all but figures.
+        """
+        which = {None: "", True: "AND kind = 'figure'", False: "AND kind <> 'figure'"}[figures]
+        query = f"SELECT {_COLUMNS} FROM entries WHERE delivery = 'pending' {which} ORDER BY entry_id LIMIT ?"  # noqa: S608
+        return [_entry(row) for row in self._query(query, (limit,))]
+
+    def n_pending(self) -> int:
+        """Count the entries that MLflow has yet to get."""
+        ((count,),) = self._query("SELECT count(*) FROM entries WHERE delivery = 'pending'")
+        return int(count)
+
+    def mark_shipped(self, entry_ids: Iterable[int]) -> None:
+        """Record that MLflow has these entries."""
+        self._mark("UPDATE entries SET delivery = 'shipped', refusal = NULL WHERE entry_id = ?", entry_ids)
+
+    def mark_refused(self, entry_ids: Iterable[int], refusal: str) -> None:
+        """Record that MLflow will never take these entries, and why in one line, so that they hold up no others."""
+        self._mark("UPDATE entries SET delivery = 'refused', refusal = ? WHERE entry_id = ?", entry_ids, refusal)
+
+    def refusals(self) -> list[tuple[int, str]]:
+        """Give the entries that MLflow will never take, with the reason."""
+        return self._query("SELECT entry_id, refusal FROM entries WHERE delivery = 'refused' ORDER BY entry_id")
+
+    def deliver_to(self, store: str) -> None:
+        """Name the store that gets the entries. Another one than before gets all of them, into runs of its own."""
+        with self._transaction():
+            known = [uri for (uri,) in self._query("SELECT uri FROM store")]
+            if known == [store]:
+                return
+            for statement in ("DELETE FROM store", "DELETE FROM runs", "UPDATE entries SET delivery = 'pending'"):
+                self._connection.execute(statement)
+            self._connection.execute("INSERT INTO store (uri) VALUES (?)", (store,))
+
+    def set_experiment_id(self, experiment_id: str) -> None:
+        """Record which experiment of the store the runs are in."""
+        with self._lock:
+            self._connection.execute("UPDATE store SET experiment_id = ?", (experiment_id,))
+
+    def set_run_id(self, point_id: str | None, run_id: str) -> None:
+        """Record which MLflow run is a point's; None: the parent run."""
+        with self._lock:
+            self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (point_id or "", run_id))
+
+    def run_ids(self) -> dict[str | None, str]:
+        """Give the MLflow run of each point that has one; the parent's under None."""
+        return {point_id or None: run_id for point_id, run_id in self._query("SELECT point_id, run_id FROM runs")}
+
+    def flush(self) -> None:
+        """Have everything recorded so far survive a power cut, too."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        with self._lock:
+            if log.exists():
+                descriptor = os.open(log, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    def _append(
+        self, kind: EntryKind, point_id: str | None, time_ms: int, body: Mapping[str, Any], epoch: int | None = None
+    ) -> bool:
+        statement = (
+            "INSERT INTO entries (kind, point_id, epoch, time_ms, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        )
+        with self._lock:
+            cursor = self._connection.execute(statement, (kind, point_id, epoch, time_ms, json.dumps(body)))
+            return cursor.rowcount == 1
+
+    def _mark(self, statement: str, entry_ids: Iterable[int], *values: str) -> None:
+        with self._transaction():
+            self._connection.executemany(statement, [(*values, entry_id) for entry_id in entry_ids])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+
+    def _points(self, point_id: str | None) -> dict[str, PointRecord]:
+        """Give one point, or all where `point_id` is None."""
+        run_ids = self.run_ids()
+        records: dict[str, PointRecord] = {}
+        for entry in self._entries((EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END), point_id):
+            found = str(entry.point_id)
+            if entry.kind == EntryKind.POINT_START:
+                records[found] = PointRecord(**entry.body, run_id=run_ids.get(found))
+            elif found in records:
+                records[found] = point_after(records[found], entry)
+        return records
+
+    def _entries(self, kinds: Sequence[EntryKind], point_id: str | None = None) -> list[Entry]:
+        marks = ", ".join("?" * len(kinds))
+        which = "" if point_id is None else "AND point_id = ?"
+        query = f"SELECT {_COLUMNS} FROM entries WHERE kind IN ({marks}) {which} ORDER BY entry_id"  # noqa: S608
+        return [_entry(row) for row in self._query(query, [*kinds, *([] if point_id is None else [point_id])])]
+
+    def _query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+
+_COLUMNS = "entry_id, kind, point_id, epoch, time_ms, body"
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    # A commit then survives the death of the process, not a power cut; `flush` is for that.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _entry(row: tuple[int, str, str | None, int | None, int, str]) -> Entry:
+    entry_id, kind, point_id, epoch, time_ms, body = row
+    return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))

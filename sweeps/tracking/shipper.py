@@ -1,0 +1,142 @@
+"""The shipper: takes what is pending in the journal to MLflow, in the background, however often that takes.
+
+MLflow may be away for any time: entries wait in the journal, a window of them at a time is in memory, and what has
+arrived is marked there. A crash between the two sends some again, which changes nothing (`sweeps.tracking.store`).
+"""
+
+import fcntl
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.tracking.address import without_credentials
+from sweeps.tracking.delivery import Delivery, Progress
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.store import MlflowStore, Unavailable
+
+INTERVAL_SECONDS = 1.0
+_FIRST_BACKOFF_SECONDS, _LAST_BACKOFF_SECONDS = 0.5, 30.0
+# Who waits for the end waits for a server that comes back, too: ask it more often.
+_CLOSING_BACKOFF_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class ShipperStatus:
+    """How far delivery is: entries still to go, entries that MLflow will never take, and what is in the way, if any."""
+
+    n_pending: int
+    n_refused: int
+    error: str | None
+
+
+class Shipper:
+    """Delivers a journal to MLflow from a thread of its own; start, then close."""
+
+    def __init__(self, journal: Journal, tracking_uri: str, sweep_folder: Path) -> None:
+        self._journal = journal
+        self._loop = _Loop(journal.path, tracking_uri, sweep_folder)
+        self._thread = threading.Thread(target=self._loop.run, name="shipper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def status(self) -> ShipperStatus:
+        """Tell how far delivery is, for a person who watches."""
+        return _status(self._journal, self._loop)
+
+    def close(self, timeout_seconds: float) -> int:
+        """Wait until all is delivered, at most this long; give the number of entries that are not."""
+        self._loop.finish(timeout_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+        return self._journal.n_pending()
+
+
+def sync(journal: Journal, tracking_uri: str, sweep_folder: Path, timeout_seconds: float) -> ShipperStatus:
+    """Deliver what is pending while the caller waits, at most this long."""
+    loop = _Loop(journal.path, tracking_uri, sweep_folder)
+    loop.finish(timeout_seconds)
+    loop.run()
+    return _status(journal, loop)
+
+
+def _status(journal: Journal, loop: "_Loop") -> ShipperStatus:
+    return ShipperStatus(journal.n_pending(), len(journal.refusals()), loop.error)
+
+
+class _Loop:
+    """Window after window, with a growing pause after each failure, until told to finish."""
+
+    def __init__(self, journal_path: Path, tracking_uri: str, sweep_folder: Path) -> None:
+        self.error: str | None = None
+        self._journal_path = journal_path
+        self._uri = tracking_uri
+        self._folder = sweep_folder
+        self._deadline: float | None = None
+        self._woken = threading.Event()
+        self._n_failures = 0
+        self._delivery: Delivery | None = None
+
+    def finish(self, timeout_seconds: float) -> None:
+        """End as soon as nothing is pending, or after this time."""
+        self._deadline = time.monotonic() + timeout_seconds
+        self._woken.set()
+
+    def run(self) -> None:
+        """Deliver until finished. With its own connection, so that the caller's journal may close meanwhile."""
+        with Journal.open(self._journal_path) as journal:
+            journal.deliver_to(without_credentials(self._uri))
+            while not self._is_over(journal):
+                progress = self._deliver(journal)
+                self.error = progress.error
+                self._pause(progress)
+
+    def _deliver(self, journal: Journal) -> Progress:
+        try:
+            with _sole_delivery(self._journal_path):
+                self._delivery = self._delivery or self._connect(journal)
+                return self._delivery.deliver()
+        except Unavailable as error:
+            return Progress(0, str(error))
+        except Exception as error:  # A thread that died would leave the rest undelivered in silence.
+            return Progress(0, without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}"))
+
+    def _connect(self, journal: Journal) -> Delivery:
+        sweep = journal.sweep()
+        store = MlflowStore(self._uri, sweep.experiment, sweep.sweep_id)
+        journal.set_experiment_id(store.experiment_id)
+        return Delivery(journal, store, self._folder)
+
+    def _is_over(self, journal: Journal) -> bool:
+        if self._deadline is None:
+            return False
+        return time.monotonic() >= self._deadline or journal.n_pending() == 0
+
+    def _pause(self, progress: Progress) -> None:
+        deadline = self._deadline
+        self._n_failures = 0 if progress.n_done or progress.error is None else min(self._n_failures + 1, 10)
+        if progress.error is not None:
+            longest = _LAST_BACKOFF_SECONDS if deadline is None else _CLOSING_BACKOFF_SECONDS
+            seconds = min(longest, _FIRST_BACKOFF_SECONDS * 2.0**self._n_failures) * random.uniform(0.5, 1.5)
+        else:
+            seconds = INTERVAL_SECONDS if deadline is None else 0.0
+        if deadline is None:
+            self._woken.wait(seconds)
+        else:
+            time.sleep(max(0.0, min(seconds, deadline - time.monotonic())))
+
+
+@contextmanager
+def _sole_delivery(journal_path: Path) -> Iterator[None]:
+    """Let one process at a time deliver a journal: two could create the same run at the same moment."""
+    with journal_path.with_name(f"{journal_path.name}.shipping").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable("another process delivers this sweep", answered=False) from None
+        yield
