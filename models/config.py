@@ -11,7 +11,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A part of the config: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NoiseConfig(Section):
@@ -30,6 +30,12 @@ class NoiseConfig(Section):
         if self.kind != "gaussian" and max(levels, default=0.0) > 1:
             raise ValueError(f"level of {self.kind} noise is a probability and must lie in [0, 1], not {self.level}")
         return self
+
+
+class LayerNoiseConfig(NoiseConfig):
+    """Corruption that grows from layer to layer, for the three layers of the published stack."""
+
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = (0.1, 0.2, 0.3)
 
 
 class AutoencoderConfig(Section):
@@ -75,6 +81,11 @@ class ShallowConfig(SingleNoiseConfig):
     name: Literal["shallow"] = "shallow"
     hidden_size: PositiveInt = 64
 
+    @property
+    def code_size(self) -> int:
+        """Units of the code."""
+        return self.hidden_size
+
 
 class DeepConfig(SingleNoiseConfig):
     """Hidden layers narrowing to a code, mirrored by the decoder."""
@@ -106,9 +117,24 @@ class StackedDenoisingConfig(AutoencoderConfig):
     output_activation: Literal["linear", "sigmoid"] = "sigmoid"
     tied_weights: bool = True
     loss: Literal["mse", "bce"] = "bce"
-    noise: NoiseConfig = NoiseConfig(level=(0.1, 0.2, 0.3))
+    noise: LayerNoiseConfig = LayerNoiseConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     fine_tuning: Literal["classification", "reconstruction"] = "classification"
+
+    @property
+    def code_size(self) -> int:
+        """Units of the code: the last hidden layer."""
+        return self.hidden_sizes[-1]
+
+    @model_validator(mode="after")
+    def cross_entropy_needs_codes_that_are_probabilities(self) -> Self:
+        pretrains_on_codes = self.pretraining.epochs > 0 and len(self.hidden_sizes) > 1
+        if self.loss == "bce" and pretrains_on_codes and self.activation != "sigmoid":
+            raise ValueError(
+                "loss bce needs codes in [0, 1] for the layers above the first to reconstruct: set activation to "
+                f"sigmoid, or loss to mse, not activation {self.activation}"
+            )
+        return self
 
     @model_validator(mode="after")
     def one_noise_level_a_layer(self) -> Self:

@@ -1,5 +1,198 @@
-"""The command line."""
+"""The command line: parse, call, print. Heavy packages are imported by the commands that need them."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from sweeps.errors import InputError, SweepError
+
+STARTED = time.time()
+
+Sweep = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="A sweep's id, or the beginning of it.", show_default=False)
+]
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE|FILE", help="A recipe that ships (see `sweeps recipes`) or a sweep file.", show_default=False
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a setting, e.g. budget.trials=4; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+
+app = typer.Typer(
+    name="sweeps",
+    help="Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Start though MLflow does not answer; deliver later with `sweeps sync`.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a sweep here, on a local Ray or the cluster that RAY_ADDRESS names."""
+    from sweeps import display
+    from sweeps.config import load
+
+    config = load(recipe, overrides or [])
+    from sweeps.launch import run as run_sweep
+
+    with display.live() as watch:
+        result = run_sweep(config, offline=offline, watch=watch, started=STARTED)
+    _print(result.to_dict(), as_json, lambda: display.summary(result))
+    raise typer.Exit(result.exit_status)
+
+
+@app.command(name="list")
+def list_sweeps(as_json: Json = False) -> None:
+    """List the sweeps under SWEEPS_HOME, newest first."""
+    from sweeps import display
+    from sweeps.results import load_all
+
+    results = load_all()
+    _print({"sweeps": [result.overview() for result in results]}, as_json, lambda: display.overview(results))
+
+
+@app.command()
+def status(sweep: Sweep, as_json: Json = False) -> None:
+    """Tell how far a sweep is, and what MLflow has yet to get of it."""
+    from sweeps import display
+    from sweeps.folder import find
+    from sweeps.results import load_result
+
+    result = load_result(find(sweep))
+    _print(result.overview(), as_json, lambda: display.status(result))
+
+
+@app.command()
+def best(
+    sweep: Sweep,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many trials to rank.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Rank a sweep's trials; with several objectives, show the Pareto front first."""
+    from sweeps import display
+    from sweeps.folder import find
+    from sweeps.results import load_result
+
+    result = load_result(find(sweep))
+    _print(result.to_dict(top=top), as_json, lambda: display.ranking(result, top))
+
+
+@app.command()
+def sync(
+    sweep: Sweep,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to try for.", min=0)] = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Deliver to MLflow what it has not got of a sweep."""
+    from sweeps import display
+    from sweeps.folder import find
+    from sweeps.results import load_result
+    from sweeps.tracking.address import check_tracker, tracking_uri
+    from sweeps.tracking.journal import Journal
+    from sweeps.tracking.shipper import sync as deliver
+
+    folder = find(sweep)
+    check_tracker(tracking_uri())
+    with Journal.open(folder.journal) as journal:
+        delivery = deliver(journal, tracking_uri(), folder.path, timeout)
+    result = load_result(folder)
+    plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
+    _print(plain | {"error": delivery.error}, as_json, lambda: display.undelivered(result, delivery.error))
+    raise typer.Exit(1 if delivery.n_pending else 0)
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that ship."""
+    from sweeps import display
+    from sweeps.config import recipe_summaries
+
+    summaries = recipe_summaries()
+    _print({"recipes": summaries}, as_json, lambda: display.recipes(summaries))
+
+
+@app.command()
+def show(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe that ships.", show_default=False)],
+) -> None:
+    """Print a recipe as a sweep file, to change and run."""
+    from sweeps.config import recipe_text
+
+    typer.echo(recipe_text(recipe), nl=False)
+
+
+@app.command()
+def validate(recipe: Recipe, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Check a sweep file, and every corner of its search space, without starting anything."""
+    from sweeps.config import load
+
+    config = load(recipe, overrides or [])
+    _print(
+        {"valid": True, "name": config.name, "trials": config.n_trials, "config": config.to_dict()},
+        as_json,
+        lambda: typer.echo(f"{recipe} is valid: {config.n_trials} trials of {config.n_epochs} epochs"),
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a sweep file, for editors."""
+    from sweeps.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Serve the MLflow UI on the store that MLFLOW_TRACKING_URI names, and print its address."""
+    from sweeps.tracking.address import tracking_uri
+    from sweeps.tracking.ui import serve
+
+    def announce(address: str) -> None:
+        typer.echo(f"MLflow UI: {address}/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)")
+
+    raise typer.Exit(serve(tracking_uri(), port, announce))
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a mistake of the caller is told in a line for each fault, never in a traceback."""
+    try:
+        app()
+    except InputError as error:
+        _fail(error.faults, status=2)
+    except SweepError as error:
+        _fail((str(error),), status=1)
+
+
+def _print(plain: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
+    if as_json:
+        typer.echo(json.dumps(plain))
+    else:
+        show()
+
+
+def _fail(faults: Sequence[str], status: int) -> NoReturn:
+    for fault in faults:
+        typer.echo(f"sweeps: {fault}", err=True)
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"errors": list(faults)}))
+    sys.exit(status)

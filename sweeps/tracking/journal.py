@@ -69,11 +69,17 @@ class Journal:
         """Start the journal of a sweep; FileExistsError where there is one already."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(exist_ok=False)
-        journal = cls(path, _connect(path, "rw"))
-        journal._connection.executescript(_SCHEMA)
-        journal._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
-        return journal
+        # Made under another name, for whoever finds a journal to find a whole one.
+        partial = path.with_name(f"{path.name}.partial")
+        partial.touch()
+        with cls(partial, _connect(partial, "rw")) as journal:
+            journal._connection.executescript(_SCHEMA)
+            journal._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
+        try:
+            path.hardlink_to(partial)
+        finally:
+            partial.unlink()
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> "Journal":

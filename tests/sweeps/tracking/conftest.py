@@ -1,13 +1,5 @@
-"""A real MLflow server on loopback, and journals as a sweep writes them."""
+"""Journals as a sweep writes them."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,75 +8,6 @@ import pytest
 
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
-
-START_SECONDS = 200
-
-
-class MlflowServer:
-    """An MLflow server that can be stopped and started again on the same port and store."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.store = folder / "mlflow.db"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.store}"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._is_healthy():
-            assert self._process.poll() is None, (self.folder / "server.log").read_text()
-            assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        """Kill the server and its workers at once, as a power cut would."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None
-
-    def _is_healthy(self) -> bool:
-        try:
-            urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()  # noqa: S310 (our own server)
-        except (urllib.error.URLError, OSError):
-            return False
-        return True
-
-
-@pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def server(mlflow_server: MlflowServer) -> MlflowServer:
-    """The server of the session, started again where the test before has stopped it."""
-    if not mlflow_server.is_running:
-        mlflow_server.start()
-    return mlflow_server
-
 
 WriteJournal = Callable[..., Journal]
 

@@ -1,0 +1,134 @@
+"""Tune's callback on the driver: what the trials report goes into the journal, and nowhere else."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from models.metrics import References
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.events import EpochEnded, PointEnded, from_plain, now_ms
+from sweeps.progress import Progress
+from sweeps.search.space import Point
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointRecord, PointState
+from sweeps.tracking.runs import flatten, run_name
+
+# The tag of a run that the sweep ended before its last epoch; its value says which rule did.
+STOPPED_EARLY = "sweeps.stopped_early"
+
+
+class JournalCallback(tune.Callback):
+    """Appends each event to the journal, in the order in which Tune hands them over."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        progress: Progress,
+        config: SweepConfig,
+        tags: Mapping[str, str],
+        references: References,
+    ) -> None:
+        self._journal = journal
+        self._progress = progress
+        self._config = config
+        self._tags = dict(tags)
+        self._references = references
+        self._n_starts: dict[str, int] = {}
+        self._measured: set[str] = set()
+        self._running: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Record a start, or that a point runs again since its process was lost."""
+        for entry in _entries(trial):
+            point_id = entry["id"]
+            self._n_starts[point_id] = self._n_starts.get(point_id, 0) + 1
+            if self._n_starts[point_id] > 1:
+                self._journal.retry_point(point_id, "the process that trained it was lost", now_ms())
+                continue
+            self._journal.start_point(self._record(point_id, entry["index"], entry["point"]))
+            self._running.add(point_id)
+            self._progress.point_started(point_id)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record what a trial reported."""
+        for event in from_plain(result["events"]):
+            if isinstance(event, EpochEnded):
+                self._record_epoch(event)
+            elif isinstance(event, PointEnded):
+                state = PointState.FAILED if event.failed else PointState.FINISHED
+                self._end(event.point_id, state, event.reason, event.tags, event.time_ms)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """End the points that did not end by themselves: the scheduler stopped them."""
+        for entry in _entries(trial):
+            if entry["id"] in self._running:
+                tags = {STOPPED_EARLY: self._config.stopping.name}
+                self._end(entry["id"], PointState.FINISHED, None, tags, now_ms())
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Record that a point's process was lost once more than may be."""
+        for entry in _entries(trial):
+            if entry["id"] in self._running:
+                times = self._n_starts[entry["id"]]
+                reason = f"the process that trained it was lost {times} times; resources.retries allows {times - 1}"
+                self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
+
+    def end_running(self, reason: str, *, interrupted: bool) -> None:
+        """End the points that still run when the whole sweep ends: out of time, or interrupted.
+
+        A point that has measured something when the time is up has a result, as one that the scheduler stops.
+        """
+        for point_id in sorted(self._running):
+            if not interrupted and point_id in self._measured:
+                self._end(point_id, PointState.FINISHED, None, {STOPPED_EARLY: reason}, now_ms())
+            else:
+                self._end(point_id, PointState.KILLED, reason, {}, now_ms())
+
+    def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
+        trial = self._config.trial_at(point)
+        seed = {"sweeps.seed": str(trial.training.seed)}
+        return PointRecord(
+            point_id=point_id,
+            index=index,
+            point=dict(point),
+            run_name=run_name(point) or point_id,
+            start_ms=now_ms(),
+            params=flatten(trial.to_dict()),
+            tags=self._tags | seed,
+            references=self._levels(trial),
+        )
+
+    def _levels(self, trial: TrialConfig) -> dict[str, float]:
+        """What the loss curve is held against."""
+        pca = self._references.pca(trial.model.code_size)
+        levels = {"mean predictor": self._references.mean_mse}
+        return levels if pca is None else levels | {f"PCA, {trial.model.code_size} components": pca}
+
+    def _record_epoch(self, event: EpochEnded) -> None:
+        if event.metrics:
+            self._journal.record_epoch(event.point_id, event.epoch, event.metrics, event.time_ms)
+        for figure in event.figures:
+            self._journal.record_figure(event.point_id, figure.name, figure.kind, figure.source, event.time_ms)
+        if not math.isnan(event.metrics.get(self._config.objectives[0].metric, math.nan)):
+            self._measured.add(event.point_id)
+        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics, event.time_ms)
+
+    def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
+        self._journal.record_figure(point_id, "loss_curve.png", "loss_curve", "", time_ms)
+        self._journal.end_point(point_id, state, reason, tags, time_ms)
+        self._running.discard(point_id)
+        self._progress.point_ended(point_id, state)
+
+
+def _entries(trial: Trial) -> Sequence[dict[str, Any]]:
+    entries: Sequence[dict[str, Any]] = trial.config["points"]
+    return entries

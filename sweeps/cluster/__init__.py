@@ -1,0 +1,1 @@
+"""The Ray cluster a sweep runs on."""

@@ -1,0 +1,119 @@
+"""A connection to Ray: a local one started for the sweep, or the cluster that RAY_ADDRESS names."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sweeps.errors import ClusterError
+
+PROBE_TIMEOUT_SECONDS = 5.0
+
+# Read by Ray when it is imported or started, on the driver and on each worker.
+DRIVER_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Tune's own snapshot of the experiment is not what a sweep resumes from: write it seldom.
+    "TUNE_GLOBAL_CHECKPOINT_S": "600",
+}
+# A stopped trial has this long to leave its thread before its actor is taken for stuck (Tune's default is 2 s, which a
+# busy machine exceeds, failing the next trial on that actor).
+WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "60"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the cluster has to give."""
+
+    cpus: float
+    gpus: float
+
+
+def prepare(address: str | None) -> None:
+    """Import Ray, which takes seconds, after a look whether `address` answers; connecting is quick then."""
+    if address and address != "local":
+        check_address(address)
+    for key, value in DRIVER_ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    import ray.tune  # noqa: F401  # the slow part of the launch that follows
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+@contextmanager
+def connect(address: str | None) -> Iterator[Cluster]:
+    """Connect to the cluster at `address`, or start a local one for as long as the context lasts.
+
+    A connection that exists already is used and left open. Raises ClusterError where the address does not answer.
+    """
+    prepare(address)
+    import ray
+
+    if ray.is_initialized():
+        yield _resources()
+        return
+    if address in (None, "", "local"):
+        _start_local()
+    else:
+        _connect(address)
+    try:
+        yield _resources()
+    finally:
+        ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Say at once what is wrong with a cluster's address, where that can be known; Ray itself takes minutes."""
+    if "://" in address:
+        raise ClusterError(
+            f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: "
+            "Ray Client (ray://) loses a sweep with its connection"
+        )
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ClusterError(f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=PROBE_TIMEOUT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"the Ray cluster at {address} must answer; it does not ({error}). Start it with `ray start --head`, "
+            "or unset RAY_ADDRESS to run here"
+        ) from error
+
+
+def _start_local() -> None:
+    import ray
+
+    for key, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def _connect(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ClusterError(f"the Ray cluster at {address} must let this sweep in; it said: {reason}") from error
+
+
+def _resources() -> Cluster:
+    import ray
+
+    total = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return Cluster(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0))

@@ -1,0 +1,56 @@
+"""What a sweep computes of its data once, before any trial: the arrays, and the references its metrics compare with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.arrays import DataArrays, DatasetError, check_unit_interval
+from datamodules.build import load_arrays
+from models.metrics import References, references
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrays and references, as they cross to the workers: the test split stays behind."""
+
+    arrays: Mapping[str, Any]
+    references: References
+    description: Mapping[str, Any]
+
+    @property
+    def pca_mse(self) -> NDArray[np.float64]:
+        """Validation error of PCA by number of components."""
+        return self.references.pca_mse
+
+
+def load_dataset(config: SweepConfig) -> Dataset:
+    """Load the data of a sweep and fit its references; DataError where it is missing, damaged or unfit for a model."""
+    try:
+        arrays = load_arrays(config.data)
+    except DatasetError as error:
+        raise DataError(error.faults) from error
+    faults = sorted({fault for trial in config.corner_trials() for fault in _misfits(trial, arrays)})
+    if faults:
+        raise DataError(faults)
+    fitted = references(arrays.train.inputs, arrays.valid.inputs, arrays.scale)
+    return Dataset(arrays.without_test(), fitted, arrays.describe())
+
+
+def _misfits(trial: TrialConfig, arrays: DataArrays) -> list[str]:
+    """What a model asks of the data and does not find."""
+    faults: list[str] = []
+    if trial.model.loss == "bce":
+        try:
+            check_unit_interval(arrays)
+        except DatasetError as error:
+            faults.extend(error.faults)
+    if arrays.n_classes is None and getattr(trial.model, "fine_tuning", None) == "classification":
+        faults.append(
+            f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
+        )
+    return faults

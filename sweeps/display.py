@@ -1,0 +1,169 @@
+"""What a person sees on a terminal: the live table on standard error, results on standard output."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.progress import Progress
+from sweeps.results import SweepResult
+from sweeps.tracking.records import PointState
+
+REFRESHES_PER_SECOND = 4
+ALSO_SHOWN = ("valid/mse",)
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Progress], None]]:
+    """A table of the running sweep, kept up to date; a line at the start where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda progress: console.print(f"sweep {progress.sweep_id}: {progress.n_points} trials", highlight=False)
+        return
+    view = _LiveView()
+    with Live(view, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
+        yield view.watch
+
+
+class _LiveView:
+    """Drawn anew at each refresh from counters that the sweep's thread writes."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def watch(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __rich__(self) -> Group | Text:
+        return Text("loading data, starting Ray …", style="dim") if self._progress is None else _live(self._progress)
+
+
+def _live(progress: Progress) -> Group:
+    failed = progress.ended.get(PointState.FAILED, 0)
+    counts = Table.grid(padding=(0, 2))
+    counts.add_row(
+        Text(progress.sweep_id, style="bold"),
+        f"{progress.ended.get(PointState.FINISHED, 0)} done",
+        f"{len(progress.running)} running",
+        Text(f"{failed} failed", style="red" if failed else ""),
+        f"{progress.n_to_come} to come",
+        _time_left(progress.seconds_left()),
+    )
+    lines: list[Table | Text | ProgressBar] = [
+        counts,
+        ProgressBar(total=progress.n_points, completed=progress.n_ended, width=72),
+    ]
+    if progress.best_point is not None:
+        metric = progress.objective.metric
+        lines.append(Text(f"best so far: {metric} {progress.best_value:.6g}, trial {progress.best_point}"))
+    return Group(*lines)
+
+
+def summary(result: SweepResult) -> None:
+    """What came of a sweep that has just ended."""
+    console = Console()
+    _state_lines(console, result)
+    if result.ranking:
+        console.print(_ranking_table(result, top=5))
+    console.print(result.where_to_look(), soft_wrap=True, highlight=False)
+
+
+def status(result: SweepResult) -> None:
+    """How far a sweep is."""
+    console = Console()
+    _state_lines(console, result)
+    for point in result.points:
+        if point.state is PointState.FAILED:
+            line = f"  trial {point.point_id} ({point.run_name}) failed: {point.reason}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if result.ranking:
+        console.print(_ranking_table(result, top=1))
+
+
+def ranking(result: SweepResult, top: int) -> None:
+    """The best trials of a sweep."""
+    console = Console()
+    if result.ranking:
+        console.print(_ranking_table(result, top))
+    else:
+        console.print(f"{result.sweep}: no trial has finished yet")
+
+
+def overview(results: Sequence[SweepResult]) -> None:
+    """One line a sweep."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("sweep", "state", "trials", "failed", "best", "started"):
+        table.add_column(heading, overflow="fold")
+    for result in results:
+        best = result.ranking[0] if result.ranking else None
+        started = datetime.fromtimestamp(result.record.start_ms / 1000).astimezone()
+        table.add_row(
+            result.sweep,
+            str(result.record.state),
+            f"{result.n_ended}/{result.config.n_trials}",
+            str(result.count(PointState.FAILED)),
+            "" if best is None else f"{_number(best.metrics.get(result.objective_metrics[0]))} ({best.run_name})",
+            started.strftime("%Y-%m-%d %H:%M"),
+        )
+    Console().print(table if results else "no sweeps yet: try `sweeps run quickstart`")
+
+
+def recipes(summaries: Sequence[Mapping[str, str]]) -> None:
+    """One line a recipe."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for recipe in summaries:
+        table.add_row(Text(recipe["name"], style="bold"), recipe["description"])
+    Console().print(table)
+
+
+def _state_lines(console: Console, result: SweepResult) -> None:
+    counts = f"{result.n_ended} of {result.config.n_trials} trials ended, {result.count(PointState.FAILED)} failed"
+    seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
+    console.print(f"[bold]{result.sweep}[/bold] {result.record.state}: {counts}{seconds}", highlight=False)
+    if result.n_undelivered:
+        console.print(
+            f"MLflow has yet to get {result.n_undelivered} entries: `sweeps sync {result.sweep}` delivers them",
+            style="yellow",
+            highlight=False,
+        )
+
+
+def _ranking_table(result: SweepResult, top: int) -> Table:
+    """Place, trial, what differs, and the objectives; `--json` has every metric."""
+    names = [*result.objective_metrics, *(name for name in ALSO_SHOWN if name not in result.objective_metrics)]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "trial", "point"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("epoch", *names):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, trial in enumerate(result.ranking[:top], start=1):
+        mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(place)
+        values = (_number(trial.metrics.get(name)) for name in names)
+        table.add_row(mark, trial.trial, trial.run_name, str(trial.epoch), *values)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def undelivered(result: SweepResult, error: str | None) -> None:
+    """What MLflow has not got after an attempt to deliver it."""
+    if result.n_undelivered:
+        console = Console(stderr=True)
+        console.print(f"{result.n_undelivered} entries of {result.sweep} are not delivered: {error}", highlight=False)
+    else:
+        Console().print(f"MLflow has everything of {result.sweep}", highlight=False)
+
+
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes} min {rest:02d} s left" if minutes else f"{rest} s left"

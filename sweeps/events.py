@@ -1,0 +1,61 @@
+"""What a trial tells the driver, as plain values that cross a Ray boundary and are validated on the other side."""
+
+import time
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, MLflow's unit of time."""
+    return time.time_ns() // 1_000_000
+
+
+class Figure(BaseModel):
+    """A picture to draw later: `source` is the file of arrays, relative to the sweep's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Literal["filters", "reconstructions"]
+    source: str
+
+
+class EpochEnded(BaseModel):
+    """A point has trained one more epoch; epoch 0 is the start, before any training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: Literal["epoch"] = "epoch"
+    point_id: str
+    epoch: int
+    metrics: dict[str, float] = {}
+    figures: tuple[Figure, ...] = ()
+    time_ms: int = Field(default_factory=now_ms)
+
+
+class PointEnded(BaseModel):
+    """A point has ended by itself: trained to the end, or failed for `reason`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: Literal["end"] = "end"
+    point_id: str
+    failed: bool = False
+    reason: str | None = None
+    tags: dict[str, str] = {}
+    time_ms: int = Field(default_factory=now_ms)
+
+
+Event = EpochEnded | PointEnded
+_EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Annotated[Event, Field(discriminator="event")]])
+
+
+def to_plain(events: list[Event]) -> list[dict[str, Any]]:
+    """Events as dicts of plain values."""
+    return [event.model_dump() for event in events]
+
+
+def from_plain(events: list[dict[str, Any]]) -> list[Event]:
+    """The events that `to_plain` wrote."""
+    return _EVENTS.validate_python(events)

@@ -1,0 +1,109 @@
+"""Where a sweep's files lie: one folder a sweep, under `SWEEPS_HOME`."""
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+from sweeps.errors import UnknownSweep
+
+
+def home() -> Path:
+    """The folder of sweeps and cached data: `SWEEPS_HOME`, by default `~/.sweeps`."""
+    return Path(os.environ.get("SWEEPS_HOME") or Path.home() / ".sweeps").expanduser().absolute()
+
+
+@dataclass(frozen=True)
+class PointFolder:
+    """What one point leaves behind."""
+
+    path: Path
+
+    @property
+    def point_id(self) -> str:
+        """The point's id is the folder's name."""
+        return self.path.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """Lightning's last checkpoint, with the weights of the best epoch so far; gone when the point has ended."""
+        return self.path / "last.ckpt"
+
+    @property
+    def best_network(self) -> Path:
+        """The network at its best epoch by the objective, when the point has ended."""
+        return self.path / "best.pt"
+
+    def snapshot(self, epoch: int) -> Path:
+        """Filters, originals and reconstructions after `epoch`."""
+        return self.path / f"snapshot-{epoch:05d}.npz"
+
+    def in_sweep(self, path: Path) -> str:
+        """A path in this folder as it is named in the journal: relative to the sweep's folder."""
+        return str(path.relative_to(self.path.parent.parent))
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """One sweep's folder."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The sweep's id is the folder's name."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        """The sweep file as it was run."""
+        return self.path / "sweep.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """The SQLite journal."""
+        return self.path / "journal.db"
+
+    @property
+    def tune(self) -> Path:
+        """Where Ray Tune keeps its own state."""
+        return self.path / "tune"
+
+    def point(self, point_id: str) -> PointFolder:
+        """The folder of one point."""
+        return PointFolder(self.path / "points" / point_id)
+
+
+def create(name: str) -> SweepFolder:
+    """Make the folder of a new sweep; its id is the name, the time (UTC) and four random hex digits."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "sweep"
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = home() / "sweeps" / f"{slug}-{stamp}-{secrets.token_hex(2)}"
+    path.mkdir(parents=True)
+    return SweepFolder(path)
+
+
+def find(sweep_id: str) -> SweepFolder:
+    """The folder of the sweep with this id, or with the only id that starts so.
+
+    Raises UnknownSweep with the closest ids.
+    """
+    ids = [folder.id for folder in all_folders()]
+    matches = [sweep_id] if sweep_id in ids else [known for known in ids if known.startswith(sweep_id)]
+    if len(matches) == 1:
+        return SweepFolder(home() / "sweeps" / matches[0])
+    if matches:
+        raise UnknownSweep(f"{sweep_id!r} must name one sweep; it starts {len(matches)}: {', '.join(sorted(matches))}")
+    closest = get_close_matches(sweep_id, ids, n=1, cutoff=0.4)
+    hint = f"Did you mean {closest[0]!r}?" if closest else "`sweeps list` shows those there are."
+    raise UnknownSweep(f"no sweep {sweep_id!r} in {home() / 'sweeps'}. {hint}")
+
+
+def all_folders() -> list[SweepFolder]:
+    """Every sweep under `SWEEPS_HOME`, oldest first."""
+    root = home() / "sweeps"
+    folders = [SweepFolder(path) for path in root.iterdir()] if root.is_dir() else []
+    return sorted((f for f in folders if f.journal.exists()), key=lambda folder: folder.id.split("-")[-3:])

@@ -1,0 +1,61 @@
+"""How far a sweep is: counted by the driver, shown by a terminal."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sweeps.config import ObjectiveConfig
+from sweeps.tracking.records import PointState
+
+
+@dataclass
+class Progress:
+    """Counts of a sweep's points and the best value so far. Written by the driver's thread, read by the display's."""
+
+    sweep_id: str
+    n_points: int
+    n_epochs: int
+    objective: ObjectiveConfig
+    running: dict[str, int] = field(default_factory=dict)
+    ended: dict[PointState, int] = field(default_factory=dict)
+    best_point: str | None = None
+    best_value: float = math.nan
+    first_reports_ms: list[int] = field(default_factory=list)
+    _started: float | None = None
+
+    @property
+    def n_ended(self) -> int:
+        """How many points have ended, however they did."""
+        return sum(self.ended.values())
+
+    @property
+    def n_to_come(self) -> int:
+        """How many points have not started."""
+        return max(0, self.n_points - self.n_ended - len(self.running))
+
+    def point_started(self, point_id: str) -> None:
+        """Count a point that starts."""
+        self._started = self._started or time.monotonic()
+        self.running[point_id] = 0
+
+    def epoch_ended(self, point_id: str, epoch: int, metrics: Mapping[str, float], time_ms: int) -> None:
+        """Count an epoch and keep the best value."""
+        if epoch == 0:
+            self.first_reports_ms.append(time_ms)
+        self.running[point_id] = epoch
+        value = metrics.get(self.objective.metric, math.nan)
+        if self.objective.is_better(value, self.best_value):
+            self.best_point, self.best_value = point_id, value
+
+    def point_ended(self, point_id: str, state: PointState) -> None:
+        """Count an end; the epochs that were not trained count as done, for they will not be."""
+        self.running.pop(point_id, None)
+        self.ended[state] = self.ended.get(state, 0) + 1
+
+    def seconds_left(self) -> float | None:
+        """Time to the end at the pace so far; None before there is one."""
+        done = self.n_ended + sum(self.running.copy().values()) / self.n_epochs
+        if self._started is None or done < 0.5:
+            return None
+        return (time.monotonic() - self._started) / done * max(0.0, self.n_points - done)

@@ -1,0 +1,205 @@
+"""The Lightning callback that measures, saves and reports a point epoch by epoch."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.callbacks import Checkpoint
+
+from datamodules.batches import ArrayDataModule
+from models.autoencoder import Autoencoder
+from models.build import save_network
+from models.config import ModelConfig
+from models.metrics import probe_error
+from models.network import Network
+from sweeps.config import ObjectiveConfig
+from sweeps.events import EpochEnded, Event, Figure, PointEnded
+from sweeps.folder import PointFolder
+
+N_RECONSTRUCTIONS = 10
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+Report = Callable[[int, float | list[float], list[Event]], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do at which epoch of a point; epochs are counted over all phases, from 1."""
+
+    n_epochs: int
+    rungs: frozenset[int] = frozenset()
+    n_probe_samples: int = 0
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether filters, reconstructions and a checkpoint are saved: at the start, powers of two, rungs, the end."""
+        return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch == self.n_epochs
+
+
+@dataclass
+class Best:
+    """The best epoch so far by the objective that leads, and the network's weights then."""
+
+    epoch: int = 0
+    value: float = math.nan
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Recorder(Checkpoint):
+    """Reports each epoch of each phase, after it has saved what the report names.
+
+    Nothing after a report is sure to run: Tune ends a stopped trial inside it. A Checkpoint callback because Lightning
+    calls those last, when the epoch's metrics are complete.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        network: Network,
+        data: ArrayDataModule,
+        objectives: Sequence[ObjectiveConfig],
+        plan: Plan,
+        folder: PointFolder,
+        report: Report,
+    ) -> None:
+        self.model = model
+        self.network = network
+        self.data = data
+        self.objectives = objectives
+        self.plan = plan
+        self.folder = folder
+        self.report = report
+        self.phase = 0
+        self.first_epoch = 0
+        self.best = Best()
+        self._saved_at = time.monotonic()
+
+    def start_phase(self, phase: int, first_epoch: int) -> None:
+        """Tell which phase runs next, and how many epochs the phases before it took."""
+        self.phase, self.first_epoch = phase, first_epoch
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Report epoch 0: the worker is ready, and these are the filters before training."""
+        if self.first_epoch + trainer.current_epoch == 0:
+            self._report(0, {}, self._snapshot(0, trainer.strategy.root_device))
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Forget what the epoch before measured: not every epoch is validated."""
+        assert isinstance(pl_module, Autoencoder)
+        pl_module.metrics.clear()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Measure what Lightning's loops have not, save, then report."""
+        assert isinstance(pl_module, Autoencoder)
+        device = trainer.strategy.root_device
+        epoch = self.first_epoch + trainer.current_epoch + 1
+        metrics = dict(pl_module.metrics)
+        if self._probes(epoch, metrics):
+            metrics["valid/probe_error"] = self._probe(device)
+        self._remember_best(epoch, metrics)
+        figures = self._snapshot(epoch, device) if self.plan.keeps(epoch) else ()
+        if epoch == self.plan.n_epochs:
+            self._keep_best()
+        elif figures or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            self._save(trainer)
+        self._report(epoch, metrics, figures)
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add to Lightning's checkpoint what goes beyond the phase that it knows."""
+        checkpoint["sweeps"] = {
+            "phase": self.phase,
+            "network": self.network.state_dict(),
+            "best": {"epoch": self.best.epoch, "value": self.best.value, "weights": self.best.weights},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `on_save_checkpoint` added."""
+        self.network.load_state_dict(state["network"])
+        self.best = Best(**state["best"])
+
+    def objective(self, metrics: dict[str, float]) -> float | list[float]:
+        """What the searcher and the scheduler are told: the objective at the epoch that counts so far."""
+        values = [metrics.get(objective.metric, math.nan) for objective in self.objectives]
+        if len(values) > 1:
+            return values
+        return self.best.value if self.objectives[0].at == "best" else values[0]
+
+    def _report(self, epoch: int, metrics: dict[str, float], figures: tuple[Figure, ...]) -> None:
+        point_id = self.folder.point_id
+        events: list[Event] = [EpochEnded(point_id=point_id, epoch=epoch, metrics=metrics, figures=figures)]
+        if epoch == self.plan.n_epochs:
+            events.append(PointEnded(point_id=point_id))
+        self.report(epoch, self.objective(metrics), events)
+
+    def _keep_best(self) -> None:
+        """Leave the network at its best epoch and no more: a sweep of a thousand trials must not fill a disk."""
+        if self.best.weights:
+            self.network.load_state_dict(self.best.weights)
+        save_network(self.folder.best_network, self.model, self.network)
+        self.folder.checkpoint.unlink(missing_ok=True)
+
+    def _probes(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """The probe costs more than an epoch of a small model: take it where it ranks, else where figures are kept."""
+        if not self.plan.n_probe_samples or "valid/mse" not in metrics:
+            return False
+        ranks = any(objective.metric == "valid/probe_error" for objective in self.objectives)
+        return ranks or self.plan.keeps(epoch)
+
+    @torch.no_grad()
+    def _probe(self, device: torch.device) -> float:
+        """Fit the linear classifier on codes of training samples and measure it on the validation split's."""
+        train_labels, valid_labels = self.data.train_labels(), self.data.valid_labels()
+        assert train_labels is not None
+        assert valid_labels is not None
+        n_samples = self.plan.n_probe_samples
+        train_codes = self.network.encode(self.data.train_inputs(device)[:n_samples])
+        valid_codes = self.network.encode(self.data.valid_inputs(device))
+        return probe_error(
+            _array(train_codes), train_labels[:n_samples].numpy(), _array(valid_codes), valid_labels.numpy()
+        )
+
+    def _remember_best(self, epoch: int, metrics: dict[str, float]) -> None:
+        leading = self.objectives[0]
+        value = metrics.get(leading.metric, math.nan)
+        if math.isnan(value):
+            return
+        if leading.at == "last" or math.isnan(self.best.value) or leading.is_better(value, self.best.value):
+            weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+            self.best = Best(epoch, value, weights)
+
+    @torch.no_grad()
+    def _snapshot(self, epoch: int, device: torch.device) -> tuple[Figure, ...]:
+        """Save the arrays that figures are drawn from; the drawing is the driver's."""
+        originals = self.data.valid_inputs(device)[:N_RECONSTRUCTIONS]
+        arrays: dict[str, NDArray[Any]] = {
+            "filters": _array(self.network.first_layer_filters()),
+            "originals": _array(originals),
+            "reconstructions": _array(self.network(originals).reconstruction),
+        }
+        if self.data.arrays.image_shape is not None:
+            arrays["image_shape"] = np.asarray(self.data.arrays.image_shape)
+        path = self.folder.snapshot(epoch)
+        np.savez(path, allow_pickle=False, **arrays)
+        source = self.folder.in_sweep(path)
+        return (
+            Figure(name=f"filters/epoch-{epoch:05d}.png", kind="filters", source=source),
+            Figure(name=f"reconstructions/epoch-{epoch:05d}.png", kind="reconstructions", source=source),
+        )
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        """Write the last checkpoint, then put it in the place of the one before: a crash leaves one of the two."""
+        partial = self.folder.checkpoint.with_suffix(".partial")
+        trainer.save_checkpoint(partial)
+        partial.replace(self.folder.checkpoint)
+        self._saved_at = time.monotonic()
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.detach().to("cpu", torch.float32).numpy()

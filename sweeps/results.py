@@ -1,0 +1,165 @@
+"""What came of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweeps.config import SweepConfig
+from sweeps.folder import SweepFolder, all_folders
+from sweeps.search.objective import best_epoch, front, rank
+from sweeps.tracking.address import experiment_link, run_link, tracking_uri, without_credentials
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
+
+# Tags of the parent run: seconds from the start of the command to its end, and until every worker was ready to train.
+SECONDS = "sweeps.seconds"
+STARTUP_SECONDS = "sweeps.startup_seconds"
+EXIT_STATUS = {SweepState.FINISHED: 0, SweepState.FAILED: 1, SweepState.INTERRUPTED: 130}
+SOME_TRIALS_FAILED = 3
+
+
+@dataclass(frozen=True)
+class RankedTrial:
+    """A trial at the epoch by which it is ranked."""
+
+    trial: str
+    run_id: str | None
+    run_name: str
+    point: Mapping[str, Any]
+    epoch: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep as its journal tells it, ended or not; `ranking` holds its finished trials, best first.
+
+    With several objectives, `front` holds the trials that no other beats in all of them; they come first in `ranking`.
+    """
+
+    record: SweepRecord
+    config: SweepConfig
+    points: Sequence[PointRecord]
+    ranking: Sequence[RankedTrial]
+    front: Sequence[RankedTrial]
+    n_undelivered: int
+
+    @property
+    def sweep(self) -> str:
+        """The sweep's id."""
+        return self.record.sweep_id
+
+    @property
+    def best(self) -> RankedTrial | None:
+        """The trial that leads the ranking."""
+        return self.ranking[0] if self.ranking else None
+
+    @property
+    def seconds(self) -> float | None:
+        """From the start of the command to the end of the sweep; None while it runs."""
+        return _number(self.record.tags.get(SECONDS))
+
+    @property
+    def startup_seconds(self) -> float | None:
+        """Until every worker was ready to train; None where none ever was."""
+        return _number(self.record.tags.get(STARTUP_SECONDS))
+
+    @property
+    def exit_status(self) -> int:
+        """What a command that ran the sweep exits with."""
+        status = EXIT_STATUS.get(self.record.state, 0)
+        return SOME_TRIALS_FAILED if status == 0 and self.count(PointState.FAILED) else status
+
+    @property
+    def n_ended(self) -> int:
+        """How many points have ended, however they did."""
+        return len(self.points) - self.count(PointState.RUNNING)
+
+    @property
+    def objective_metrics(self) -> tuple[str, ...]:
+        """The metrics that rank."""
+        return tuple(objective.metric for objective in self.config.objectives)
+
+    def where_to_look(self) -> str:
+        """How to get to the runs: the page of the tracking server, or the command that serves a local store."""
+        uri = tracking_uri()
+        if not uri.startswith("http"):
+            return "`sweeps ui` shows the runs in the MLflow UI"
+        if self.record.experiment_id is None:
+            return f"the MLflow server at {without_credentials(uri)} has yet to get the runs"
+        if self.record.run_id is None:
+            return experiment_link(uri, self.record.experiment_id)
+        return run_link(uri, self.record.experiment_id, self.record.run_id)
+
+    def count(self, state: PointState) -> int:
+        """How many points are in a state."""
+        return sum(point.state is state for point in self.points)
+
+    def overview(self) -> dict[str, Any]:
+        """The sweep as plain values, without its ranking."""
+        return {
+            "sweep": self.sweep,
+            "name": self.record.name,
+            "state": str(self.record.state),
+            "trials": len(self.points),
+            "to_come": max(0, self.config.n_trials - len(self.points)),
+            "running": self.count(PointState.RUNNING),
+            "failed": self.count(PointState.FAILED),
+            "started_ms": self.record.start_ms,
+            "seconds": self.seconds,
+            "startup_seconds": self.startup_seconds,
+            "tracking_uri": without_credentials(tracking_uri()),
+            "experiment": self.record.experiment,
+            "undelivered": self.n_undelivered,
+        }
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """The sweep as plain values, with its best trial, its `top` trials where asked, and a Pareto front if any."""
+        plain = self.overview() | {"best": None if self.best is None else asdict(self.best)}
+        if top is not None:
+            plain["ranking"] = [asdict(trial) for trial in self.ranking[:top]]
+        if len(self.config.objectives) > 1:
+            plain["front"] = [asdict(trial) for trial in self.front]
+        return plain
+
+
+def load_result(folder: SweepFolder) -> SweepResult:
+    """The result of the sweep in a folder, as it stands."""
+    with Journal.open(folder.journal, read_only=True) as journal:
+        return read_result(journal)
+
+
+def load_all() -> list[SweepResult]:
+    """Every sweep under SWEEPS_HOME, newest first."""
+    return [load_result(folder) for folder in reversed(all_folders())]
+
+
+def read_result(journal: Journal) -> SweepResult:
+    """The result of the sweep that a journal records, as it stands."""
+    record = journal.sweep()
+    config = SweepConfig.from_dict(record.config)
+    points = {point.point_id: point for point in journal.points()}
+    finished = [point.point_id for point in points.values() if point.state is PointState.FINISHED]
+    histories = {point_id: journal.history(point_id) for point_id in finished}
+    scores = {point_id: best_epoch(history, config.objectives) for point_id, history in histories.items()}
+    scored = {point_id: score for point_id, score in scores.items() if score is not None}
+    trials = {
+        point_id: _ranked(points[point_id], score.epoch, dict(histories[point_id]))
+        for point_id, score in scored.items()
+    }
+    return SweepResult(
+        record=record,
+        config=config,
+        points=tuple(points.values()),
+        ranking=[trials[point_id] for point_id in rank(scored, config.objectives)],
+        front=[trials[point_id] for point_id in front(scored, config.objectives)],
+        n_undelivered=journal.n_pending(),
+    )
+
+
+def _ranked(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
+    return RankedTrial(point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch])
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)

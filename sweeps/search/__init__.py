@@ -1,0 +1,1 @@
+"""How points are chosen, stopped early and ranked."""

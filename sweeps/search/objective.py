@@ -1,0 +1,74 @@
+"""Ranking: the epoch at which a point counts, and the order of points by what they reached there. Plain Python."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sweeps.sections import ObjectiveConfig
+
+PointId = TypeVar("PointId", bound=Hashable)
+History = Sequence[tuple[int, Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a point reached: the epoch that counts, and the value of each objective then."""
+
+    epoch: int
+    values: tuple[float, ...]
+
+
+def best_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> Score | None:
+    """The score of a point by its metrics `(epoch, {name: value})`; None where it never had all objectives.
+
+    With `at: best` the first objective chooses the epoch, the earliest among equals, and all values are taken there:
+    they belong to one checkpoint. With `at: last` the last epoch that has the metrics counts, and counts for nothing
+    when one of them is not finite.
+    """
+    scores = [
+        Score(epoch, tuple(metrics[objective.metric] for objective in objectives))
+        for epoch, metrics in sorted(history, key=lambda entry: entry[0])
+        if all(objective.metric in metrics for objective in objectives)
+    ]
+    if objectives[0].at == "last":
+        scores = scores[-1:]
+    finite = [score for score in scores if all(map(math.isfinite, score.values))]
+    return min(finite, key=lambda score: _losses(score, objectives)[0], default=None)
+
+
+def front(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
+    """The points that no other beats (Pareto): none is as good in every objective and better in one. In rank order."""
+    losses = {point: _losses(score, objectives) for point, score in scores.items()}
+    first = [point for point in losses if not any(_beats(other, losses[point]) for other in losses.values())]
+    return sorted(first, key=lambda point: losses[point])
+
+
+def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
+    """Points, best first; equal ones in the order given.
+
+    With several objectives: the front, then the front of what is left, and so on, each ordered by the objectives in
+    the order of the sweep file.
+    """
+    if len(objectives) == 1:
+        return sorted(scores, key=lambda point: _losses(scores[point], objectives))
+    ranked: list[PointId] = []
+    left = dict(scores)
+    while left:
+        leading = front(left, objectives)
+        ranked += leading
+        for point in leading:
+            del left[point]
+    return ranked
+
+
+def _losses(score: Score, objectives: Sequence[ObjectiveConfig]) -> tuple[float, ...]:
+    """The values with signs such that less is better."""
+    pairs = zip(score.values, objectives, strict=True)
+    return tuple(value if objective.direction == "minimize" else -value for value, objective in pairs)
+
+
+def _beats(losses: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether nothing is worse and something is better (Pareto dominance)."""
+    pairs = list(zip(losses, others, strict=True))
+    return all(loss <= other for loss, other in pairs) and any(loss < other for loss, other in pairs)

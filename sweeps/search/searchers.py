@@ -1,0 +1,261 @@
+"""How points are chosen: one interface, ask and tell, for random, grid and TPE; and what Ray Tune sees of it.
+
+The same seed gives the same points. Random and grid: the n-th is the n-th, whatever becomes of the others. TPE asks for
+a batch at once, and for the next when the whole batch has ended, told in the order of the points.
+"""
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from sweeps.config import SweepConfig
+from sweeps.search.space import Choices, Interval, Point, corners
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A point to train, and its place in the sweep, counted from 0."""
+
+    index: int
+    point: Point
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A point that was trained before: the value of each objective, None where it failed."""
+
+    point: Point
+    values: Sequence[float] | None
+
+
+class PointSearcher(Protocol):
+    """Chooses points: `ask` for some, `tell` what came of each."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every point of the sweep has been given out."""
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Up to `n` points to train now; fewer, or none, when more has to be told first or all are given out."""
+
+    def tell(self, index: int, values: Sequence[float] | None) -> None:
+        """The objectives' values that a point reached; None where it failed."""
+
+
+def point_searcher(config: SweepConfig, ended: Mapping[int, Ended] | None = None) -> PointSearcher:
+    """The searcher of a sweep, as it stands when the points in `ended` have been told."""
+    if config.algorithm.name == "tpe" and config.search:
+        return TpeSearcher(config, ended or {})
+    return IndependentSearcher(config, ended or {})
+
+
+class IndependentSearcher:
+    """Random or grid search: a point depends on its index alone."""
+
+    def __init__(self, config: SweepConfig, ended: Mapping[int, Ended]) -> None:
+        self._config = config
+        self._to_come = deque(index for index in range(config.n_trials) if index not in ended)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every point has been given out."""
+        return not self._to_come
+
+    def ask(self, n: int) -> list[Proposal]:
+        """The next points, as many as asked for while there are any."""
+        indices = [self._to_come.popleft() for _ in range(min(n, len(self._to_come)))]
+        if self._config.algorithm.name == "grid":
+            return [Proposal(index, grid_point(self._config.search, index)) for index in indices]
+        seed = self._config.algorithm.seed
+        return [Proposal(index, random_point(self._config.search, seed, index)) for index in indices]
+
+    def tell(self, index: int, values: Sequence[float] | None) -> None:
+        """Nothing to learn."""
+
+
+class TpeSearcher:
+    """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), asked for whole batches."""
+
+    def __init__(self, config: SweepConfig, ended: Mapping[int, Ended]) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._n_points = config.n_trials
+        self._batch_size = config.algorithm.batch_size
+        self._ended = dict(ended)
+        self._search = config.search
+        # By name, so that the order in the sweep file has no part in the result.
+        self._distributions = {path: distribution(values) for path, values in sorted(self._search.items())}
+        self._study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=config.algorithm.seed),
+            directions=[objective.direction for objective in config.objectives],
+        )
+        self._n_asked = 0
+        self._waiting: deque[Proposal] = deque()
+        self._batch: dict[int, optuna.Trial] = {}
+        self._told: dict[int, Sequence[float] | None] = {}
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every point has been given out."""
+        return not self._waiting and self._n_asked >= self._n_points
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Points of the batch, and of the next one only when all of this one have been told."""
+        while not self._waiting and not self._batch and self._n_asked < self._n_points:
+            self._open_batch()
+        return [self._waiting.popleft() for _ in range(min(n, len(self._waiting)))]
+
+    def tell(self, index: int, values: Sequence[float] | None) -> None:
+        """What came of a point of the batch; Optuna hears of it when the batch is complete."""
+        if index in self._batch:
+            self._told[index] = values
+        self._close_batch_when_complete()
+
+    def _open_batch(self) -> None:
+        last = min(self._n_asked + self._batch_size, self._n_points)
+        for index in range(self._n_asked, last):
+            trial = self._study.ask(self._distributions)
+            self._batch[index] = trial
+            if index in self._ended:
+                self._told[index] = self._ended[index].values
+            else:
+                self._waiting.append(Proposal(index, _from_indices(self._search, trial.params)))
+        self._n_asked = last
+        self._close_batch_when_complete()
+
+    def _close_batch_when_complete(self) -> None:
+        if len(self._told) < len(self._batch):
+            return
+        for index, trial in sorted(self._batch.items()):
+            self._learn(index, trial, self._told[index])
+        self._batch.clear()
+        self._told.clear()
+
+    def _learn(self, index: int, trial: "optuna.Trial", values: Sequence[float] | None) -> None:
+        """Tell Optuna; of a point recorded otherwise than it is asked for now, what the record says."""
+        import optuna
+
+        failed = values is None or not all(map(math.isfinite, values))
+        recorded = self._ended[index].point if index in self._ended else None
+        if failed or (recorded is not None and recorded != _from_indices(self._search, trial.params)):
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._study.tell(trial, values)
+            return
+        if recorded is not None and not failed:
+            params = _to_indices(self._search, recorded)
+            past = optuna.trial.create_trial(params=params, distributions=self._distributions, values=values)
+            self._study.add_trial(past)
+
+
+class TuneSearcher(Searcher):
+    """What Ray Tune asks: each Tune trial carries `{"points": [{"id", "index", "point"}]}`, a list of length one.
+
+    A result's `objective` holds the objective, or a list of several; without one that is finite the point has failed.
+    At most `concurrency` points are out at once.
+    """
+
+    def __init__(self, config: SweepConfig, concurrency: int, ended: Mapping[int, Ended] | None = None) -> None:
+        super().__init__()
+        self._points = point_searcher(config, ended)
+        self._concurrency = concurrency
+        self._live: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The config of the next Tune trial, None while it has to wait, FINISHED when there are no more."""
+        if len(self._live) >= self._concurrency:
+            return None
+        proposals = self._points.ask(1)
+        if not proposals:
+            return self.FINISHED if self._points.is_exhausted else None
+        (proposal,) = proposals
+        self._live[trial_id] = proposal.index
+        return {"points": [{"id": point_id(proposal.index), "index": proposal.index, "point": proposal.point}]}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Take what came of a Tune trial: its last result, or none."""
+        index = self._live.pop(trial_id, None)
+        if index is not None:
+            self._points.tell(index, None if error else _objective_of(result or {}))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is saved: a sweep is resumed from its journal, through `ended`."""
+
+
+def point_id(index: int) -> str:
+    """The name of a point within its sweep."""
+    return f"{index:04d}"
+
+
+def grid_point(search: Mapping[str, Choices | Interval], index: int) -> Point:
+    """The index-th combination, the last path of the sweep file varying fastest."""
+    combinations = itertools.product(*(corners(values) for values in search.values()))
+    return dict(zip(search, next(itertools.islice(combinations, index, None)), strict=True))
+
+
+def random_point(search: Mapping[str, Choices | Interval], seed: int, index: int) -> Point:
+    """The index-th random point, each value drawn independently and evenly over its range, or over its logarithm.
+
+    Drawn by name, so that the order in the sweep file has no part in the result.
+    """
+    random = np.random.default_rng([seed, index])
+    drawn = {path: _draw(search[path], random) for path in sorted(search)}
+    return {path: drawn[path] for path in search}
+
+
+def _draw(values: Choices | Interval, random: np.random.Generator) -> Any:
+    if isinstance(values, Choices):
+        return values.values[random.integers(len(values.values))]
+    if not values.is_log:
+        if values.is_whole:
+            return int(random.integers(int(values.low), int(values.high), endpoint=True))
+        return float(random.uniform(values.low, values.high))
+    # A whole number stands for all that are rounded to it, so that the ends are as likely as what lies between.
+    margin = 0.5 if values.is_whole else 0.0
+    drawn = math.exp(random.uniform(math.log(values.low - margin), math.log(values.high + margin)))
+    drawn = min(max(drawn, values.low), values.high)
+    return round(drawn) if values.is_whole else drawn
+
+
+def distribution(values: Choices | Interval) -> "optuna.distributions.BaseDistribution":
+    """Optuna's distribution of a range. A choice is known by its index, for Optuna takes no lists."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(values, Choices):
+        return CategoricalDistribution(range(len(values.values)))
+    if values.is_whole:
+        return IntDistribution(int(values.low), int(values.high), log=values.is_log)
+    return FloatDistribution(values.low, values.high, log=values.is_log)
+
+
+def _from_indices(search: Mapping[str, Choices | Interval], params: Mapping[str, Any]) -> Point:
+    """A point from Optuna's parameters."""
+    return {
+        path: values.values[params[path]] if isinstance(values, Choices) else params[path]
+        for path, values in search.items()
+    }
+
+
+def _to_indices(search: Mapping[str, Choices | Interval], point: Point) -> dict[str, Any]:
+    """Optuna's parameters from a point."""
+    return {
+        path: values.values.index(point[path]) if isinstance(values, Choices) else point[path]
+        for path, values in search.items()
+    }
+
+
+def _objective_of(result: Mapping[str, Any]) -> list[float] | None:
+    """The objectives' values in a result; None where one is missing or not finite."""
+    objective = result.get("objective", math.nan)
+    values = [float(value) for value in (objective if isinstance(objective, (list, tuple)) else [objective])]
+    return values if all(map(math.isfinite, values)) else None

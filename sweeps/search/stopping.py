@@ -1,0 +1,90 @@
+"""Early stopping: trials that fall behind at a rung end there (asynchronous successive halving, Li et al. 2020)."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from sweeps.config import SweepConfig
+from sweeps.sections import StoppingConfig, TrialConfig
+
+
+def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
+    """The epochs after which a trial may be stopped, counted from the start of pre-training.
+
+    Rungs count the epochs of `training.epochs`: pre-training is never cut short. The last epoch is no rung.
+    """
+    if stopping.name == "none":
+        return []
+    rungs = []
+    epoch = stopping.grace_epochs
+    while epoch < trial.training.epochs:
+        rungs.append(trial.n_pretraining_epochs + epoch)
+        epoch *= stopping.reduction_factor
+    return rungs
+
+
+def scheduler(config: SweepConfig) -> TrialScheduler | None:
+    """What stops trials early, by the `epoch` and `objective` of their results; None where nothing is stopped."""
+    return None if config.stopping.name == "none" else RungScheduler(config)
+
+
+class SweepStopper(Stopper):
+    """Ends a whole sweep when `is_over` says so; no trial by itself."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self._is_over = is_over
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial ends with this result."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether every trial ends now."""
+        return self._is_over()
+
+
+class RungScheduler(AsyncHyperBandScheduler):
+    """Ray's asynchronous halving at `rung_epochs`: a result without a value passes, pre-training does not count."""
+
+    def __init__(self, config: SweepConfig) -> None:
+        self._config = config
+        longest = max(trial.training.epochs for trial in config.corner_trials())
+        super().__init__(
+            time_attr="epoch",
+            metric="objective",
+            mode="min" if config.objectives[0].direction == "minimize" else "max",
+            grace_period=config.stopping.grace_epochs,
+            reduction_factor=config.stopping.reduction_factor,
+            # Just short of the last epoch, which is no rung: a trial that reaches its end was not stopped.
+            max_t=longest - 0.5,  # type: ignore[arg-type]
+            stop_last_trials=False,
+        )
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Go on or stop."""
+        counted = self._counted(trial, result)
+        return self.CONTINUE if counted is None else super().on_trial_result(tune_controller, trial, counted)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Keep the last result of a trial for the comparison."""
+        counted = self._counted(trial, result)
+        if counted is not None:
+            super().on_trial_complete(tune_controller, trial, counted)
+
+    def _counted(self, trial: Trial, result: dict[str, Any]) -> dict[str, Any] | None:
+        """The result with its epoch counted from the end of pre-training; None where it has no value to compare."""
+        objective = result.get("objective", math.nan)
+        if "epoch" not in result or not math.isfinite(objective):
+            return None
+        config = self._config.trial_at(trial.config["points"][0]["point"])
+        epoch = result["epoch"] - config.n_pretraining_epochs
+        # A trial may be shorter than the longest: its own last epoch is no rung either.
+        return {"epoch": epoch, "objective": objective} if epoch < config.training.epochs else None

@@ -1,0 +1,136 @@
+"""Sweeps run by the command line in processes of their own, as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.tracking.journal import Journal
+
+SWEEP_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Home:
+    """A folder with the sweeps and the tracking store of some runs of the command line."""
+
+    path: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        given = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        return given | {
+            "SWEEPS_HOME": str(self.path),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.path}/mlflow.db",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "sweeps", *arguments]
+
+    def sweeps(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environment | environment,
+            cwd=self.path,
+            capture_output=True,
+            text=True,
+            timeout=SWEEP_SECONDS,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the command line and go on."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment | environment,
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def journal(self, sweep_id: str) -> Journal:
+        """The journal of a sweep, to read."""
+        return Journal.open(self.path / "sweeps" / sweep_id / "journal.db", read_only=True)
+
+    def only_sweep(self) -> str | None:
+        """The id of the sweep that runs, None before there is one."""
+        return next((path.parent.name for path in self.path.glob("sweeps/*/journal.db")), None)
+
+    def n_epochs(self) -> int:
+        """How many epochs the sweep that runs has recorded."""
+        sweep_id = self.only_sweep()
+        if sweep_id is None:
+            return 0
+        with self.journal(sweep_id) as journal:
+            return sum(len(journal.history(point.point_id)) for point in journal.points())
+
+    def wait_for_epochs(self, process: subprocess.Popen[str], n_epochs: int) -> None:
+        """Poll until the sweep that runs has recorded so many epochs."""
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while self.n_epochs() < n_epochs:
+            if process.poll() is not None:
+                output, errors = process.communicate()
+                pytest.fail(f"the command ended with status {process.returncode} before its time\n{output}\n{errors}")
+            assert time.monotonic() < deadline, "the sweep did not come so far"
+            time.sleep(0.05)
+
+    def run_json(self, *arguments: str, status: int = 0, **environment: str) -> dict[str, Any]:
+        """Run a command with --json; give what it printed."""
+        done = self.sweeps(*arguments, "--json", **environment)
+        assert done.returncode == status, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        printed: dict[str, Any] = json.loads(done.stdout)
+        return printed
+
+
+@dataclass(frozen=True)
+class FinishedSweep:
+    """A sweep that ran to its end."""
+
+    home: Home
+    printed: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.printed["sweep"])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
+    """The recipe of the README's first command, run once for all tests that look at what came of it."""
+    home = Home(tmp_path_factory.mktemp("quickstart"))
+    return FinishedSweep(home, home.run_json("run", "quickstart"))
+
+
+@pytest.fixture
+def sweep_file(tmp_path: Path) -> Callable[..., str]:
+    """Write a small sweep on digits, with other sections in place of its own."""
+
+    def write(**sections: Any) -> str:
+        document = {
+            "name": "small",
+            "data": {"name": "digits"},
+            "model": {"name": "shallow", "hidden_size": 16},
+            "training": {"epochs": 3, "probe_samples": 0},
+            "objective": {"metric": "valid/mse"},
+        }
+        path = tmp_path / "small.yaml"
+        path.write_text(json.dumps(document | sections))
+        return str(path)
+
+    return write

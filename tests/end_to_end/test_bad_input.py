@@ -1,0 +1,77 @@
+"""A user's mistake: a line for each, exit status 2, no traceback, nothing started."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def refused(home: Any, *arguments: str, **environment: str) -> list[str]:
+    """The lines that a refused command printed."""
+    done = home.sweeps(*arguments, **environment)
+    assert done.returncode == 2, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    assert home.only_sweep() is None
+    return [line for line in done.stderr.splitlines() if line.startswith("sweeps: ")]
+
+
+def test_all_faults_of_a_file_are_told_at_once(home: Any, sweep_file: Callable[..., str]) -> None:
+    path = sweep_file(
+        model={"name": "shallow", "hiden_size": 3},
+        training={"epochs": "many"},
+        search={"model.weigth_l1": {"uniform": [0, 1]}, "model.noise.level": {"uniform": [0.5, 1.5]}},
+    )
+    lines = refused(home, "run", path)
+    assert len(lines) == 4
+    assert any("hiden_size" in line and "hidden_size" in line for line in lines)
+    assert any("training.epochs" in line and "many" in line for line in lines)
+    assert any("model.weigth_l1" in line and "model.weight_l1" in line for line in lines)
+    assert any("model.noise.level" in line and "1.5" in line for line in lines)
+
+
+def test_unknown_recipe_names_the_closest(home: Any) -> None:
+    (line,) = refused(home, "run", "quickstrat")
+    assert "quickstart" in line
+
+
+def test_missing_data_file_is_named_with_where_to_put_it(home: Any, tmp_path: Path) -> None:
+    lines = refused(home, "run", "mnist-shallow", SWEEPS_DATA_DIR=str(tmp_path / "nowhere"))
+    assert "train-images-idx3-ubyte" in " ".join(lines)
+    assert "nowhere" in " ".join(lines)
+
+
+def test_corrupt_idx_file_is_named(home: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "mnist"
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte").write_bytes(b"\x00\x00\x08\x03 not an image")
+    lines = refused(home, "run", "mnist-shallow", SWEEPS_DATA_DIR=str(tmp_path / "data"))
+    assert "train-images-idx3-ubyte" in " ".join(lines)
+
+
+def test_silent_tracking_server_is_refused_at_once(home: Any) -> None:
+    (line,) = refused(home, "run", "quickstart", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert "127.0.0.1:9" in line
+    assert "--offline" in line
+
+
+def test_password_of_a_silent_tracking_server_is_not_shown(home: Any) -> None:
+    (line,) = refused(home, "run", "quickstart", MLFLOW_TRACKING_URI="http://user:hunter2@127.0.0.1:9")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:10001", "nonsense"])
+def test_ray_address_that_does_not_answer_is_refused(home: Any, address: str) -> None:
+    (line,) = refused(home, "run", "quickstart", RAY_ADDRESS=address)
+    assert address in line
+
+
+def test_trial_larger_than_the_cluster_is_refused(home: Any) -> None:
+    (line,) = refused(home, "run", "quickstart", "--set", "resources.cpus_per_trial=1000")
+    assert "resources.cpus_per_trial" in line
+
+
+def test_unknown_sweep_is_refused(home: Any) -> None:
+    (line,) = refused(home, "status", "no-such-sweep")
+    assert "no-such-sweep" in line

@@ -1,0 +1,81 @@
+"""What a person sees of a sweep in the MLflow UI, looked at in a real browser."""
+
+import io
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def address(quickstart: Any) -> Iterator[str]:
+    """The UI that `sweeps ui` serves, as it prints it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server: subprocess.Popen[str] = quickstart.home.start("ui", "--port", str(port))
+    assert server.stdout is not None
+    printed = server.stdout.readline()  # comes once the server answers
+    found = re.search(r"http://\S+?(?=/#/)", printed)
+    assert found, printed
+    yield found.group()
+    server.terminate()
+    server.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("needs a browser: install Debian's chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        page = browser.new_page(viewport={"width": 1500, "height": 1100})
+        page.set_default_timeout(SECONDS * 1000)
+        yield page
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def experiment(quickstart: Any, address: str) -> str:
+    """The address of the experiment's page."""
+    with quickstart.home.journal(quickstart.id) as journal:
+        return f"{address}/#/experiments/{journal.sweep().experiment_id}/runs"
+
+
+def test_parent_opens_to_its_sixteen_children(page: Page, experiment: str, quickstart: Any) -> None:
+    page.goto(f"{experiment}?workflowType=machine_learning")
+    page.get_by_role("link", name=quickstart.id).wait_for()
+    page.locator("[role=gridcell] button").first.click()
+    children = page.get_by_role("link", name=re.compile(r"^h=\d+ l1="))
+    expect(children).to_have_count(16, timeout=SECONDS * 1000)
+    page.get_by_text(re.compile(r"^digits \(")).first.wait_for()  # the dataset column
+
+
+def test_metric_charts_show(page: Page, experiment: str, quickstart: Any) -> None:
+    run_id = quickstart.printed["best"]["run_id"]
+    page.goto(f"{experiment}/{run_id}/model-metrics?workflowType=machine_learning")
+    page.get_by_text("probe_error", exact=True).first.wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+
+
+def test_filter_image_shows_in_the_artifact_viewer(page: Page, experiment: str, quickstart: Any) -> None:
+    run_id = quickstart.printed["best"]["run_id"]
+    page.goto(f"{experiment}/{run_id}/artifacts/filters/epoch-00020.png?workflowType=machine_learning")
+    page.get_by_text("filters/epoch-00020.png").first.wait_for()
+    viewer = page.locator("img[src^=blob], img[src^='data:image'], .image-outer-container img").first
+    viewer.wait_for()
+    shown = Image.open(io.BytesIO(viewer.screenshot())).convert("L")
+    darkest, brightest = shown.getextrema()
+    assert (darkest, brightest) == (0, 255)  # tiles stretched from black to white, not an empty box

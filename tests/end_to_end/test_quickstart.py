@@ -1,0 +1,138 @@
+"""What the README's first command leaves: a result, and runs in MLflow that agree with the journal."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from sweeps.tracking.journal import Journal
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def client(quickstart: Any) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{quickstart.home.path}/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def runs(client: MlflowClient) -> list[Run]:
+    experiment = client.get_experiment_by_name("quickstart")
+    return list(client.search_runs([experiment.experiment_id], max_results=100))
+
+
+@pytest.fixture(scope="module")
+def children(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+
+
+@pytest.fixture(scope="module")
+def parent(runs: list[Run]) -> Run:
+    (run,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    return run
+
+
+def test_run_prints_the_keys_of_the_contract(quickstart: Any) -> None:
+    printed = quickstart.printed
+    keys = {"sweep", "state", "trials", "failed", "seconds", "startup_seconds", "tracking_uri", "experiment", "best"}
+    assert keys <= set(printed)
+    assert {"trial", "run_id", "point", "metrics"} <= set(printed["best"])
+    assert (printed["state"], printed["trials"], printed["failed"]) == ("FINISHED", 16, 0)
+    assert 0 < printed["startup_seconds"] < printed["seconds"]
+
+
+def test_best_trial_beats_the_mean_predictor_and_guessing(quickstart: Any) -> None:
+    metrics = quickstart.printed["best"]["metrics"]
+    assert metrics["valid/r2"] > 0.5
+    assert metrics["valid/probe_error"] < 0.15  # guessing among ten digits errs 0.9 of the time
+
+
+def test_parent_run_has_sixteen_finished_children(parent: Run, children: list[Run]) -> None:
+    assert len(children) == 16
+    assert {run.info.status for run in children} == {"FINISHED"} == {parent.info.status}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+
+
+def test_runs_are_named_by_what_differs(children: list[Run]) -> None:
+    assert all(run.info.run_name.startswith("h=") and "noise=" in run.info.run_name for run in children)
+    assert len({run.info.run_name for run in children}) == 16
+
+
+def test_every_metric_of_the_journal_is_in_mlflow_once(quickstart: Any, client: MlflowClient) -> None:
+    with Journal.open(_journal(quickstart), read_only=True) as journal:
+        points = journal.points()
+        assert len(points) == 16
+        for point in points:
+            expected = {
+                (name, epoch): value
+                for epoch, metrics in journal.history(point.point_id)
+                for name, value in metrics.items()
+            }
+            names = {name for name, _ in expected}
+            got = [(m.key, m.step, m.value) for name in names for m in client.get_metric_history(point.run_id, name)]
+            assert len(got) == len(expected) > 20
+            assert {(name, step): value for name, step, value in got} == expected
+
+
+def test_penalties_and_noise_are_recorded_with_their_reduction(children: list[Run]) -> None:
+    for run in children:
+        assert float(run.data.params["model.weight_l1"]) > 0
+        assert 0 <= float(run.data.params["model.noise.level"]) <= 1
+        assert run.data.params["model.penalty_reduction"] == "mean"
+
+
+def test_tags_tell_sweep_trial_seed_versions_and_host(quickstart: Any, children: list[Run]) -> None:
+    for run in children:
+        tags = run.data.tags
+        assert tags["sweeps.sweep"] == quickstart.id
+        assert {"sweeps.trial", "sweeps.seed", "sweeps.host", "sweeps.version.torch"} <= set(tags)
+    assert {run.data.tags["sweeps.trial"] for run in children} == {f"{index:04d}" for index in range(16)}
+
+
+def test_dataset_column_is_filled(children: list[Run], parent: Run) -> None:
+    assert {run.inputs.dataset_inputs[0].dataset.name for run in (*children, parent)} == {"digits"}
+
+
+def test_figures_are_kept_at_the_start_at_powers_of_two_and_at_the_end(
+    children: list[Run], client: MlflowClient
+) -> None:
+    run = children[0]
+    n_epochs = int(run.data.params["training.epochs"])
+    epochs = sorted({0, n_epochs, *(2**k for k in range(int(math.log2(n_epochs)) + 1))})
+    for folder in ("filters", "reconstructions"):
+        paths = [artifact.path for artifact in client.list_artifacts(run.info.run_id, folder)]
+        assert sorted(paths) == [f"{folder}/epoch-{epoch:05d}.png" for epoch in epochs]
+    assert "loss_curve.png" in [artifact.path for artifact in client.list_artifacts(run.info.run_id)]
+
+
+def test_parent_description_ranks_the_trials(parent: Run, quickstart: Any) -> None:
+    description = parent.data.tags["mlflow.note.content"]
+    assert quickstart.printed["best"]["run_name"] in description
+    assert "16 finished" in description
+
+
+def test_best_leads_with_the_lowest_objective(quickstart: Any) -> None:
+    ranking = quickstart.home.run_json("best", quickstart.id, "--top", "16")["ranking"]
+    errors = [trial["metrics"]["valid/probe_error"] for trial in ranking]
+    assert errors == sorted(errors)
+    assert len(errors) == 16
+
+
+def test_list_and_status_show_the_sweep(quickstart: Any) -> None:
+    (listed,) = quickstart.home.run_json("list")["sweeps"]
+    status = quickstart.home.run_json("status", quickstart.id)
+    assert listed == status
+    assert (status["state"], status["trials"], status["undelivered"]) == ("FINISHED", 16, 0)
+
+
+def test_no_checkpoints_are_left_but_the_best_networks(quickstart: Any) -> None:
+    points = _journal(quickstart).parent / "points"
+    assert len(list(points.glob("*/best.pt"))) == 16
+    assert list(points.glob("*/*.ckpt")) == []
+
+
+def _journal(sweep: Any) -> Path:
+    return Path(sweep.home.path) / "sweeps" / sweep.id / "journal.db"

@@ -1,0 +1,55 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweeps.config import load
+
+Faults = Callable[..., list[str]]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (["objective.metric=valid/denoise_mse"], "needs noise in every trial"),
+        (
+            ["objective.metric=valid/denoise_mse", "search.model.noise.level={uniform: [0.1, 0.5]}"],
+            "the least noise would always win",
+        ),
+        (["objective.metric=valid/probe_error", "training.probe_samples=0"], "needs training.probe_samples above 0"),
+        (["objective.metric=valid/probe_error", "data={name: blobs}"], "needs data with labels, and blobs has none"),
+        (["objective.metric=valid/probe_error", "data={name: array, path: x.npy}"], "needs data with labels"),
+        (["objective.metric=valid/classification_error"], "needs model.name stacked_denoising"),
+        (["objective.metric=train/loss", "search.model.weight_l1={uniform: [0, 1]}"], "rank by valid/probe_error"),
+        (["objective.metric=valid/mse_over_pca"], "needs a code smaller than the 64 inputs in every trial"),
+        (["objective=[{metric: valid/mse}, {metric: valid/mse}]"], "must name each metric once"),
+        (["objective=[{metric: valid/mse}, {metric: valid/r2, at: last}]"], "must be taken at one epoch"),
+        (
+            ["objective=[{metric: valid/mse}, {metric: valid/r2}]", "stopping.name=asha"],
+            "stopping.name must be none with 2 objectives",
+        ),
+        (
+            ["model={name: stacked_denoising}", "data={name: blobs}", "search={}"],
+            "model.fine_tuning must be reconstruction for data without labels",
+        ),
+    ],
+)
+def test_sections_that_do_not_go_together_are_refused(
+    faults: Faults, sweep_file: Path, overrides: list[str], fault: str
+) -> None:
+    (only,) = faults(sweep_file, *overrides)
+    assert fault in only
+
+
+@pytest.mark.parametrize(
+    ("overrides"),
+    [
+        ["objective.metric=valid/denoise_mse", "model.noise.level=0.3"],
+        ["objective.metric=train/loss"],
+        ["objective.metric=valid/probe_error", "data={name: array, path: x.npz}"],
+        ["objective.metric=valid/mse_over_pca", "search.model.hidden_size={int: [8, 63]}"],
+        ["stopping={name: asha, grace_epochs: 2}"],
+    ],
+)
+def test_sections_that_go_together_are_taken(sweep_file: Path, overrides: list[str]) -> None:
+    load(sweep_file, overrides)
