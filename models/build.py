@@ -1,0 +1,158 @@
+"""From the config to networks and phases of training, and networks to files and back."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from models.autoencoder import Autoencoder, Optimizer
+from models.config import (
+    AutoencoderConfig,
+    DeepConfig,
+    ModelConfig,
+    ShallowConfig,
+    StackedDenoisingConfig,
+    TrainingConfig,
+)
+from models.corruption import Noise
+from models.deep import DeepAutoencoder
+from models.errors import ModelError
+from models.losses import Loss
+from models.metrics import References
+from models.network import Network, initialise
+from models.objectives import Classification, Objective, Reconstruction
+from models.penalties import Penalties
+from models.pretraining import Phase, pretraining_phases
+from models.seeds import WEIGHTS, seeded_generator
+from models.shallow import ShallowAutoencoder
+from models.stacked_denoising import StackedDenoisingAutoencoder
+from models.validation import Validation
+
+__all__ = ["Phase", "build_network", "build_phases", "load_network", "save_network"]
+
+_FORMAT = "autoencoder-sweeps network 1"
+
+
+def build_network(model: ModelConfig, *, input_size: int, n_classes: int | None, seed: int) -> Network:
+    """A network with its initial weights, which `seed` decides.
+
+    Raises ModelError where it is to be fine-tuned on labels and `n_classes` is None.
+    """
+    network = _network(model, input_size, n_classes)
+    initialise(network, seeded_generator(seed, WEIGHTS))
+    return network
+
+
+def build_phases(
+    model: ModelConfig,
+    training: TrainingConfig,
+    *,
+    input_size: int,
+    n_classes: int | None,
+    references: References | None = None,
+) -> list[Phase]:
+    """The fits that make up a training, in order; the last trains the whole network and measures it.
+
+    Raises ModelError where the network is to be fine-tuned on labels and `n_classes` is None.
+    """
+    network = build_network(model, input_size=input_size, n_classes=n_classes, seed=training.seed)
+    loss = Loss(model.loss, model.loss_reduction)
+    penalties = _penalties(model)
+    phases = []
+    if isinstance(model, StackedDenoisingConfig) and isinstance(network, StackedDenoisingAutoencoder):
+        phases = pretraining_phases(network, model, loss=loss, penalties=penalties, seed=training.seed)
+    module = Autoencoder(
+        network,
+        _objective(model, network),
+        Optimizer(training.optimizer, training.learning_rate),
+        seed=training.seed,
+        phase=len(phases),
+        validation=Validation(network, _input_noise(model), references),
+    )
+    return [*phases, Phase("train", module, training.epochs, training.batch_size, training.validate_every)]
+
+
+def save_network(path: Path, model: ModelConfig, network: Network) -> None:
+    """Write a network as plain values and tensors."""
+    content = {
+        "format": _FORMAT,
+        "model": model.model_dump(mode="json"),
+        "input_size": network.input_size,
+        "n_classes": network.n_classes if isinstance(network, StackedDenoisingAutoencoder) else None,
+        "state_dict": network.state_dict(),
+    }
+    torch.save(content, path)
+
+
+def load_network(path: Path) -> Network:
+    """Read, on the CPU, what `save_network` wrote. Raises ModelError where the file is something else."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ModelError(f"{path} must be a network saved by this package, and cannot be read as one") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ModelError(f"{path} must be a network saved by this package in the format {_FORMAT!r}, and is not")
+    try:
+        model: ModelConfig = TypeAdapter(ModelConfig).validate_python(content["model"])
+        network = _network(model, content["input_size"], content["n_classes"])
+        network.load_state_dict(content["state_dict"])
+    except (ValidationError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path} must hold a network and the settings it was built from, and they differ") from error
+    return network
+
+
+def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Network:
+    """A network with weights of 0."""
+    if isinstance(model, ShallowConfig):
+        return ShallowAutoencoder(
+            input_size,
+            model.hidden_size,
+            activation=model.activation,
+            output_activation=model.output_activation,
+            tied_weights=model.tied_weights,
+        )
+    if isinstance(model, DeepConfig):
+        return DeepAutoencoder(
+            input_size,
+            model.hidden_sizes,
+            model.code_size,
+            activation=model.activation,
+            code_activation=model.code_activation,
+            output_activation=model.output_activation,
+            tied_weights=model.tied_weights,
+        )
+    classifies = model.fine_tuning == "classification"
+    if classifies and n_classes is None:
+        raise ModelError(
+            "model.fine_tuning classification needs data with labels, and there are none: set it to reconstruction"
+        )
+    return StackedDenoisingAutoencoder(
+        input_size,
+        model.hidden_sizes,
+        activation=model.activation,
+        output_activation=model.output_activation,
+        tied_weights=model.tied_weights,
+        n_classes=n_classes if classifies else None,
+    )
+
+
+def _objective(model: ModelConfig, network: Network) -> Objective:
+    """What the last phase minimises. A stack has met its noise in pre-training, and is fine-tuned without any."""
+    penalties = _penalties(model)
+    if isinstance(network, StackedDenoisingAutoencoder):
+        if network.n_classes is not None:
+            return Classification(network, penalties)
+        return Reconstruction(network, Loss(model.loss, model.loss_reduction), penalties=penalties)
+    return Reconstruction(network, Loss(model.loss, model.loss_reduction), _input_noise(model), penalties)
+
+
+def _input_noise(model: ModelConfig) -> Noise:
+    """The corruption of the input: a stack's first level."""
+    level = model.noise.level
+    return Noise(model.noise.kind, level[0] if isinstance(level, tuple) else level)
+
+
+def _penalties(model: AutoencoderConfig) -> Penalties:
+    return Penalties(model.weight_l1, model.weight_l2, model.hidden_l1, model.penalty_reduction)

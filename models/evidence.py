@@ -1,0 +1,136 @@
+"""What a finished training leaves for its diagnosis: plain numbers and arrays, cheap to collect, mostly optional."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.metrics import References, constant_units
+
+if TYPE_CHECKING:
+    from models.config import ModelConfig, TrainingConfig
+
+Array = NDArray[Any]
+History = Sequence[tuple[int, Mapping[str, float]]]
+
+# A unit whose slope is a twentieth of its steepest, on the mean over samples, passes on next to no gradient.
+_SATURATED_SLOPE = 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings a diagnosis weighs and may advise to change; `size_setting` is where the code's size is set."""
+
+    code_size: int
+    size_setting: str
+    activation: str
+    learning_rate: float
+    noise_level: float = 0.0
+    weight_l1: float = 0.0
+    weight_l2: float = 0.0
+    hidden_l1: float = 0.0
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """The penalties in use, by their dotted path."""
+        every = {"weight_l1": self.weight_l1, "weight_l2": self.weight_l2, "hidden_l1": self.hidden_l1}
+        return {f"model.{name}": coefficient for name, coefficient in every.items() if coefficient > 0}
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The training loss of one state of the network, in two parts, each in the loss's own units."""
+
+    reconstruction: float
+    penalty: float
+
+    @property
+    def total(self) -> float:
+        """What the optimiser sees."""
+        return self.reconstruction + self.penalty
+
+    @property
+    def penalty_share(self) -> float:
+        """The penalties' part of the loss, from 0 to 1."""
+        return self.penalty / self.total if self.total > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class LayerStatistics:
+    """Which of a hidden layer's units (units,) are idle: `dead` never change, `saturated` do with next to no slope."""
+
+    dead: NDArray[np.bool_]
+    saturated: NDArray[np.bool_]
+
+    @property
+    def dead_share(self) -> float:
+        """The dead units' part of the layer, from 0 to 1."""
+        return float(np.mean(self.dead))
+
+    @property
+    def saturated_share(self) -> float:
+        """The saturated units' part of the layer, from 0 to 1."""
+        return float(np.mean(self.saturated))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One training, seen at its last epoch. What is None or empty was not collected: rules that need it are silent.
+
+    `history` holds the metrics by epoch, in order, under their usual names. `column_mean` (features,) is that of the
+    training inputs, scaled. `originals` and `reconstructions` (samples, features) are clean validation samples, a few
+    hundred will do. `layers` are the hidden layers in order, `filters` (units, features) the first one's. `first_loss`
+    was taken before the first step, `last_loss` after the last one. `train_mse` is that of clean training samples.
+    """
+
+    settings: Settings
+    references: References
+    history: History
+    column_mean: Array | None = None
+    originals: Array | None = None
+    reconstructions: Array | None = None
+    layers: tuple[LayerStatistics, ...] = ()
+    filters: Array | None = None
+    first_loss: LossTerms | None = None
+    last_loss: LossTerms | None = None
+    train_mse: float | None = None
+
+    def values(self, metric: str) -> list[float]:
+        """A metric's values in the order of epochs, those that are not finite included."""
+        return [metrics[metric] for _, metrics in self.history if metric in metrics]
+
+
+def layer_statistics(activations: Array, activation: str) -> LayerStatistics:
+    """Judge a hidden layer by its outputs (samples, units) under `activation`."""
+    outputs = activations.astype(np.float64)
+    slopes = {
+        "sigmoid": lambda h: 4 * h * (1 - h),
+        "tanh": lambda h: 1 - h * h,
+        "elu": lambda h: np.minimum(h + 1, 1),
+    }
+    slope = slopes[activation](outputs) if activation in slopes else np.ones_like(outputs)  # of 1 at the steepest
+    dead = constant_units(activations)
+    return LayerStatistics(dead, (slope.mean(axis=0) < _SATURATED_SLOPE) & ~dead)
+
+
+def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
+    """Take the settings that matter here from a trial's `model` and `training` sections."""
+    if model.name == "shallow":
+        size, size_setting = model.hidden_size, "model.hidden_size"
+    elif model.name == "deep":
+        size, size_setting = model.code_size, "model.code_size"
+    else:
+        size, size_setting = model.hidden_sizes[-1], "model.hidden_sizes"
+    level = model.noise.level
+    return Settings(
+        code_size=size,
+        size_setting=size_setting,
+        activation=model.activation,
+        learning_rate=training.learning_rate,
+        noise_level=max(level, default=0.0) if isinstance(level, tuple) else level,
+        weight_l1=model.weight_l1,
+        weight_l2=model.weight_l2,
+        hidden_l1=model.hidden_l1,
+    )

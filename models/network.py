@@ -1,0 +1,131 @@
+"""What a network promises to those who train and measure it, and the layers that networks are made of."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.config import Activation
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": functional.relu,
+    "elu": functional.elu,
+}
+# Sigmoid units need weights 4 times as wide for the same slope at 0 (Glorot and Bengio 2010; Deep Learning Tutorials).
+_GAINS: dict[Activation, float] = {"sigmoid": 4.0}
+
+# (inputs (batch, features), labels (batch,)), or inputs alone.
+Batch: TypeAlias = Sequence[Tensor]
+
+
+class Activations(NamedTuple):
+    """One pass through an autoencoder. `logits` are the output before its activation: (batch, features)."""
+
+    hidden: tuple[Tensor, ...]  # every hidden layer from the input on, the code among them: (batch, units)
+    code: Tensor  # (batch, code_size)
+    logits: Tensor
+    output_activation: Activation
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """The output, (batch, features): computed when asked for, since cross-entropy is taken from the logits."""
+        return ACTIVATIONS[self.output_activation](self.logits)
+
+
+class Network(Protocol):
+    """An autoencoder as a plain `nn.Module`."""
+
+    input_size: int
+    code_size: int
+
+    def __call__(self, x: Tensor) -> Activations:
+        """Encode and decode: (batch, features)."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of `x`: (batch, features) -> (batch, code_size)."""
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Reconstruction from a code: (batch, code_size) -> (batch, features)."""
+
+    def weights(self) -> list[Tensor]:
+        """The weight matrices that penalties see: encoder and decoder, tied ones once, biases excluded."""
+
+    def first_layer_filters(self) -> Tensor:
+        """What each unit of the first hidden layer looks for: (hidden, features)."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """As `nn.Module` has it."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """As `nn.Module` has it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `nn.Module` has it."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As `nn.Module` has it."""
+
+
+class Layer(nn.Module):
+    """activation(x Wᵀ + b), with W (n_units, n_inputs). Weights are 0 until `initialise` draws them."""
+
+    def __init__(self, n_inputs: int, n_units: int, activation: Activation, *, gain: float | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_units, n_inputs))
+        self.bias = nn.Parameter(torch.zeros(n_units))
+        self.activation: Activation = activation
+        self.gain = _GAINS.get(activation, 1.0) if gain is None else gain
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The output before its activation: (batch, n_inputs) -> (batch, n_units)."""
+        return functional.linear(x, self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_inputs) -> (batch, n_units)."""
+        return ACTIVATIONS[self.activation](self.logits(x))
+
+
+class TiedLayer(nn.Module):
+    """The way back through `layer`: activation(h W + b), with that layer's W and a bias of its own."""
+
+    def __init__(self, layer: Layer, activation: Activation) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1]))
+        self.activation: Activation = activation
+        self._tied = (layer,)  # in a tuple, so that the weight is not in the state twice
+
+    def logits(self, h: Tensor) -> Tensor:
+        """The output before its activation: (batch, n_units of the layer) -> (batch, n_inputs of the layer)."""
+        return functional.linear(h, self._tied[0].weight.t(), self.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(batch, n_units of the layer) -> (batch, n_inputs of the layer)."""
+        return ACTIVATIONS[self.activation](self.logits(h))
+
+
+def decoder_layer(layer: Layer, activation: Activation, *, tied: bool, gain: float | None = None) -> Layer | TiedLayer:
+    """A layer that leads back from the units of `layer` to its inputs."""
+    if tied:
+        return TiedLayer(layer, activation)
+    n_units, n_inputs = layer.weight.shape
+    return Layer(n_units, n_inputs, activation, gain=gain)
+
+
+def initialise(network: Network, generator: torch.Generator) -> None:
+    """Draw every weight W ~ U(±gain √(6 / (n_inputs + n_units))), biases 0 (Glorot and Bengio 2010, eq. 16).
+
+    The gain is 4 for sigmoid hidden layers, 1 for others and for the output, 0 for a softmax.
+    """
+    for layer in _layers(network.modules()):
+        limit = layer.gain * (6 / sum(layer.weight.shape)) ** 0.5
+        nn.init.uniform_(layer.weight, -limit, limit, generator=generator)
+        nn.init.zeros_(layer.bias)
+
+
+def _layers(modules: Iterable[nn.Module]) -> Iterator[Layer]:
+    return (module for module in modules if isinstance(module, Layer))

@@ -1,0 +1,59 @@
+"""Penalties on weights and hidden activations, as theanets defines them; they are part of no validation metric."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Reduction = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Coefficients of the three terms, and how each term is reduced: a coefficient means nothing without that."""
+
+    weight_l1: float = 0.0
+    weight_l2: float = 0.0
+    hidden_l1: float = 0.0
+    reduction: Reduction = "mean"
+
+
+def penalised(loss: Tensor, weights: Sequence[Tensor], hidden: Sequence[Tensor], penalties: Penalties) -> Tensor:
+    """`loss` plus every term whose coefficient is not 0."""
+    if penalties.weight_l1:
+        loss = torch.add(loss, weight_l1(weights, penalties.reduction), alpha=penalties.weight_l1)
+    if penalties.weight_l2:
+        loss = torch.add(loss, weight_l2(weights, penalties.reduction), alpha=penalties.weight_l2)
+    if penalties.hidden_l1:
+        loss = torch.add(loss, hidden_l1(hidden, penalties.reduction), alpha=penalties.hidden_l1)
+    return loss
+
+
+def weight_l1(weights: Sequence[Tensor], reduction: Reduction) -> Tensor:
+    """`mean`: mean of |w| over each matrix, then over matrices (theanets 0.7). `sum`: over all (older theanets)."""
+    sizes = [weight.abs() for weight in weights]
+    return _reduced([size.mean() if reduction == "mean" else size.sum() for size in sizes], reduction)
+
+
+def weight_l2(weights: Sequence[Tensor], reduction: Reduction) -> Tensor:
+    """As `weight_l1`, of w²."""
+    squares = [weight.square() for weight in weights]
+    return _reduced([square.mean() if reduction == "mean" else square.sum() for square in squares], reduction)
+
+
+def hidden_l1(hidden: Sequence[Tensor], reduction: Reduction) -> Tensor:
+    """`mean`: mean of |h| over batch and units, then over layers. `sum`: over units and layers, mean over the batch.
+
+    Each layer is (batch, units), as computed: with the input's noise.
+    """
+    terms = [h.abs().mean() if reduction == "mean" else h.abs().sum() / len(h) for h in hidden]
+    return _reduced(terms, reduction)
+
+
+def _reduced(terms: Sequence[Tensor], reduction: Reduction) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total / len(terms) if reduction == "mean" and len(terms) > 1 else total

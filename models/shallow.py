@@ -1,0 +1,46 @@
+"""The shallow autoencoder: one hidden layer, which is the code."""
+
+from torch import Tensor, nn
+
+from models.config import Activation
+from models.network import ACTIVATIONS, Activations, Layer, decoder_layer
+
+
+class ShallowAutoencoder(nn.Module):
+    """features -> hidden -> features. Weights are 0 until `models.network.initialise` draws them."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        activation: Activation = "relu",
+        output_activation: Activation = "linear",
+        tied_weights: bool = False,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.code_size = hidden_size
+        self.encoder = Layer(input_size, hidden_size, activation)
+        self.decoder = decoder_layer(self.encoder, output_activation, tied=tied_weights, gain=1.0)
+
+    def forward(self, x: Tensor) -> Activations:
+        """Encode and decode: (batch, features)."""
+        code = self.encode(x)
+        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, features) -> (batch, hidden)."""
+        return ACTIVATIONS[self.encoder.activation](self.encoder.logits(x))
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(batch, hidden) -> (batch, features)."""
+        return ACTIVATIONS[self.decoder.activation](self.decoder.logits(code))
+
+    def weights(self) -> list[Tensor]:
+        """The matrices that penalties see; one where they are tied."""
+        return [layer.weight for layer in (self.encoder, self.decoder) if isinstance(layer, Layer)]
+
+    def first_layer_filters(self) -> Tensor:
+        """(hidden, features)."""
+        return self.encoder.weight

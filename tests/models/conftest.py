@@ -1,0 +1,91 @@
+"""Batches and trainers for the models, without a data module."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+
+from models.autoencoder import Autoencoder
+
+
+class Batches:
+    """Batches of tensors in an order that each epoch's number decides."""
+
+    def __init__(self, *tensors: Tensor, size: int = 32, shuffle: bool = True) -> None:
+        self.tensors = tensors
+        self.size = size
+        self.shuffle = shuffle
+        self.epoch = 0
+        self.sampler = self  # where Lightning looks for set_epoch
+        self.batch_sampler = None
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.tensors[0]) // self.size)
+
+    def __iter__(self) -> Iterator[Sequence[Tensor]]:
+        n_samples = len(self.tensors[0])
+        order = torch.arange(n_samples)
+        if self.shuffle:
+            order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(self.epoch))
+        for rows in order.split(self.size):
+            yield tuple(tensor[rows] for tensor in self.tensors)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks as small as these train faster on one thread, far faster where other tests have the other cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+Fit = Callable[..., lightning.Trainer]
+
+
+@pytest.fixture
+def batches() -> type[Batches]:
+    return Batches
+
+
+@pytest.fixture
+def fit() -> Fit:
+    """Run one Lightning fit as bare as a sweep does."""
+
+    def run(
+        module: Autoencoder,
+        train: Any,
+        valid: Any = None,
+        *,
+        epochs: int = 1,
+        validate_every: int = 1,
+        checkpoint: Any = None,
+        callbacks: Sequence[lightning.Callback] = (),
+    ) -> lightning.Trainer:
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            max_epochs=epochs,
+            check_val_every_n_epoch=validate_every,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            barebones=False,
+            callbacks=list(callbacks),
+        )
+        with warnings.catch_warnings():
+            # pytest has undone the filter that models.autoencoder sets; and a test may run without a validation split.
+            warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader_iter`")
+            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+            trainer.fit(module, train, valid, ckpt_path=checkpoint, weights_only=True)
+        return trainer
+
+    return run

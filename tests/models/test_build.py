@@ -1,0 +1,204 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from models.build import build_network, build_phases, load_network, save_network
+from models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
+from models.errors import ModelError
+from models.metrics import References
+from models.stacked_denoising import StackedDenoisingAutoencoder
+
+INPUTS = torch.rand(60, 12, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(60) % 3
+PRETRAINING = {"epochs": 2, "batch_size": 20, "learning_rate": 0.01}
+STACK = {"hidden_sizes": (7, 5), "noise": {"level": (0.1, 0.4)}, "pretraining": PRETRAINING}
+MODELS: list[ModelConfig] = [
+    ShallowConfig(hidden_size=5, activation="tanh", output_activation="sigmoid"),
+    ShallowConfig(hidden_size=5, tied_weights=True),
+    DeepConfig(hidden_sizes=(8, 6), code_size=2, activation="elu", code_activation="sigmoid"),
+    StackedDenoisingConfig.model_validate(STACK),
+    StackedDenoisingConfig.model_validate({**STACK, "fine_tuning": "reconstruction", "tied_weights": False}),
+]
+
+
+def stack(**settings: Any) -> StackedDenoisingConfig:
+    return StackedDenoisingConfig.model_validate({**STACK, **settings})
+
+
+def changed(network: StackedDenoisingAutoencoder, before: dict[str, Tensor]) -> set[str]:
+    return {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+
+
+def copied(network: StackedDenoisingAutoencoder) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_saved_network_answers_as_before(model: ModelConfig, tmp_path: Path) -> None:
+    network = build_network(model, input_size=12, n_classes=3, seed=5)
+
+    save_network(tmp_path / "network.pt", model, network)
+    loaded = load_network(tmp_path / "network.pt")
+
+    assert type(loaded) is type(network)
+    assert torch.equal(loaded(INPUTS).reconstruction, network(INPUTS).reconstruction)
+    assert torch.equal(loaded.encode(INPUTS), network.encode(INPUTS))
+
+
+def test_a_saved_network_is_plain_values_and_tensors(tmp_path: Path) -> None:
+    network = build_network(MODELS[3], input_size=12, n_classes=3, seed=5)
+    save_network(tmp_path / "network.pt", MODELS[3], network)
+
+    content = torch.load(tmp_path / "network.pt", weights_only=True)
+
+    assert content["model"]["hidden_sizes"] == [7, 5]
+    assert (content["input_size"], content["n_classes"]) == (12, 3)
+
+
+def test_a_loaded_network_still_classifies(tmp_path: Path) -> None:
+    network = build_network(MODELS[3], input_size=12, n_classes=3, seed=5)
+    assert isinstance(network, StackedDenoisingAutoencoder)
+    with torch.no_grad():
+        network.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    save_network(tmp_path / "network.pt", MODELS[3], network)
+
+    loaded = load_network(tmp_path / "network.pt")
+
+    assert isinstance(loaded, StackedDenoisingAutoencoder)
+    assert torch.equal(loaded.classify(INPUTS), network.classify(INPUTS))
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", {"format": "another"}, {"weights": torch.ones(2)}, [1]])
+def test_a_file_that_is_no_network_is_refused_by_name(content: Any, tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+
+    with pytest.raises(ModelError, match=r"network\.pt must"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("input_size", 13), ("model", {"name": "shallow", "hidden": 3}), ("n_classes", 4)]
+)
+def test_a_network_that_does_not_fit_its_settings_is_refused(key: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    save_network(path, MODELS[3], build_network(MODELS[3], input_size=12, n_classes=3, seed=5))
+    torch.save({**torch.load(path, weights_only=True), key: value}, path)
+
+    with pytest.raises(ModelError, match="differ"):
+        load_network(path)
+
+
+def test_settings_reach_the_network() -> None:
+    network = build_network(MODELS[2], input_size=12, n_classes=None, seed=5)
+
+    assert [tuple(weight.shape) for weight in network.weights()] == [
+        (8, 12), (6, 8), (2, 6), (6, 2), (8, 6), (12, 8),
+    ]  # fmt: skip
+    assert ((network.encode(INPUTS) > 0) & (network.encode(INPUTS) < 1)).all()
+
+
+def test_fine_tuning_on_labels_needs_labels() -> None:
+    with pytest.raises(ModelError, match="needs data with labels") as raised:
+        build_network(stack(), input_size=12, n_classes=None, seed=0)
+    assert len(raised.value.faults) == 1
+
+
+def test_cross_entropy_of_codes_that_are_no_probabilities_is_refused() -> None:
+    with pytest.raises(ValidationError, match="codes in"):
+        stack(activation="relu")
+    assert stack(activation="relu", loss="mse").activation == "relu"
+    assert stack(activation="relu", hidden_sizes=(7,), noise={"level": 0.1}).loss == "bce"
+
+
+def test_a_network_without_layers_to_stack_trains_in_one_phase() -> None:
+    training = TrainingConfig(epochs=3, batch_size=17, validate_every=2)
+
+    (phase,) = build_phases(MODELS[0], training, input_size=12, n_classes=3)
+
+    assert (phase.name, phase.epochs, phase.batch_size, phase.validate_every) == ("train", 3, 17, 2)
+    assert phase.inputs is None
+
+
+def test_a_stack_trains_layer_by_layer_then_as_a_whole() -> None:
+    phases = build_phases(stack(), TrainingConfig(epochs=3, batch_size=17), input_size=12, n_classes=3)
+
+    assert [phase.name for phase in phases] == ["pretrain/1", "pretrain/2", "train"]
+    assert [phase.epochs for phase in phases] == [2, 2, 3]
+    assert [phase.batch_size for phase in phases] == [20, 20, 17]
+    assert all(phase.module.network is phases[-1].module.network for phase in phases)
+
+
+def test_no_pretraining_epochs_leave_fine_tuning_alone() -> None:
+    model = stack(pretraining={"epochs": 0})
+
+    assert [phase.name for phase in build_phases(model, TrainingConfig(), input_size=12, n_classes=3)] == ["train"]
+
+
+def test_each_phase_changes_its_own_parameters_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    phases = build_phases(stack(), TrainingConfig(), input_size=12, n_classes=3)
+    network = phases[-1].module.network
+    changes = []
+    for phase in phases:
+        before = copied(network)
+        with torch.no_grad():
+            inputs = INPUTS if phase.inputs is None else phase.inputs(INPUTS)
+        fit(phase.module, batches(inputs, LABELS))
+        changes.append(changed(network, before))
+
+    encoder = [f"unrolled.encoder.{k}.{kind}" for k in (0, 1) for kind in ("weight", "bias")]
+    assert changes[0] == {*encoder[:2], "unrolled.decoder.1.bias"}
+    assert changes[1] == {*encoder[2:], "unrolled.decoder.0.bias"}
+    assert changes[2] == {*encoder, "classifier.weight", "classifier.bias"}  # no visible bias
+
+
+def test_fine_tuning_on_reconstruction_changes_visible_biases_too(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    *_, last = build_phases(stack(fine_tuning="reconstruction"), TrainingConfig(), input_size=12, n_classes=3)
+    before = copied(last.module.network)
+
+    fit(last.module, batches(INPUTS, LABELS))
+
+    assert changed(last.module.network, before) == set(before)
+
+
+def test_each_layer_meets_its_own_noise_and_fine_tuning_none() -> None:
+    for fine_tuning in ("classification", "reconstruction"):
+        phases = build_phases(stack(fine_tuning=fine_tuning), TrainingConfig(), input_size=12, n_classes=3)
+        levels = [getattr(phase.module.objective, "noise", None) for phase in phases]
+
+        assert [noise and noise.level for noise in levels[:2]] == [0.1, 0.4]
+        assert levels[2] is None or levels[2].level == 0
+
+
+def test_one_noise_level_is_every_layers() -> None:
+    phases = build_phases(stack(noise={"level": 0.2}), TrainingConfig(), input_size=12, n_classes=3)
+
+    assert [phase.module.objective.noise.level for phase in phases[:2]] == [0.2, 0.2]  # type: ignore[attr-defined]
+
+
+def test_a_stack_is_measured_at_the_noise_of_its_input(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    *_, last = build_phases(
+        stack(), TrainingConfig(), input_size=12, n_classes=3, references=References(np.linspace(1, 0, 13))
+    )
+    fit(last.module, batches(INPUTS, LABELS), batches(INPUTS, LABELS, shuffle=False))
+
+    assert last.module.validation is not None
+    assert last.module.validation.noise.level == 0.1
+    assert set(last.module.metrics) == {
+        "train/loss",
+        "valid/mse",
+        "valid/r2",
+        "valid/mse_over_pca",
+        "valid/denoise_mse",
+        "valid/classification_error",
+        "valid/code_sparsity",
+        "valid/dead_units",
+    }
