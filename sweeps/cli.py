@@ -1,9 +1,11 @@
 """The command line: parse, call, print. Heavy packages are imported by the commands that need them."""
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -52,7 +54,7 @@ def run(
     config = load(recipe, overrides or [])
     from sweeps.launch import run as run_sweep
 
-    with display.live() as watch:
+    with _only_ours_on_standard_output(), display.live() as watch:
         result = run_sweep(config, offline=offline, watch=watch, started=STARTED)
     _print(result.to_dict(), as_json, lambda: display.summary(result))
     raise typer.Exit(result.exit_status)
@@ -181,6 +183,20 @@ def main() -> None:
         _fail(error.faults, status=2)
     except SweepError as error:
         _fail((str(error),), status=1)
+
+
+@contextmanager
+def _only_ours_on_standard_output() -> Iterator[None]:
+    """Send what libraries and their processes print to standard error: Ray tells of lost workers on standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _print(plain: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:

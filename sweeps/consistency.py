@@ -142,7 +142,8 @@ def _at_objective(metric: str, text: str, *concerns: str) -> Fault:
 
 def _is_noisy(trial: TrialConfig) -> bool:
     level: Any = trial.model.noise.level
-    return any(part > 0 for part in level) if isinstance(level, tuple) else level > 0
+    # A stack is measured with the noise of its input, the first layer's.
+    return bool((level[0] if isinstance(level, tuple) else level) > 0)
 
 
 def _classifies(trial: TrialConfig) -> bool:

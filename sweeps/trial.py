@@ -90,9 +90,8 @@ def _resume(recorder: Recorder) -> tuple[int, Path | None]:
 
 def _fit(phase: Phase, data: ArrayDataModule, recorder: Recorder, checkpoint: Path | None) -> None:
     """Run one phase. Lightning's own logger, progress bar and summary are off: the driver records what happens."""
-    device = "gpu" if torch.cuda.is_available() else "cpu"
     trainer = lightning.Trainer(
-        accelerator=device,
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
         devices=1,
         max_epochs=phase.epochs,
         check_val_every_n_epoch=phase.validate_every,
@@ -103,8 +102,11 @@ def _fit(phase: Phase, data: ArrayDataModule, recorder: Recorder, checkpoint: Pa
         num_sanity_val_steps=0,
         callbacks=[recorder],
     )
+    data.batch_size = phase.batch_size
     if phase.inputs is not None:
-        data = data.mapped(phase.inputs, phase.batch_size, trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        phase.module.to(device)
+        data = data.mapped(phase.inputs, phase.batch_size, device)
     trainer.fit(phase.module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
 

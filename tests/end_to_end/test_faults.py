@@ -20,7 +20,8 @@ LONG = {"epochs": 150, "probe_samples": 0}
 
 def kill_a_worker(driver: subprocess.Popen[str]) -> None:
     """SIGKILL one process that trains."""
-    workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "_run_pack" in " ".join(p.cmdline())]
+    children = psutil.Process(driver.pid).children(recursive=True)
+    workers = [child for child in children if " ".join(child.cmdline()).startswith("ray::ImplicitFunc")]
     assert workers, "no worker found"
     workers[0].kill()
 
