@@ -26,12 +26,12 @@ def live() -> Iterator[Callable[[Progress], None]]:
     if not console.is_terminal:
         yield lambda progress: console.print(f"sweep {progress.sweep_id}: {progress.n_points} trials", highlight=False)
         return
-    view = _LiveView()
+    view = LiveView()
     with Live(view, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
         yield view.watch
 
 
-class _LiveView:
+class LiveView:
     """Drawn anew at each refresh from counters that the sweep's thread writes."""
 
     def __init__(self) -> None:

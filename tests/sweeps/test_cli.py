@@ -1,0 +1,76 @@
+"""The command line: what it prints, how it exits, and what it does not load."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sweeps.cli import app
+from sweeps.config import recipe_names
+
+HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "matplotlib", "optuna")
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "quickstart"], ["recipes"], ["schema"]])
+def test_quick_commands_load_no_heavy_package(arguments: list[str]) -> None:
+    code = f"""
+import sys
+sys.argv = ["sweeps", *{arguments!r}]
+from sweeps.cli import main
+try:
+    main()
+except SystemExit as end:
+    status = end.code
+print("loaded:", [name for name in {HEAVY!r} if name in sys.modules], status, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr.strip().splitlines()[-1] in ("loaded: [] 0", "loaded: [] None")
+
+
+def test_validate_prints_one_json_object() -> None:
+    done = runner.invoke(app, ["validate", "quickstart", "--json"])
+    assert done.exit_code == 0
+    printed = json.loads(done.stdout)
+    assert (printed["valid"], printed["trials"]) == (True, 16)
+
+
+def test_validate_counts_with_overrides() -> None:
+    done = runner.invoke(app, ["validate", "quickstart", "--json", "--set", "budget.trials=3"])
+    assert json.loads(done.stdout)["trials"] == 3
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_shown_recipe_is_a_file_that_validate_takes(recipe: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(runner.invoke(app, ["show", recipe]).stdout)
+    assert runner.invoke(app, ["validate", str(file)]).exit_code == 0
+
+
+def test_recipes_are_listed_with_a_description_each() -> None:
+    listed = json.loads(runner.invoke(app, ["recipes", "--json"]).stdout)["recipes"]
+    assert [recipe["name"] for recipe in listed] == recipe_names()
+    assert all(recipe["description"] for recipe in listed)
+
+
+def test_schema_is_json() -> None:
+    schema = json.loads(runner.invoke(app, ["schema"]).stdout)
+    assert {"data", "model", "search", "objective"} <= set(schema["properties"])
+
+
+def test_list_without_sweeps_says_how_to_start() -> None:
+    done = runner.invoke(app, ["list"])
+    assert done.exit_code == 0
+    assert "sweeps run quickstart" in done.stdout
+
+
+def test_faults_are_told_as_json_too() -> None:
+    command = [sys.executable, "-m", "sweeps", "validate", "quickstart", "--json", "--set", "training.epoch=3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "training.epochs" in json.loads(done.stdout)["errors"][0]
+    assert "Traceback" not in done.stderr

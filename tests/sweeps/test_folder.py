@@ -1,0 +1,54 @@
+"""Where a sweep's files lie."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sweeps import folder as folders
+from sweeps.errors import UnknownSweep
+
+
+def make(name: str) -> folders.SweepFolder:
+    folder = folders.create(name)
+    folder.journal.touch()
+    return folder
+
+
+def test_id_is_name_time_and_four_hex_digits() -> None:
+    assert re.fullmatch(r"my-sweep-\d{8}-\d{6}-[0-9a-f]{4}", folders.create("My sweep").id)
+
+
+def test_two_sweeps_of_a_name_have_folders_of_their_own() -> None:
+    assert make("same").path != make("same").path
+
+
+def test_sweep_is_found_by_the_beginning_of_its_id() -> None:
+    folder = make("blobs")
+    assert folders.find("blobs") == folders.find(folder.id) == folder
+
+
+def test_beginning_of_several_ids_is_refused_and_names_them() -> None:
+    both = sorted([make("blobs").id, make("blobs").id])
+    with pytest.raises(UnknownSweep, match=", ".join(both)):
+        folders.find("blobs")
+
+
+def test_unknown_id_is_told_the_closest() -> None:
+    folder = make("quickstart")
+    with pytest.raises(UnknownSweep, match=folder.id):
+        folders.find(folder.id[:-1] + "x")
+
+
+def test_id_that_leads_out_of_the_folder_is_refused() -> None:
+    with pytest.raises(UnknownSweep):
+        folders.find("../../etc")
+
+
+def test_folder_without_a_journal_is_no_sweep() -> None:
+    folders.create("half-made")
+    assert folders.all_folders() == []
+
+
+def test_home_is_where_the_environment_says(own_home: Path) -> None:
+    assert folders.home() == own_home

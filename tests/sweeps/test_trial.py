@@ -1,0 +1,195 @@
+"""A point trained in this process: what it reports, what it saves, and how it goes on after it was cut off."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from models.build import load_network
+from models.errors import DivergedError
+from sweeps.config import SweepConfig
+from sweeps.dataset import Dataset
+from sweeps.events import EpochEnded, Event, PointEnded
+from sweeps.folder import PointFolder, SweepFolder
+from sweeps.trial import run_point
+
+Reported = list[tuple[int | None, Any, list[Event]]]
+MakeSweep = Callable[..., SweepConfig]
+
+
+class CutOffError(Exception):
+    """Stands for the end of a process."""
+
+
+def train(
+    sweep: SweepConfig, dataset: Dataset, folder: PointFolder, *, point: Any = None, cut_off_at: int | None = None
+) -> Reported:
+    """Run a point; `cut_off_at` ends it inside the report of that epoch."""
+    reported: Reported = []
+
+    def report(epoch: int | None, objective: Any, events: list[Event]) -> None:
+        reported.append((epoch, objective, events))
+        if epoch == cut_off_at:
+            raise CutOffError
+
+    arrays = DataArrays.from_dict(dataset.arrays)
+    torch.set_num_threads(1)
+    run_point(sweep, point or {}, arrays, dataset.references, folder, report)
+    return reported
+
+
+def epochs(reported: Reported) -> list[EpochEnded]:
+    return [event for _, _, events in reported for event in events if isinstance(event, EpochEnded)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PointFolder:
+    return SweepFolder(tmp_path).point("0000")
+
+
+def test_point_reports_its_start_each_epoch_and_its_end(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    reported = train(small_sweep(), digits, folder)
+    assert [epoch for epoch, _, _ in reported] == [0, 1, 2, 3]
+    assert isinstance(reported[-1][2][-1], PointEnded)
+    assert not reported[-1][2][-1].failed
+
+
+def test_each_epoch_carries_the_metrics_of_the_contract(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    sweep = small_sweep(model={"name": "shallow", "hidden_size": 8, "noise": {"level": 0.2}}, training={"epochs": 1})
+    (_, last) = epochs(train(sweep, digits, folder))
+    assert set(last.metrics) == {
+        "train/loss",
+        "valid/mse",
+        "valid/r2",
+        "valid/mse_over_pca",
+        "valid/denoise_mse",
+        "valid/probe_error",
+        "valid/code_sparsity",
+        "valid/dead_units",
+    }
+
+
+def test_what_an_epoch_names_lies_there_before_it_is_reported(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    with pytest.raises(CutOffError):
+        train(small_sweep(), digits, folder, cut_off_at=2)
+    with np.load(folder.snapshot(2), allow_pickle=False) as snapshot:
+        assert snapshot["filters"].shape == (8, 64)
+        assert snapshot["originals"].shape == snapshot["reconstructions"].shape == (10, 64)
+        assert tuple(snapshot["image_shape"]) == (8, 8)
+    assert folder.checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "shallow", "hidden_size": 8, "noise": {"level": 0.3}},
+        {
+            "name": "stacked_denoising",
+            "hidden_sizes": [12, 6],
+            "noise": {"level": [0.1, 0.2]},
+            "pretraining": {"epochs": 2},
+            "loss": "mse",
+        },
+    ],
+)
+@pytest.mark.parametrize("cut_off_at", [1, 2, 4])
+def test_point_cut_off_goes_on_as_if_it_had_not_been(
+    small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, model: dict[str, Any], cut_off_at: int
+) -> None:
+    sweep = small_sweep(model=model, training={"epochs": 5, "probe_samples": 0})
+    whole, parts = SweepFolder(tmp_path / "whole").point("0000"), SweepFolder(tmp_path / "parts").point("0000")
+    expected = {event.epoch: event.metrics for event in epochs(train(sweep, digits, whole))}
+    with pytest.raises(CutOffError):
+        train(sweep, digits, parts, cut_off_at=cut_off_at)
+    rest = epochs(train(sweep, digits, parts))
+    assert rest[0].epoch == cut_off_at + 1  # these epochs are powers of two, where a checkpoint is kept
+    assert all(event.metrics == expected[event.epoch] for event in rest)
+    first, second = (load_network(folder.best_network).state_dict() for folder in (whole, parts))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_stacked_point_reports_pretraining_without_valid_metrics(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    model = {
+        "name": "stacked_denoising",
+        "hidden_sizes": [12, 6],
+        "pretraining": {"epochs": 2},
+        "noise": {"level": 0.1},
+    }
+    objective = {"metric": "valid/classification_error"}
+    events = epochs(train(small_sweep(model=model, objective=objective), digits, folder))
+    assert [event.epoch for event in events] == list(range(8))
+    assert all(set(event.metrics) == {"train/loss"} for event in events[1:5])
+    assert all("valid/classification_error" in event.metrics for event in events[5:])
+
+
+def test_best_network_is_that_of_the_best_epoch(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    # A rate that overshoots: the last epoch is not the best one.
+    sweep = small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0})
+    errors = {event.epoch: event.metrics["valid/mse"] for event in epochs(train(sweep, digits, folder))[1:]}
+    assert min(errors, key=lambda epoch: errors[epoch]) < 12
+    arrays = DataArrays.from_dict(digits.arrays)
+    pixels = torch.from_numpy(arrays.valid.inputs) * arrays.scale
+    with torch.no_grad():
+        error = float((load_network(folder.best_network)(pixels).reconstruction - pixels).pow(2).mean())
+    assert error == pytest.approx(min(errors.values()), rel=1e-5)
+
+
+def test_checkpoint_is_gone_when_the_point_has_ended(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    train(small_sweep(), digits, folder)
+    assert folder.best_network.exists()
+    assert not folder.checkpoint.exists()
+
+
+def test_validation_at_a_lower_rate_repeats_no_old_value(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    sweep = small_sweep(training={"epochs": 5, "validate_every": 2, "probe_samples": 0})
+    measured = [event.epoch for event in epochs(train(sweep, digits, folder)) if "valid/mse" in event.metrics]
+    assert measured == [2, 4, 5]
+
+
+def test_objective_at_best_never_gets_worse(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    sweep = small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0})
+    told = [objective for _, objective, _ in train(sweep, digits, folder)][1:]
+    assert told == sorted(told, reverse=True)
+
+
+def test_objective_at_last_is_the_current_value(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    sweep = small_sweep(objective={"metric": "valid/mse", "at": "last"})
+    reported = train(sweep, digits, folder)
+    assert [objective for _, objective, _ in reported[1:]] == [e.metrics["valid/mse"] for e in epochs(reported)[1:]]
+    assert math.isnan(reported[0][1])
+
+
+def test_diverging_point_raises_with_metric_and_epoch(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    sweep = small_sweep(training={"epochs": 5, "learning_rate": 1e30, "optimizer": "sgd", "probe_samples": 0})
+    with pytest.raises(DivergedError, match=r"train/loss is .* at epoch 1"):
+        train(sweep, digits, folder)
+
+
+def test_two_points_in_one_process_do_not_touch_each_other(
+    small_sweep: MakeSweep, digits: Dataset, tmp_path: Path
+) -> None:
+    sweep = small_sweep(search={"model.hidden_size": {"choice": [8, 12]}}, budget={"trials": 2})
+    folders = [SweepFolder(tmp_path / name).point("0000") for name in ("alone", "other", "after")]
+    alone = epochs(train(sweep, digits, folders[0], point={"model.hidden_size": 8}))
+    train(sweep, digits, folders[1], point={"model.hidden_size": 12})
+    after = epochs(train(sweep, digits, folders[2], point={"model.hidden_size": 8}))
+    assert [event.metrics for event in after] == [event.metrics for event in alone]
