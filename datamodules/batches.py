@@ -115,6 +115,14 @@ class ArrayDataModule(LightningDataModule):
         """All inputs that `valid/...` metrics are taken on: (samples, features), scaled, float32."""
         return _to_floating(self._on_device(self.arrays.valid, device)[0], self.arrays.scale)
 
+    def train_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
+        """At most `n_samples` of the training samples as one batch, evenly spread: what is sorted stays represented."""
+        return self._sample(self.arrays.train, n_samples, device)
+
+    def valid_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
+        """As `train_sample`, of the split that `valid/...` metrics are taken on."""
+        return self._sample(self.arrays.valid, n_samples, device)
+
     def train_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
         """All training labels: (samples,), int64, where there are any."""
         return self._on_device(self.arrays.train, device)[1]
@@ -147,6 +155,12 @@ class ArrayDataModule(LightningDataModule):
         return TensorBatches(
             inputs, labels, batch_size=batch_size, scale=self.arrays.scale, seed=seed, first_epoch=first_epoch
         )
+
+    def _sample(self, split: Split, n_samples: int, device: torch.device | str) -> Batch:
+        inputs, labels = self._on_device(split, device)
+        step = -(-len(inputs) // n_samples)
+        chosen = _to_floating(inputs[::step], self.arrays.scale)
+        return (chosen,) if labels is None else (chosen, labels[::step])
 
     def _on_device(self, split: Split, device: torch.device | str) -> tuple[Tensor, Tensor | None]:
         """The tensors of a split, moved once; one tensor where a split stands for two."""

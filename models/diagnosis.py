@@ -82,7 +82,7 @@ def diagnose(evidence: Evidence) -> list[Finding]:
 
 def _learning_rate(evidence: Evidence) -> Iterator[Finding]:
     losses, settings = evidence.values("train/loss"), evidence.settings
-    advice = f"Lower training.learning_rate, now {settings.learning_rate:g}, by a factor of 3 to 10."
+    advice = f"Lower {settings.rate_setting}, now {settings.learning_rate:g}, by a factor of 3 to 10."
     broken = [epoch for epoch, metrics in evidence.history if not all(map(math.isfinite, metrics.values()))]
     if broken:
         yield Finding(Fault.LEARNING_RATE, {"first epoch that is not finite": broken[0]}, advice)
@@ -131,9 +131,10 @@ def _penalty(evidence: Evidence) -> Iterator[Finding]:
         share = evidence.last_loss.penalty_share if evidence.last_loss else 0.0
     if share > _DOMINANT_PENALTY:
         names = " or ".join(evidence.settings.penalties) or "the penalties"
+        explained = {} if math.isnan(_last(evidence)) else {"r2": _r2(evidence)}  # a classifier's is not measured
         yield Finding(
             Fault.PENALTY,
-            {"penalty share": share, "r2": _r2(evidence)},
+            {"penalty share": share, **explained},
             f"Lower {names}, or set model.penalty_reduction to mean if it is sum.",
         )
 

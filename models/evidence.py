@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.metrics import References, constant_units
 
 if TYPE_CHECKING:
-    from models.config import ModelConfig, TrainingConfig
+    from models.config import Activation, ModelConfig, TrainingConfig
 
 Array = NDArray[Any]
 History = Sequence[tuple[int, Mapping[str, float]]]
@@ -21,7 +21,7 @@ _SATURATED_SLOPE = 0.05
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings a diagnosis weighs and may advise to change; `size_setting` is where the code's size is set."""
+    """The settings a diagnosis weighs and may advise to change; `..._setting` is where a value is set."""
 
     code_size: int
     size_setting: str
@@ -31,6 +31,7 @@ class Settings:
     weight_l1: float = 0.0
     weight_l2: float = 0.0
     hidden_l1: float = 0.0
+    rate_setting: str = "training.learning_rate"
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -134,3 +135,13 @@ def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
         weight_l2=model.weight_l2,
         hidden_l1=model.hidden_l1,
     )
+
+
+def hidden_activations(model: "ModelConfig") -> "tuple[Activation, ...]":
+    """Name the activation of each hidden layer that a network built from `model` has, in order from the input on."""
+    if model.name == "shallow":
+        return (model.activation,)
+    if model.name == "deep":
+        side = (model.activation,) * len(model.hidden_sizes)
+        return (*side, model.code_activation, *side)
+    return (model.activation,) * (2 * len(model.hidden_sizes) - 1)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from models.corruption import Noise, corrupt
 from models.losses import Loss, reconstruction_loss
-from models.network import Batch, Network
+from models.network import Activations, Batch, Network
 from models.penalties import Penalties, penalised
 from models.stacked_denoising import StackedDenoisingAutoencoder
 
@@ -23,6 +23,9 @@ class Objective(Protocol):
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """The penalised loss of a batch; corruption is drawn from `generator`."""
+
+    def terms(self, activations: Activations, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss and the penalties apart, from the `activations` of the clean `batch`: nothing is corrupted."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Reconstruction:
         loss = reconstruction_loss(activations, clean, self.loss)
         return penalised(loss, self.network.weights(), activations.hidden, self.penalties)
 
+    def terms(self, activations: Activations, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Reconstruction loss and penalties."""
+        loss = reconstruction_loss(activations, batch[0], self.loss)
+        return loss, penalised(torch.zeros_like(loss), self.network.weights(), activations.hidden, self.penalties)
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -63,3 +71,10 @@ class Classification:
         hidden = self.network.hidden(inputs)
         loss = functional.cross_entropy(self.network.class_logits(hidden[-1]), labels)
         return penalised(loss, self.network.classifier_weights(), hidden, self.penalties)
+
+    def terms(self, activations: Activations, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy and penalties."""
+        weights = self.network.classifier_weights()
+        loss = functional.cross_entropy(self.network.class_logits(activations.code), batch[1])
+        hidden = activations.hidden[: len(weights) - 1]  # the encoder's: the decoder is no part of the classifier
+        return loss, penalised(torch.zeros_like(loss), weights, hidden, self.penalties)

@@ -16,10 +16,14 @@ from sweeps.errors import DataError
 
 @dataclass(frozen=True)
 class Dataset:
-    """Arrays and references, as they cross to the workers: the test split stays behind."""
+    """Arrays and references, as they cross to the workers: the test split stays behind.
+
+    `column_mean` (features,) is that of the scaled training inputs.
+    """
 
     arrays: Mapping[str, Any]
     references: References
+    column_mean: NDArray[np.float64]
     description: Mapping[str, Any]
 
     @property
@@ -38,7 +42,8 @@ def load_dataset(config: SweepConfig) -> Dataset:
     if faults:
         raise DataError(faults)
     fitted = references(arrays.train.inputs, arrays.valid.inputs, arrays.scale)
-    return Dataset(arrays.without_test(), fitted, arrays.describe())
+    column_mean = arrays.train.inputs.mean(axis=0, dtype=np.float64) * arrays.scale
+    return Dataset(arrays.without_test(), fitted, column_mean, arrays.describe())
 
 
 def _misfits(trial: TrialConfig, arrays: DataArrays) -> list[str]:

@@ -21,8 +21,21 @@ class Figure(BaseModel):
     source: str
 
 
+class Finding(BaseModel):
+    """A fault that `models.diagnosis` has found: its name, the numbers that show it, and what to change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    evidence: dict[str, float]
+    advice: str
+
+
 class EpochEnded(BaseModel):
-    """A point has trained one more epoch; epoch 0 is the start, before any training."""
+    """A point has trained one more epoch; epoch 0 is the start, before any training.
+
+    `findings` are there at epochs after which the point may be stopped: nothing after the report is sure to run.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,11 +44,15 @@ class EpochEnded(BaseModel):
     epoch: int
     metrics: dict[str, float] = {}
     figures: tuple[Figure, ...] = ()
+    findings: tuple[Finding, ...] | None = None
     time_ms: int = Field(default_factory=now_ms)
 
 
 class PointEnded(BaseModel):
-    """A point has ended by itself: trained to the end, or failed for `reason`."""
+    """A point has ended by itself: trained to the end, or failed for `reason`.
+
+    `findings` is None where nothing could be examined: those of an earlier epoch hold then.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,6 +61,7 @@ class PointEnded(BaseModel):
     failed: bool = False
     reason: str | None = None
     tags: dict[str, str] = {}
+    findings: tuple[Finding, ...] | None = None
     time_ms: int = Field(default_factory=now_ms)
 
 

@@ -132,7 +132,12 @@ def _tuner(
     from sweeps.search.stopping import SweepStopper, scheduler
 
     trainable = tune.with_parameters(
-        _run_pack, sweep=config.to_dict(), data=dict(dataset.arrays), pca_mse=dataset.pca_mse, folder=str(folder.path)
+        _run_pack,
+        sweep=config.to_dict(),
+        data=dict(dataset.arrays),
+        pca_mse=dataset.pca_mse,
+        column_mean=dataset.column_mean,
+        folder=str(folder.path),
     )
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),

@@ -16,16 +16,20 @@ from datamodules.batches import ArrayDataModule
 from models.autoencoder import Autoencoder
 from models.build import save_network
 from models.config import ModelConfig
+from models.diagnosis import Finding as FoundFault
+from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from models.metrics import probe_error
 from models.network import Network
 from sweeps.config import ObjectiveConfig
-from sweeps.events import EpochEnded, Event, Figure, PointEnded
+from sweeps.events import EpochEnded, Event, Figure, Finding, PointEnded
 from sweeps.folder import PointFolder
 
 N_RECONSTRUCTIONS = 10
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
-Report = Callable[[int, float | list[float], list[Event]], None]
+Findings = tuple[Finding, ...]
+# Epoch (None where the point fails), objective so far, events.
+Report = Callable[[int | None, float | list[float], list[Event]], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Plan:
     n_probe_samples: int = 0
 
     def keeps(self, epoch: int) -> bool:
-        """Whether filters, reconstructions and a checkpoint are saved: at the start, powers of two, rungs, the end."""
+        """Whether filters, reconstructions, a checkpoint and a diagnosis are made: start, powers of two, rungs, end."""
         return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch == self.n_epochs
 
 
@@ -61,6 +65,7 @@ class Recorder(Checkpoint):
         self,
         model: ModelConfig,
         network: Network,
+        examination: Examination,
         data: ArrayDataModule,
         objectives: Sequence[ObjectiveConfig],
         plan: Plan,
@@ -69,6 +74,7 @@ class Recorder(Checkpoint):
     ) -> None:
         self.model = model
         self.network = network
+        self.examination = examination
         self.data = data
         self.objectives = objectives
         self.plan = plan
@@ -77,6 +83,8 @@ class Recorder(Checkpoint):
         self.phase = 0
         self.first_epoch = 0
         self.best = Best()
+        self._epoch = 0
+        self._examines = False
         self._saved_at = time.monotonic()
 
     def start_phase(self, phase: int, first_epoch: int) -> None:
@@ -85,29 +93,41 @@ class Recorder(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Report epoch 0: the worker is ready, and these are the filters before training."""
+        assert isinstance(pl_module, Autoencoder)
+        device = trainer.strategy.root_device
+        self._examines = pl_module.objective is self.examination.objective
+        if self._examines and trainer.current_epoch == 0:
+            self.examination.begin(self.data.train_sample(N_TRAIN_SAMPLES, device))
         if self.first_epoch + trainer.current_epoch == 0:
-            self._report(0, {}, self._snapshot(0, trainer.strategy.root_device))
+            self._report(0, {}, self._snapshot(0, device), None)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Forget what the epoch before measured: not every epoch is validated."""
+        """Count the epoch, and forget what the one before measured: not every epoch is validated."""
         assert isinstance(pl_module, Autoencoder)
         pl_module.metrics.clear()
+        self._epoch = self.first_epoch + trainer.current_epoch + 1
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Measure what Lightning's loops have not, save, then report."""
         assert isinstance(pl_module, Autoencoder)
         device = trainer.strategy.root_device
-        epoch = self.first_epoch + trainer.current_epoch + 1
-        metrics = dict(pl_module.metrics)
+        epoch, metrics = self._epoch, dict(pl_module.metrics)
         if self._probes(epoch, metrics):
             metrics["valid/probe_error"] = self._probe(device)
         self._remember_best(epoch, metrics)
+        findings = self._examine(epoch, metrics, device) if self._examines else None
         figures = self._snapshot(epoch, device) if self.plan.keeps(epoch) else ()
         if epoch == self.plan.n_epochs:
             self._keep_best()
         elif figures or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save(trainer)
-        self._report(epoch, metrics, figures)
+        self._report(epoch, metrics, figures, findings)
+
+    def report_divergence(self, reason: str) -> None:
+        """Report that values of the epoch in progress were not finite, which ends the point."""
+        found = self.examination.findings_of_divergence(self._epoch, pretraining=not self._examines)
+        ended = PointEnded(point_id=self.folder.point_id, failed=True, reason=reason, findings=_plain(found))
+        self.report(None, math.nan, [ended])
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -116,12 +136,14 @@ class Recorder(Checkpoint):
         checkpoint["sweeps"] = {
             "phase": self.phase,
             "network": self.network.state_dict(),
+            "examination": self.examination.state(),
             "best": {"epoch": self.best.epoch, "value": self.best.value, "weights": self.best.weights},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `on_save_checkpoint` added."""
         self.network.load_state_dict(state["network"])
+        self.examination.restore(state["examination"])
         self.best = Best(**state["best"])
 
     def objective(self, metrics: dict[str, float]) -> float | list[float]:
@@ -131,12 +153,24 @@ class Recorder(Checkpoint):
             return values
         return self.best.value if self.objectives[0].at == "best" else values[0]
 
-    def _report(self, epoch: int, metrics: dict[str, float], figures: tuple[Figure, ...]) -> None:
+    def _report(
+        self, epoch: int, metrics: dict[str, float], figures: tuple[Figure, ...], findings: Findings | None
+    ) -> None:
         point_id = self.folder.point_id
-        events: list[Event] = [EpochEnded(point_id=point_id, epoch=epoch, metrics=metrics, figures=figures)]
+        events: list[Event] = [
+            EpochEnded(point_id=point_id, epoch=epoch, metrics=metrics, figures=figures, findings=findings)
+        ]
         if epoch == self.plan.n_epochs:
-            events.append(PointEnded(point_id=point_id))
+            events.append(PointEnded(point_id=point_id, findings=findings))
         self.report(epoch, self.objective(metrics), events)
+
+    def _examine(self, epoch: int, metrics: dict[str, float], device: torch.device) -> Findings | None:
+        """Diagnose the network as it is now: at the end it is replaced by that of its best epoch."""
+        self.examination.add_epoch(epoch, metrics)
+        if not self.plan.keeps(epoch):
+            return None
+        train = self.data.train_sample(N_TRAIN_SAMPLES, device)
+        return _plain(self.examination.findings(train, self.data.valid_sample(N_VALID_SAMPLES, device)))
 
     def _keep_best(self) -> None:
         """Leave the network at its best epoch and no more: a sweep of a thousand trials must not fill a disk."""
@@ -203,3 +237,7 @@ class Recorder(Checkpoint):
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
     return tensor.detach().to("cpu", torch.float32).numpy()
+
+
+def _plain(findings: Sequence[FoundFault]) -> Findings:
+    return tuple(Finding(name=str(f.name), evidence=dict(f.evidence), advice=f.advice) for f in findings)

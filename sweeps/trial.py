@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from numpy.typing import NDArray
 from ray import tune
 
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
 from models.build import Phase, build_phases
 from models.errors import DivergedError
+from models.examination import Examination
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.events import Event, PointEnded, to_plain
@@ -25,7 +27,13 @@ from sweeps.search.stopping import rung_epochs
 
 
 def run_pack(
-    pack: Mapping[str, Any], *, sweep: Mapping[str, Any], data: Mapping[str, Any], pca_mse: Any, folder: str
+    pack: Mapping[str, Any],
+    *,
+    sweep: Mapping[str, Any],
+    data: Mapping[str, Any],
+    pca_mse: Any,
+    column_mean: Any,
+    folder: str,
 ) -> None:
     """Train the points of `pack["points"]` and report to Tune; takes plain values and NumPy arrays only.
 
@@ -35,12 +43,12 @@ def run_pack(
     _quieten_lightning()
     config = SweepConfig.from_dict(dict(sweep))
     arrays = DataArrays.from_dict(dict(data))
-    references = References(np.asarray(pca_mse))
+    references, column_mean = References(np.asarray(pca_mse)), np.asarray(column_mean)
     torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
     for entry in pack["points"]:
         point_folder = SweepFolder(Path(folder)).point(entry["id"])
         try:
-            run_point(config, entry["point"], arrays, references, point_folder, _report_to_tune)
+            run_point(config, entry["point"], arrays, references, point_folder, _report_to_tune, column_mean)
         except Exception as error:  # Whatever a training raises is that point's result, and only that point's.
             logging.getLogger(__name__).exception("Trial %s failed", entry["id"])
             ended = PointEnded(point_id=entry["id"], failed=True, reason=_one_line(error))
@@ -54,10 +62,12 @@ def run_point(
     references: References,
     folder: PointFolder,
     report: Report,
+    column_mean: NDArray[np.float64] | None = None,
 ) -> None:
     """Train one point to its end, from its last checkpoint where there is one, and report each epoch.
 
-    Raises models.errors.DivergedError as soon as an epoch ends with a loss or a metric that is not finite.
+    A point that diverges ends with the first epoch whose loss or metrics are not finite, and is reported as failed.
+    `column_mean` (features,) is that of the scaled training inputs; a diagnosis without it says less.
     """
     trial = sweep.trial_at(point)
     phases = build_phases(
@@ -67,11 +77,16 @@ def run_point(
     rungs = frozenset(rung_epochs(sweep.stopping, trial))
     plan = Plan(trial.n_epochs, rungs, _n_probe_samples(trial, arrays))
     folder.path.mkdir(parents=True, exist_ok=True)
-    recorder = Recorder(trial.model, phases[-1].module.network, data, sweep.objectives, plan, folder, report)
+    network, objective = phases[-1].module.network, phases[-1].module.objective
+    examination = Examination(trial.model, trial.training, network, objective, references, column_mean)
+    recorder = Recorder(trial.model, network, examination, data, sweep.objectives, plan, folder, report)
     first_phase, checkpoint = _resume(recorder)
-    for index, phase in enumerate(phases[first_phase:], start=first_phase):
-        recorder.start_phase(index, sum(before.epochs for before in phases[:index]))
-        _fit(phase, data, recorder, checkpoint if index == first_phase else None)
+    try:
+        for index, phase in enumerate(phases[first_phase:], start=first_phase):
+            recorder.start_phase(index, sum(before.epochs for before in phases[:index]))
+            _fit(phase, data, recorder, checkpoint if index == first_phase else None)
+    except DivergedError as error:
+        recorder.report_divergence(" ".join(str(error).split()))
 
 
 def _n_probe_samples(trial: TrialConfig, arrays: DataArrays) -> int:
@@ -118,8 +133,7 @@ def _report_to_tune(epoch: int | None, objective: float | list[float], events: l
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if type(error) is DivergedError else f"{type(error).__name__}: {text}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _quieten_lightning() -> None:
