@@ -4,10 +4,20 @@ import numpy as np
 
 from datamodules.array_files import load_array
 from datamodules.arrays import DataArrays, Split
-from datamodules.config import ArrayConfig, BlobsConfig, DataConfig, DigitsConfig, FashionMnistConfig, MnistConfig
+from datamodules.config import (
+    ArrayConfig,
+    BlobsConfig,
+    DataConfig,
+    DigitsConfig,
+    FashionMnistConfig,
+    MnistConfig,
+    NormalConfig,
+    RowsConfig,
+    UniformConfig,
+)
 from datamodules.published import FASHION_MNIST, MNIST, load_published
 from datamodules.splits import Source, split
-from datamodules.synthetic import blobs
+from datamodules.synthetic import blobs, normal, rows, uniform
 
 
 def load_arrays(config: DataConfig) -> DataArrays:
@@ -25,6 +35,12 @@ def _load_source(config: DataConfig) -> Source:
             return load_published(FASHION_MNIST)
         case BlobsConfig():
             return blobs(config.subset)
+        case UniformConfig():
+            return uniform(config.n_samples, config.n_features, config.seed)
+        case NormalConfig():
+            return normal(config.n_samples, config.n_features, config.mean, config.standard_deviation, config.seed)
+        case RowsConfig():
+            return rows(config.rows)
         case ArrayConfig():
             return load_array(config)
 

@@ -1,9 +1,9 @@
 """The `data` section of a trial config: which data set, how it is split. Imports nothing heavy."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 ValidateOn = Literal["valid", "train", "test"]
 
@@ -57,6 +57,40 @@ class BlobsConfig(SplitConfig):
     validate_on: ValidateOn = "train"
 
 
+class UniformConfig(SplitConfig):
+    """Features drawn independently from U(0, 1) by `seed`, which divides them as well."""
+
+    name: Literal["uniform"] = "uniform"
+    n_samples: PositiveInt = 99_999
+    n_features: PositiveInt = 84
+
+
+class NormalConfig(SplitConfig):
+    """Features drawn independently from N(`mean`, `standard_deviation`²) by `seed`, which divides them as well."""
+
+    name: Literal["normal"] = "normal"
+    n_samples: PositiveInt = 139_336
+    n_features: PositiveInt = 84
+    mean: float = 0.0
+    standard_deviation: PositiveFloat = 1.0
+
+
+class RowsConfig(SplitConfig):
+    """A few samples that stand in the sweep file itself: by default all of them train and all of them are measured."""
+
+    name: Literal["rows"] = "rows"
+    rows: Annotated[tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...], Field(min_length=1)]
+    n_test: Annotated[int, Field(ge=0)] | None = 0
+    validate_on: ValidateOn = "train"
+
+    @model_validator(mode="after")
+    def rows_are_of_one_length(self) -> Self:
+        lengths = sorted({len(row) for row in self.rows})
+        if len(lengths) > 1:
+            raise ValueError(f"rows must have as many values each, not {' and '.join(map(str, lengths))}")
+        return self
+
+
 class ArrayConfig(SplitConfig):
     """A user's own `.npy` or `.npz`: `inputs` of shape (samples, ...) and, if there are any, integer `labels`.
 
@@ -74,5 +108,13 @@ class ArrayConfig(SplitConfig):
 
 
 DataConfig = Annotated[
-    DigitsConfig | MnistConfig | FashionMnistConfig | BlobsConfig | ArrayConfig, Field(discriminator="name")
+    DigitsConfig
+    | MnistConfig
+    | FashionMnistConfig
+    | BlobsConfig
+    | UniformConfig
+    | NormalConfig
+    | RowsConfig
+    | ArrayConfig,
+    Field(discriminator="name"),
 ]

@@ -1,4 +1,6 @@
-"""Data sets that are computed: blobs, the images on which "why are there no blob-shaped filters?" was asked."""
+"""Data sets that are computed: blobs, the images on which "why are there no blob-shaped filters?" was asked; noise."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,28 @@ def blobs(subset: str) -> Source:
     images = blurred_deltas().astype(np.float32)
     chosen = images[10::27] if subset == "stripe" else images
     return Source(f"blobs-{subset}", Split(np.ascontiguousarray(chosen)), image_shape=(SIDE, SIDE))
+
+
+def uniform(n_samples: int, n_features: int, seed: int) -> Source:
+    """Independent draws from U(0, 1): a 24-bit fraction each, from PCG64's raw bits, which NumPy never changes."""
+    fractions = (np.random.PCG64(seed).random_raw(n_samples * n_features) >> np.uint64(40)).astype(np.float32)
+    return Source("uniform", Split((fractions * np.float32(2**-24)).reshape(n_samples, n_features)))
+
+
+def normal(n_samples: int, n_features: int, mean: float, standard_deviation: float, seed: int) -> Source:
+    """Independent draws from N(mean, standard_deviation²), in float32.
+
+    The same seed gives the same draws with one version of NumPy; the checksum tells where another gave others.
+    """
+    drawn = np.random.Generator(np.random.PCG64(seed)).standard_normal((n_samples, n_features))
+    drawn *= standard_deviation
+    drawn += mean
+    return Source("normal", Split(drawn.astype(np.float32)))
+
+
+def rows(values: Sequence[Sequence[float]]) -> Source:
+    """Samples as they are written, a row each, in float32."""
+    return Source("rows", Split(np.array(values, np.float32)))
 
 
 def blurred_deltas() -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from models.autoencoder import Autoencoder, Optimizer
 from models.config import (
     AutoencoderConfig,
     DeepConfig,
+    LinearConfig,
     ModelConfig,
     ShallowConfig,
     StackedDenoisingConfig,
@@ -19,6 +20,7 @@ from models.config import (
 from models.corruption import Noise
 from models.deep import DeepAutoencoder
 from models.errors import ModelError
+from models.linear import LinearNetwork
 from models.losses import Loss
 from models.metrics import References
 from models.network import Network, initialise
@@ -41,7 +43,7 @@ def build_network(model: ModelConfig, *, input_size: int, n_classes: int | None,
     Raises ModelError where it is to be fine-tuned on labels and `n_classes` is None.
     """
     network = _network(model, input_size, n_classes)
-    initialise(network, seeded_generator(seed, WEIGHTS))
+    initialise(network, seeded_generator(seed, WEIGHTS), model.initialization)
     return network
 
 
@@ -105,6 +107,9 @@ def load_network(path: Path) -> Network:
 
 def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Network:
     """A network with weights of 0."""
+    standardizes = model.standardize == "sample"
+    if isinstance(model, LinearConfig):
+        return LinearNetwork(input_size, standardizes=standardizes)
     if isinstance(model, ShallowConfig):
         return ShallowAutoencoder(
             input_size,
@@ -112,6 +117,7 @@ def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Netw
             activation=model.activation,
             output_activation=model.output_activation,
             tied_weights=model.tied_weights,
+            standardizes=standardizes,
         )
     if isinstance(model, DeepConfig):
         return DeepAutoencoder(
@@ -121,7 +127,10 @@ def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Netw
             activation=model.activation,
             code_activation=model.code_activation,
             output_activation=model.output_activation,
+            decoder_sizes=model.decoder_sizes,
             tied_weights=model.tied_weights,
+            biases=model.biases,
+            standardizes=standardizes,
         )
     classifies = model.fine_tuning == "classification"
     if classifies and n_classes is None:
@@ -134,6 +143,7 @@ def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Netw
         activation=model.activation,
         output_activation=model.output_activation,
         tied_weights=model.tied_weights,
+        standardizes=standardizes,
         n_classes=n_classes if classifies else None,
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu"]
+Initialization = Literal["glorot", "tutorial", "identity", "unit_interval"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -43,11 +44,17 @@ class AutoencoderConfig(Section):
 
     The penalties are coefficients of the terms that `models.penalties` defines; `penalty_reduction` says whether those
     terms are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
+
+    `standardize: sample` subtracts each sample's mean over its features and divides by its standard deviation on the
+    way in, and undoes that on the way out: the model takes and returns raw values, and so do the metrics, while the
+    loss counts errors in units of each sample's deviation. `models.network.initialise` defines `initialization`.
     """
 
     activation: Activation = "relu"
     output_activation: Literal["linear", "sigmoid"] = "linear"
     tied_weights: bool = False
+    initialization: Initialization = "glorot"
+    standardize: Literal["none", "sample"] = "none"
     loss: Literal["mse", "bce"] = "mse"
     loss_reduction: Literal["mean", "sum"] = "mean"
     noise: NoiseConfig = NoiseConfig()
@@ -64,6 +71,15 @@ class AutoencoderConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def standardised_samples_are_restored_from_linear_outputs(self) -> Self:
+        if self.standardize == "sample" and self.output_activation != "linear":
+            raise ValueError(
+                "standardize sample needs outputs of any size to restore: set output_activation to linear, not "
+                f"{self.output_activation}"
+            )
+        return self
+
 
 class SingleNoiseConfig(AutoencoderConfig):
     """An autoencoder that corrupts its input only."""
@@ -73,6 +89,24 @@ class SingleNoiseConfig(AutoencoderConfig):
         if isinstance(self.noise.level, tuple):
             raise ValueError("noise.level must be one number: a level a layer is for the stacked_denoising model")
         return self
+
+
+class LinearConfig(SingleNoiseConfig):
+    """One linear layer from the features to the features: there is no code, so nothing that other settings could say.
+
+    Its weight matrix is what the filters of other models are.
+    """
+
+    name: Literal["linear"] = "linear"
+    activation: Literal["linear"] = "linear"
+    output_activation: Literal["linear"] = "linear"
+    tied_weights: Literal[False] = False
+    hidden_l1: Annotated[float, Field(ge=0, le=0)] = 0.0
+
+    @property
+    def code_size(self) -> None:
+        """No code."""
+        return None
 
 
 class ShallowConfig(SingleNoiseConfig):
@@ -88,12 +122,20 @@ class ShallowConfig(SingleNoiseConfig):
 
 
 class DeepConfig(SingleNoiseConfig):
-    """Hidden layers narrowing to a code, mirrored by the decoder."""
+    """Hidden layers narrowing to a code, mirrored by the decoder unless `decoder_sizes` names other hidden layers."""
 
     name: Literal["deep"] = "deep"
-    hidden_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 128)
+    hidden_sizes: tuple[PositiveInt, ...] = (512, 128)
     code_size: PositiveInt = 32
     code_activation: Activation = "linear"
+    decoder_sizes: tuple[PositiveInt, ...] | None = None
+    biases: bool = True
+
+    @model_validator(mode="after")
+    def tied_weights_need_a_mirrored_decoder(self) -> Self:
+        if self.tied_weights and self.decoder_sizes is not None:
+            raise ValueError("tied_weights needs the decoder to mirror the encoder: leave decoder_sizes out")
+        return self
 
 
 class PretrainingConfig(Section):
@@ -146,7 +188,7 @@ class StackedDenoisingConfig(AutoencoderConfig):
         return self
 
 
-ModelConfig = Annotated[ShallowConfig | DeepConfig | StackedDenoisingConfig, Field(discriminator="name")]
+ModelConfig = Annotated[LinearConfig | ShallowConfig | DeepConfig | StackedDenoisingConfig, Field(discriminator="name")]
 
 
 class TrainingConfig(Section):

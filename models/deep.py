@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from models.config import Activation
 from models.network import Activations, Layer, TiedLayer, decoder_layer
+from models.standardize import as_seen
 
 
 class DeepAutoencoder(nn.Module):
-    """features -> hidden_sizes -> code -> hidden_sizes reversed -> features.
+    """features -> hidden_sizes -> code -> decoder_sizes, by default hidden_sizes reversed -> features.
 
-    `activation` is that of the hidden layers of encoder and decoder; the code and the output have their own. Weights
-    are 0 until `models.network.initialise` draws them.
+    `activation` is that of the hidden layers of encoder and decoder; the code and the output have their own. Only a
+    mirrored decoder can have tied weights. Weights are 0 until `models.network.initialise` draws them.
     """
 
     def __init__(
@@ -25,21 +26,34 @@ class DeepAutoencoder(nn.Module):
         activation: Activation = "relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "linear",
+        decoder_sizes: Sequence[int] | None = None,
         tied_weights: bool = False,
+        biases: bool = True,
+        standardizes: bool = False,
     ) -> None:
         super().__init__()
         self.input_size = input_size
         self.code_size = code_size
+        self.standardizes = standardizes
         into = [*(activation for _ in hidden_sizes), code_activation]
         sizes = pairwise((input_size, *hidden_sizes, code_size))
-        encoder = [Layer(*shape, activation) for shape, activation in zip(sizes, into, strict=True)]
+        encoder = [Layer(*shape, activation, biases=biases) for shape, activation in zip(sizes, into, strict=True)]
         self.encoder: Sequence[Layer] = nn.ModuleList(encoder)  # type: ignore[assignment]  # it is a sequence of them
-        output = decoder_layer(encoder[0], output_activation, tied=tied_weights, gain=1.0)
-        decoder = [decoder_layer(layer, activation, tied=tied_weights) for layer in reversed(encoder[1:])]
-        self.decoder: Sequence[Layer | TiedLayer] = nn.ModuleList([*decoder, output])  # type: ignore[assignment]
+        decoder: list[Layer | TiedLayer]
+        if decoder_sizes is None:
+            output = decoder_layer(encoder[0], output_activation, tied=tied_weights, gain=1.0, biases=biases)
+            inner = [decoder_layer(layer, activation, tied=tied_weights, biases=biases) for layer in encoder[:0:-1]]
+            decoder = [*inner, output]
+        else:
+            shapes = pairwise((code_size, *decoder_sizes))
+            decoder = [Layer(*shape, activation, biases=biases) for shape in shapes]
+            n_last = (code_size, *decoder_sizes)[-1]
+            decoder.append(Layer(n_last, input_size, output_activation, gain=1.0, biases=biases))
+        self.decoder: Sequence[Layer | TiedLayer] = nn.ModuleList(decoder)  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""
+        x, standardized = as_seen(x, standardizes=self.standardizes)
         hidden = []
         for layer in self.encoder:
             x = layer(x)
@@ -49,10 +63,11 @@ class DeepAutoencoder(nn.Module):
         for back in inner:
             x = back(x)
             hidden.append(x)
-        return Activations(tuple(hidden), code, output.logits(x), output.activation)
+        return Activations(tuple(hidden), code, output.logits(x), output.activation).restored(standardized)
 
     def encode(self, x: Tensor) -> Tensor:
         """(batch, features) -> (batch, code_size)."""
+        x, _ = as_seen(x, standardizes=self.standardizes)
         for layer in self.encoder:
             x = layer(x)
         return x

@@ -100,8 +100,8 @@ def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             Fault.HARDLY_VARIES,
             {"r2": _r2(evidence), "standard deviation over mean": ratio},
-            "Standardise: subtract each feature's mean and divide by its standard deviation before the data are read "
-            "(data.path), because what varies is far too small beside the mean for the loss to show it.",
+            "Standardise: set model.standardize to sample, because what varies is far too small beside the mean for "
+            "the loss to show it.",
         )
 
 
@@ -176,18 +176,22 @@ def _worse_than_pca(evidence: Evidence) -> Iterator[Finding]:
 
 def _copied(evidence: Evidence) -> Iterator[Finding]:
     settings, n_features = evidence.settings, evidence.references.n_features
-    free = settings.code_size >= n_features and settings.noise_level == 0 and not settings.penalties
+    size = n_features if settings.code_size is None else settings.code_size
+    free = size >= n_features and settings.noise_level == 0 and not settings.penalties
     if free and _r2(evidence) > _COPIED_R2:
+        narrower = f"Lower {settings.size_setting} below {n_features}"
+        if settings.code_size is None:
+            narrower = f"Set {settings.size_setting} to shallow, with a model.hidden_size below {n_features}"
         yield Finding(
             Fault.COPIED,
-            {"code size": settings.code_size, "features": n_features, "r2": _r2(evidence)},
-            f"Lower {settings.size_setting} below {n_features}, or raise model.noise.level or model.hidden_l1, "
+            {"code size": size, "features": n_features, "r2": _r2(evidence)},
+            f"{narrower}, or raise model.noise.level or model.hidden_l1, "
             "so that copying is no longer the cheapest answer.",
         )
 
 
 def _follows_mean(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.filters is None or evidence.column_mean is None:
+    if evidence.filters is None or evidence.column_mean is None or evidence.settings.code_size is None:
         return
     filters, mean = evidence.filters, evidence.column_mean
     if evidence.layers:  # what has killed a unit shows in its filter, often as the mean with a minus sign

@@ -21,9 +21,12 @@ _SATURATED_SLOPE = 0.05
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings a diagnosis weighs and may advise to change; `..._setting` is where a value is set."""
+    """The settings a diagnosis weighs and may advise to change; `..._setting` is where a value is set.
 
-    code_size: int
+    Without a code, `code_size` is None and `size_setting` is where a model with one is chosen.
+    """
+
+    code_size: int | None
     size_setting: str
     activation: str
     learning_rate: float
@@ -118,7 +121,10 @@ def layer_statistics(activations: Array, activation: str) -> LayerStatistics:
 
 def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
     """Take the settings that matter here from a trial's `model` and `training` sections."""
-    if model.name == "shallow":
+    size: int | None
+    if model.name == "linear":
+        size, size_setting = None, "model.name"
+    elif model.name == "shallow":
         size, size_setting = model.hidden_size, "model.hidden_size"
     elif model.name == "deep":
         size, size_setting = model.code_size, "model.code_size"

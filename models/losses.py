@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.network import Activations
+from models.standardize import relative
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,16 @@ class Loss:
 
 
 def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:
-    """Loss of a reconstruction against the clean `target` (batch, features); cross-entropy needs it in [0, 1]."""
+    """Loss of a reconstruction against the clean `target` (batch, features); cross-entropy needs it in [0, 1].
+
+    The squared error of a network that standardises counts in units of each input's standard deviation: that of the
+    standardised values, which does not vanish where raw values hardly vary.
+    """
     reduction = "mean" if loss.reduction == "mean" else "sum"
-    if loss.kind == "mse":
+    if activations.deviation is not None:
+        error = relative(activations.reconstruction - target, activations.deviation)
+        total = error.square().mean() if reduction == "mean" else error.square().sum()
+    elif loss.kind == "mse":
         total = functional.mse_loss(activations.reconstruction, target, reduction=reduction)
     else:
         # From the logits: log(sigmoid) stays finite where the sigmoid rounds to 0 or 1.

@@ -41,9 +41,12 @@ class References:
         """How many features a sample has."""
         return len(self.pca_mse) - 1
 
-    def pca(self, code_size: int) -> float | None:
-        """Error of PCA with `code_size` components; None where that many do not narrow the input or PCA is exact."""
-        if code_size >= self.n_features or self.pca_mse[code_size] <= _EXACT * self.pca_mse[0]:
+    def pca(self, code_size: int | None) -> float | None:
+        """Error of PCA with `code_size` components; None where that many do not narrow the input or PCA is exact.
+
+        A `code_size` of None stands for a model without a code.
+        """
+        if code_size is None or code_size >= self.n_features or self.pca_mse[code_size] <= _EXACT * self.pca_mse[0]:
             return None
         return float(self.pca_mse[code_size])
 
@@ -82,7 +85,7 @@ def r2(mse: float, references: References) -> float:
     return 1.0 - mse / references.mean_mse
 
 
-def mse_over_pca(mse: float, code_size: int, references: References) -> float | None:
+def mse_over_pca(mse: float, code_size: int | None, references: References) -> float | None:
     """Error relative to PCA with as many components as the code; None where the code is no bottleneck or PCA is exact.
 
     A linear autoencoder cannot go below 1 on the data it was trained on (Baldi and Hornik 1989).

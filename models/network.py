@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import Activation
+from models.config import Activation, Initialization
+from models.standardize import Standardized
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,
@@ -30,11 +31,18 @@ class Activations(NamedTuple):
     code: Tensor  # (batch, code_size)
     logits: Tensor
     output_activation: Activation
+    deviation: Tensor | None = None  # (batch, 1), of each sample, where the network standardises: the unit of its loss
 
     @property
     def reconstruction(self) -> Tensor:
         """The output, (batch, features): computed when asked for, since cross-entropy is taken from the logits."""
         return ACTIVATIONS[self.output_activation](self.logits)
+
+    def restored(self, standardized: Standardized | None) -> "Activations":
+        """The same pass with its linear output in the units of what came in, where that was standardised."""
+        if standardized is None:
+            return self
+        return self._replace(logits=standardized.restore(self.logits), deviation=standardized.deviation)
 
 
 class Network(Protocol):
@@ -50,7 +58,10 @@ class Network(Protocol):
         """Code of `x`: (batch, features) -> (batch, code_size)."""
 
     def decode(self, code: Tensor) -> Tensor:
-        """Reconstruction from a code: (batch, code_size) -> (batch, features)."""
+        """Reconstruction from a code: (batch, code_size) -> (batch, features).
+
+        Of the standardised sample where the network standardises: a code knows neither mean nor deviation.
+        """
 
     def weights(self) -> list[Tensor]:
         """The weight matrices that penalties see: encoder and decoder, tied ones once, biases excluded."""
@@ -74,10 +85,12 @@ class Network(Protocol):
 class Layer(nn.Module):
     """activation(x Wᵀ + b), with W (n_units, n_inputs). Weights are 0 until `initialise` draws them."""
 
-    def __init__(self, n_inputs: int, n_units: int, activation: Activation, *, gain: float | None = None) -> None:
+    def __init__(
+        self, n_inputs: int, n_units: int, activation: Activation, *, gain: float | None = None, biases: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(n_units, n_inputs))
-        self.bias = nn.Parameter(torch.zeros(n_units))
+        self.bias = nn.Parameter(torch.zeros(n_units)) if biases else None
         self.activation: Activation = activation
         self.gain = _GAINS.get(activation, 1.0) if gain is None else gain
 
@@ -93,9 +106,9 @@ class Layer(nn.Module):
 class TiedLayer(nn.Module):
     """The way back through `layer`: activation(h W + b), with that layer's W and a bias of its own."""
 
-    def __init__(self, layer: Layer, activation: Activation) -> None:
+    def __init__(self, layer: Layer, activation: Activation, *, biases: bool = True) -> None:
         super().__init__()
-        self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1]))
+        self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1])) if biases else None
         self.activation: Activation = activation
         self._tied = (layer,)  # in a tuple, so that the weight is not in the state twice
 
@@ -108,23 +121,35 @@ class TiedLayer(nn.Module):
         return ACTIVATIONS[self.activation](self.logits(h))
 
 
-def decoder_layer(layer: Layer, activation: Activation, *, tied: bool, gain: float | None = None) -> Layer | TiedLayer:
+def decoder_layer(
+    layer: Layer, activation: Activation, *, tied: bool, gain: float | None = None, biases: bool = True
+) -> Layer | TiedLayer:
     """A layer that leads back from the units of `layer` to its inputs."""
     if tied:
-        return TiedLayer(layer, activation)
+        return TiedLayer(layer, activation, biases=biases)
     n_units, n_inputs = layer.weight.shape
-    return Layer(n_units, n_inputs, activation, gain=gain)
+    return Layer(n_units, n_inputs, activation, gain=gain, biases=biases)
 
 
-def initialise(network: Network, generator: torch.Generator) -> None:
-    """Draw every weight W ~ U(±gain √(6 / (n_inputs + n_units))), biases 0 (Glorot and Bengio 2010, eq. 16).
+def initialise(network: Network, generator: torch.Generator, initialization: Initialization = "glorot") -> None:
+    """Set every weight; biases and the weights of a softmax are 0.
 
-    The gain is 4 for sigmoid hidden layers, 1 for others and for the output, 0 for a softmax.
+    `glorot`: W ~ U(±gain √(6 / (n_inputs + n_units))), with a gain of 4 for sigmoid hidden layers and of 1 for others
+    and for the output (Glorot and Bengio 2010, eq. 16). `tutorial`: the same with a gain of 4 for all layers, whatever
+    their activation (Deep Learning Tutorials). `unit_interval`: W ~ U(0, 1). `identity`: ones on the diagonal.
     """
     for layer in _layers(network.modules()):
-        limit = layer.gain * (6 / sum(layer.weight.shape)) ** 0.5
-        nn.init.uniform_(layer.weight, -limit, limit, generator=generator)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        if layer.gain == 0:
+            nn.init.zeros_(layer.weight)
+        elif initialization == "identity":
+            nn.init.eye_(layer.weight)
+        elif initialization == "unit_interval":
+            nn.init.uniform_(layer.weight, 0, 1, generator=generator)
+        else:
+            limit = (layer.gain if initialization == "glorot" else 4) * (6 / sum(layer.weight.shape)) ** 0.5
+            nn.init.uniform_(layer.weight, -limit, limit, generator=generator)
 
 
 def _layers(modules: Iterable[nn.Module]) -> Iterator[Layer]:

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from models.config import Activation
 from models.network import ACTIVATIONS, Activations, Layer, decoder_layer
+from models.standardize import as_seen
 
 
 class ShallowAutoencoder(nn.Module):
@@ -17,20 +18,24 @@ class ShallowAutoencoder(nn.Module):
         activation: Activation = "relu",
         output_activation: Activation = "linear",
         tied_weights: bool = False,
+        standardizes: bool = False,
     ) -> None:
         super().__init__()
         self.input_size = input_size
         self.code_size = hidden_size
+        self.standardizes = standardizes
         self.encoder = Layer(input_size, hidden_size, activation)
         self.decoder = decoder_layer(self.encoder, output_activation, tied=tied_weights, gain=1.0)
 
     def forward(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""
-        code = self.encode(x)
-        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation)
+        x, standardized = as_seen(x, standardizes=self.standardizes)
+        code = self.encoder(x)
+        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(standardized)
 
     def encode(self, x: Tensor) -> Tensor:
         """(batch, features) -> (batch, hidden)."""
+        x, _ = as_seen(x, standardizes=self.standardizes)
         return ACTIVATIONS[self.encoder.activation](self.encoder.logits(x))
 
     def decode(self, code: Tensor) -> Tensor:

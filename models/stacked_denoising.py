@@ -9,6 +9,7 @@ from models.config import Activation
 from models.deep import DeepAutoencoder
 from models.network import Activations, Layer
 from models.shallow import ShallowAutoencoder
+from models.standardize import as_seen
 
 
 class StackedDenoisingAutoencoder(nn.Module):
@@ -27,6 +28,7 @@ class StackedDenoisingAutoencoder(nn.Module):
         activation: Activation = "sigmoid",
         output_activation: Activation = "sigmoid",
         tied_weights: bool = True,
+        standardizes: bool = False,
         n_classes: int | None = None,
     ) -> None:
         super().__init__()
@@ -41,6 +43,7 @@ class StackedDenoisingAutoencoder(nn.Module):
             code_activation=activation,
             output_activation=output_activation,
             tied_weights=tied_weights,
+            standardizes=standardizes,
         )
         if n_classes is not None:
             self.classifier = Layer(self.code_size, n_classes, "linear", gain=0.0)
@@ -73,6 +76,7 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     def hidden(self, x: Tensor, n_layers: int | None = None) -> tuple[Tensor, ...]:
         """Clean activations of the first `n_layers` layers, or of all: each (batch, units)."""
+        x, _ = as_seen(x, standardizes=self.unrolled.standardizes)
         hidden = []
         for layer in islice(self.unrolled.encoder, n_layers):
             x = layer(x)
@@ -87,7 +91,7 @@ class StackedDenoisingAutoencoder(nn.Module):
         """The k-th layer's own autoencoder: its parameters are this network's, not copies."""
         encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
         n_units, n_inputs = encoder.weight.shape
-        autoencoder = ShallowAutoencoder(n_inputs, n_units)
+        autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.unrolled.standardizes and k == 0)
         autoencoder.encoder, autoencoder.decoder = encoder, decoder
         return autoencoder
 

@@ -3,13 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from datamodules.config import ArrayConfig, BlobsConfig, DigitsConfig, FashionMnistConfig, MnistConfig
+from datamodules.config import (
+    ArrayConfig,
+    BlobsConfig,
+    DigitsConfig,
+    FashionMnistConfig,
+    MnistConfig,
+    NormalConfig,
+    RowsConfig,
+    UniformConfig,
+)
 from models.config import StackedDenoisingConfig
 from sweeps.faults import Fault
 from sweeps.search.space import Choices, Interval
 from sweeps.sections import AlgorithmConfig, BudgetConfig, ObjectiveConfig, StoppingConfig, TrialConfig
 
 N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
+UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
 
 
 def algorithm_faults(
@@ -117,8 +127,10 @@ def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 
 
 def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
-    n_features = N_FEATURES.get(type(trials[0].data))
-    largest = max(trial.model.code_size for trial in trials)
+    if any(trial.model.code_size is None for trial in trials):
+        return [("needs a model with a code, and linear has none: rank by valid/mse", "model.name")]
+    n_features = _n_features(trials[0])
+    largest = max(trial.model.code_size or 0 for trial in trials)
     if n_features is None or largest < n_features:
         return []
     text = (
@@ -155,4 +167,12 @@ def _may_have_labels(trial: TrialConfig) -> bool:
     data = trial.data
     if isinstance(data, ArrayConfig):
         return data.path.suffix != ".npy" or data.labels_path is not None
-    return not isinstance(data, BlobsConfig)
+    return not isinstance(data, UNLABELLED)
+
+
+def _n_features(trial: TrialConfig) -> int | None:
+    """What is known of it without a look at the data."""
+    data = trial.data
+    if isinstance(data, (UniformConfig, NormalConfig)):
+        return data.n_features
+    return len(data.rows[0]) if isinstance(data, RowsConfig) else N_FEATURES.get(type(data))
