@@ -18,6 +18,14 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 # A unit whose slope is a twentieth of its steepest, on the mean over samples, passes on next to no gradient.
 _SATURATED_SLOPE = 0.05
 
+# Where the size of a model's code is set; for a model without a code, where one with a code is chosen.
+_SIZE_SETTINGS = {
+    "linear": "model.name",
+    "shallow": "model.hidden_size",
+    "deep": "model.code_size",
+    "stacked_denoising": "model.hidden_sizes",
+}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -121,19 +129,10 @@ def layer_statistics(activations: Array, activation: str) -> LayerStatistics:
 
 def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
     """Take the settings that matter here from a trial's `model` and `training` sections."""
-    size: int | None
-    if model.name == "linear":
-        size, size_setting = None, "model.name"
-    elif model.name == "shallow":
-        size, size_setting = model.hidden_size, "model.hidden_size"
-    elif model.name == "deep":
-        size, size_setting = model.code_size, "model.code_size"
-    else:
-        size, size_setting = model.hidden_sizes[-1], "model.hidden_sizes"
     level = model.noise.level
     return Settings(
-        code_size=size,
-        size_setting=size_setting,
+        code_size=model.code_size,
+        size_setting=_SIZE_SETTINGS[model.name],
         activation=model.activation,
         learning_rate=training.learning_rate,
         noise_level=max(level, default=0.0) if isinstance(level, tuple) else level,
@@ -145,6 +144,8 @@ def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
 
 def hidden_activations(model: "ModelConfig") -> "tuple[Activation, ...]":
     """Name the activation of each hidden layer that a network built from `model` has, in order from the input on."""
+    if model.name == "linear":
+        return ()
     if model.name == "shallow":
         return (model.activation,)
     if model.name == "deep":

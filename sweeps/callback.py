@@ -1,6 +1,5 @@
 """Tune's callback on the driver: what the trials report goes into the journal, and nowhere else."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +8,10 @@ from ray.tune.experiment import Trial
 
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.events import EpochEnded, PointEnded, from_plain, now_ms
+from sweeps.events import EpochEnded, from_plain, now_ms
+from sweeps.folder import SweepFolder
 from sweeps.progress import Progress
+from sweeps.search.objective import best_epoch
 from sweeps.search.space import Point
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState
@@ -26,19 +27,21 @@ class JournalCallback(tune.Callback):
     def __init__(
         self,
         journal: Journal,
+        folder: SweepFolder,
         progress: Progress,
         config: SweepConfig,
         tags: Mapping[str, str],
         references: References,
     ) -> None:
         self._journal = journal
+        self._folder = folder
         self._progress = progress
         self._config = config
         self._tags = dict(tags)
         self._references = references
-        self._n_starts: dict[str, int] = {}
-        self._measured: set[str] = set()
         self._running: set[str] = set()
+        self._ended: set[str] = set()
+        self._measured: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
@@ -47,23 +50,21 @@ class JournalCallback(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a start, or that a point runs again since its process was lost."""
         for entry in _entries(trial):
-            point_id = entry["id"]
-            self._n_starts[point_id] = self._n_starts.get(point_id, 0) + 1
-            if self._n_starts[point_id] > 1:
-                self._journal.retry_point(point_id, "the process that trained it was lost", now_ms())
-                continue
-            self._journal.start_point(self._record(point_id, entry["index"], entry["point"]))
-            self._running.add(point_id)
-            self._progress.point_started(point_id)
+            if entry["id"] in self._running:
+                self._journal.retry_point(entry["id"], "the process that trained it was lost", now_ms())
+            elif entry["id"] not in self._ended:  # else it was lost after its last report: nothing is left to do
+                self._start(entry)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Record what a trial reported."""
+        """Record what a trial reported; a point that has ended may report its end again."""
         for event in from_plain(result["events"]):
+            if event.point_id in self._ended:
+                continue
             if isinstance(event, EpochEnded):
                 self._record_epoch(event)
-            elif isinstance(event, PointEnded):
+            else:
                 state = PointState.FAILED if event.failed else PointState.FINISHED
                 self._end(event.point_id, state, event.reason, event.tags, event.time_ms)
 
@@ -75,23 +76,31 @@ class JournalCallback(tune.Callback):
                 self._end(entry["id"], PointState.FINISHED, None, tags, now_ms())
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record that a point's process was lost once more than may be."""
+        """Record that a point's process was lost once more than may be, or could not be started."""
+        retries = self._config.resources.retries
+        reason = f"its process was lost, and resources.retries ({retries}) allows no further start: {_error_of(trial)}"
         for entry in _entries(trial):
-            if entry["id"] in self._running:
-                times = self._n_starts[entry["id"]]
-                reason = f"the process that trained it was lost {times} times; resources.retries allows {times - 1}"
-                self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
+            if entry["id"] in self._ended:
+                continue
+            if entry["id"] not in self._running:
+                self._start(entry)
+            self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
 
-    def end_running(self, reason: str, *, interrupted: bool) -> None:
-        """End the points that still run when the whole sweep ends: out of time, or interrupted.
+    def end_running(self, reason: str, *, keep_measured: bool) -> None:
+        """End the points that still run when the whole sweep ends.
 
-        A point that has measured something when the time is up has a result, as one that the scheduler stops.
+        With `keep_measured` a point that has measured something is FINISHED, as one that the scheduler stops.
         """
         for point_id in sorted(self._running):
-            if not interrupted and point_id in self._measured:
+            if keep_measured and point_id in self._measured:
                 self._end(point_id, PointState.FINISHED, None, {STOPPED_EARLY: reason}, now_ms())
             else:
                 self._end(point_id, PointState.KILLED, reason, {}, now_ms())
+
+    def _start(self, entry: Mapping[str, Any]) -> None:
+        self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"]))
+        self._running.add(entry["id"])
+        self._progress.point_started(entry["id"])
 
     def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
         trial = self._config.trial_at(point)
@@ -109,24 +118,36 @@ class JournalCallback(tune.Callback):
 
     def _levels(self, trial: TrialConfig) -> dict[str, float]:
         """What the loss curve is held against."""
-        pca = self._references.pca(trial.model.code_size)
         levels = {"mean predictor": self._references.mean_mse}
-        return levels if pca is None else levels | {f"PCA, {trial.model.code_size} components": pca}
+        code_size = trial.model.code_size
+        pca = None if code_size is None else self._references.pca(code_size)
+        return levels if pca is None else levels | {f"PCA, {code_size} components": pca}
 
     def _record_epoch(self, event: EpochEnded) -> None:
+        self._progress.worker_ready(event.worker, event.time_ms)
         if event.metrics:
             self._journal.record_epoch(event.point_id, event.epoch, event.metrics, event.time_ms)
         for figure in event.figures:
             self._journal.record_figure(event.point_id, figure.name, figure.kind, figure.source, event.time_ms)
-        if not math.isnan(event.metrics.get(self._config.objectives[0].metric, math.nan)):
+        if best_epoch([(event.epoch, event.metrics)], self._config.objectives) is not None:
             self._measured.add(event.point_id)
-        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics, event.time_ms)
+        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         self._journal.record_figure(point_id, "loss_curve.png", "loss_curve", "", time_ms)
         self._journal.end_point(point_id, state, reason, tags, time_ms)
         self._running.discard(point_id)
+        self._ended.add(point_id)
         self._progress.point_ended(point_id, state)
+        if state is not PointState.KILLED:
+            # Nothing goes on from it, and the checkpoints of a thousand trials would fill a disk.
+            self._folder.point(point_id).checkpoint.unlink(missing_ok=True)
+
+
+def _error_of(trial: Trial) -> str:
+    """The last line of what Tune was told, which says what went wrong; those before it say where."""
+    lines = str(trial.get_error() or "no reason given").strip().splitlines()
+    return lines[-1].strip() if lines else "no reason given"
 
 
 def _entries(trial: Trial) -> Sequence[dict[str, Any]]:

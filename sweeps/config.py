@@ -88,6 +88,11 @@ class SweepConfig(Section):
             raise ConfigError(faults)
         return parse(cls, document)
 
+    @classmethod
+    def restore(cls, document: Mapping[str, Any]) -> Self:
+        """The sweep of a dict that `to_dict` gave: types are checked again, the corners of the search space are not."""
+        return parse(cls, document)
+
     def to_dict(self) -> dict[str, Any]:
         """What the file says, as plain values that JSON can hold; defaults are left out."""
         return self.model_dump(mode="json", exclude_unset=True)

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+# The tag of a run that names the host on which it was trained.
+HOST_TAG = "sweeps.host"
+
 
 def now_ms() -> int:
     """Milliseconds since 1970, MLflow's unit of time."""
@@ -35,6 +38,7 @@ class EpochEnded(BaseModel):
     """A point has trained one more epoch; epoch 0 is the start, before any training.
 
     `findings` are there at epochs after which the point may be stopped: nothing after the report is sure to run.
+    `worker` names the process that trains it, by host and process id.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +49,7 @@ class EpochEnded(BaseModel):
     metrics: dict[str, float] = {}
     figures: tuple[Figure, ...] = ()
     findings: tuple[Finding, ...] | None = None
+    worker: str = ""
     time_ms: int = Field(default_factory=now_ms)
 
 

@@ -3,12 +3,13 @@
 import os
 import re
 import secrets
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from sweeps.errors import UnknownSweep
+from sweeps.errors import InputError, UnknownSweep
 
 
 def home() -> Path:
@@ -29,12 +30,12 @@ class PointFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Lightning's last checkpoint, with the weights of the best epoch so far; gone when the point has ended."""
+        """Lightning's last checkpoint, for as long as training may go on from it."""
         return self.path / "last.ckpt"
 
     @property
     def best_network(self) -> Path:
-        """The network at its best epoch by the objective, when the point has ended."""
+        """The network at its best epoch so far by the objective."""
         return self.path / "best.pt"
 
     def snapshot(self, epoch: int) -> Path:
@@ -75,6 +76,19 @@ class SweepFolder:
     def point(self, point_id: str) -> PointFolder:
         """The folder of one point."""
         return PointFolder(self.path / "points" / point_id)
+
+
+def check_home() -> None:
+    """Make sure that sweeps can be written where SWEEPS_HOME says; InputError where they cannot."""
+    path = home() / "sweeps"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"SWEEPS_HOME must be a folder that can be written; {home()} is not ({error.strerror}): name one of yours"
+        ) from error
 
 
 def create(name: str) -> SweepFolder:

@@ -15,6 +15,7 @@ from sweeps import folder as folders
 from sweeps.cluster import session
 from sweeps.cluster.share import Share, share_of
 from sweeps.config import SweepConfig
+from sweeps.errors import SweepFailed
 from sweeps.events import now_ms
 from sweeps.folder import SweepFolder
 from sweeps.progress import Progress
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from sweeps.callback import JournalCallback
     from sweeps.dataset import Dataset
 
-# How long the end of a sweep waits for MLflow to take what is left; `sweeps sync` delivers what it did not.
-DELIVERY_SECONDS = 30.0
+# How long the end of a sweep waits for MLflow while that takes nothing; `sweeps sync` delivers the rest.
+DELIVERY_PATIENCE_SECONDS = 10.0
 
 
 def run(
@@ -52,33 +53,63 @@ def run(
     uri = tracking_uri()
     if not offline:
         check_tracker(uri)
+    folders.check_home()
     address = os.environ.get("RAY_ADDRESS")
-    with ThreadPoolExecutor(1) as background:
-        loading = background.submit(_load, config)
-        session.prepare(address)  # Importing Ray takes seconds, in which the data loads.
-        dataset = loading.result()
-    with _interruption() as interrupted, session.connect(address) as cluster:
+    dataset = _load_while(config, lambda: session.prepare(address))
+    # Handlers after the connection: Ray sets its own for SIGTERM.
+    with session.connect(address) as cluster, _interruption() as interrupted:
         share = share_of(config.resources, cluster)
         folder = folders.create(config.name)
         folder.config.write_text(config.to_yaml())
-        with Journal.create(folder.journal, _record(config, folder, dataset, began)) as journal:
-            shipper = Shipper(journal, uri, folder.path)
-            shipper.start()
-            progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0])
+        progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
+        with (
+            Journal.create(folder.journal, _record(config, folder, dataset, began)) as journal,
+            _shipping(journal, uri, folder, interrupted),
+        ):
             if watch is not None:
                 watch(progress)
             try:
                 _train(config, dataset, share, folder, journal, progress, interrupted)
-            finally:
-                _end(journal, _startup(progress, share, began), began, interrupted=interrupted.is_set())
-                shipper.close(DELIVERY_SECONDS)
+            except SweepFailed:
+                _end(journal, SweepState.FAILED, began, _startup(progress, share, began))
+                raise
+            state = _state(read_result(journal), interrupted=interrupted.is_set())
+            _end(journal, state, began, _startup(progress, share, began))
     return load_result(folder)
 
 
-def _load(config: SweepConfig) -> "Dataset":
+def _load_while(config: SweepConfig, prepare: Callable[[], None]) -> "Dataset":
+    """Load the data while something else takes seconds; what goes wrong in either is raised at once."""
     from sweeps.dataset import load_dataset
 
-    return load_dataset(config)
+    background = ThreadPoolExecutor(1)
+    try:
+        loading = background.submit(load_dataset, config)
+        prepare()
+        return loading.result()
+    finally:
+        background.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _shipping(journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event) -> Iterator[None]:
+    """Deliver to MLflow in the background, and at the end for as long as that makes progress."""
+    shipper = Shipper(journal, uri, folder.path)
+    shipper.start()
+    was_interrupted = False
+    try:
+        yield
+        was_interrupted = interrupted.is_set()
+    finally:
+        n_pending, since = journal.n_pending(), time.monotonic()
+        while n_pending and time.monotonic() - since < DELIVERY_PATIENCE_SECONDS:
+            if interrupted.is_set() and not was_interrupted:
+                break
+            time.sleep(0.05)
+            n_left = journal.n_pending()
+            if n_left < n_pending:
+                n_pending, since = n_left, time.monotonic()
+        shipper.close(1.0)
 
 
 def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began: float) -> SweepRecord:
@@ -107,15 +138,23 @@ def _train(
     """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted."""
     from sweeps.callback import JournalCallback
 
-    callback = JournalCallback(journal, progress, config, environment_tags(), dataset.references)
+    callback = JournalCallback(journal, folder, progress, config, environment_tags(), dataset.references)
     deadline = time.monotonic() + (config.budget.seconds or math.inf)
+
+    def is_over() -> bool:
+        return interrupted.is_set() or time.monotonic() > deadline
+
     try:
-        _tuner(
-            config, dataset, share, folder, callback, lambda: interrupted.is_set() or time.monotonic() > deadline
-        ).fit()
-    finally:
-        reason = "interrupted" if interrupted.is_set() else "budget.seconds"
-        callback.end_running(reason, interrupted=interrupted.is_set())
+        _tuner(config, dataset, share, folder, callback, is_over).fit()
+    except Exception as error:
+        # Tune itself, or the journal: what a training raises is a trial's result and does not come here.
+        reason = f"the sweep broke off: {type(error).__name__}: {' '.join(str(error).split())}"
+        callback.end_running(reason, keep_measured=False)
+        raise SweepFailed(f"{reason}. What its trials recorded is kept: sweeps status {folder.id}") from error
+    if interrupted.is_set():
+        callback.end_running("interrupted", keep_measured=False)
+    else:
+        callback.end_running("budget.seconds", keep_measured=True)
 
 
 def _tuner(
@@ -137,6 +176,7 @@ def _tuner(
         data=dict(dataset.arrays),
         pca_mse=dataset.pca_mse,
         column_mean=dataset.column_mean,
+        accelerator="gpu" if share.gpus else "cpu",
         folder=str(folder.path),
     )
     return tune.Tuner(
@@ -167,25 +207,28 @@ def _run_pack(config: dict[str, Any], **given: Any) -> None:
     run_pack(config, **given)
 
 
-def _end(journal: Journal, startup_seconds: float | None, began: float, *, interrupted: bool) -> None:
+def _state(result: SweepResult, *, interrupted: bool) -> SweepState:
+    """How a sweep ended that Tune saw to its end; a Ctrl-C that came when all had ended has interrupted nothing."""
+    if interrupted and (result.count(PointState.KILLED) or len(result.points) < result.config.n_trials):
+        return SweepState.INTERRUPTED
+    return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
+
+
+def _end(journal: Journal, state: SweepState, began: float, startup_seconds: float | None) -> None:
     """Write down how the sweep ended, with the ranking for those who browse."""
     result = read_result(journal)
     tags = {SECONDS: f"{time.time() - began:.3f}"}
     if startup_seconds is not None:
         tags[STARTUP_SECONDS] = f"{startup_seconds:.3f}"
-    if interrupted:
-        state = SweepState.INTERRUPTED
-    else:
-        state = SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
     metrics = [objective.metric for objective in result.config.objectives]
     description = ranking_description(result.record, result.points, result.ranking, metrics)
     journal.end_sweep(state, description, tags, now_ms())
 
 
 def _startup(progress: Progress, share: Share, began: float) -> float | None:
-    """Seconds until every worker was ready to train: the first reports of epoch 0, one a worker."""
-    first = progress.first_reports_ms[: share.concurrency]
-    return max(first) / 1000 - began if first else None
+    """Seconds until every worker was ready to train: until the first report of the last of them."""
+    first = sorted(progress.ready_ms.values())[: share.concurrency]
+    return first[-1] / 1000 - began if first else None
 
 
 @contextmanager

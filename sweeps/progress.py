@@ -17,11 +17,12 @@ class Progress:
     n_points: int
     n_epochs: int
     objective: ObjectiveConfig
+    budget_seconds: float | None = None
     running: dict[str, int] = field(default_factory=dict)
     ended: dict[PointState, int] = field(default_factory=dict)
     best_point: str | None = None
     best_value: float = math.nan
-    first_reports_ms: list[int] = field(default_factory=list)
+    ready_ms: dict[str, int] = field(default_factory=dict)  # first report of each worker
     _started: float | None = None
 
     @property
@@ -39,10 +40,12 @@ class Progress:
         self._started = self._started or time.monotonic()
         self.running[point_id] = 0
 
-    def epoch_ended(self, point_id: str, epoch: int, metrics: Mapping[str, float], time_ms: int) -> None:
+    def worker_ready(self, worker: str, time_ms: int) -> None:
+        """Note when a worker first reported."""
+        self.ready_ms.setdefault(worker, time_ms)
+
+    def epoch_ended(self, point_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """Count an epoch and keep the best value."""
-        if epoch == 0:
-            self.first_reports_ms.append(time_ms)
         self.running[point_id] = epoch
         value = metrics.get(self.objective.metric, math.nan)
         if self.objective.is_better(value, self.best_value):
@@ -58,4 +61,6 @@ class Progress:
         done = self.n_ended + sum(self.running.copy().values()) / self.n_epochs
         if self._started is None or done < 0.5:
             return None
-        return (time.monotonic() - self._started) / done * max(0.0, self.n_points - done)
+        elapsed = time.monotonic() - self._started
+        left = elapsed / done * max(0.0, self.n_points - done)
+        return left if self.budget_seconds is None else min(left, max(0.0, self.budget_seconds - elapsed))

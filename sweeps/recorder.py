@@ -1,9 +1,11 @@
 """The Lightning callback that measures, saves and reports a point epoch by epoch."""
 
 import math
+import os
+import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from models.metrics import probe_error
 from models.network import Network
 from sweeps.config import ObjectiveConfig
-from sweeps.events import EpochEnded, Event, Figure, Finding, PointEnded
+from sweeps.events import HOST_TAG, EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
 from sweeps.folder import PointFolder
+from sweeps.search.objective import best_epoch
 
 N_RECONSTRUCTIONS = 10
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -43,15 +46,6 @@ class Plan:
     def keeps(self, epoch: int) -> bool:
         """Whether filters, reconstructions, a checkpoint and a diagnosis are made: start, powers of two, rungs, end."""
         return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch == self.n_epochs
-
-
-@dataclass
-class Best:
-    """The best epoch so far by the objective that leads, and the network's weights then."""
-
-    epoch: int = 0
-    value: float = math.nan
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 class Recorder(Checkpoint):
@@ -82,14 +76,18 @@ class Recorder(Checkpoint):
         self.report = report
         self.phase = 0
         self.first_epoch = 0
-        self.best = Best()
+        self.is_last_phase = False
+        # The epoch by which the point is ranked so far, with its metrics: that of the network in `best.pt`.
+        self.best: tuple[int, dict[str, float]] | None = None
+        self._told: float | list[float] = math.nan
+        self._events: list[Event] = []
         self._epoch = 0
         self._examines = False
         self._saved_at = time.monotonic()
 
-    def start_phase(self, phase: int, first_epoch: int) -> None:
+    def start_phase(self, phase: int, first_epoch: int, *, is_last: bool) -> None:
         """Tell which phase runs next, and how many epochs the phases before it took."""
-        self.phase, self.first_epoch = phase, first_epoch
+        self.phase, self.first_epoch, self.is_last_phase = phase, first_epoch, is_last
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Report epoch 0: the worker is ready, and these are the filters before training."""
@@ -99,7 +97,7 @@ class Recorder(Checkpoint):
         if self._examines and trainer.current_epoch == 0:
             self.examination.begin(self.data.train_sample(N_TRAIN_SAMPLES, device))
         if self.first_epoch + trainer.current_epoch == 0:
-            self._report(0, {}, self._snapshot(0, device), None)
+            self.report(0, self._told, self._events_of(0, {}, self._snapshot(0, device), None))
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Count the epoch, and forget what the one before measured: not every epoch is validated."""
@@ -112,16 +110,18 @@ class Recorder(Checkpoint):
         assert isinstance(pl_module, Autoencoder)
         device = trainer.strategy.root_device
         epoch, metrics = self._epoch, dict(pl_module.metrics)
+        if not self.is_last_phase:
+            # A layer's loss on the codes below it is no value to rank by, or to compare with the whole network's.
+            metrics = {name.replace("train/", "pretrain/"): value for name, value in metrics.items()}
         if self._probes(epoch, metrics):
             metrics["valid/probe_error"] = self._probe(device)
-        self._remember_best(epoch, metrics)
+        self._keep_if_best(epoch, metrics)
         findings = self._examine(epoch, metrics, device) if self._examines else None
         figures = self._snapshot(epoch, device) if self.plan.keeps(epoch) else ()
-        if epoch == self.plan.n_epochs:
-            self._keep_best()
-        elif figures or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+        self._events = self._events_of(epoch, metrics, figures, findings)
+        if figures or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save(trainer)
-        self._report(epoch, metrics, figures, findings)
+        self.report(epoch, self._told, self._events)
 
     def report_divergence(self, reason: str) -> None:
         """Report that values of the epoch in progress were not finite, which ends the point."""
@@ -135,34 +135,37 @@ class Recorder(Checkpoint):
         """Add to Lightning's checkpoint what goes beyond the phase that it knows."""
         checkpoint["sweeps"] = {
             "phase": self.phase,
+            "epoch": self._epoch,
             "network": self.network.state_dict(),
             "examination": self.examination.state(),
-            "best": {"epoch": self.best.epoch, "value": self.best.value, "weights": self.best.weights},
+            "best": self.best,
+            "told": self._told,
+            "events": to_plain(self._events),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `on_save_checkpoint` added."""
+    def resume(self, state: dict[str, Any]) -> bool:
+        """Go on from what `on_save_checkpoint` added; False where the point had ended.
+
+        The checkpoint's epoch is reported again, for the process may have been lost before its report arrived.
+        """
         self.network.load_state_dict(state["network"])
         self.examination.restore(state["examination"])
-        self.best = Best(**state["best"])
+        self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
+        self._told = state["told"]
+        self.report(state["epoch"], self._told, from_plain(state["events"]))
+        return int(state["epoch"]) < self.plan.n_epochs
 
-    def objective(self, metrics: dict[str, float]) -> float | list[float]:
-        """What the searcher and the scheduler are told: the objective at the epoch that counts so far."""
-        values = [metrics.get(objective.metric, math.nan) for objective in self.objectives]
-        if len(values) > 1:
-            return values
-        return self.best.value if self.objectives[0].at == "best" else values[0]
-
-    def _report(
+    def _events_of(
         self, epoch: int, metrics: dict[str, float], figures: tuple[Figure, ...], findings: Findings | None
-    ) -> None:
+    ) -> list[Event]:
+        """What is told of an epoch, and at the last one that the point has ended."""
         point_id = self.folder.point_id
-        events: list[Event] = [
-            EpochEnded(point_id=point_id, epoch=epoch, metrics=metrics, figures=figures, findings=findings)
-        ]
-        if epoch == self.plan.n_epochs:
-            events.append(PointEnded(point_id=point_id, findings=findings))
-        self.report(epoch, self.objective(metrics), events)
+        ended = EpochEnded(
+            point_id=point_id, epoch=epoch, metrics=metrics, figures=figures, findings=findings, worker=_worker()
+        )
+        if epoch < self.plan.n_epochs:
+            return [ended]
+        return [ended, PointEnded(point_id=point_id, findings=findings, tags={HOST_TAG: platform.node()})]
 
     def _examine(self, epoch: int, metrics: dict[str, float], device: torch.device) -> Findings | None:
         """Diagnose the network as it is now: at the end it is replaced by that of its best epoch."""
@@ -172,12 +175,18 @@ class Recorder(Checkpoint):
         train = self.data.train_sample(N_TRAIN_SAMPLES, device)
         return _plain(self.examination.findings(train, self.data.valid_sample(N_VALID_SAMPLES, device)))
 
-    def _keep_best(self) -> None:
-        """Leave the network at its best epoch and no more: a sweep of a thousand trials must not fill a disk."""
-        if self.best.weights:
-            self.network.load_state_dict(self.best.weights)
-        save_network(self.folder.best_network, self.model, self.network)
-        self.folder.checkpoint.unlink(missing_ok=True)
+    def _keep_if_best(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Keep the network of the epoch that counts so far, by the rule that ranks the points in the end."""
+        before = [] if self.best is None else [self.best]
+        score = best_epoch([*before, (epoch, metrics)], self.objectives)
+        if score is None:
+            return
+        self._told = list(score.values) if len(score.values) > 1 else score.values[0]
+        if score.epoch == epoch:
+            self.best = (epoch, metrics)
+            partial = self.folder.best_network.with_suffix(".partial")
+            save_network(partial, self.model, self.network)
+            partial.replace(self.folder.best_network)
 
     def _probes(self, epoch: int, metrics: dict[str, float]) -> bool:
         """The probe costs more than an epoch of a small model: take it where it ranks, else where figures are kept."""
@@ -189,29 +198,17 @@ class Recorder(Checkpoint):
     @torch.no_grad()
     def _probe(self, device: torch.device) -> float:
         """Fit the linear classifier on codes of training samples and measure it on the validation split's."""
-        train_labels, valid_labels = self.data.train_labels(), self.data.valid_labels()
-        assert train_labels is not None
+        inputs, *labels = self.data.train_sample(self.plan.n_probe_samples, device)
+        valid_labels = self.data.valid_labels()
         assert valid_labels is not None
-        n_samples = self.plan.n_probe_samples
-        train_codes = self.network.encode(self.data.train_inputs(device)[:n_samples])
+        codes = self.network.encode(inputs)
         valid_codes = self.network.encode(self.data.valid_inputs(device))
-        return probe_error(
-            _array(train_codes), train_labels[:n_samples].numpy(), _array(valid_codes), valid_labels.numpy()
-        )
-
-    def _remember_best(self, epoch: int, metrics: dict[str, float]) -> None:
-        leading = self.objectives[0]
-        value = metrics.get(leading.metric, math.nan)
-        if math.isnan(value):
-            return
-        if leading.at == "last" or math.isnan(self.best.value) or leading.is_better(value, self.best.value):
-            weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
-            self.best = Best(epoch, value, weights)
+        return probe_error(_array(codes), labels[0].cpu().numpy(), _array(valid_codes), valid_labels.numpy())
 
     @torch.no_grad()
     def _snapshot(self, epoch: int, device: torch.device) -> tuple[Figure, ...]:
         """Save the arrays that figures are drawn from; the drawing is the driver's."""
-        originals = self.data.valid_inputs(device)[:N_RECONSTRUCTIONS]
+        originals = self.data.valid_sample(N_RECONSTRUCTIONS, device)[0]
         arrays: dict[str, NDArray[Any]] = {
             "filters": _array(self.network.first_layer_filters()),
             "originals": _array(originals),
@@ -237,6 +234,10 @@ class Recorder(Checkpoint):
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
     return tensor.detach().to("cpu", torch.float32).numpy()
+
+
+def _worker() -> str:
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def _plain(findings: Sequence[FoundFault]) -> Findings:

@@ -1,10 +1,12 @@
 """A pack of points, each trained by a Lightning fit: what runs on a worker. It imports torch; the driver does not."""
 
+import gc
 import logging
 import math
+import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -19,11 +21,13 @@ from models.errors import DivergedError
 from models.examination import Examination
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.events import Event, PointEnded, to_plain
+from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import PointFolder, SweepFolder
 from sweeps.recorder import Plan, Recorder, Report
 from sweeps.search.space import Point
 from sweeps.search.stopping import rung_epochs
+
+Accelerator = Literal["cpu", "gpu"]
 
 
 def run_pack(
@@ -34,25 +38,46 @@ def run_pack(
     pca_mse: Any,
     column_mean: Any,
     folder: str,
+    accelerator: Accelerator,
 ) -> None:
     """Train the points of `pack["points"]` and report to Tune; takes plain values and NumPy arrays only.
 
     A point that raises or diverges has that as its result: it is reported as failed and nothing is raised, so Tune
     retries what was lost with its process and nothing else.
     """
-    _quieten_lightning()
-    config = SweepConfig.from_dict(dict(sweep))
-    arrays = DataArrays.from_dict(dict(data))
-    references, column_mean = References(np.asarray(pca_mse)), np.asarray(column_mean)
-    torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
     for entry in pack["points"]:
-        point_folder = SweepFolder(Path(folder)).point(entry["id"])
         try:
-            run_point(config, entry["point"], arrays, references, point_folder, _report_to_tune, column_mean)
+            _run_entry(entry, sweep, data, np.asarray(pca_mse), np.asarray(column_mean), Path(folder), accelerator)
         except Exception as error:  # Whatever a training raises is that point's result, and only that point's.
             logging.getLogger(__name__).exception("Trial %s failed", entry["id"])
-            ended = PointEnded(point_id=entry["id"], failed=True, reason=_one_line(error))
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            ended = PointEnded(point_id=entry["id"], failed=True, reason=reason, tags={HOST_TAG: platform.node()})
             _report_to_tune(None, math.nan, [ended])
+            _free_memory()
+
+
+def _run_entry(
+    entry: Mapping[str, Any],
+    sweep: Mapping[str, Any],
+    data: Mapping[str, Any],
+    pca_mse: NDArray[np.float64],
+    column_mean: NDArray[np.float64],
+    folder: Path,
+    accelerator: Accelerator,
+) -> None:
+    _quieten_lightning()
+    config = SweepConfig.restore(sweep)
+    torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
+    run_point(
+        config,
+        entry["point"],
+        DataArrays.from_dict(data),
+        References(pca_mse),
+        SweepFolder(folder).point(entry["id"]),
+        _report_to_tune,
+        column_mean,
+        accelerator,
+    )
 
 
 def run_point(
@@ -63,6 +88,7 @@ def run_point(
     folder: PointFolder,
     report: Report,
     column_mean: NDArray[np.float64] | None = None,
+    accelerator: Accelerator = "cpu",
 ) -> None:
     """Train one point to its end, from its last checkpoint where there is one, and report each epoch.
 
@@ -80,11 +106,12 @@ def run_point(
     network, objective = phases[-1].module.network, phases[-1].module.objective
     examination = Examination(trial.model, trial.training, network, objective, references, column_mean)
     recorder = Recorder(trial.model, network, examination, data, sweep.objectives, plan, folder, report)
-    first_phase, checkpoint = _resume(recorder)
+    first_phase, checkpoint = _resume(recorder, len(phases))
     try:
         for index, phase in enumerate(phases[first_phase:], start=first_phase):
-            recorder.start_phase(index, sum(before.epochs for before in phases[:index]))
-            _fit(phase, data, recorder, checkpoint if index == first_phase else None)
+            n_epochs_before = sum(before.epochs for before in phases[:index])
+            recorder.start_phase(index, n_epochs_before, is_last=index == len(phases) - 1)
+            _fit(phase, data, recorder, checkpoint if index == first_phase else None, accelerator)
     except DivergedError as error:
         recorder.report_divergence(" ".join(str(error).split()))
 
@@ -93,20 +120,24 @@ def _n_probe_samples(trial: TrialConfig, arrays: DataArrays) -> int:
     return trial.training.probe_samples if arrays.n_classes is not None else 0
 
 
-def _resume(recorder: Recorder) -> tuple[int, Path | None]:
-    """The phase to go on with and Lightning's checkpoint in it: (0, None) for a point that starts."""
+def _resume(recorder: Recorder, n_phases: int) -> tuple[int, Path | None]:
+    """The phase to go on with and Lightning's checkpoint in it: (0, None) for a point that starts.
+
+    Past the last phase for a point that had ended: its process was lost before anybody heard of it.
+    """
     path = recorder.folder.checkpoint
     if not path.exists():
         return 0, None
     state = torch.load(path, map_location="cpu", weights_only=True)["sweeps"]
-    recorder.restore(state)
-    return int(state["phase"]), path
+    return (int(state["phase"]), path) if recorder.resume(state) else (n_phases, None)
 
 
-def _fit(phase: Phase, data: ArrayDataModule, recorder: Recorder, checkpoint: Path | None) -> None:
+def _fit(
+    phase: Phase, data: ArrayDataModule, recorder: Recorder, checkpoint: Path | None, accelerator: Accelerator
+) -> None:
     """Run one phase. Lightning's own logger, progress bar and summary are off: the driver records what happens."""
     trainer = lightning.Trainer(
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        accelerator=accelerator,
         devices=1,
         max_epochs=phase.epochs,
         check_val_every_n_epoch=phase.validate_every,
@@ -132,8 +163,10 @@ def _report_to_tune(epoch: int | None, objective: float | list[float], events: l
     tune.report(result)
 
 
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _free_memory() -> None:
+    """Give back what a failed training held: the next one may run in this process."""
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing where no GPU was used
 
 
 def _quieten_lightning() -> None:

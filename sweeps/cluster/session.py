@@ -28,11 +28,23 @@ WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "60"}
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """What the cluster has to give."""
+class Node:
+    """What one host has to give."""
 
     cpus: float
-    gpus: float
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the hosts of a cluster have to give, each by itself: a trial runs on one of them."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all hosts."""
+        return sum(node.gpus for node in self.nodes)
 
 
 def prepare(address: str | None) -> None:
@@ -94,7 +106,10 @@ def _start_local() -> None:
 
     for key, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"Ray must start on this machine; it said: {_first_line(error)}") from error
 
 
 def _connect(address: str) -> None:
@@ -108,12 +123,18 @@ def _connect(address: str) -> None:
             runtime_env={"env_vars": WORKER_ENVIRONMENT},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ClusterError(f"the Ray cluster at {address} must let this sweep in; it said: {reason}") from error
+        raise ClusterError(
+            f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _resources() -> Cluster:
     import ray
 
-    total = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return Cluster(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0))
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return Cluster(tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive))

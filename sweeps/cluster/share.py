@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from sweeps.cluster.session import Cluster
+from sweeps.cluster.session import Cluster, Node
 from sweeps.config import ResourcesConfig
 from sweeps.errors import ClusterError
 
@@ -18,24 +18,30 @@ class Share:
 
 
 def share_of(resources: ResourcesConfig, cluster: Cluster) -> Share:
-    """Divide a cluster among trials; ClusterError where not even one fits.
+    """Divide a cluster among trials, host by host; ClusterError where no host holds even one.
 
-    `gpus_per_trial: auto` shares the cluster's GPUs evenly among as many trials as its CPUs hold, and asks for none
-    where there are none.
+    `gpus_per_trial: auto` shares the GPUs of each host that has some among as many trials as its CPUs hold, and asks
+    for none where there are none.
     """
-    slots = math.floor(cluster.cpus / resources.cpus_per_trial)
+    cpus = resources.cpus_per_trial
+    gpus = _automatic(cpus, cluster) if resources.gpus_per_trial == "auto" else float(resources.gpus_per_trial)
+    slots = sum(_slots(node, cpus, gpus) for node in cluster.nodes)
     if slots < 1:
+        largest = ", ".join(sorted({f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in cluster.nodes}))
         raise ClusterError(
-            f"resources.cpus_per_trial must fit the cluster, which has {cluster.cpus:g} CPUs, "
-            f"not {resources.cpus_per_trial:g}"
+            f"resources.cpus_per_trial {cpus:g} and resources.gpus_per_trial {gpus:g} must fit one host; the cluster's "
+            f"hosts have {largest}: ask for less"
         )
-    slots = min(slots, resources.concurrency or slots)
-    if resources.gpus_per_trial == "auto":
-        return Share(resources.cpus_per_trial, min(1.0, cluster.gpus / slots), slots)
-    gpus = float(resources.gpus_per_trial)
-    if gpus > cluster.gpus:
-        raise ClusterError(
-            f"resources.gpus_per_trial must fit the cluster, which has {cluster.gpus:g} GPUs, not {gpus:g}: "
-            "set it to auto to take GPUs only where there are some"
-        )
-    return Share(resources.cpus_per_trial, gpus, min(slots, math.floor(cluster.gpus / gpus)) if gpus else slots)
+    return Share(cpus, gpus, min(slots, resources.concurrency or slots))
+
+
+def _automatic(cpus: float, cluster: Cluster) -> float:
+    """The share of a GPU with which each host that has some holds as many trials as its CPUs do."""
+    shares = [node.gpus / math.floor(node.cpus / cpus) for node in cluster.nodes if node.gpus and node.cpus >= cpus]
+    # Ray counts in ten-thousandths and rounds up: a share rounded down fits as often as it should.
+    return min(1.0, math.floor(max(shares) * 10_000) / 10_000) if shares else 0.0
+
+
+def _slots(node: Node, cpus: float, gpus: float) -> int:
+    by_cpus = math.floor(node.cpus / cpus)
+    return by_cpus if not gpus else min(by_cpus, math.floor(node.gpus / gpus + 1e-9))

@@ -27,7 +27,7 @@ def test_best_so_far_is_the_lowest_error_and_never_nan() -> None:
     counted = progress()
     for point_id, value in (("a", math.nan), ("b", 2.0), ("c", 1.0), ("d", 3.0)):
         counted.point_started(point_id)
-        counted.epoch_ended(point_id, 1, {"valid/mse": value}, 0)
+        counted.epoch_ended(point_id, 1, {"valid/mse": value})
     assert (counted.best_point, counted.best_value) == ("c", 1.0)
 
 
@@ -43,7 +43,7 @@ def test_time_left_is_unknown_at_the_start_and_nothing_at_the_end() -> None:
 def test_live_table_shows_counts_and_best() -> None:
     counted = progress()
     counted.point_started("a")
-    counted.epoch_ended("a", 1, {"valid/mse": 0.25}, 0)
+    counted.epoch_ended("a", 1, {"valid/mse": 0.25})
     counted.point_started("b")
     counted.point_ended("b", PointState.FAILED)
     view, console = LiveView(), Console(width=100, record=True, file=None, force_terminal=False)

@@ -4,49 +4,70 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.cluster.session import Cluster
+from sweeps.cluster.session import Cluster, Node
 from sweeps.cluster.share import share_of
 from sweeps.config import ResourcesConfig
 from sweeps.errors import ClusterError
 
 
+def one(cpus: float, gpus: float = 0) -> Cluster:
+    return Cluster((Node(cpus, gpus),))
+
+
 def test_auto_takes_no_gpu_where_there_is_none() -> None:
-    assert share_of(ResourcesConfig(), Cluster(cpus=4, gpus=0)).gpus == 0
+    assert share_of(ResourcesConfig(), one(4)).gpus == 0
 
 
 def test_auto_shares_a_gpu_among_the_trials_that_the_cpus_hold() -> None:
-    share = share_of(ResourcesConfig(cpus_per_trial=2.0), Cluster(cpus=8, gpus=1))
+    share = share_of(ResourcesConfig(cpus_per_trial=2.0), one(8, 1))
+    assert (share.concurrency, share.gpus) == (4, 0.25)
+
+
+def test_auto_takes_only_hosts_with_gpus_where_there_are_some() -> None:
+    share = share_of(ResourcesConfig(), Cluster((Node(32), Node(4, 1))))
     assert (share.concurrency, share.gpus) == (4, 0.25)
 
 
 def test_concurrency_bounds_what_would_fit() -> None:
-    assert share_of(ResourcesConfig(concurrency=3), Cluster(cpus=8, gpus=0)).concurrency == 3
+    assert share_of(ResourcesConfig(concurrency=3), one(8)).concurrency == 3
 
 
-def test_more_gpus_than_there_are_is_refused_with_both_numbers() -> None:
-    with pytest.raises(ClusterError, match=r"has 1 GPUs, not 2"):
-        share_of(ResourcesConfig(gpus_per_trial=2.0), Cluster(cpus=8, gpus=1))
+def test_trials_of_all_hosts_are_counted() -> None:
+    assert share_of(ResourcesConfig(cpus_per_trial=3.0), Cluster((Node(4), Node(4)))).concurrency == 2
 
 
-def test_more_cpus_than_there_are_is_refused_with_both_numbers() -> None:
-    with pytest.raises(ClusterError, match=r"has 2 CPUs, not 3"):
-        share_of(ResourcesConfig(cpus_per_trial=3.0), Cluster(cpus=2, gpus=0))
+@pytest.mark.parametrize(
+    ("asked", "cluster"),
+    [
+        ({"gpus_per_trial": 2.0}, Cluster((Node(8, 1), Node(8, 1)))),
+        ({"cpus_per_trial": 8.0}, Cluster((Node(4), Node(4)))),
+        ({"gpus_per_trial": 1.0}, one(8)),
+    ],
+)
+def test_trial_that_fits_no_host_is_refused(asked: dict[str, float], cluster: Cluster) -> None:
+    with pytest.raises(ClusterError, match="must fit one host"):
+        share_of(ResourcesConfig.model_validate(asked), cluster)
 
 
 @given(
-    cpus=st.integers(1, 256),
-    gpus=st.integers(0, 16),
-    cpus_per_trial=st.sampled_from([0.5, 1.0, 2.0, 4.0]),
+    nodes=st.lists(
+        st.builds(Node, st.integers(1, 64).map(float), st.integers(0, 8).map(float)), min_size=1, max_size=4
+    ),
+    cpus_per_trial=st.sampled_from([0.5, 1.0, 2.0, 3.0]),
     gpus_per_trial=st.sampled_from(["auto", 0.0, 0.25, 0.5, 1.0, 2.0]),
 )
-def test_trials_at_once_never_take_more_than_the_cluster_has(
-    cpus: int, gpus: int, cpus_per_trial: float, gpus_per_trial: float | str
+def test_hosts_can_hold_the_trials_that_are_to_run_at_once(
+    nodes: list[Node], cpus_per_trial: float, gpus_per_trial: float | str
 ) -> None:
     resources = ResourcesConfig.model_validate({"cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial})
     try:
-        share = share_of(resources, Cluster(cpus=cpus, gpus=gpus))
+        share = share_of(resources, Cluster(tuple(nodes)))
     except ClusterError:
         return
+    held = 0
+    for node in nodes:  # as Ray places them: while both resources last
+        cpus, gpus = node.cpus, node.gpus
+        while cpus >= share.cpus and gpus >= share.gpus:
+            cpus, gpus, held = cpus - share.cpus, gpus - share.gpus, held + 1
     assert share.concurrency >= 1
-    assert share.concurrency * share.cpus <= cpus
-    assert share.concurrency * share.gpus <= gpus + 1e-9
+    assert held >= share.concurrency

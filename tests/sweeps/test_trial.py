@@ -11,11 +11,11 @@ import torch
 
 from datamodules.arrays import DataArrays
 from models.build import load_network
-from models.errors import DivergedError
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
 from sweeps.folder import PointFolder, SweepFolder
+from sweeps.search.objective import best_epoch
 from sweeps.trial import run_point
 
 Reported = list[tuple[int | None, Any, list[Event]]]
@@ -34,7 +34,7 @@ def train(
 
     def report(epoch: int | None, objective: Any, events: list[Event]) -> None:
         reported.append((epoch, objective, events))
-        if epoch == cut_off_at:
+        if cut_off_at is not None and epoch == cut_off_at:
             raise CutOffError
 
     arrays = DataArrays.from_dict(dataset.arrays)
@@ -113,7 +113,8 @@ def test_point_cut_off_goes_on_as_if_it_had_not_been(
     with pytest.raises(CutOffError):
         train(sweep, digits, parts, cut_off_at=cut_off_at)
     rest = epochs(train(sweep, digits, parts))
-    assert rest[0].epoch == cut_off_at + 1  # these epochs are powers of two, where a checkpoint is kept
+    # These epochs are powers of two, where a checkpoint is kept; its own report may have been lost, so it comes again.
+    assert rest[0].epoch == cut_off_at
     assert all(event.metrics == expected[event.epoch] for event in rest)
     first, second = (load_network(folder.best_network).state_dict() for folder in (whole, parts))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -131,7 +132,7 @@ def test_stacked_point_reports_pretraining_without_valid_metrics(
     objective = {"metric": "valid/classification_error"}
     events = epochs(train(small_sweep(model=model, objective=objective), digits, folder))
     assert [event.epoch for event in events] == list(range(8))
-    assert all(set(event.metrics) == {"train/loss"} for event in events[1:5])
+    assert all(set(event.metrics) == {"pretrain/loss"} for event in events[1:5])
     assert all("valid/classification_error" in event.metrics for event in events[5:])
 
 
@@ -147,12 +148,14 @@ def test_best_network_is_that_of_the_best_epoch(small_sweep: MakeSweep, digits: 
     assert error == pytest.approx(min(errors.values()), rel=1e-5)
 
 
-def test_checkpoint_is_gone_when_the_point_has_ended(
+def test_point_lost_after_its_last_epoch_reports_its_end_again_and_trains_no_more(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
-    train(small_sweep(), digits, folder)
-    assert folder.best_network.exists()
-    assert not folder.checkpoint.exists()
+    with pytest.raises(CutOffError):
+        train(small_sweep(), digits, folder, cut_off_at=3)
+    again = train(small_sweep(), digits, folder)
+    assert [epoch for epoch, _, _ in again] == [3]
+    assert isinstance(again[-1][2][-1], PointEnded)
 
 
 def test_validation_at_a_lower_rate_repeats_no_old_value(
@@ -176,12 +179,29 @@ def test_objective_at_last_is_the_current_value(small_sweep: MakeSweep, digits: 
     assert math.isnan(reported[0][1])
 
 
-def test_diverging_point_raises_with_metric_and_epoch(
+def test_diverging_point_is_reported_as_failed_with_metric_and_epoch(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     sweep = small_sweep(training={"epochs": 5, "learning_rate": 1e30, "optimizer": "sgd", "probe_samples": 0})
-    with pytest.raises(DivergedError, match=r"train/loss is .* at epoch 1"):
-        train(sweep, digits, folder)
+    *_, (_, objective, (ended,)) = train(sweep, digits, folder)
+    assert isinstance(ended, PointEnded)
+    assert ended.failed
+    assert "train/loss is" in (ended.reason or "")
+    assert "at epoch 1" in (ended.reason or "")
+    assert math.isnan(objective)
+
+
+@pytest.mark.parametrize("at", ["best", "last"])
+def test_searcher_is_told_what_ranks_the_point(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, at: str
+) -> None:
+    objectives = [{"metric": "valid/mse", "at": at}, {"metric": "valid/code_sparsity", "at": at}]
+    training = {"epochs": 12, "learning_rate": 0.3, "probe_samples": 0}
+    reported = train(small_sweep(objective=objectives, training=training), digits, folder)
+    history = [(event.epoch, event.metrics) for event in epochs(reported)]
+    score = best_epoch(history, small_sweep(objective=objectives).objectives)
+    assert score is not None
+    assert reported[-1][1] == list(score.values)
 
 
 def test_two_points_in_one_process_do_not_touch_each_other(
