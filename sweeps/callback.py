@@ -7,9 +7,10 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from models.diagnosis import Fault
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.events import EpochEnded, PointEnded, from_plain, now_ms
+from sweeps.events import EpochEnded, Finding, PointEnded, from_plain, now_ms
 from sweeps.progress import Progress
 from sweeps.search.space import Point
 from sweeps.tracking.journal import Journal
@@ -39,6 +40,7 @@ class JournalCallback(tune.Callback):
         self._n_starts: dict[str, int] = {}
         self._measured: set[str] = set()
         self._running: set[str] = set()
+        self._findings: dict[str, tuple[Finding, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
@@ -61,6 +63,8 @@ class JournalCallback(tune.Callback):
     ) -> None:
         """Record what a trial reported."""
         for event in from_plain(result["events"]):
+            if event.findings is not None:
+                self._findings[event.point_id] = event.findings
             if isinstance(event, EpochEnded):
                 self._record_epoch(event)
             elif isinstance(event, PointEnded):
@@ -124,9 +128,22 @@ class JournalCallback(tune.Callback):
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         self._journal.record_figure(point_id, "loss_curve.png", "loss_curve", "", time_ms)
-        self._journal.end_point(point_id, state, reason, tags, time_ms)
+        diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
+        self._journal.end_point(point_id, state, reason, tags, time_ms, diagnosis)
+        if diagnosis is not None:
+            self._journal.record_figure(point_id, "diagnosis.txt", "diagnosis", "", time_ms)
         self._running.discard(point_id)
         self._progress.point_ended(point_id, state)
+
+    def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
+        """The last findings that a point has reported; None where it never came to be examined.
+
+        That a point still improved is no fault of its settings where it was `cut_short` before its last epoch.
+        """
+        findings = self._findings.pop(point_id, None)
+        if findings is None:
+            return None
+        return [f.model_dump() for f in findings if not (cut_short and f.name == Fault.STILL_IMPROVING)]
 
 
 def _entries(trial: Trial) -> Sequence[dict[str, Any]]:
