@@ -48,6 +48,7 @@ class Fault(StrEnum):
     HARDLY_VARIES = "no better than the mean: the features hardly vary"
     COLLAPSED = "collapsed to the mean"
     COLUMN_MEAN = "output is the column mean"
+    HARDLY_TRAINED = "hardly trained: no better than the mean"
     PENALTY = "penalty dominates the loss"
     DEAD = "dead units"
     SATURATED = "saturated units"
@@ -122,6 +123,22 @@ def _collapsed(evidence: Evidence) -> Iterator[Finding]:
             "Raise training.epochs or training.learning_rate until the output follows the input; where that changes "
             "nothing, check that the gradient is taken from every row of a batch.",
         )
+
+
+def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
+    """Outputs that vary, yet no nearer to the samples, seen or unseen, than the mean is: the start still shows."""
+    spread, unseen = _spread(evidence), _r2(evidence)
+    seen = unseen if evidence.train_mse is None else r2(evidence.train_mse, evidence.references)
+    if not (seen < _HARDLY_ANY and unseen < _HARDLY_ANY <= spread):
+        return
+    if _features_hardly_vary(evidence) or any(_learning_rate(evidence)):
+        return
+    settings = evidence.settings
+    if evidence.last_loss and evidence.last_loss.penalty_share > _HARDLY_ANY:
+        advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'} by a factor of 10 or more."
+    else:
+        advice = f"Raise training.learning_rate, now {settings.learning_rate:g}, or training.epochs."
+    yield Finding(Fault.HARDLY_TRAINED, {"r2": unseen, "spread of the output over that of the input": spread}, advice)
 
 
 def _penalty(evidence: Evidence) -> Iterator[Finding]:
@@ -210,6 +227,8 @@ def _follows_mean(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _overfitting(evidence: Evidence) -> Iterator[Finding]:
+    if _output_is_constant(evidence):  # what answers the mean has learnt no sample by heart
+        return
     errors, losses = evidence.values(_watched(evidence)), evidence.values("train/loss")
     rise = errors[-1] / min(errors) if errors and min(errors) > 0 else 1.0
     fell = len(losses) == len(errors) and bool(losses) and losses[-1] < losses[int(np.argmin(errors))]
@@ -219,6 +238,8 @@ def _overfitting(evidence: Evidence) -> Iterator[Finding]:
         unseen = _last(evidence)
         numbers["valid mse over train mse"] = unseen / evidence.train_mse
         of_variance = (unseen - evidence.train_mse) / max(evidence.references.mean_mse, 1e-300)
+        # Where seen samples do as badly, as they do where they are the ones validated on, the steps are restless.
+        large &= unseen > _RISE * evidence.train_mse
         large |= unseen > _GAP * evidence.train_mse and of_variance > _GAP_OF_VARIANCE
     if large:
         yield Finding(
@@ -244,6 +265,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _learning_rate,
     _hardly_varies,
     _collapsed,
+    _hardly_trained,
     _penalty,
     _idle_units,
     _worse_than_pca,

@@ -6,9 +6,10 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from models.diagnosis import Fault
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.events import EpochEnded, from_plain, now_ms
+from sweeps.events import EpochEnded, Finding, from_plain, now_ms
 from sweeps.folder import SweepFolder
 from sweeps.progress import Progress
 from sweeps.search.objective import best_epoch
@@ -42,6 +43,7 @@ class JournalCallback(tune.Callback):
         self._running: set[str] = set()
         self._ended: set[str] = set()
         self._measured: set[str] = set()
+        self._findings: dict[str, tuple[Finding, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
@@ -62,6 +64,8 @@ class JournalCallback(tune.Callback):
         for event in from_plain(result["events"]):
             if event.point_id in self._ended:
                 continue
+            if event.findings is not None:
+                self._findings[event.point_id] = event.findings
             if isinstance(event, EpochEnded):
                 self._record_epoch(event)
             else:
@@ -135,13 +139,26 @@ class JournalCallback(tune.Callback):
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         self._journal.record_figure(point_id, "loss_curve.png", "loss_curve", "", time_ms)
-        self._journal.end_point(point_id, state, reason, tags, time_ms)
+        diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
+        self._journal.end_point(point_id, state, reason, tags, time_ms, diagnosis)
+        if diagnosis is not None:
+            self._journal.record_figure(point_id, "diagnosis.txt", "diagnosis", "", time_ms)
         self._running.discard(point_id)
         self._ended.add(point_id)
         self._progress.point_ended(point_id, state)
         if state is not PointState.KILLED:
             # Nothing goes on from it, and the checkpoints of a thousand trials would fill a disk.
             self._folder.point(point_id).checkpoint.unlink(missing_ok=True)
+
+    def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
+        """The last findings that a point has reported; None where it never came to be examined.
+
+        That a point still improved is no fault of its settings where it was `cut_short` before its last epoch.
+        """
+        findings = self._findings.pop(point_id, None)
+        if findings is None:
+            return None
+        return [f.model_dump() for f in findings if not (cut_short and f.name == Fault.STILL_IMPROVING)]
 
 
 def _error_of(trial: Trial) -> str:

@@ -97,6 +97,25 @@ def best(
 
 
 @app.command()
+def diagnose(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="SWEEP/TRIAL, a sweep, or the id of an MLflow run.", show_default=False),
+    ],
+    trial: Annotated[
+        str | None, typer.Option("--trial", help="A trial of the sweep; by default the best.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell why a trial did not learn what was expected: what is wrong, the numbers that show it, what to change."""
+    from sweeps import display
+    from sweeps.trials import load_trial
+
+    found = load_trial(run, trial)
+    _print(found.to_dict(), as_json, lambda: display.diagnosis(found))
+
+
+@app.command()
 def sync(
     sweep: Sweep,
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds to try for.", min=0)] = 600.0,

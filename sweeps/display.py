@@ -14,6 +14,8 @@ from rich.text import Text
 from sweeps.progress import Progress
 from sweeps.results import SweepResult
 from sweeps.tracking.records import PointState
+from sweeps.tracking.runs import diagnosis_text
+from sweeps.trials import TrialResult
 
 REFRESHES_PER_SECOND = 4
 ALSO_SHOWN = ("valid/mse",)
@@ -71,6 +73,7 @@ def summary(result: SweepResult) -> None:
     _state_lines(console, result)
     if result.ranking:
         console.print(_ranking_table(result, top=5))
+        _fault_lines(console, result, top=5)
     console.print(result.where_to_look(), soft_wrap=True, highlight=False)
 
 
@@ -91,8 +94,23 @@ def ranking(result: SweepResult, top: int) -> None:
     console = Console()
     if result.ranking:
         console.print(_ranking_table(result, top))
+        _fault_lines(console, result, top)
     else:
         console.print(f"{result.sweep}: no trial has finished yet")
+
+
+def diagnosis(trial: TrialResult) -> None:
+    """What is wrong with a trial: each fault with its evidence and what to change."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{trial.sweep}/{trial.trial} ({trial.run_name}) {trial.state}", style="bold")
+    if trial.reason is not None:
+        console.print(f"{trial.reason}")
+    if trial.diagnosis is not None:
+        console.print(f"\n{diagnosis_text(trial.diagnosis)}", end="")
+    elif trial.state is PointState.RUNNING:
+        console.print("It still runs: the diagnosis comes when it has ended.")
+    else:
+        console.print("It ended before it could be examined.")
 
 
 def overview(results: Sequence[SweepResult]) -> None:
@@ -147,6 +165,20 @@ def _ranking_table(result: SweepResult, top: int) -> Table:
         values = (_number(trial.metrics.get(name)) for name in names)
         table.add_row(mark, trial.trial, trial.run_name, str(trial.epoch), *values)
     return table
+
+
+def _fault_lines(console: Console, result: SweepResult, top: int) -> None:
+    """Each fault of the trials shown, with those that have it: the gravest of the best trial first."""
+    trials: dict[str, list[str]] = {}
+    for ranked in result.ranking[:top]:
+        for name in dict.fromkeys(finding["name"] for finding in ranked.diagnosis or ()):
+            trials.setdefault(name, []).append(ranked.trial)
+    if not trials:
+        return
+    heading = f"\nDiagnosis (`sweeps diagnose {result.sweep}/TRIAL` tells why, and what to change):"
+    console.print(heading, highlight=False, markup=False, soft_wrap=True)
+    for name, ids in trials.items():
+        console.print(f"  {name}: {', '.join(ids)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

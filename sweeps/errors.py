@@ -6,7 +6,8 @@ SweepError
 │   ├── DataError       the data set
 │   ├── TrackingError   the MLflow server
 │   ├── ClusterError    the Ray cluster
-│   └── UnknownSweep    no sweep of that name
+│   ├── UnknownSweep    no sweep of that name
+│   └── UnknownTrial    no trial of that name
 └── SweepFailed         no trial of the sweep came to an end: exit status 1
 """
 
@@ -43,6 +44,10 @@ class ClusterError(InputError):
 
 class UnknownSweep(InputError):
     """No sweep has that id."""
+
+
+class UnknownTrial(InputError):
+    """No trial of the sweep has that id."""
 
 
 class SweepFailed(SweepError):

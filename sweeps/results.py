@@ -20,7 +20,10 @@ SOME_TRIALS_FAILED = 3
 
 @dataclass(frozen=True)
 class RankedTrial:
-    """A trial at the epoch by which it is ranked."""
+    """A trial at the epoch by which it is ranked.
+
+    `diagnosis` holds the faults of its last epoch, each a name, evidence and advice; None where it was not examined.
+    """
 
     trial: str
     run_id: str | None
@@ -28,6 +31,7 @@ class RankedTrial:
     point: Mapping[str, Any]
     epoch: int
     metrics: Mapping[str, float]
+    diagnosis: Sequence[Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,9 @@ def read_result(journal: Journal) -> SweepResult:
 
 
 def _ranked(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
-    return RankedTrial(point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch])
+    return RankedTrial(
+        point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], point.diagnosis
+    )
 
 
 def _number(text: str | None) -> float | None:

@@ -1,16 +1,24 @@
 """A window of the journal's entries, turned into as few requests to MLflow as they allow."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sweeps.tracking.address import run_link
 from sweeps.tracking.figures import FigureError, draw
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import Entry, EntryKind, PointState, SweepState
-from sweeps.tracking.runs import POINT_TAG, REASON_TAG, SWEEP_TAG
+from sweeps.tracking.runs import (
+    DIAGNOSIS_TAG,
+    POINT_TAG,
+    REASON_TAG,
+    SWEEP_TAG,
+    diagnosis_names,
+    diagnosis_text,
+)
 from sweeps.tracking.store import Measurement, MlflowStore, Refused, Unavailable
 
 NOTE_TAG = "mlflow.note.content"
@@ -120,6 +128,8 @@ class Delivery:
         tags = dict(entry.body["tags"])
         if entry.kind == EntryKind.SWEEP_END:
             return tags | {NOTE_TAG: self._with_links(entry.body["description"])}
+        if (diagnosis := entry.body.get("diagnosis")) is not None:
+            tags |= {DIAGNOSIS_TAG: diagnosis_names(diagnosis)}
         if reason := entry.body["reason"]:
             tags |= {REASON_TAG: reason, NOTE_TAG: f"**{entry.body['state'].capitalize()}**: {reason}"}
         return tags
@@ -165,13 +175,22 @@ class Delivery:
 
     def _deliver_figure(self, entries: Sequence[Entry]) -> None:
         ((body, point_id),) = [(entry.body, entry.point_id) for entry in entries]
+        content = self._text(point_id) if body["kind"] == "diagnosis" else self._png(point_id, body)
+        self._store.log_file(self._run_id(point_id), body["name"], content)
+
+    def _text(self, point_id: str | None) -> bytes:
+        point = self._journal.point(point_id) if point_id is not None else None
+        if point is None or point.diagnosis is None:
+            raise FigureError("there is no diagnosis to tell")
+        return diagnosis_text(point.diagnosis).encode()
+
+    def _png(self, point_id: str | None, body: Mapping[str, Any]) -> bytes:
         source = (self._folder / body["source"]).resolve()
         if not source.is_relative_to(self._folder.resolve()):
             raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
         point = self._journal.point(point_id) if point_id is not None else None
         history = self._journal.history(point_id) if point_id is not None else []
-        png = draw(body["kind"], source, history, point.references if point else {})
-        self._store.log_figure(self._run_id(point_id), body["name"], png)
+        return draw(body["kind"], source, history, point.references if point else {})
 
 
 def _by_run(window: Sequence[Entry]) -> list[tuple[str | None, list[Entry]]]:

@@ -127,7 +127,8 @@ class Journal:
         """Ask for a figure in a point's run, or the parent's where `point_id` is None.
 
         `name` is its path among the run's artifacts (`filters/epoch-0004.png`), `kind` one that `figures.draw` knows,
-        `source` the file that it is drawn from, relative to the sweep folder.
+        `source` the file that it is drawn from, relative to the sweep folder; "" for a kind that is made from the
+        journal itself.
         """
         self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source})
 
@@ -136,10 +137,23 @@ class Journal:
         self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
 
     def end_point(
-        self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int
+        self,
+        point_id: str,
+        state: PointState,
+        reason: str | None,
+        tags: Mapping[str, str],
+        time_ms: int,
+        diagnosis: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Record how a point ended; `tags` are added to those of its start."""
-        self._append(EntryKind.POINT_END, point_id, time_ms, {"state": state, "reason": reason, "tags": dict(tags)})
+        """Record how a point ended; `tags` are added to those of its start.
+
+        `diagnosis` holds its faults, gravest first: the tag `sweeps.diagnosis` names them in its run, and a figure of
+        the kind "diagnosis" tells them in full.
+        """
+        body: dict[str, Any] = {"state": state, "reason": reason, "tags": dict(tags)}
+        if diagnosis is not None:
+            body["diagnosis"] = [dict(finding) for finding in diagnosis]
+        self._append(EntryKind.POINT_END, point_id, time_ms, body)
 
     def end_sweep(self, state: SweepState, description: str, tags: Mapping[str, str], time_ms: int) -> None:
         """Record how the sweep ended; `description` is the Markdown that the parent run shows from then on."""

@@ -1,6 +1,6 @@
 """What the journal holds, as plain values: a sweep, its points, and the entries in the order in which they came."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -54,6 +54,7 @@ class PointRecord:
 
     `references` are levels to compare the metrics with: the mean predictor and PCA in the loss curve. `dataset` is None
     where the point trains on the data of the whole sweep. `reason` says in one line why a point failed or was killed.
+    `diagnosis` holds its faults, each a name, evidence and advice; None where the point was not examined.
     """
 
     point_id: str
@@ -70,11 +71,12 @@ class PointRecord:
     reason: str | None = None
     end_ms: int | None = None
     n_retries: int = 0
+    diagnosis: Sequence[Mapping[str, Any]] | None = None
     run_id: str | None = None
 
 
 # What happens later is told by later entries, never by the entry of the start.
-_LATER = ("state", "reason", "end_ms", "n_retries", "experiment_id", "run_id")
+_LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
 
 
 def start_of(record: SweepRecord | PointRecord) -> dict[str, Any]:
@@ -121,11 +123,12 @@ def point_after(record: PointRecord, entry: Entry) -> PointRecord:
     """Give the point as it stands once it runs again, or has ended."""
     if entry.kind == EntryKind.POINT_RETRY:
         n_retries = record.n_retries + 1
-        return replace(record, state=PointState.RUNNING, reason=None, end_ms=None, n_retries=n_retries)
+        return replace(record, state=PointState.RUNNING, reason=None, end_ms=None, diagnosis=None, n_retries=n_retries)
     return replace(
         record,
         state=PointState(entry.body["state"]),
         reason=entry.body["reason"],
         tags={**record.tags, **entry.body["tags"]},
+        diagnosis=entry.body.get("diagnosis"),
         end_ms=entry.time_ms,
     )

@@ -17,6 +17,8 @@ from sweeps.tracking.records import PointRecord, PointState, SweepRecord
 SWEEP_TAG = "sweeps.sweep"
 POINT_TAG = "sweeps.trial"
 REASON_TAG = "sweeps.reason"
+DIAGNOSIS_TAG = "sweeps.diagnosis"
+NO_FAULT = "no fault found"
 
 _ALIASES = {
     "model.name": "model",
@@ -68,6 +70,16 @@ def dataset_fields(description: Mapping[str, Any]) -> dict[str, str]:
     digest = sha256(profile.encode()).hexdigest()[:8]
     source = json.dumps({"name": name, "checksum": description.get("checksum")})
     return {"name": name, "digest": digest, "source_type": "sweeps", "source": source, "profile": profile}
+
+
+def diagnosis_names(diagnosis: Sequence[Mapping[str, Any]]) -> str:
+    """Name the faults of a diagnosis in one line, each once, gravest first."""
+    return ", ".join(dict.fromkeys(finding["name"] for finding in diagnosis)) or NO_FAULT
+
+
+def diagnosis_text(diagnosis: Sequence[Mapping[str, Any]]) -> str:
+    """Tell a diagnosis in full: for each fault its name, the evidence, and what to change."""
+    return "\n".join(map(_told, diagnosis)) or f"{NO_FAULT.capitalize()}.\n"
 
 
 class Ranked(Protocol):
@@ -132,6 +144,11 @@ def _flattened(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _flattened(part, f"{path}.{key}" if path else str(key))
     else:
         yield path, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _told(finding: Mapping[str, Any]) -> str:
+    evidence = "\n".join(f"  {name}: {value:.3g}" for name, value in finding["evidence"].items())
+    return f"{finding['name'].capitalize()}\n{evidence}\n  Advice: {finding['advice']}\n"
 
 
 def _version(package: str) -> str | None:

@@ -127,12 +127,12 @@ class MlflowStore:
                 run_id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
             )
 
-    def log_figure(self, run_id: str, name: str, png: bytes) -> None:
-        """Log a picture under the path `name` among a run's artifacts."""
+    def log_file(self, run_id: str, name: str, content: bytes) -> None:
+        """Log a picture or a text under the path `name` among a run's artifacts."""
         path = PurePosixPath(name)
         with self._translated(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / path.name
-            file.write_bytes(png)
+            file.write_bytes(content)
             self._client.log_artifact(run_id, str(file), None if path.parent == PurePosixPath() else str(path.parent))
 
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:

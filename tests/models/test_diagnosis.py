@@ -138,6 +138,7 @@ def found(run: Run) -> dict[Fault, Finding]:
 GOOD = Run(activation="tanh", hidden_size=32, epochs=25, learning_rate=1e-2, noise_level=0.1)
 LINEAR = Run(activation="linear", epochs=30, learning_rate=1e-2)
 SHORT = replace(LINEAR, epochs=3)
+SLOW = replace(LINEAR, optimizer="sgd", learning_rate=1e-5, epochs=3)
 CRUSHED = Run(activation="relu", hidden_size=64, weight_l1=5.0, hidden_l1=5.0, learning_rate=1e-2)
 RAW = Run(data="raw", activation="linear", hidden_size=84, epochs=5, optimizer="sgd", learning_rate=0.01)
 FASTER = Run(activation="relu", hidden_size=64, learning_rate=0.3)
@@ -204,6 +205,26 @@ def test_stuck_two_by_two_network_answers_the_column_mean() -> None:
 def test_two_by_two_network_that_learns_does_not_answer_the_column_mean() -> None:
     findings = diagnose(two_by_two(learning_rate=0.01, n_steps=10_000))
     assert Fault.COLUMN_MEAN not in [finding.name for finding in findings]
+
+
+def test_steps_that_are_too_small_leave_a_network_hardly_trained() -> None:
+    finding = found(SLOW)[Fault.HARDLY_TRAINED]
+    assert finding.evidence["r2"] < 0.1
+    assert "training.learning_rate, now 1e-05" in finding.advice
+
+
+def test_a_network_that_learns_nothing_but_its_penalties_is_told_to_lower_them() -> None:
+    whole = train(SLOW)
+    penalised = replace(
+        whole, last_loss=LossTerms(0.1, 0.9), settings=replace(whole.settings, weight_l1=1.0, weight_l2=2.0)
+    )
+    (advice,) = [f.advice for f in diagnose(penalised) if f.name is Fault.HARDLY_TRAINED]
+    assert advice == "Lower model.weight_l1 or model.weight_l2 by a factor of 10 or more."
+
+
+@pytest.mark.parametrize("run", [LINEAR, SHORT, CRUSHED, RAW, FASTER, FEW])
+def test_other_faults_are_not_called_hardly_trained(run: Run) -> None:
+    assert Fault.HARDLY_TRAINED not in found(run)
 
 
 def test_raw_features_hardly_vary() -> None:
@@ -327,6 +348,23 @@ def test_a_rising_error_beside_a_falling_loss_is_over_fitting_without_a_train_er
     assert Fault.OVERFITTING not in [finding.name for finding in diagnose(falling)]
 
 
+def test_a_rising_error_on_the_training_samples_themselves_is_not_over_fitting() -> None:
+    history = [(e, {"train/loss": 1 / e, "valid/mse": error}) for e, error in enumerate([0.5, 0.3, 0.32], start=1)]
+    restless = replace(train(LINEAR), history=history, train_mse=0.32)
+    assert Fault.OVERFITTING not in [finding.name for finding in diagnose(restless)]
+    assert Fault.OVERFITTING in [finding.name for finding in diagnose(replace(restless, train_mse=0.3))]
+
+
+def test_outputs_that_are_the_mean_are_not_over_fitted() -> None:
+    crushed = train(CRUSHED)
+    error = crushed.references.mean_mse
+    history = [(e, {"train/loss": 1 / e, "valid/mse": rise * error}) for e, rise in enumerate([1.2, 1.0, 1.2], start=1)]
+    collapsed = replace(crushed, history=history, train_mse=error)
+    assert Fault.OVERFITTING not in [finding.name for finding in diagnose(collapsed)]
+    varied = replace(collapsed, reconstructions=crushed.originals)
+    assert Fault.OVERFITTING in [finding.name for finding in diagnose(varied)]
+
+
 def test_three_epochs_were_too_few() -> None:
     assert Fault.STILL_IMPROVING in found(SHORT)
 
@@ -365,7 +403,7 @@ def test_ordinary_steps_are_not_called_too_large(run: Run) -> None:
     assert Fault.LEARNING_RATE not in found(run)
 
 
-@pytest.mark.parametrize("run", [GOOD, CRUSHED, RAW, FASTER, WIDE, NINE_BLOBS, CRUSHED_BLOBS, FEW])
+@pytest.mark.parametrize("run", [GOOD, CRUSHED, RAW, SLOW, FASTER, WIDE, NINE_BLOBS, CRUSHED_BLOBS, FEW])
 def test_every_finding_names_a_setting_and_finite_numbers(run: Run) -> None:
     for finding in diagnose(train(run)):
         assert any(section in finding.advice for section in ("model.", "training.", "data."))
