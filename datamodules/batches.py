@@ -21,9 +21,10 @@ IN_ORDER_BATCH_SIZE = 4096
 class TensorBatches:
     """Batches of `inputs` (samples, features), scaled and in floating point, with `labels` (samples,) if there are any.
 
-    Each iteration is one epoch. The order of epoch e depends on (`seed`, e) alone, so that a training that was resumed
-    sees the batches it would have seen; without a seed the order is that of the tensor. The last batch may be smaller.
-    Bytes stay bytes until a batch is taken; a batch is float32, or float64 where `inputs` are.
+    Each iteration is one epoch of `passes` through the samples. The orders of epoch e depend on (`seed`, e) alone, so
+    that a training that was resumed sees the batches it would have seen; without a seed the order is that of the
+    tensor. The last batch of a pass may be smaller. Bytes stay bytes until a batch is taken; a batch is float32, or
+    float64 where `inputs` are.
     """
 
     def __init__(
@@ -35,27 +36,24 @@ class TensorBatches:
         scale: float = 1.0,
         seed: int | None,
         first_epoch: int = 0,
+        passes: int = 1,
     ) -> None:
         self.inputs = inputs
         self.labels = labels
         self.batch_size = batch_size
         self.scale = scale
         self.seed = seed
+        self.passes = passes
         self._epoch = first_epoch
 
     def __len__(self) -> int:
-        return -(-len(self.inputs) // self.batch_size)
+        return self.passes * -(-len(self.inputs) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         # A generator: an iterator that was made and never asked for a batch does not count as an epoch.
         epoch, self._epoch = self._epoch, self._epoch + 1
-        if self.seed is None:
-            for start in range(0, len(self.inputs), self.batch_size):
-                yield self._batch(slice(start, start + self.batch_size))
-        else:
-            order = epoch_order(len(self.inputs), self.seed, epoch).to(self.inputs.device)
-            for start in range(0, len(order), self.batch_size):
-                yield self._batch(order[start : start + self.batch_size])
+        for number in range(epoch * self.passes, (epoch + 1) * self.passes):
+            yield from self._pass(number)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be epoch `epoch`."""
@@ -71,25 +69,38 @@ class TensorBatches:
         """Nothing; Lightning looks at it wherever there is a `sampler`."""
         return None
 
+    def _pass(self, number: int) -> Iterator[Batch]:
+        if self.seed is None:
+            for start in range(0, len(self.inputs), self.batch_size):
+                yield self._batch(slice(start, start + self.batch_size))
+        else:
+            order = epoch_order(len(self.inputs), self.seed, number).to(self.inputs.device)
+            for start in range(0, len(order), self.batch_size):
+                yield self._batch(order[start : start + self.batch_size])
+
     def _batch(self, rows: slice | Tensor) -> Batch:
         inputs = _to_floating(_rows(self.inputs, rows), self.scale)  # (batch, features)
         return (inputs,) if self.labels is None else (inputs, _rows(self.labels, rows))
 
 
 class ArrayDataModule(LightningDataModule):
-    """Serves `arrays` to a trainer: batches of `batch_size`, shuffled by `seed`, on the device that trains."""
+    """Serves `arrays` to a trainer: batches of `batch_size`, shuffled by `seed`, on the device that trains.
 
-    def __init__(self, arrays: DataArrays, *, batch_size: int, seed: int) -> None:
+    An epoch of training is `passes` through the training split.
+    """
+
+    def __init__(self, arrays: DataArrays, *, batch_size: int, seed: int, passes: int = 1) -> None:
         super().__init__()
         self.arrays = arrays
         self.batch_size = batch_size
+        self.passes = passes
         self.seed = seed
         self._tensors: dict[tuple[int, torch.device], tuple[Tensor, Tensor | None]] = {}
 
     def train_dataloader(self) -> TensorBatches:
         """The training split, in another order each epoch."""
         epoch = 0 if self.trainer is None else self.trainer.current_epoch
-        return self._batches(self.arrays.train, self.batch_size, self.seed, epoch)
+        return self._batches(self.arrays.train, self.batch_size, self.seed, epoch, self.passes)
 
     def val_dataloader(self) -> TensorBatches:
         """The split that `valid/...` metrics are taken on, in order."""
@@ -149,11 +160,19 @@ class ArrayDataModule(LightningDataModule):
             codes = torch.cat([encode(batch[0].to(device)).to("cpu", torch.float32) for batch in batches])
         return codes.numpy()
 
-    def _batches(self, split: Split, batch_size: int, seed: int | None = None, first_epoch: int = 0) -> TensorBatches:
+    def _batches(
+        self, split: Split, batch_size: int, seed: int | None = None, first_epoch: int = 0, passes: int = 1
+    ) -> TensorBatches:
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         inputs, labels = self._on_device(split, device)
         return TensorBatches(
-            inputs, labels, batch_size=batch_size, scale=self.arrays.scale, seed=seed, first_epoch=first_epoch
+            inputs,
+            labels,
+            batch_size=batch_size,
+            scale=self.arrays.scale,
+            seed=seed,
+            first_epoch=first_epoch,
+            passes=passes,
         )
 
     def _sample(self, split: Split, n_samples: int, device: torch.device | str) -> Batch:

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from models.config import Schedule
 from models.errors import DivergedError
 from models.network import Activations, Batch, Network
 from models.objectives import Objective
@@ -22,10 +23,21 @@ warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam with its published defaults, or plain gradient descent."""
+    """Adam with its published defaults, or plain gradient descent.
+
+    The `cosine` schedule lowers the rate epoch by epoch towards 0: rate * (1 + cos(pi * epoch / n_epochs)) / 2, with
+    epochs counted from 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
+    """
 
     name: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+
+    def rate(self, epoch: int, n_epochs: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
 
 
 class Autoencoder(LightningModule):
@@ -74,6 +86,7 @@ class Autoencoder(LightningModule):
         """All steps of an epoch. Nothing is logged or read back from the device until the last is done."""
         trainer = self.trainer
         optimizer = trainer.optimizers[0]
+        self._set_rate(optimizer)
         progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         generator = seeded_generator(self.seed, TRAINING_NOISE, self.phase, self.current_epoch, device=self.device)
         loss_sum = torch.zeros((), device=self.device, dtype=torch.float64)
@@ -107,6 +120,13 @@ class Autoencoder(LightningModule):
         """Log the metrics of the whole split."""
         if self.validation is not None:
             self._record({f"valid/{name}": value for name, value in self.validation.metrics().items()})
+
+    def _set_rate(self, optimizer: torch.optim.Optimizer) -> None:
+        """By the number of the epoch alone, so that a resumed training goes on at the rate it would have had."""
+        n_epochs = self.trainer.max_epochs
+        assert n_epochs is not None
+        for group in optimizer.param_groups:
+            group["lr"] = self.optimizer.rate(self.current_epoch, n_epochs)
 
     def _on_device(self, batch: Batch) -> Batch:
         return batch if batch[0].device == self.device else [part.to(self.device) for part in batch]

@@ -68,12 +68,20 @@ def build_phases(
     module = Autoencoder(
         network,
         _objective(model, network),
-        Optimizer(training.optimizer, training.learning_rate),
+        Optimizer(training.optimizer, training.learning_rate, training.schedule),
         seed=training.seed,
         phase=len(phases),
         validation=Validation(network, _input_noise(model), references),
     )
-    return [*phases, Phase("train", module, training.epochs, training.batch_size, training.validate_every)]
+    last = Phase(
+        "train",
+        module,
+        training.epochs,
+        training.batch_size,
+        training.validate_every,
+        passes=training.passes_per_epoch,
+    )
+    return [*phases, last]
 
 
 def save_network(path: Path, model: ModelConfig, network: Network) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu"]
+Schedule = Literal["constant", "cosine"]
 Initialization = Literal["glorot", "tutorial", "identity", "unit_interval"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -144,6 +145,7 @@ class PretrainingConfig(Section):
     epochs: Annotated[int, Field(ge=0)] = 15
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
+    schedule: Schedule = "constant"
     batch_size: PositiveInt = 128
 
 
@@ -194,14 +196,18 @@ ModelConfig = Annotated[LinearConfig | ShallowConfig | DeepConfig | StackedDenoi
 class TrainingConfig(Section):
     """How a network is trained. `epochs` counts fine-tuning for a stacked model, whose pre-training comes before.
 
-    `validate_every` is in epochs; the last epoch is always validated. `probe_samples` training samples fit the linear
-    classifier behind `valid/probe_error`; 0 leaves that metric out.
+    An epoch is `passes_per_epoch` times through the training samples: more than one where they are so few that what is
+    done once an epoch would take longer than the training. `validate_every` is in epochs; the last epoch is always
+    validated. The `cosine` schedule takes the learning rate to nearly 0 by the last epoch. `probe_samples` training
+    samples fit the linear classifier behind `valid/probe_error`; 0 leaves that metric out.
     """
 
     epochs: PositiveInt = 20
+    passes_per_epoch: PositiveInt = 1
     batch_size: PositiveInt = 128
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
+    schedule: Schedule = "constant"
     seed: Annotated[int, Field(ge=0)] = 0
     validate_every: PositiveInt = 1
     probe_samples: Annotated[int, Field(ge=0)] = 2000

@@ -20,8 +20,9 @@ class Phase:
     """One Lightning fit. Phases share their network's parameters and run in order; the last is named "train".
 
     `inputs` maps clean pixels (batch, features) to this phase's clean inputs; None: the pixels themselves. It must be
-    called after the phases before have run, and once: those inputs do not change while the phase trains.
-    `validate_every` is in epochs; a pre-training phase has nothing to validate, so there it is past the end.
+    called after the phases before have run, and once: those inputs do not change while the phase trains. An epoch is
+    `passes` through the samples. `validate_every` is in epochs; a pre-training phase has nothing to validate, so there
+    it is past the end.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Phase:
     batch_size: int
     validate_every: int
     inputs: Callable[[Tensor], Tensor] | None = None
+    passes: int = 1
 
 
 def pretraining_phases(
@@ -42,7 +44,7 @@ def pretraining_phases(
     phases = []
     for k, level in enumerate(_noise_levels(model)):
         objective = Reconstruction(network.layer(k), loss, Noise(model.noise.kind, level), penalties)
-        optimizer = Optimizer(settings.optimizer, settings.learning_rate)
+        optimizer = Optimizer(settings.optimizer, settings.learning_rate, settings.schedule)
         phases.append(
             Phase(
                 name=f"pretrain/{k + 1}",

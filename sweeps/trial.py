@@ -148,7 +148,7 @@ def _fit(
         num_sanity_val_steps=0,
         callbacks=[recorder],
     )
-    data.batch_size = phase.batch_size
+    data.batch_size, data.passes = phase.batch_size, phase.passes
     if phase.inputs is not None:
         device = trainer.strategy.root_device
         phase.module.to(device)

@@ -267,3 +267,15 @@ def test_batches_are_taken_on_the_gpu_in_the_order_of_the_cpu() -> None:
     assert all(part.device == inputs.device for batch in batches for part in batch)
     batches.set_epoch(0)
     assert epoch_of(batches) == epoch_order(50, seed=3, epoch=0).tolist()
+
+
+def test_an_epoch_may_be_several_passes_each_in_another_order() -> None:
+    inputs = torch.arange(7, dtype=torch.float32).reshape(7, 1)
+    once = TensorBatches(inputs, batch_size=3, seed=5)
+    thrice = TensorBatches(inputs, batch_size=3, seed=5, passes=3)
+
+    passes = [[batch[0].flatten().tolist() for batch in once] for _ in range(3)]
+
+    assert len(thrice) == 9
+    assert [batch[0].flatten().tolist() for batch in thrice] == [rows for one in passes for rows in one]
+    assert passes[0] != passes[1]

@@ -282,3 +282,23 @@ def test_a_double_network_trains_in_double(fit, batches) -> None:  # type: ignor
 
     assert math.isfinite(trained.metrics["valid/mse"])
     assert all(tensor.dtype == torch.float64 for tensor in trained.state_dict().values())
+
+
+def test_the_cosine_schedule_lowers_the_rate_epoch_by_epoch() -> None:
+    optimizer = Optimizer("sgd", 0.1, "cosine")
+
+    assert [round(optimizer.rate(epoch, 4), 6) for epoch in range(4)] == [0.1, 0.085355, 0.05, 0.014645]
+    assert {Optimizer("sgd", 0.1).rate(epoch, 4) for epoch in range(4)} == {0.1}
+
+
+def test_a_schedule_reaches_the_optimizer(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    (phase,) = build_phases(
+        ShallowConfig(hidden_size=2),
+        TrainingConfig(epochs=4, learning_rate=0.1, schedule="cosine"),
+        input_size=3,
+        n_classes=None,
+    )
+
+    trainer = fit(phase.module, batches(torch.rand(8, 3)), epochs=4)
+
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.014645, abs=1e-6)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from models.build import build_network, build_phases, load_network, save_network
-from models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
+from models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
 from models.errors import ModelError
 from models.metrics import References
 from models.stacked_denoising import StackedDenoisingAutoencoder
@@ -23,6 +23,8 @@ MODELS: list[ModelConfig] = [
     DeepConfig(hidden_sizes=(8, 6), code_size=2, activation="elu", code_activation="sigmoid"),
     StackedDenoisingConfig.model_validate(STACK),
     StackedDenoisingConfig.model_validate({**STACK, "fine_tuning": "reconstruction", "tied_weights": False}),
+    DeepConfig(hidden_sizes=(), code_size=2, decoder_sizes=(8, 6), biases=False, standardize="sample"),
+    LinearConfig(initialization="tutorial"),
 ]
 
 
@@ -202,3 +204,21 @@ def test_a_stack_is_measured_at_the_noise_of_its_input(fit, batches) -> None:  #
         "valid/code_sparsity",
         "valid/dead_units",
     }
+
+
+@pytest.mark.parametrize("initialization", ["identity", "unit_interval", "tutorial"])
+def test_a_softmax_is_0_at_first_whatever_the_initialization(initialization: str) -> None:
+    network = build_network(stack(initialization=initialization), input_size=12, n_classes=3, seed=0)
+    assert isinstance(network, StackedDenoisingAutoencoder)
+    assert not network.classifier.weight.any()
+
+
+def test_tied_weights_with_a_decoder_of_its_own_are_refused() -> None:
+    with pytest.raises(ValidationError, match="leave decoder_sizes out"):
+        DeepConfig(tied_weights=True, decoder_sizes=(3,))
+
+
+def test_passes_of_an_epoch_are_those_of_the_last_phase() -> None:
+    phases = build_phases(stack(), TrainingConfig(passes_per_epoch=9), input_size=12, n_classes=3)
+
+    assert [phase.passes for phase in phases] == [1, 1, 9]

@@ -218,3 +218,35 @@ def test_a_classifier_trains_encoder_and_softmax_but_no_visible_bias() -> None:
 
 def test_a_layer_without_initial_weights_answers_its_activation_of_0() -> None:
     assert torch.equal(Layer(3, 2, "sigmoid")(torch.rand(1, 3)), torch.full((1, 2), 0.5))
+
+
+def test_tutorial_weights_are_four_times_as_wide_in_every_layer() -> None:
+    network = ShallowAutoencoder(300, 100, activation="relu", output_activation="sigmoid")
+    initialise(network, torch.Generator().manual_seed(1), "tutorial")
+
+    for weight in network.weights():
+        assert 0.999 * 4 * np.sqrt(6 / 400) < weight.abs().max() <= 4 * np.sqrt(6 / 400)
+    assert not network.encoder.bias.any()  # type: ignore[union-attr]
+
+
+def test_identity_weights_pass_on_what_comes_in() -> None:
+    network = ShallowAutoencoder(6, 6, activation="linear")
+    initialise(network, torch.Generator(), "identity")
+    x = torch.rand(3, 6)
+
+    assert torch.equal(network(x).reconstruction, x)
+
+
+def test_a_decoder_that_mirrors_nothing_has_its_own_sizes() -> None:
+    network = seeded(deep(decoder_sizes=(7,)))
+
+    assert [tuple(weight.shape) for weight in network.weights()] == [(5, 6), (4, 5), (3, 4), (7, 3), (6, 7)]
+    assert [layer.shape[1] for layer in network(torch.rand(2, 6)).hidden] == [5, 4, 3, 7]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_network_without_biases_has_matrices_alone(tied: bool) -> None:
+    network = seeded(deep(biases=False, tied_weights=tied, activation="tanh"))
+
+    assert {parameter.dim() for parameter in network.parameters()} == {2}
+    assert torch.equal(network(torch.zeros(2, 6)).reconstruction, torch.zeros(2, 6))

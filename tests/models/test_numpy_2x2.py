@@ -1,0 +1,116 @@
+"""The 2x2 autoencoder that "stops at 0.006": its gradient is right, and what a wrong one does is known."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from models import network as networks
+from models.build import build_network, build_phases
+from models.config import DeepConfig, TrainingConfig
+
+ROWS = torch.tensor([[0.37853141, 1.0], [0.59747807, 1.0]])
+COLUMN_MEAN_MSE = float((ROWS[1, 0] - ROWS[0, 0]) ** 2 / 8)
+MODEL = DeepConfig(
+    hidden_sizes=(),
+    code_size=1,
+    decoder_sizes=(2,),
+    activation="sigmoid",
+    code_activation="sigmoid",
+    biases=False,
+    initialization="unit_interval",
+)
+
+
+class SigmoidWithTheFirstRowsDerivative(torch.autograd.Function):
+    """The fault of the question: the derivative is taken from row 0 and applied to every row."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        h = torch.sigmoid(x)
+        ctx.save_for_backward(h[:1])
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (first,) = ctx.saved_tensors
+        return gradient * first * (1 - first)
+
+
+@pytest.fixture
+def faulty_sigmoid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(networks.ACTIVATIONS, "sigmoid", SigmoidWithTheFirstRowsDerivative.apply)
+
+
+def trained_mse(seed: int, n_steps: int, enough: float = 0.0) -> float:
+    """The last error of Adam at 0.01 on both rows at once; training ends when it has reached `enough`."""
+    training = TrainingConfig(optimizer="adam", learning_rate=0.01, seed=seed)
+    (phase,) = build_phases(MODEL, training, input_size=2, n_classes=None)
+    optimizer = phase.module.configure_optimizers()
+    generator = torch.Generator()
+    for _ in range(n_steps):
+        loss = phase.module.objective([ROWS], generator)
+        if loss.item() <= enough:
+            break
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return loss.item()
+
+
+def agree_with_finite_differences(n_rows: int) -> bool:
+    network = build_network(MODEL, input_size=2, n_classes=None, seed=0).double()  # type: ignore[attr-defined]
+    feature = torch.rand(n_rows, 1, generator=torch.Generator().manual_seed(n_rows), dtype=torch.float64)
+    x = torch.cat([feature, torch.ones_like(feature)], dim=1)
+
+    def cost(*weights: Tensor) -> Tensor:
+        state = dict(zip(dict(network.named_parameters()), weights, strict=True))
+        reconstruction = torch.func.functional_call(network, state, (x,)).reconstruction
+        return ((x - reconstruction) ** 2).sum() / (2 * n_rows)
+
+    weights = tuple(network.parameters())
+    return torch.autograd.gradcheck(cost, weights, eps=1e-6, atol=1e-6, rtol=0, raise_exception=False)
+
+
+def test_the_network_of_the_question_has_one_code_unit_and_no_biases() -> None:
+    network = build_network(MODEL, input_size=2, n_classes=None, seed=0)
+
+    assert [tuple(parameter.shape) for parameter in network.parameters()] == [(1, 2), (2, 1), (2, 2)]
+    assert all(parameter.min() >= 0 and parameter.max() <= 1 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 7])
+def test_gradients_agree_with_finite_differences(n_rows: int) -> None:
+    assert agree_with_finite_differences(n_rows)
+
+
+@pytest.mark.usefixtures("faulty_sigmoid")
+def test_the_faulty_gradient_is_right_for_one_row_only() -> None:
+    assert [agree_with_finite_differences(n_rows) for n_rows in (1, 2, 7)] == [True, False, False]
+
+
+def test_the_mean_of_the_columns_has_the_error_of_the_question() -> None:
+    assert pytest.approx(0.005992, abs=5e-7) == COLUMN_MEAN_MSE
+
+
+def test_the_right_gradient_fits_both_rows() -> None:
+    assert trained_mse(seed=0, n_steps=30_000, enough=1e-6) <= 1e-6
+
+
+@pytest.mark.usefixtures("faulty_sigmoid")
+def test_the_faulty_gradient_stays_at_the_mean_of_the_columns() -> None:
+    assert 3.5e-3 <= trained_mse(seed=0, n_steps=5000) <= 1.05 * COLUMN_MEAN_MSE
+
+
+@pytest.mark.slow
+def test_the_right_gradient_fits_both_rows_in_nine_of_ten_seeds() -> None:
+    errors = [trained_mse(seed, n_steps=30_000, enough=1e-6) for seed in range(10)]
+    assert sum(error <= 1e-6 for error in errors) >= 9, errors
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("faulty_sigmoid")
+def test_the_faulty_gradient_fits_in_no_seed() -> None:
+    errors = [trained_mse(seed, n_steps=10_000) for seed in range(10)]  # 30,000 steps were no different
+    assert min(errors) >= 3.5e-3, errors
