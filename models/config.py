@@ -35,9 +35,9 @@ class NoiseConfig(Section):
 
 
 class LayerNoiseConfig(NoiseConfig):
-    """Corruption that grows from layer to layer, for the three layers of the published stack."""
+    """Corruption of each layer's input: one level for all, or one a layer, as in the published stack of three."""
 
-    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = (0.1, 0.2, 0.3)
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.2
 
 
 class AutoencoderConfig(Section):

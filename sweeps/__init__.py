@@ -1,1 +1,34 @@
-"""Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow."""
+"""Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow.
+
+`load` reads a recipe or a sweep file, `run` trains it, `best` gives the result of a sweep by its id. Each is imported
+on first use: `import sweeps` is quick.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeps.config import load
+    from sweeps.launch import run
+    from sweeps.results import SweepResult
+
+__all__ = ["best", "load", "run"]
+
+
+def best(sweep_id: str) -> "SweepResult":
+    """The result of a sweep, with its ranking; UnknownSweep where there is none of that id."""
+    from sweeps.folder import find
+    from sweeps.results import load_result
+
+    return load_result(find(sweep_id))
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from sweeps.config import load
+
+        return load
+    if name == "run":
+        from sweeps.launch import run
+
+        return run
+    raise AttributeError(f"module 'sweeps' has no attribute {name!r}")

@@ -66,8 +66,11 @@ def list_sweeps(as_json: Json = False) -> None:
     from sweeps import display
     from sweeps.results import load_all
 
-    results = load_all()
-    _print({"sweeps": [result.overview() for result in results]}, as_json, lambda: display.overview(results))
+    results, faults = load_all()
+    plain = {"sweeps": [result.overview() for result in results], "errors": faults}
+    _print(plain, as_json, lambda: display.overview(results))
+    for fault in faults:
+        typer.echo(f"sweeps: {fault}", err=True)
 
 
 @app.command()
@@ -130,13 +133,15 @@ def sync(
     from sweeps.tracking.shipper import sync as deliver
 
     folder = find(sweep)
-    check_tracker(tracking_uri())
     with Journal.open(folder.journal) as journal:
-        delivery = deliver(journal, tracking_uri(), folder.path, timeout)
+        # Where the environment names no store, the one that has the sweep's runs already.
+        uri = tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())
+        check_tracker(uri)
+        delivery = deliver(journal, uri, folder.path, timeout)
     result = load_result(folder)
     plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
-    _print(plain | {"error": delivery.error}, as_json, lambda: display.undelivered(result, delivery.error))
-    raise typer.Exit(1 if delivery.n_pending else 0)
+    _print(plain | {"error": delivery.error}, as_json, lambda: display.delivered(result, delivery.error))
+    raise typer.Exit(1 if delivery.n_pending or delivery.n_refused else 0)
 
 
 @app.command()
@@ -185,11 +190,16 @@ def ui(
     port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Serve the MLflow UI on the store that MLFLOW_TRACKING_URI names, and print its address."""
-    from sweeps.tracking.address import tracking_uri
+    from sweeps.results import load_all
+    from sweeps.tracking.address import experiment_link, tracking_uri
     from sweeps.tracking.ui import serve
 
     def announce(address: str) -> None:
-        typer.echo(f"MLflow UI: {address}/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)")
+        """Print the page with the runs of the newest sweep in this store; without one, the list of experiments."""
+        stored = [result for result in load_all()[0] if result.tracking_uri == tracking_uri()]
+        newest = next((result.record.experiment_id for result in stored if result.record.experiment_id), None)
+        page = experiment_link(address, newest) if newest else f"{address}/#/experiments?workflowType=machine_learning"
+        typer.echo(f"MLflow UI: {page}  (Ctrl-C ends it)")
 
     raise typer.Exit(serve(tracking_uri(), port, announce))
 

@@ -23,10 +23,10 @@ ALSO_SHOWN = ("valid/mse",)
 
 @contextmanager
 def live() -> Iterator[Callable[[Progress], None]]:
-    """A table of the running sweep, kept up to date; a line at the start where there is no terminal."""
+    """A table of the running sweep, kept up to date; nothing where there is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda progress: console.print(f"sweep {progress.sweep_id}: {progress.n_points} trials", highlight=False)
+        yield lambda _: None
         return
     view = LiveView()
     with Live(view, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
@@ -144,6 +144,13 @@ def _state_lines(console: Console, result: SweepResult) -> None:
     counts = f"{result.n_ended} of {result.config.n_trials} trials ended, {result.count(PointState.FAILED)} failed"
     seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
     console.print(f"[bold]{result.sweep}[/bold] {result.record.state}: {counts}{seconds}", highlight=False)
+    if result.refusals:
+        console.print(
+            f"MLflow refused {len(result.refusals)} entries; of the first it said: {result.refusals[0]}",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
     if result.n_undelivered:
         console.print(
             f"MLflow has yet to get {result.n_undelivered} entries: `sweeps sync {result.sweep}` delivers them",
@@ -185,13 +192,16 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def undelivered(result: SweepResult, error: str | None) -> None:
-    """What MLflow has not got after an attempt to deliver it."""
+def delivered(result: SweepResult, error: str | None) -> None:
+    """What came of an attempt to deliver the rest."""
     if result.n_undelivered:
-        console = Console(stderr=True)
-        console.print(f"{result.n_undelivered} entries of {result.sweep} are not delivered: {error}", highlight=False)
+        line = f"{result.n_undelivered} entries of {result.sweep} are not delivered: {error}"
+    elif result.refusals:
+        refused = f"MLflow refused {len(result.refusals)} entries of {result.sweep}"
+        line = f"{refused}; of the first it said: {result.refusals[0]}"
     else:
-        Console().print(f"MLflow has everything of {result.sweep}", highlight=False)
+        line = f"MLflow has everything of {result.sweep}"
+    Console().print(line, highlight=False, markup=False)
 
 
 def _time_left(seconds: float | None) -> str:

@@ -22,7 +22,9 @@ class InputError(SweepError):
     """What was asked for cannot be done as asked; `faults` holds one line for each thing wrong."""
 
     def __init__(self, faults: str | Sequence[str]) -> None:
-        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        lines = (faults,) if isinstance(faults, str) else tuple(faults)
+        # Whatever came may be quoted in them, line breaks too.
+        self.faults: tuple[str, ...] = tuple(" ".join(line.splitlines()) for line in lines)
         super().__init__("\n".join(self.faults))
 
 

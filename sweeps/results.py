@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.config import SweepConfig
+from sweeps.errors import SweepError
 from sweeps.folder import SweepFolder, all_folders
 from sweeps.search.objective import best_epoch, front, rank
 from sweeps.tracking.address import experiment_link, run_link, tracking_uri, without_credentials
@@ -46,7 +47,9 @@ class SweepResult:
     points: Sequence[PointRecord]
     ranking: Sequence[RankedTrial]
     front: Sequence[RankedTrial]
+    store: str | None
     n_undelivered: int
+    refusals: Sequence[str]
 
     @property
     def sweep(self) -> str:
@@ -84,13 +87,18 @@ class SweepResult:
         """The metrics that rank."""
         return tuple(objective.metric for objective in self.config.objectives)
 
+    @property
+    def tracking_uri(self) -> str:
+        """The store that gets the runs, without credentials: the one delivered to, else the one that will be."""
+        return self.store or without_credentials(tracking_uri())
+
     def where_to_look(self) -> str:
         """How to get to the runs: the page of the tracking server, or the command that serves a local store."""
-        uri = tracking_uri()
+        uri = self.tracking_uri
         if not uri.startswith("http"):
-            return "`sweeps ui` shows the runs in the MLflow UI"
+            return f"`sweeps ui` shows the runs in the MLflow UI (MLFLOW_TRACKING_URI={uri})"
         if self.record.experiment_id is None:
-            return f"the MLflow server at {without_credentials(uri)} has yet to get the runs"
+            return f"the MLflow server at {uri} has yet to get the runs"
         if self.record.run_id is None:
             return experiment_link(uri, self.record.experiment_id)
         return run_link(uri, self.record.experiment_id, self.record.run_id)
@@ -112,9 +120,10 @@ class SweepResult:
             "started_ms": self.record.start_ms,
             "seconds": self.seconds,
             "startup_seconds": self.startup_seconds,
-            "tracking_uri": without_credentials(tracking_uri()),
+            "tracking_uri": self.tracking_uri,
             "experiment": self.record.experiment,
             "undelivered": self.n_undelivered,
+            "refused": len(self.refusals),
         }
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
@@ -133,15 +142,21 @@ def load_result(folder: SweepFolder) -> SweepResult:
         return read_result(journal)
 
 
-def load_all() -> list[SweepResult]:
-    """Every sweep under SWEEPS_HOME, newest first."""
-    return [load_result(folder) for folder in reversed(all_folders())]
+def load_all() -> tuple[list[SweepResult], list[str]]:
+    """Every sweep under SWEEPS_HOME, newest first; and a line for each that cannot be read."""
+    results, faults = [], []
+    for folder in reversed(all_folders()):
+        try:
+            results.append(load_result(folder))
+        except SweepError as error:
+            faults.append(f"{folder.id} cannot be read: {' '.join(str(error).split())}")
+    return results, faults
 
 
 def read_result(journal: Journal) -> SweepResult:
     """The result of the sweep that a journal records, as it stands."""
     record = journal.sweep()
-    config = SweepConfig.from_dict(record.config)
+    config = SweepConfig.restore(record.config)
     points = {point.point_id: point for point in journal.points()}
     finished = [point.point_id for point in points.values() if point.state is PointState.FINISHED]
     histories = {point_id: journal.history(point_id) for point_id in finished}
@@ -157,7 +172,9 @@ def read_result(journal: Journal) -> SweepResult:
         points=tuple(points.values()),
         ranking=[trials[point_id] for point_id in rank(scored, config.objectives)],
         front=[trials[point_id] for point_id in front(scored, config.objectives)],
+        store=journal.store(),
         n_undelivered=journal.n_pending(),
+        refusals=[reason for _, reason in journal.refusals()],
     )
 
 

@@ -96,7 +96,10 @@ class TpeSearcher:
         # By name, so that the order in the sweep file has no part in the result.
         self._distributions = {path: distribution(values) for path, values in sorted(self._search.items())}
         self._study = optuna.create_study(
-            sampler=optuna.samplers.TPESampler(seed=config.algorithm.seed),
+            # The first batch is random, the second one learns from it already: sweeps are small.
+            sampler=optuna.samplers.TPESampler(
+                seed=config.algorithm.seed, n_startup_trials=config.algorithm.batch_size
+            ),
             directions=[objective.direction for objective in config.objectives],
         )
         self._n_asked = 0

@@ -88,6 +88,11 @@ def check_tracker(uri: str, timeout_seconds: float = 5.0) -> None:
             f"MLFLOW_TRACKING_URI must be a server (http://...) or a database (sqlite:///...), not {uri!r}: MLflow no "
             f"longer writes plain folders. Set it to {_SQLITE}{Path(unquote(urlsplit(uri).path)).absolute()}/mlflow.db"
         )
+    else:
+        schemes = ", ".join(("http", "https", "sqlite", *_DATABASE_PORTS))
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI must begin with one of {schemes}, not {scheme!r}: mend it, or unset it to work locally"
+        )
 
 
 def _root(address: str) -> str:

@@ -33,7 +33,7 @@ FIGURES_WINDOW = 30
 
 
 @dataclass(frozen=True)
-class Progress:
+class WindowOutcome:
     """How many entries have arrived, or been refused for good, and what was in the way of the rest, if anything."""
 
     n_done: int
@@ -50,13 +50,15 @@ class Delivery:
         self._run_ids: dict[str | None, str] = {}
         self._has_looked = False
 
-    def deliver(self) -> Progress:
+    def deliver(self) -> WindowOutcome:
         """Deliver a window of what is pending, as far as it goes.
 
         Figures come last and have a window of their own: metrics and states wait neither for them nor behind files that
         the store does not take.
         """
-        self._run_ids = self._journal.run_ids()  # Another process may have delivered meanwhile.
+        run_ids = self._journal.run_ids()
+        if run_ids != self._run_ids:  # Another process has delivered meanwhile.
+            self._run_ids, self._has_looked = run_ids, False
         entries = self._journal.pending(WINDOW, figures=False)
         figures = self._journal.pending(FIGURES_WINDOW, figures=True)
         self._journal.flush()  # What MLflow has, the journal has: even after a power cut.
@@ -73,7 +75,7 @@ class Delivery:
                     break
             else:
                 n_done += len(batch)
-        return Progress(n_done, last_error)
+        return WindowOutcome(n_done, last_error)
 
     def _settle(self, entries: Sequence[Entry], send: Callable[[Sequence[Entry]], None]) -> None:
         """Send entries and mark them; where MLflow refuses them together, find out one by one which it means."""

@@ -216,12 +216,15 @@ class Journal:
     def deliver_to(self, store: str) -> None:
         """Name the store that gets the entries. Another one than before gets all of them, into runs of its own."""
         with self._transaction():
-            known = [uri for (uri,) in self._query("SELECT uri FROM store")]
-            if known == [store]:
+            if self.store() == store:
                 return
             for statement in ("DELETE FROM store", "DELETE FROM runs", "UPDATE entries SET delivery = 'pending'"):
                 self._connection.execute(statement)
             self._connection.execute("INSERT INTO store (uri) VALUES (?)", (store,))
+
+    def store(self) -> str | None:
+        """Give the URI, without credentials, of the store that gets the entries; None before delivery has begun."""
+        return next((uri for (uri,) in self._query("SELECT uri FROM store")), None)
 
     def set_experiment_id(self, experiment_id: str) -> None:
         """Record which experiment of the store the runs are in."""

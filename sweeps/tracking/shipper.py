@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.tracking.address import without_credentials
-from sweeps.tracking.delivery import Delivery, Progress
+from sweeps.tracking.delivery import Delivery, WindowOutcome
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.store import MlflowStore, Unavailable
 
@@ -90,21 +90,24 @@ class _Loop:
     def run(self) -> None:
         """Deliver until finished. With its own connection, so that the caller's journal may close meanwhile."""
         with Journal.open(self._journal_path) as journal:
-            journal.deliver_to(without_credentials(self._uri))
             while not self._is_over(journal):
                 progress = self._deliver(journal)
                 self.error = progress.error
                 self._pause(progress)
 
-    def _deliver(self, journal: Journal) -> Progress:
+    def _deliver(self, journal: Journal) -> WindowOutcome:
         try:
             with _sole_delivery(self._journal_path):
-                self._delivery = self._delivery or self._connect(journal)
+                if self._delivery is None:
+                    journal.deliver_to(without_credentials(self._uri))
+                    self._delivery = self._connect(journal)
+                elif journal.store() != without_credentials(self._uri):
+                    raise Unavailable(f"another process has begun to deliver it to {journal.store()}", answered=False)
                 return self._delivery.deliver()
         except Unavailable as error:
-            return Progress(0, str(error))
+            return WindowOutcome(0, str(error))
         except Exception as error:  # A thread that died would leave the rest undelivered in silence.
-            return Progress(0, without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}"))
+            return WindowOutcome(0, without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}"))
 
     def _connect(self, journal: Journal) -> Delivery:
         sweep = journal.sweep()
@@ -117,7 +120,7 @@ class _Loop:
             return False
         return time.monotonic() >= self._deadline or journal.n_pending() == 0
 
-    def _pause(self, progress: Progress) -> None:
+    def _pause(self, progress: WindowOutcome) -> None:
         deadline = self._deadline
         self._n_failures = 0 if progress.n_done or progress.error is None else min(self._n_failures + 1, 10)
         if progress.error is not None:

@@ -442,4 +442,4 @@ def test_settings_are_read_from_a_trial_config() -> None:
     assert shallow == Settings(9, "model.hidden_size", "relu", 0.01, noise_level=0.2, hidden_l1=0.5)
     assert settings_of(DeepConfig(code_size=3), training).size_setting == "model.code_size"
     stacked = settings_of(StackedDenoisingConfig(hidden_sizes=(30, 20, 10)), training)
-    assert (stacked.code_size, stacked.noise_level) == (10, 0.3)
+    assert (stacked.code_size, stacked.noise_level) == (10, 0.2)
