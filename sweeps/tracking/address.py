@@ -91,7 +91,7 @@ def check_tracker(uri: str, timeout_seconds: float = 5.0) -> None:
     else:
         schemes = ", ".join(("http", "https", "sqlite", *_DATABASE_PORTS))
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI must begin with one of {schemes}, not {scheme!r}: mend it, or unset it to work locally"
+            f"MLFLOW_TRACKING_URI must begin with one of {schemes}, not {scheme!r}: mend it or unset it"
         )
 
 

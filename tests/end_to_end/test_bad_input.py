@@ -72,6 +72,16 @@ def test_trial_larger_than_the_cluster_is_refused(home: Any) -> None:
     assert "resources.cpus_per_trial" in line
 
 
+def test_home_that_cannot_be_written_is_refused(home: Any) -> None:
+    (line,) = refused(home, "run", "quickstart", SWEEPS_HOME="/proc/sweeps")
+    assert "SWEEPS_HOME" in line
+
+
+def test_mistyped_tracking_scheme_is_refused(home: Any) -> None:
+    (line,) = refused(home, "run", "quickstart", MLFLOW_TRACKING_URI="htpp://127.0.0.1:5000")
+    assert "htpp" in line
+
+
 def test_unknown_sweep_is_refused(home: Any) -> None:
     (line,) = refused(home, "status", "no-such-sweep")
     assert "no-such-sweep" in line

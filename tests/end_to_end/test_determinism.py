@@ -23,8 +23,13 @@ def outcome(home: Any, *arguments: str) -> dict[int, tuple[Any, Any]]:
         return {point.index: (dict(point.point), journal.history(point.point_id)) for point in journal.points()}
 
 
-def test_random_search_is_the_same_at_any_concurrency(home: Any, sweep_file: Callable[..., str]) -> None:
-    path = sweep_file(search=SPACE, budget={"trials": 4})
+@pytest.mark.parametrize(
+    ("algorithm", "space"), [("random", SPACE), ("grid", {"model.hidden_size": {"grid": [8, 16, 24, 32]}})]
+)
+def test_sweep_is_the_same_at_any_concurrency(
+    home: Any, sweep_file: Callable[..., str], algorithm: str, space: dict[str, Any]
+) -> None:
+    path = sweep_file(search=space, budget={"trials": 4}, algorithm={"name": algorithm})
     at_once = outcome(home, path)
     one_by_one = outcome(home, path, "--set", "resources.concurrency=1")
     assert len(at_once) == 4

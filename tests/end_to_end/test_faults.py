@@ -108,11 +108,14 @@ def test_a_killed_trial_fails_when_no_retries_are_left_and_others_are_intact(
     assert sorted(statuses(home, "small")) == ["FAILED", "FINISHED"]
 
 
-def test_ctrl_c_ends_every_run_in_its_true_state(home: Any, sweep_file: Callable[..., str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interruption_ends_every_run_in_its_true_state(
+    home: Any, sweep_file: Callable[..., str], number: signal.Signals
+) -> None:
     path = sweep_file(training={"epochs": 100_000, "probe_samples": 0})
     process = home.start("run", path, "--json")
     home.wait_for_epochs(process, 5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert json.loads(output)["state"] == "INTERRUPTED"
