@@ -20,8 +20,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, session_home: Callable[[Path
 name: faults
 data: {name: digits}
 model: {name: shallow, hidden_size: 16}
-training: {epochs: 4, probe_samples: 0, optimizer: sgd, batch_size: 32}
-search: {training.learning_rate: {grid: [0.5, 1.0e-5, 1.0e+30]}}
+training: {epochs: 4, probe_samples: 0, batch_size: 32}
+search: {training.learning_rate: {grid: [0.01, 1.0e-7, 1.0e+30]}}
 algorithm: {name: grid}
 objective: {metric: valid/mse}
 stopping: {name: asha, grace_epochs: 1, reduction_factor: 2}
@@ -68,7 +68,7 @@ def test_diagnose_prints_name_evidence_and_advice(sweep: Any) -> None:
     home, sweep_id = sweep
     shown = home.sweeps("diagnose", f"{sweep_id}/0001").stdout
     assert "Hardly trained: no better than the mean\n  r2: -" in shown
-    assert "Advice: Raise training.learning_rate, now 1e-05, or training.epochs." in shown
+    assert "Advice: Raise training.learning_rate, now 1e-07, or training.epochs." in shown
 
 
 def test_a_trial_that_diverged_is_diagnosed_too(sweep: Any, runs: dict[str, Run]) -> None:
