@@ -279,3 +279,19 @@ def test_an_epoch_may_be_several_passes_each_in_another_order() -> None:
     assert len(thrice) == 9
     assert [batch[0].flatten().tolist() for batch in thrice] == [rows for one in passes for rows in one]
     assert passes[0] != passes[1]
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "expected"), [(1, [0]), (4, [0, 6, 12, 18]), (12, [*range(0, 23, 2)]), (23, [*range(23)])]
+)
+def test_a_sample_is_evenly_spread_over_its_split(n_samples: int, expected: list[int]) -> None:
+    inputs, labels = ArrayDataModule(small_arrays(), batch_size=5, seed=0).train_sample(n_samples)
+    assert labels.tolist() == expected
+    assert inputs.tolist() == [[0.5 * number, 0.5 * (number + 1), 0.5 * (number + 2)] for number in expected]
+
+
+def test_a_sample_of_the_validation_split_has_no_labels_where_there_are_none() -> None:
+    arrays = small_arrays()
+    splits = {name: Split(getattr(arrays, name).inputs) for name in ("train", "valid", "test")}
+    (inputs,) = ArrayDataModule(small_arrays(n_classes=None, **splits), batch_size=5, seed=0).valid_sample(100)
+    assert inputs[:, 0].tolist() == [0.5 * number for number in range(N_TRAIN, N_TRAIN + N_VALID)]

@@ -122,6 +122,12 @@ def home(tmp_path: Path, empty_store: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
+def session_home() -> Callable[[Path], Home]:
+    """Make a home for a sweep that several tests look at; a test module cannot import a conftest."""
+    return Home
+
+
+@pytest.fixture(scope="session")
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     """The recipe of the README's first command, run once for all tests that look at what came of it."""
     home = Home(tmp_path_factory.mktemp("quickstart"))

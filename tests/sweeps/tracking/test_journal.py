@@ -211,3 +211,15 @@ def test_flush_leaves_the_lock_of_the_writer_alone(journal: Journal) -> None:
         other.mark_shipped([1])
     journal.flush()
     assert journal.n_pending() == 1
+
+
+def test_a_point_has_its_diagnosis_once_it_has_ended_and_none_when_it_runs_again(journal: Journal) -> None:
+    found = {"name": "dead units", "evidence": {"share": 0.5}, "advice": "Lower training.learning_rate."}
+    journal.start_point(point("p"))
+    assert journal.points()[0].diagnosis is None
+    journal.end_point("p", PointState.FINISHED, None, {}, 7, [found])
+    assert journal.points()[0].diagnosis == [found]
+    journal.retry_point("p", "lost", 8)
+    assert journal.points()[0].diagnosis is None
+    journal.end_point("p", PointState.FAILED, "raised", {}, 9)
+    assert journal.points()[0].diagnosis is None

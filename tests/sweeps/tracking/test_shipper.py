@@ -108,6 +108,19 @@ def test_data_set_is_an_input_of_every_run(server: MlflowServer, write_journal: 
     assert set(rows(server.store, query, journal.sweep().experiment_id)) == expected
 
 
+def test_diagnosis_arrives_as_a_tag_and_a_text(server: MlflowServer, write_journal: WriteJournal) -> None:
+    journal = write_journal("diagnosis", n_points=1, ended=False)
+    found = {"name": "dead units", "evidence": {"share": 0.5}, "advice": "Lower training.learning_rate."}
+    journal.end_point("p0", PointState.FINISHED, None, {}, 1_700_000_900_000, [found])
+    journal.record_figure("p0", "diagnosis.txt", "diagnosis", "", 1_700_000_900_000)
+    assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
+    run = runs(server.store, "diagnosis")["p0"]
+    assert run["tags"]["sweeps.diagnosis"] == "dead units"
+    artifacts = server.folder / "artifacts" / str(journal.sweep().experiment_id) / run["id"] / "artifacts"
+    text = (artifacts / "diagnosis.txt").read_text()
+    assert text == "Dead units\n  share: 0.5\n  Advice: Lower training.learning_rate.\n"
+
+
 def test_figures_arrive_as_artifacts(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("figures", n_points=1, figures=True)
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
