@@ -203,8 +203,8 @@ class TrainingConfig(Section):
     """
 
     epochs: PositiveInt = 20
-    passes_per_epoch: PositiveInt = 1
     batch_size: PositiveInt = 128
+    passes_per_epoch: PositiveInt = 1
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     schedule: Schedule = "constant"

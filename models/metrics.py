@@ -127,6 +127,24 @@ def constant_units(codes: Array) -> NDArray[np.bool_]:
     return constant
 
 
+def filter_structure(filters: Array, image_shape: tuple[int, int]) -> float:
+    """Lag-1 spatial autocorrelation of filters (units, features) seen as images, mean over filters.
+
+    The correlation of each pixel with its right and its lower neighbour, within a filter: 0 for noise, near 1 for
+    strokes and blobs. Constant filters do not count; without others the answer is 0.
+    """
+    images = filters.reshape(-1, *image_shape).astype(np.float64)
+    images = images - images.mean(axis=(1, 2), keepdims=True)
+    variances = np.square(images).mean(axis=(1, 2))
+    varied = variances > np.square(_ROUNDING * np.abs(filters).max(axis=1, initial=0.0))
+    if not varied.any():
+        return 0.0
+    images = images[varied]
+    to_the_right = (images[:, :, 1:] * images[:, :, :-1]).mean(axis=(1, 2))
+    below = (images[:, 1:] * images[:, :-1]).mean(axis=(1, 2))
+    return float(np.mean((to_the_right + below) / (2 * variances[varied])))
+
+
 def probe_error(train_codes: Array, train_labels: Array, valid_codes: Array, valid_labels: Array) -> float:
     """Share of `valid_labels` that a linear classifier on the codes gets wrong.
 

@@ -17,7 +17,16 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from models.metrics import References, code_sparsity, dead_units, mse_over_pca, probe_error, r2, references
+from models.metrics import (
+    References,
+    code_sparsity,
+    dead_units,
+    filter_structure,
+    mse_over_pca,
+    probe_error,
+    r2,
+    references,
+)
 
 Array = NDArray[Any]
 CODES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.floats(-1e3, 1e3, width=32))
@@ -253,3 +262,20 @@ def test_importing_the_metrics_loads_numpy_alone() -> None:
     program = "import sys, models.metrics; print({'sklearn', 'scipy', 'torch'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_noise_has_no_structure_and_a_stroke_has() -> None:
+    noise = np.random.default_rng(0).normal(size=(50, 784))
+    stroke = np.exp(-((np.arange(28)[:, None] - 14) ** 2) / 50 + np.zeros((28, 28))).reshape(1, 784)
+
+    assert abs(filter_structure(noise, (28, 28))) < 0.02
+    assert filter_structure(stroke, (28, 28)) > 0.95
+
+
+def test_structure_does_not_change_with_scale_and_offset_and_ignores_constant_filters() -> None:
+    filters = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32)
+    expected = filter_structure(filters, (4, 4))
+
+    assert filter_structure(-7 * filters + 2, (4, 4)) == pytest.approx(expected, abs=1e-5)
+    assert filter_structure(np.concatenate([filters, np.full((2, 16), 0.1)]), (4, 4)) == pytest.approx(expected)
+    assert filter_structure(np.zeros((2, 16)), (4, 4)) == 0.0

@@ -22,6 +22,15 @@ Faults = Callable[..., list[str]]
         (["objective.metric=valid/classification_error"], "needs model.name stacked_denoising"),
         (["objective.metric=train/loss", "search.model.weight_l1={uniform: [0, 1]}"], "rank by valid/probe_error"),
         (["objective.metric=valid/mse_over_pca"], "needs a code smaller than the 64 inputs in every trial"),
+        (
+            ["objective.metric=valid/mse_over_pca", "model={name: linear}", "search={}"],
+            "needs a model with a code, and linear has none",
+        ),
+        (
+            ["objective.metric=valid/mse_over_pca", "data={name: uniform, n_features: 20}"],
+            "needs a code smaller than the 20 inputs in every trial, and it reaches 64",
+        ),
+        (["objective.metric=valid/probe_error", "data={name: rows, rows: [[1, 2]]}"], "needs data with labels"),
         (["objective=[{metric: valid/mse}, {metric: valid/mse}]"], "must name each metric once"),
         (["objective=[{metric: valid/mse}, {metric: valid/r2, at: last}]"], "must be taken at one epoch"),
         (

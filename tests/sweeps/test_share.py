@@ -65,9 +65,9 @@ def test_hosts_can_hold_the_trials_that_are_to_run_at_once(
     except ClusterError:
         return
     held = 0
-    for node in nodes:  # as Ray places them: while both resources last
-        cpus, gpus = node.cpus, node.gpus
-        while cpus >= share.cpus and gpus >= share.gpus:
-            cpus, gpus, held = cpus - share.cpus, gpus - share.gpus, held + 1
+    for node in nodes:  # as Ray places them: in ten-thousandths, while both resources last
+        cpus, gpus = round(node.cpus * 10_000), round(node.gpus * 10_000)
+        while cpus >= share.cpus * 10_000 and gpus >= round(share.gpus * 10_000):
+            cpus, gpus, held = cpus - round(share.cpus * 10_000), gpus - round(share.gpus * 10_000), held + 1
     assert share.concurrency >= 1
     assert held >= share.concurrency
