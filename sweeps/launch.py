@@ -146,6 +146,8 @@ def _train(
 
     try:
         _tuner(config, dataset, share, folder, callback, is_over).fit()
+    except KeyboardInterrupt:
+        interrupted.set()  # a second Ctrl-C, which does not wait for Tune
     except Exception as error:
         # Tune itself, or the journal: what a training raises is a trial's result and does not come here.
         reason = f"the sweep broke off: {type(error).__name__}: {' '.join(str(error).split())}"
