@@ -121,7 +121,7 @@ def diagnose(
 @app.command()
 def sync(
     sweep: Sweep,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to try for.", min=0)] = 600.0,
+    patience: Annotated[float, typer.Option("--patience", help="Seconds to try for without progress.", min=0)] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Deliver to MLflow what it has not got of a sweep."""
@@ -137,7 +137,7 @@ def sync(
         # Where the environment names no store, the one that has the sweep's runs already.
         uri = tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())
         check_tracker(uri)
-        delivery = deliver(journal, uri, folder.path, timeout)
+        delivery = deliver(journal, uri, folder.path, patience)
     result = load_result(folder)
     plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
     _print(plain | {"error": delivery.error}, as_json, lambda: display.delivered(result, delivery.error))

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.folder import home
 from sweeps.progress import Progress
 from sweeps.results import SweepResult
 from sweeps.tracking.records import PointState
@@ -57,10 +58,9 @@ def _live(progress: Progress) -> Group:
         f"{progress.n_to_come} to come",
         _time_left(progress.seconds_left()),
     )
-    lines: list[Table | Text | ProgressBar] = [
-        counts,
-        ProgressBar(total=progress.n_points, completed=progress.n_ended, width=72),
-    ]
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=progress.n_points, completed=progress.n_ended, width=72))
+    lines: list[Table | Text] = [counts, bar]
     if progress.best_point is not None:
         metric = progress.objective.metric
         lines.append(Text(f"best so far: {metric} {progress.best_value:.6g}, trial {progress.best_point}"))
@@ -116,7 +116,8 @@ def diagnosis(trial: TrialResult) -> None:
 def overview(results: Sequence[SweepResult]) -> None:
     """One line a sweep."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("sweep", "state", "trials", "failed", "best", "started"):
+    table.add_column("sweep", no_wrap=True)
+    for heading in ("state", "trials", "failed", "best", "started"):
         table.add_column(heading, overflow="fold")
     for result in results:
         best = result.ranking[0] if result.ranking else None
@@ -129,7 +130,7 @@ def overview(results: Sequence[SweepResult]) -> None:
             "" if best is None else f"{_number(best.metrics.get(result.objective_metrics[0]))} ({best.run_name})",
             started.strftime("%Y-%m-%d %H:%M"),
         )
-    Console().print(table if results else "no sweeps yet: try `sweeps run quickstart`")
+    Console().print(table if results else f"no sweeps in {home() / 'sweeps'} yet: try `sweeps run quickstart`")
 
 
 def recipes(summaries: Sequence[Mapping[str, str]]) -> None:

@@ -101,15 +101,7 @@ def _shipping(journal: Journal, uri: str, folder: SweepFolder, interrupted: thre
         yield
         was_interrupted = interrupted.is_set()
     finally:
-        n_pending, since = journal.n_pending(), time.monotonic()
-        while n_pending and time.monotonic() - since < DELIVERY_PATIENCE_SECONDS:
-            if interrupted.is_set() and not was_interrupted:
-                break
-            time.sleep(0.05)
-            n_left = journal.n_pending()
-            if n_left < n_pending:
-                n_pending, since = n_left, time.monotonic()
-        shipper.close(1.0)
+        shipper.close(DELIVERY_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
 
 
 def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began: float) -> SweepRecord:

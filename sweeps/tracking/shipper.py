@@ -8,7 +8,7 @@ import fcntl
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +49,18 @@ class Shipper:
         """Tell how far delivery is, for a person who watches."""
         return _status(self._journal, self._loop)
 
-    def close(self, timeout_seconds: float) -> int:
-        """Wait until all is delivered, at most this long; give the number of entries that are not."""
-        self._loop.finish(timeout_seconds)
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
+    def close(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Wait until all is delivered, or nothing has been for this long; give the number of entries that are not."""
+        self._loop.finish(patience_seconds)
+        while self._thread.is_alive() and not self._loop.is_late() and not is_cancelled():
+            self._thread.join(0.05)
         return self._journal.n_pending()
 
 
-def sync(journal: Journal, tracking_uri: str, sweep_folder: Path, timeout_seconds: float) -> ShipperStatus:
-    """Deliver what is pending while the caller waits, at most this long."""
+def sync(journal: Journal, tracking_uri: str, sweep_folder: Path, patience_seconds: float) -> ShipperStatus:
+    """Deliver what is pending while the caller waits; give up when nothing has arrived for this long."""
     loop = _Loop(journal.path, tracking_uri, sweep_folder)
-    loop.finish(timeout_seconds)
+    loop.finish(patience_seconds)
     loop.run()
     return _status(journal, loop)
 
@@ -78,14 +78,20 @@ class _Loop:
         self._uri = tracking_uri
         self._folder = sweep_folder
         self._deadline: float | None = None
+        self._patience_seconds = 0.0
         self._woken = threading.Event()
         self._n_failures = 0
         self._delivery: Delivery | None = None
 
-    def finish(self, timeout_seconds: float) -> None:
-        """End as soon as nothing is pending, or after this time."""
-        self._deadline = time.monotonic() + timeout_seconds
+    def finish(self, patience_seconds: float) -> None:
+        """End as soon as nothing is pending, or when nothing has arrived for this long."""
+        self._patience_seconds = patience_seconds
+        self._deadline = time.monotonic() + patience_seconds
         self._woken.set()
+
+    def is_late(self) -> bool:
+        """Whether the time to finish is over, even though a request may still hang."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def run(self) -> None:
         """Deliver until finished. With its own connection, so that the caller's journal may close meanwhile."""
@@ -93,6 +99,8 @@ class _Loop:
             while not self._is_over(journal):
                 progress = self._deliver(journal)
                 self.error = progress.error
+                if progress.n_done and self._deadline is not None:
+                    self._deadline = time.monotonic() + self._patience_seconds
                 self._pause(progress)
 
     def _deliver(self, journal: Journal) -> WindowOutcome:
@@ -118,7 +126,8 @@ class _Loop:
     def _is_over(self, journal: Journal) -> bool:
         if self._deadline is None:
             return False
-        return time.monotonic() >= self._deadline or journal.n_pending() == 0
+        has_all = journal.n_pending() == 0 and journal.store() == without_credentials(self._uri)
+        return has_all or self.is_late()
 
     def _pause(self, progress: WindowOutcome) -> None:
         deadline = self._deadline

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointRecord
 
 SWEEP_SECONDS = 240
 
@@ -64,6 +66,21 @@ class Home:
     def journal(self, sweep_id: str) -> Journal:
         """The journal of a sweep, to read."""
         return Journal.open(self.path / "sweeps" / sweep_id / "journal.db", read_only=True)
+
+    def points(self, sweep_id: str) -> list[PointRecord]:
+        """The points of a sweep as its journal has them."""
+        with self.journal(sweep_id) as journal:
+            return list(journal.points())
+
+    def runs(self, experiment: str, uri: str | None = None) -> dict[str, Run]:
+        """The child runs in MLflow by trial, in the local store or that of a server."""
+        client = MlflowClient(uri or f"sqlite:///{self.path}/mlflow.db")
+        found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], max_results=200)
+        return {run.data.tags["sweeps.trial"]: run for run in found if "sweeps.trial" in run.data.tags}
+
+    def statuses(self, experiment: str) -> list[str]:
+        """How the child runs stand in the local store, by trial."""
+        return [run.info.status for _, run in sorted(self.runs(experiment).items())]
 
     def only_sweep(self) -> str | None:
         """The id of the sweep that runs, None before there is one."""
@@ -132,6 +149,12 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     """The recipe of the README's first command, run once for all tests that look at what came of it."""
     home = Home(tmp_path_factory.mktemp("quickstart"))
     return FinishedSweep(home, home.run_json("run", "quickstart"))
+
+
+@pytest.fixture
+def long_training() -> dict[str, Any]:
+    """The `training` section of a sweep that lasts for some seconds."""
+    return {"epochs": 150, "probe_samples": 0}
 
 
 @pytest.fixture
