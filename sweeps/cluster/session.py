@@ -124,7 +124,8 @@ def _connect(address: str) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}"
+            f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}. "
+            "Where it asks for a token, as Ray 2.60 does by default, set RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN)"
         ) from error
 
 
