@@ -32,7 +32,7 @@ from models.shallow import ShallowAutoencoder
 from models.stacked_denoising import StackedDenoisingAutoencoder
 from models.validation import Validation
 
-__all__ = ["Phase", "build_network", "build_phases", "load_network", "save_network"]
+__all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_network", "save_network"]
 
 _FORMAT = "autoencoder-sweeps network 1"
 
@@ -71,7 +71,7 @@ def build_phases(
         Optimizer(training.optimizer, training.learning_rate, training.schedule),
         seed=training.seed,
         phase=len(phases),
-        validation=Validation(network, _input_noise(model), references),
+        validation=Validation(network, input_noise(model), references),
     )
     last = Phase(
         "train",
@@ -82,6 +82,12 @@ def build_phases(
         passes=training.passes_per_epoch,
     )
     return [*phases, last]
+
+
+def input_noise(model: ModelConfig) -> Noise:
+    """The corruption of the input: a stack's first level."""
+    level = model.noise.level
+    return Noise(model.noise.kind, level[0] if isinstance(level, tuple) else level)
 
 
 def save_network(path: Path, model: ModelConfig, network: Network) -> None:
@@ -163,13 +169,7 @@ def _objective(model: ModelConfig, network: Network) -> Objective:
         if network.n_classes is not None:
             return Classification(network, penalties)
         return Reconstruction(network, Loss(model.loss, model.loss_reduction), penalties=penalties)
-    return Reconstruction(network, Loss(model.loss, model.loss_reduction), _input_noise(model), penalties)
-
-
-def _input_noise(model: ModelConfig) -> Noise:
-    """The corruption of the input: a stack's first level."""
-    level = model.noise.level
-    return Noise(model.noise.kind, level[0] if isinstance(level, tuple) else level)
+    return Reconstruction(network, Loss(model.loss, model.loss_reduction), input_noise(model), penalties)
 
 
 def _penalties(model: AutoencoderConfig) -> Penalties:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.corruption import Noise, corrupt
-from models.metrics import References, code_sparsity, dead_units, mse_over_pca, r2
+from models.metrics import References, code_sparsity, dead_units, mse_over_pca, probe_error, r2
 from models.network import Batch, Network
 from models.seeds import VALIDATION_NOISE, seeded_generator
 from models.stacked_denoising import StackedDenoisingAutoencoder
@@ -76,6 +76,13 @@ class Validation:
         if self._code_range is not None:
             low, high = torch.minimum(low, self._code_range[0]), torch.maximum(high, self._code_range[1])
         self._code_range = low, high
+
+
+@torch.no_grad()
+def probe(network: Network, train: Batch, inputs: Tensor, labels: Tensor) -> float:
+    """Error on `inputs` (samples, features) of a linear classifier fitted on the codes of `train`, with its labels."""
+    train_codes, codes = (network.encode(samples).float().cpu().numpy() for samples in (train[0], inputs))
+    return probe_error(train_codes, train[1].cpu().numpy(), codes, labels.cpu().numpy())
 
 
 def _squared_error(reconstruction: Tensor, clean: Tensor) -> Tensor:

@@ -23,6 +23,12 @@ Recipe = Annotated[
         metavar="RECIPE|FILE", help="A recipe that ships (see `sweeps recipes`) or a sweep file.", show_default=False
     ),
 ]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="SWEEP/TRIAL, a sweep, or the id of an MLflow run.", show_default=False)
+]
+Trial = Annotated[
+    str | None, typer.Option("--trial", help="A trial of the sweep; by default the best.", show_default=False)
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a setting, e.g. budget.trials=4; may be repeated."),
@@ -101,13 +107,8 @@ def best(
 
 @app.command()
 def diagnose(
-    run: Annotated[
-        str,
-        typer.Argument(metavar="RUN", help="SWEEP/TRIAL, a sweep, or the id of an MLflow run.", show_default=False),
-    ],
-    trial: Annotated[
-        str | None, typer.Option("--trial", help="A trial of the sweep; by default the best.", show_default=False)
-    ] = None,
+    run: Run,
+    trial: Trial = None,
     as_json: Json = False,
 ) -> None:
     """Tell why a trial did not learn what was expected: what is wrong, the numbers that show it, what to change."""
@@ -116,6 +117,22 @@ def diagnose(
 
     found = load_trial(run, trial)
     _print(found.to_dict(), as_json, lambda: display.diagnosis(found))
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    trial: Trial = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the network that a trial has kept on the test split, which no search has seen."""
+    from sweeps import display
+    from sweeps.evaluation import evaluate as measure
+    from sweeps.trials import find_trial
+
+    result, point = find_trial(run, trial)
+    evaluation = measure(result, point.point_id)
+    _print(evaluation.to_dict(), as_json, lambda: display.evaluation(evaluation, result))
 
 
 @app.command()

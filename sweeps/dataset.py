@@ -34,16 +34,21 @@ class Dataset:
 
 def load_dataset(config: SweepConfig) -> Dataset:
     """Load the data of a sweep and fit its references; DataError where it is missing, damaged or unfit for a model."""
-    try:
-        arrays = load_arrays(config.data)
-    except DatasetError as error:
-        raise DataError(error.faults) from error
+    arrays = load_splits(config)
     faults = sorted({fault for trial in config.corner_trials() for fault in _misfits(trial, arrays)})
     if faults:
         raise DataError(faults)
     fitted = references(arrays.train.inputs, arrays.valid.inputs, arrays.scale)
     column_mean = arrays.train.inputs.mean(axis=0, dtype=np.float64) * arrays.scale
     return Dataset(arrays.without_test(), fitted, column_mean, arrays.describe())
+
+
+def load_splits(config: SweepConfig) -> DataArrays:
+    """The data of a sweep with all their splits, test too; DataError where they are missing or damaged."""
+    try:
+        return load_arrays(config.data)
+    except DatasetError as error:
+        raise DataError(error.faults) from error
 
 
 def _misfits(trial: TrialConfig, arrays: DataArrays) -> list[str]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +18,9 @@ from sweeps.results import SweepResult
 from sweeps.tracking.records import PointState
 from sweeps.tracking.runs import diagnosis_text
 from sweeps.trials import TrialResult
+
+if TYPE_CHECKING:
+    from sweeps.evaluation import Evaluation  # which loads torch
 
 REFRESHES_PER_SECOND = 4
 ALSO_SHOWN = ("valid/mse",)
@@ -111,6 +115,21 @@ def diagnosis(trial: TrialResult) -> None:
         console.print("It still runs: the diagnosis comes when it has ended.")
     else:
         console.print("It ended before it could be examined.")
+
+
+def evaluation(evaluation: "Evaluation", result: SweepResult) -> None:
+    """What a trial's network reaches on the test split, beside what it had reached on the validation split."""
+    console = Console()
+    samples = f"epoch {evaluation.epoch}, {evaluation.n_samples} test samples"
+    console.print(f"[bold]{evaluation.sweep}/{evaluation.trial}[/bold] {samples}", highlight=False, soft_wrap=True)
+    before = next(ranked.metrics for ranked in result.ranking if ranked.trial == evaluation.trial)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "test", "valid"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, value in evaluation.metrics.items():
+        metric = name.removeprefix("test/")
+        table.add_row(metric, _number(value), _number(before.get(f"valid/{metric}")))
+    console.print(table)
 
 
 def overview(results: Sequence[SweepResult]) -> None:

@@ -20,8 +20,8 @@ from models.build import save_network
 from models.config import ModelConfig
 from models.diagnosis import Finding as FoundFault
 from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from models.metrics import probe_error
 from models.network import Network
+from models.validation import probe
 from sweeps.config import ObjectiveConfig
 from sweeps.events import HOST_TAG, EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
 from sweeps.folder import PointFolder
@@ -195,15 +195,12 @@ class Recorder(Checkpoint):
         ranks = any(objective.metric == "valid/probe_error" for objective in self.objectives)
         return ranks or self.plan.keeps(epoch)
 
-    @torch.no_grad()
     def _probe(self, device: torch.device) -> float:
         """Fit the linear classifier on codes of training samples and measure it on the validation split's."""
-        inputs, *labels = self.data.train_sample(self.plan.n_probe_samples, device)
-        valid_labels = self.data.valid_labels()
-        assert valid_labels is not None
-        codes = self.network.encode(inputs)
-        valid_codes = self.network.encode(self.data.valid_inputs(device))
-        return probe_error(_array(codes), labels[0].cpu().numpy(), _array(valid_codes), valid_labels.numpy())
+        labels = self.data.valid_labels()
+        assert labels is not None
+        train = self.data.train_sample(self.plan.n_probe_samples, device)
+        return probe(self.network, train, self.data.valid_inputs(device), labels)
 
     @torch.no_grad()
     def _snapshot(self, epoch: int, device: torch.device) -> tuple[Figure, ...]:

@@ -33,15 +33,8 @@ class TrialResult:
 
 
 def load_trial(run: str, trial: str | None = None) -> TrialResult:
-    """The trial that `run` names: SWEEP/TRIAL, the id of an MLflow run, or SWEEP; then `trial`, by default the best.
-
-    A sweep may be named by the beginning of its id, a trial by its number. Raises UnknownSweep and UnknownTrial.
-    """
-    sweep_id, trial_id = _of_run(run) if _RUN_ID.fullmatch(run) else _of_path(run)
-    if trial_id is not None and trial is not None:
-        raise UnknownTrial(f"{run!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone")
-    result = load_result(find(sweep_id))
-    point = _point(result, trial_id or trial)
+    """The trial that `run` and `trial` name, as `find_trial` finds it."""
+    result, point = find_trial(run, trial)
     return TrialResult(
         sweep=result.sweep,
         trial=point.point_id,
@@ -52,6 +45,31 @@ def load_trial(run: str, trial: str | None = None) -> TrialResult:
         reason=point.reason,
         diagnosis=point.diagnosis,
     )
+
+
+def find_trial(run: str, trial: str | None = None) -> tuple[SweepResult, PointRecord]:
+    """Sweep and trial that `run` names: SWEEP/TRIAL, an MLflow run's id, or SWEEP; then `trial`, by default the best.
+
+    A sweep may be named by the beginning of its id, a trial by its number. Raises UnknownSweep and UnknownTrial.
+    """
+    sweep_id, trial_id = _of_run(run) if _RUN_ID.fullmatch(run) else _of_path(run)
+    if trial_id is not None and trial is not None:
+        raise UnknownTrial(f"{run!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone")
+    result = load_result(find(sweep_id))
+    return result, trial_of(result, trial_id or trial)
+
+
+def trial_of(result: SweepResult, trial: str | None = None) -> PointRecord:
+    """The trial of a sweep with this id or number, by default the best. Raises UnknownTrial."""
+    if trial is None and result.best is None:
+        raise UnknownTrial(f"no trial of {result.sweep} ranks best: name one as {result.sweep}/TRIAL. {_known(result)}")
+    if trial is None:
+        assert result.best is not None
+        trial = result.best.trial
+    for point in result.points:
+        if trial == point.point_id or (trial.isdecimal() and int(trial) == point.index):
+            return point
+    raise UnknownTrial(f"{result.sweep} has no trial {trial!r}. {_known(result)}")
 
 
 def _of_path(run: str) -> tuple[str, str | None]:
@@ -67,18 +85,6 @@ def _of_run(run_id: str) -> tuple[str, str | None]:
                 if known == run_id:
                     return folder.id, trial_id
     raise UnknownTrial(f"no sweep here has the MLflow run {run_id}: name the trial as SWEEP/TRIAL (`sweeps list`)")
-
-
-def _point(result: SweepResult, trial: str | None) -> PointRecord:
-    if trial is None and result.best is None:
-        raise UnknownTrial(f"no trial of {result.sweep} ranks best: name one as {result.sweep}/TRIAL. {_known(result)}")
-    if trial is None:
-        assert result.best is not None
-        trial = result.best.trial
-    for point in result.points:
-        if trial == point.point_id or (trial.isdecimal() and int(trial) == point.index):
-            return point
-    raise UnknownTrial(f"{result.sweep} has no trial {trial!r}. {_known(result)}")
 
 
 def _known(result: SweepResult) -> str:

@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from datamodules.arrays import DataArrays
+from sweeps import folder as folders
+from sweeps.callback import JournalCallback
 from sweeps.config import SweepConfig, load
 from sweeps.dataset import Dataset, load_dataset
 from sweeps.errors import ConfigError
+from sweeps.events import to_plain
+from sweeps.progress import Progress
+from sweeps.results import SweepResult, load_result
+from sweeps.search.space import corner_points
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import SweepRecord, SweepState
+from sweeps.trial import run_point
 
 PLAIN = """\
 name: plain
@@ -63,3 +75,33 @@ def digits() -> Dataset:
     """Digits with their references, loaded once."""
     document = {"name": "digits", "data": {"name": "digits"}, "model": {"name": "shallow"}}
     return load_dataset(SweepConfig.from_dict(document | {"objective": {"metric": "valid/mse"}}))
+
+
+@pytest.fixture
+def run_here() -> Callable[[SweepConfig], SweepResult]:
+    """Run a grid or a single point as a sweep does, recorded in a journal, but in this process and without Ray."""
+
+    def run(config: SweepConfig) -> SweepResult:
+        torch.set_num_threads(1)
+        folder, dataset = folders.create(config.name), load_dataset(config)
+        record = SweepRecord(
+            folder.id, config.name, config.experiment, config.to_dict(), 0, dataset=dataset.description
+        )
+        progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], None)
+        arrays = DataArrays.from_dict(dataset.arrays)
+        with Journal.create(folder.journal, record) as journal:
+            callback = JournalCallback(journal, folder, progress, config, {}, dataset.references)
+            for index, point in enumerate(corner_points(config.search)):
+                entry = {"id": f"{index:04d}", "index": index, "point": point}
+                trial: Any = SimpleNamespace(config={"points": [entry]})
+
+                def report(*reported: Any, trial: Any = trial) -> None:
+                    callback.on_trial_result(0, [], trial, {"events": to_plain(reported[-1])})
+
+                callback.on_trial_start(0, [], trial)
+                point_folder = folder.point(entry["id"])
+                run_point(config, point, arrays, dataset.references, point_folder, report, dataset.column_mean)
+            journal.end_sweep(SweepState.FINISHED, "", {}, 1)
+        return load_result(folder)
+
+    return run

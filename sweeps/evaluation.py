@@ -1,0 +1,115 @@
+"""The network that a trial has kept, measured afresh: on the test split, which no search has seen."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from datamodules.arrays import DataArrays, Split
+from datamodules.batches import ArrayDataModule
+from models.build import input_noise, load_network
+from models.errors import ModelError
+from models.metrics import references
+from models.network import Network
+from models.validation import Validation, probe
+from sweeps.config import TrialConfig
+from sweeps.dataset import load_splits
+from sweeps.errors import DataError, InputError
+from sweeps.folder import find
+from sweeps.results import RankedTrial, SweepResult
+from sweeps.trials import trial_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a trial's network reaches on `n_samples` of the test split; `metrics` are named `test/...`.
+
+    `epoch` is the one by which the trial is ranked, whose network is the one it has kept.
+    """
+
+    sweep: str
+    trial: str
+    epoch: int
+    n_samples: int
+    metrics: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluation as plain values."""
+        return asdict(self)
+
+
+def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
+    """Measure the kept network of a finished trial, by default the best, on the test split.
+
+    Raises InputError where the trial has not finished or left no network, DataError where the data set is gone, has
+    changed since, or has no test split.
+    """
+    ranked = ranked_trial(result, trial)
+    network = kept_network(result, ranked.trial)
+    arrays = same_data(result)
+    if not len(arrays.test):
+        raise DataError(f"{result.sweep} has set no test samples aside: data.n_test is 0; run it with data.n_test=1000")
+    metrics = measure(network, result.config.trial_at(dict(ranked.point)), arrays, arrays.test)
+    return Evaluation(
+        sweep=result.sweep,
+        trial=ranked.trial,
+        epoch=ranked.epoch,
+        n_samples=len(arrays.test),
+        metrics={f"test/{name}": value for name, value in metrics.items()},
+    )
+
+
+def ranked_trial(result: SweepResult, trial: str | None = None) -> RankedTrial:
+    """A finished trial, by default the best, at the epoch by which it is ranked. Raises UnknownTrial, InputError."""
+    point = trial_of(result, trial)
+    for ranked in result.ranking:
+        if ranked.trial == point.point_id:
+            return ranked
+    raise InputError(
+        f"a trial must have finished and been ranked; {result.sweep}/{point.point_id} is {point.state}"
+        f"{'' if point.reason is None else f' ({point.reason})'}: `sweeps best {result.sweep}` shows those that have"
+    )
+
+
+def kept_network(result: SweepResult, trial: str) -> Network:
+    """The network of a trial's best epoch, ready to be measured. Raises InputError where it is gone or damaged."""
+    path = find(result.sweep).point(trial).best_network
+    if not path.exists():
+        raise InputError(f"the network of {result.sweep}/{trial} must lie at {path}, and is gone: run the sweep again")
+    try:
+        return load_network(path)
+    except ModelError as error:
+        raise InputError(error.faults) from error
+
+
+def same_data(result: SweepResult) -> DataArrays:
+    """The data set of a sweep, test split and all. Raises DataError where it is gone or not what it was."""
+    arrays = load_splits(result.config)
+    recorded = (result.record.dataset or {}).get("checksum")
+    if arrays.checksum != recorded:
+        raise DataError(
+            f"the data set {arrays.name} must be the one that {result.sweep} was run on, with checksum {recorded}; now "
+            f"it has {arrays.checksum}: restore it, or run the sweep again on the new data"
+        )
+    return arrays
+
+
+@torch.no_grad()
+def measure(network: Network, trial: TrialConfig, arrays: DataArrays, split: Split) -> dict[str, float]:
+    """What a network reaches on one split of `arrays`, by the names of metrics without `valid/` or `test/`.
+
+    Mean predictor, PCA and the linear classifier are fitted on the training split and measured on `split`.
+    """
+    fitted = references(arrays.train.inputs, split.inputs, arrays.scale)
+    data = ArrayDataModule(replace(arrays, valid=split), batch_size=trial.training.batch_size, seed=trial.training.seed)
+    validation = Validation(network, input_noise(trial.model), fitted)
+    for batch in data.val_dataloader():
+        validation.update(batch)
+    metrics = validation.metrics()
+    if split.labels is not None and trial.training.probe_samples:
+        labels = data.valid_labels()
+        assert labels is not None
+        sample = data.train_sample(trial.training.probe_samples)
+        metrics["probe_error"] = probe(network, sample, data.valid_inputs(), labels)
+    return metrics
