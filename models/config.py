@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu"]
+# `sigmoid_first_row` is a published fault, a sigmoid with a wrong derivative: the recipe numpy-2x2-faulty shows it.
+Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu", "sigmoid_first_row"]
 Schedule = Literal["constant", "cosine"]
 Initialization = Literal["glorot", "tutorial", "identity", "unit_interval"]
 Probability = Annotated[float, Field(ge=0, le=1)]

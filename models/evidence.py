@@ -119,6 +119,7 @@ def layer_statistics(activations: Array, activation: str) -> LayerStatistics:
     outputs = activations.astype(np.float64)
     slopes = {
         "sigmoid": lambda h: 4 * h * (1 - h),
+        "sigmoid_first_row": lambda h: 4 * h * (1 - h),
         "tanh": lambda h: 1 - h * h,
         "elu": lambda h: np.minimum(h + 1, 1),
     }

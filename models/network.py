@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.config import Activation, Initialization
+from models.faulty_gradient import sigmoid_first_row
 from models.standardize import Standardized
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -16,9 +17,10 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": functional.relu,
     "elu": functional.elu,
+    "sigmoid_first_row": sigmoid_first_row,
 }
 # Sigmoid units need weights 4 times as wide for the same slope at 0 (Glorot and Bengio 2010; Deep Learning Tutorials).
-_GAINS: dict[Activation, float] = {"sigmoid": 4.0}
+_GAINS: dict[Activation, float] = {"sigmoid": 4.0, "sigmoid_first_row": 4.0}
 
 # (inputs (batch, features), labels (batch,)), or inputs alone.
 Batch: TypeAlias = Sequence[Tensor]

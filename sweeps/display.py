@@ -149,7 +149,9 @@ def overview(results: Sequence[SweepResult]) -> None:
             "" if best is None else f"{_number(best.metrics.get(result.objective_metrics[0]))} ({best.run_name})",
             started.strftime("%Y-%m-%d %H:%M"),
         )
-    Console().print(table if results else f"no sweeps in {home() / 'sweeps'} yet: try `sweeps run quickstart`")
+    Console(soft_wrap=not results).print(
+        table if results else f"no sweeps in {home() / 'sweeps'} yet: try `sweeps run quickstart`"
+    )
 
 
 def recipes(summaries: Sequence[Mapping[str, str]]) -> None:

@@ -1,0 +1,29 @@
+"""A published fault, kept so that it can be trained, recorded and diagnosed beside what is right."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _SigmoidOfFirstRowsDerivative(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        h = torch.sigmoid(x)
+        ctx.save_for_backward(h[:1])
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (first,) = ctx.saved_tensors
+        gradient: Tensor = gradients[0] * first * (1 - first)
+        return gradient
+
+
+def sigmoid_first_row(x: Tensor) -> Tensor:
+    """The sigmoid of `x` (rows, units), with the derivative of row 0 applied to every row: right for one row only.
+
+    The fault behind the NumPy autoencoder that stops at the column mean; see the recipe numpy-2x2-faulty.
+    """
+    activations: Tensor = _SigmoidOfFirstRowsDerivative.apply(x)  # type: ignore[no-untyped-call]
+    return activations
