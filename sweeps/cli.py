@@ -33,6 +33,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a setting, e.g. budget.trials=4; may be repeated."),
 ]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Start though MLflow does not answer; deliver later with `sweeps sync`.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 
 app = typer.Typer(
@@ -48,9 +51,7 @@ app = typer.Typer(
 def run(
     recipe: Recipe,
     overrides: Overrides = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Start though MLflow does not answer; deliver later with `sweeps sync`.")
-    ] = False,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Run a sweep here, on a local Ray or the cluster that RAY_ADDRESS names."""
@@ -76,7 +77,7 @@ def list_sweeps(as_json: Json = False) -> None:
     plain = {"sweeps": [result.overview() for result in results], "errors": faults}
     _print(plain, as_json, lambda: display.overview(results))
     for fault in faults:
-        typer.echo(f"sweeps: {fault}", err=True)
+        _tell(fault)
 
 
 @app.command()
@@ -133,6 +134,35 @@ def evaluate(
     result, point = find_trial(run, trial)
     evaluation = measure(result, point.point_id)
     _print(evaluation.to_dict(), as_json, lambda: display.evaluation(evaluation, result))
+
+
+@app.command()
+def reproduce(
+    experiments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Recipes of published experiments; all where none is named."),
+    ] = None,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Run nothing: judge the newest finished sweep of each recipe.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Run published experiments and tell of each claim whether its number is reached."""
+    from sweeps import display
+    from sweeps.experiments import reproduce as published
+
+    claims = published.select(experiments or [])
+    if judge:
+        report = published.judge(claims)
+    else:
+        with _only_ours_on_standard_output(), display.live() as watch:
+            report = published.reproduce(claims, offline=offline, watch=watch, tell=_tell)
+    for failure in report.failures:
+        _tell(failure)
+    _print(report.to_dict(), as_json, lambda: display.claims(report.rows, markdown=markdown))
+    raise typer.Exit(report.exit_status)
 
 
 @app.command()
@@ -245,6 +275,10 @@ def _only_ours_on_standard_output() -> Iterator[None]:
         os.close(kept)
 
 
+def _tell(line: str) -> None:
+    typer.echo(f"sweeps: {line}", err=True)
+
+
 def _print(plain: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
     if as_json:
         typer.echo(json.dumps(plain))
@@ -254,7 +288,7 @@ def _print(plain: dict[str, Any], as_json: bool, show: Callable[[], None]) -> No
 
 def _fail(faults: Sequence[str], status: int) -> NoReturn:
     for fault in faults:
-        typer.echo(f"sweeps: {fault}", err=True)
+        _tell(fault)
     if "--json" in sys.argv:
         typer.echo(json.dumps({"errors": list(faults)}))
     sys.exit(status)

@@ -21,6 +21,7 @@ from sweeps.trials import TrialResult
 
 if TYPE_CHECKING:
     from sweeps.evaluation import Evaluation  # which loads torch
+    from sweeps.experiments.claims import Row
 
 REFRESHES_PER_SECOND = 4
 ALSO_SHOWN = ("valid/mse",)
@@ -130,6 +131,23 @@ def evaluation(evaluation: "Evaluation", result: SweepResult) -> None:
         metric = name.removeprefix("test/")
         table.add_row(metric, _number(value), _number(before.get(f"valid/{metric}")))
     console.print(table)
+
+
+def claims(rows: Sequence["Row"], *, markdown: bool) -> None:
+    """Published claims with their verdicts: a table for the terminal, or Markdown to paste."""
+    headings = ("experiment", "what", "published", "ours", "tolerance", "verdict")
+    lines = [(row.experiment, row.what, row.published, row.ours, row.tolerance, str(row.verdict)) for row in rows]
+    if markdown:
+        rule = ("---",) * len(headings)
+        text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
+        Console(soft_wrap=True).print(text, highlight=False, markup=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line[:-1]), Text(line[-1], style="red" if line[-1] == "missed" else ""))
+    Console().print(table)
 
 
 def overview(results: Sequence[SweepResult]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-MAY_SKIP_IN_CI = ("gpu", "benchmark")
+MAY_SKIP_IN_CI = ("gpu", "benchmark", "reproduction")
 START_SECONDS = 200
 
 

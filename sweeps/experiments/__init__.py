@@ -1,0 +1,1 @@
+"""Published experiments and what they claim: each run as a sweep, each claim judged by what the sweep leaves."""

@@ -1,0 +1,92 @@
+"""What corruption and depth give: the denoising autoencoders of the Deep Learning Tutorials, single and stacked.
+
+Answer: with many units corruption turns filters that are local or noise into strokes; stacked and fine-tuned on labels,
+such layers classify MNIST with an error near 1.3 %. Sizes are set in one place here: in a write-up that varied them, a
+second default overrode the change.
+"""
+
+from itertools import pairwise
+
+from models.config import StackedDenoisingConfig
+from models.metrics import filter_structure
+from sweeps.experiments.claims import Claim, Finding, Run, median
+from sweeps.experiments.finished import FinishedRun, Trained
+
+CLEAN_500, NOISY_500 = Run("da-500-c0"), Run("da-500-c30")
+CLEAN_50, NOISY_50 = Run("da-50-c0"), Run("da-50-c30")
+LARGE = Run("sda-1000x3")
+OTHERS = (Run("sda-500x3"), Run("sda-200-50"), Run("sda-50-50"))
+
+
+def _gaps(clean: FinishedRun, noisy: FinishedRun) -> tuple[float, ...]:
+    """How much more structured the filters are with corruption than without, seed by seed."""
+    shape = clean.arrays.image_shape
+    assert shape is not None
+
+    def structure(trial: Trained) -> float:
+        return filter_structure(trial.filters, shape)
+
+    pairs = zip(clean.values(structure), noisy.values(structure), strict=True)
+    return tuple(corrupted - plain for plain, corrupted in pairs)
+
+
+def _more_structured(clean: FinishedRun, noisy: FinishedRun) -> Finding:
+    gaps = _gaps(clean, noisy)
+    count = sum(gap > 0 for gap in gaps)
+    return Finding(f"{count} of {len(gaps)}, median gap {median(gaps):.3f}", gaps, count >= 4)
+
+
+def _smaller_gap(*runs: FinishedRun) -> Finding:
+    small, large = median(_gaps(*runs[:2])), median(_gaps(*runs[2:]))
+    return Finding(f"median gap {small:.3f}, {large:.3f} with 500", (small, large), small < large)
+
+
+def _test_error(run: FinishedRun) -> Finding:
+    error = run.only.tested()["test/classification_error"]
+    return Finding(f"{error:.2%}", (error,), error <= 0.013)
+
+
+def _valid_error(run: FinishedRun) -> Finding:
+    error = run.only.metric("valid/classification_error")
+    return Finding(f"{error:.2%}", (error,), None)
+
+
+def _minutes(run: FinishedRun) -> Finding:
+    minutes = run.only.minutes
+    return Finding(f"{minutes:.1f} min", (minutes,), minutes <= 30)
+
+
+def _shapes(run: FinishedRun) -> Finding:
+    """Every layer's W, inputs × units, beside the sizes that the sweep file sets; and the error, for comparison."""
+    model = run.result.config.model
+    assert isinstance(model, StackedDenoisingConfig)
+    sizes = (run.arrays.n_features, *model.hidden_sizes)
+    shapes = [tuple(reversed(weight.shape)) for weight in run.only.network.weights()][: len(model.hidden_sizes)]
+    error = run.only.tested()["test/classification_error"]
+    words = ", ".join(f"{n_inputs}×{n_units}" for n_inputs, n_units in shapes)
+    return Finding(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))
+
+
+CLAIMS = (
+    Claim(
+        "500 units: filters more structured at 30 % corruption than at 0, 5 seeds",
+        "strokes in place of noise",
+        "4 of 5",
+        (CLEAN_500, NOISY_500),
+        _more_structured,
+    ),
+    Claim(
+        "50 units: gap in structure, 5 seeds",
+        "hardly a difference",
+        "below that of 500 units",
+        (CLEAN_50, NOISY_50, CLEAN_500, NOISY_500),
+        _smaller_gap,
+    ),
+    Claim("test error", "1.3 %", "at most 1.3 %", (LARGE,), _test_error),
+    Claim("valid error", "1.39 %", "", (LARGE,), _valid_error),
+    Claim("time to train, two cores", "17 hours of 2010", "at most 30 min", (LARGE,), _minutes),
+    *(
+        Claim("shapes of W", "the change of size had no effect", "as configured", (run,), _shapes)
+        for run in (LARGE, *OTHERS)
+    ),
+)

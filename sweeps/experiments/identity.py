@@ -1,0 +1,93 @@
+"""Why one linear layer, 84 to 84, does not learn the identity: a question on Keras.
+
+Answer: it does where features vary. Where their deviation is a thousandth of their mean, a tiny loss is that of the
+mean; standardised inside the model, the same features are learnt within a few epochs.
+"""
+
+import numpy as np
+
+from models.diagnosis import Fault
+from sweeps.experiments.claims import Claim, Finding, Run
+from sweeps.experiments.finished import FinishedRun
+
+UNIFORM = Run("identity-uniform84")
+FIVE = Run("identity-uniform84", "5-features", ("data.n_features=5",))
+IDENTITY = Run("identity-uniform84", "identity-weights", ("model.initialization=identity", "training.epochs=1"))
+RAW = Run("identity-raw84")
+STANDARDISED = Run("identity-standardised84")
+
+CLOSED_FORM = (0.1591, 0.1536, 0.1484)
+
+
+def _first_epochs(run: FinishedRun) -> Finding:
+    errors = run.only.curve("valid/mse")[:3]
+    near = np.allclose(errors, CLOSED_FORM, rtol=0, atol=0.004)
+    return Finding(" ".join(f"{error:.4f}" for error in errors), tuple(errors), near)
+
+
+def _last_epoch(run: FinishedRun) -> Finding:
+    error = run.only.history[100]["valid/mse"]
+    return Finding(f"{error:.4f}", (error,), abs(error - 0.0051) <= 0.0002)
+
+
+def _largest_of_each_column(run: FinishedRun) -> Finding:
+    largest = run.only.filters.argmax(axis=0)
+    count = int((largest == np.arange(len(largest))).sum())
+    return Finding(f"{count} of {len(largest)}", (float(count),), count == len(largest))
+
+
+def _diagonal(run: FinishedRun) -> Finding:
+    diagonal = run.only.filters.diagonal()
+    low, high = float(diagonal.min()), float(diagonal.max())
+    return Finding(f"{low:.3f} to {high:.3f}", (low, high), 0.785 <= low <= high <= 0.862)
+
+
+def _distance_from_identity(run: FinishedRun) -> Finding:
+    weights = run.only.filters
+    distance = float(np.abs(weights - np.eye(len(weights))).max())
+    return Finding(f"{distance:.1e}", (distance,), distance < 5e-4)
+
+
+def _loss_at_identity(run: FinishedRun) -> Finding:
+    loss = run.only.metric("valid/mse")
+    return Finding(f"{loss:.1e}", (loss,), loss <= 1e-12)
+
+
+def _nothing_learnt(run: FinishedRun) -> Finding:
+    r2, mse = run.only.metric("valid/r2"), run.only.metric("valid/mse")
+    return Finding(f"R² {r2:.4f}, MSE {mse:.1e}", (r2, mse), r2 < 0.01)
+
+
+def _diagnosed(run: FinishedRun) -> Finding:
+    found = Fault.HARDLY_VARIES in run.only.faults
+    return Finding(str(Fault.HARDLY_VARIES) if found else ", ".join(sorted(run.only.faults)), (), found)
+
+
+def _reloaded(run: FinishedRun) -> Finding:
+    r2 = run.only.validated()["r2"]
+    return Finding(f"{r2:.5f}", (r2,), r2 > 0.999)
+
+
+CLAIMS = (
+    Claim(
+        "valid MSE in epochs 1 to 3",
+        ".1564 .1510 .1459",
+        "± .004 of the closed form, .1591 .1536 .1484",
+        (UNIFORM,),
+        _first_epochs,
+    ),
+    Claim("valid MSE in epoch 100", ".0051", "± .0002", (UNIFORM,), _last_epoch),
+    Claim("columns with their largest weight on the diagonal", "84 of 84", "all", (UNIFORM,), _largest_of_each_column),
+    Claim("weights on the diagonal", "0.791 to 0.858", "0.785 to 0.862", (UNIFORM,), _diagonal),
+    Claim("5 features: largest entry of |W − I|", "0", "below 5e-4", (FIVE,), _distance_from_identity),
+    Claim("loss of weights initialised to the identity", "0", "at most 1e-12", (IDENTITY,), _loss_at_identity),
+    Claim("R² on raw features", "a loss of 1e-6, nothing learnt", "below 0.01", (RAW,), _nothing_learnt),
+    Claim("diagnosis on raw features", "asked: why?", "the features hardly vary", (RAW,), _diagnosed),
+    Claim(
+        "R² on raw values, standardised inside the saved and reloaded model",
+        "learnt once standardised",
+        "above 0.999",
+        (STANDARDISED,),
+        _reloaded,
+    ),
+)

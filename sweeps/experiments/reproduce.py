@@ -1,0 +1,153 @@
+"""From the names of published experiments to verdicts: run what is asked for, or judge what has run already."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeps import launch
+from sweeps.cluster import session
+from sweeps.config import SweepConfig, recipe_names
+from sweeps.errors import ConfigError, InputError, SweepFailed
+from sweeps.experiments import blobs, deep, denoising, identity, two_by_two
+from sweeps.experiments.claims import Claim, Row, Run, Verdict
+from sweeps.experiments.finished import FinishedRun
+from sweeps.faults import closest, did_you_mean
+from sweeps.progress import Progress
+from sweeps.results import SOME_TRIALS_FAILED, SweepResult, load_all
+from sweeps.tracking.records import SweepState
+
+_PUBLISHED = (*blobs.CLAIMS, *identity.CLAIMS, *deep.CLAIMS, *two_by_two.CLAIMS, *denoising.CLAIMS)
+CLAIMS = tuple(claim for claim in _PUBLISHED if all(run.recipe in recipe_names() for run in claim.runs))
+# What a sweep is called, and where and how fast it runs, changes no number.
+_NO_MATTER = ("name", "description", "experiment", "resources")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The table of verdicts; `failures` holds a line for each sweep that failed or claim that could not be judged."""
+
+    rows: tuple[Row, ...]
+    failures: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def exit_status(self) -> int:
+        """0 where every claim with a target is reached, 3 where some are not, 1 where a sweep failed."""
+        if self.interrupted:
+            return 130
+        if self.failures:
+            return 1
+        fine = (Verdict.REACHED, Verdict.NO_TARGET)
+        return 0 if all(row.verdict in fine for row in self.rows) else SOME_TRIALS_FAILED
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {"rows": [row.to_dict() for row in self.rows], "failures": list(self.failures)}
+
+
+def names(claims: Iterable[Claim] = CLAIMS) -> list[str]:
+    """The recipes that claims are judged by, in the order of the claims."""
+    return list(dict.fromkeys(run.recipe for claim in claims for run in claim.runs))
+
+
+def select(asked: Sequence[str], claims: Sequence[Claim] = CLAIMS) -> list[Claim]:
+    """The claims in which a recipe of these names has a part; all of them where none is asked for.
+
+    Raises ConfigError with the closest name for one that is not there.
+    """
+    known = names(claims)
+    faults = [
+        f"{name!r} must be a published experiment: one of {', '.join(known)}.{did_you_mean(closest(name, known))}"
+        for name in asked
+        if name not in known
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return [claim for claim in claims if not asked or any(run.recipe in asked for run in claim.runs)]
+
+
+def judge(claims: Sequence[Claim]) -> Report:
+    """Verdicts from the newest finished sweep of each recipe whose settings have not changed since."""
+    known = [result for result in load_all()[0] if result.record.state is SweepState.FINISHED]
+    found = {run: _newest(run.config(), known) for run in _runs(claims)}
+    return _report(claims, {run: FinishedRun(result) for run, result in found.items() if result is not None})
+
+
+def reproduce(
+    claims: Sequence[Claim],
+    *,
+    offline: bool = False,
+    watch: Callable[[Progress], None] | None = None,
+    tell: Tell = lambda _: None,
+) -> Report:
+    """Run the sweeps of these claims one after the other, each recorded like any other, and judge what they leave.
+
+    A sweep that fails leaves its claims not measured, and the next one runs. `tell` is given a line after each.
+    """
+    configs = {run: run.config() for run in _runs(claims)}  # every fault of a recipe before the first hour
+    finished: dict[Run, FinishedRun] = {}
+    failures = []
+    with session.connect(os.environ.get("RAY_ADDRESS")):  # one start of Ray for all
+        for run, config in configs.items():
+            try:
+                result = launch.run(config, offline=offline, watch=watch, started=time.time())
+            except SweepFailed as error:
+                failures.append(f"{config.name}: {error}")
+                continue
+            tell(f"{result.sweep} {result.record.state} after {result.seconds or 0:.0f} s")
+            if result.record.state is SweepState.INTERRUPTED:
+                return _report(claims, finished, failures, interrupted=True)
+            if result.record.state is SweepState.FAILED:
+                failures.append(f"{result.sweep}: no trial finished (`sweeps status {result.sweep}` tells why)")
+                continue
+            finished[run] = FinishedRun(result)
+    return _report(claims, finished, failures)
+
+
+def _runs(claims: Iterable[Claim]) -> list[Run]:
+    return list(dict.fromkeys(run for claim in claims for run in claim.runs))
+
+
+def _newest(config: SweepConfig, known: Sequence[SweepResult]) -> SweepResult | None:
+    return next((result for result in known if _content(result.config) == _content(config)), None)
+
+
+def _content(config: SweepConfig) -> dict[str, Any]:
+    return {key: value for key, value in config.to_dict().items() if key not in _NO_MATTER}
+
+
+def _report(
+    claims: Sequence[Claim],
+    finished: Mapping[Run, FinishedRun],
+    failures: Iterable[str] = (),
+    *,
+    interrupted: bool = False,
+) -> Report:
+    rows, lines = [], list(failures)
+    for claim in claims:
+        try:
+            rows.append(_row(claim, finished))
+        except InputError as error:  # a network or a data set that is gone
+            lines += [f"{claim.experiment}, {claim.what}: {fault}" for fault in error.faults]
+            rows.append(_row(claim, {}))
+    return Report(tuple(rows), tuple(lines), interrupted)
+
+
+def _row(claim: Claim, finished: Mapping[Run, FinishedRun]) -> Row:
+    runs = [finished[run] for run in claim.runs if run in finished]
+    complete = len(runs) == len(claim.runs)
+    found = claim.find(*runs) if complete else None
+    return Row(
+        experiment=claim.experiment,
+        what=claim.what,
+        published=claim.published,
+        ours="" if found is None else found.ours,
+        values=() if found is None else found.values,
+        tolerance=claim.tolerance,
+        verdict=Verdict.NOT_MEASURED if found is None else found.verdict,
+        sweeps=tuple(run.result.sweep for run in runs) if complete else (),
+    )

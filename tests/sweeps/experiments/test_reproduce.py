@@ -1,0 +1,170 @@
+"""Which claims are judged, by which sweeps, and how the command ends."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sweeps.cli import app
+from sweeps.config import SweepConfig, load, recipe_names
+from sweeps.errors import ConfigError
+from sweeps.experiments import deep, reproduce
+from sweeps.experiments.claims import Claim, Finding, Run, Verdict
+from sweeps.experiments.finished import FinishedRun
+from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
+from sweeps.folder import SweepFolder, find
+from sweeps.results import load_result
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
+
+Record = Callable[..., str]
+ELU = "hs2d-elu"
+FALLING = [0.048, 0.045, 0.043, 0.042, 0.041]
+
+
+@pytest.fixture
+def record(own_home: Path) -> Record:
+    """Write a sweep of a recipe whose trials had these validation errors, epoch by epoch; None for one that failed."""
+
+    def write(
+        config: SweepConfig,
+        curves: Sequence[Sequence[float] | None],
+        name: str = "20260101-000000-0000",
+        state: SweepState | None = SweepState.FINISHED,
+    ) -> str:
+        folder = SweepFolder(own_home / "sweeps" / f"{config.name}-{name}")
+        start = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), 0)
+        with Journal.create(folder.journal, start) as journal:
+            for index, curve in enumerate(curves):
+                point_id = f"{index:04d}"
+                journal.start_point(PointRecord(point_id, index, {"training.seed": index}, f"seed={index}", 0))
+                for epoch, error in enumerate(curve or [], start=1):
+                    metrics = {"valid/mse": error, "valid/mse_over_pca": error / 0.0557}
+                    journal.record_epoch(point_id, epoch, metrics, epoch)
+                journal.end_point(point_id, PointState.FAILED if curve is None else PointState.FINISHED, None, {}, 9)
+            if state is not None:
+                journal.end_sweep(state, "", {}, 10)
+        return folder.id
+
+    return write
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {row.what: str(row.verdict) for row in report.rows}
+
+
+def elu_claims() -> list[Claim]:
+    return [claim for claim in CLAIMS if claim.runs == (deep.ELU,)]
+
+
+def test_every_claim_is_about_recipes_that_ship() -> None:
+    assert set(names()) <= set(recipe_names())
+
+
+def test_a_recipe_that_is_no_published_experiment_is_refused_with_the_closest() -> None:
+    with pytest.raises(ConfigError, match=r"'hs2d-elo' must be .* Did you mean hs2d-elu\?"):
+        select(["hs2d-elo"])
+
+
+def test_without_names_every_claim_is_judged() -> None:
+    assert select([]) == list(CLAIMS)
+
+
+def test_a_name_selects_every_claim_that_its_recipe_has_a_part_in() -> None:
+    assert {claim.experiment for claim in select(["da-500-c0"])} == {"da-500-c0", "da-50-c0"}
+
+
+@pytest.mark.parametrize(
+    ("curves", "expected"),
+    [
+        ([FALLING] * 5, ["reached", "reached", "reached"]),
+        ([FALLING] * 3 + [[0.2] * 5] * 2, ["reached", "reached", "reached"]),  # two seeds do not move the median
+        ([[0.052, *FALLING[1:]]] * 5, ["missed", "reached", "reached"]),
+        ([[*FALLING[:4], 0.0391]] * 5, ["reached", "missed", "reached"]),
+        ([[0.048, 0.045, 0.046, 0.042, 0.041]] * 5, ["reached", "reached", "missed"]),
+        ([FALLING] * 4 + [None], ["missed", "missed", "missed"]),  # the published median is of five
+    ],
+)
+def test_the_five_epochs_are_judged_by_the_median_of_the_seeds(
+    record: Record, curves: Sequence[Sequence[float] | None], expected: list[str]
+) -> None:
+    record(load(ELU), curves)
+    assert list(verdicts(judge(elu_claims())).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("errors", "reached"), [([0.0590, 0.0560], True), ([0.0590, 0.0563], False), ([0.0556, 0.0560], False)]
+)
+def test_linear_layers_must_come_down_to_pca_and_never_below(
+    record: Record, errors: list[float], reached: bool
+) -> None:
+    run = FinishedRun(load_result(find(record(load("hs2d-linear"), [errors]))))
+    (claim,) = [claim for claim in CLAIMS if claim.runs == (deep.LINEAR,) and "linear layers" in claim.what]
+    assert claim.find(run).reached is reached
+
+
+def test_the_newest_finished_sweep_with_unchanged_settings_is_judged(record: Record) -> None:
+    record(load(ELU), [FALLING] * 5, "20260101-000000-0000")
+    newest = record(load(ELU, ["resources.concurrency=1"]), [[0.06, *FALLING[1:]]] * 5, "20260102-000000-0000")
+    record(load(ELU, ["training.batch_size=64"]), [FALLING] * 5, "20260103-000000-0000")
+    record(load(ELU), [FALLING] * 2, "20260104-000000-0000", state=None)
+    record(load(ELU), [FALLING] * 2, "20260105-000000-0000", state=SweepState.INTERRUPTED)
+    report = judge(elu_claims())
+    assert {row.sweeps for row in report.rows} == {(newest,)}
+    assert verdicts(report)["valid MSE in epoch 1, median of 5 seeds"] == "missed"
+
+
+def test_what_has_not_run_is_told_as_not_measured() -> None:
+    report = judge(elu_claims())
+    assert set(verdicts(report).values()) == {"not measured"}
+    assert report.exit_status == 3
+
+
+@pytest.mark.parametrize(("curves", "status"), [([FALLING] * 5, 0), ([[0.06, *FALLING[1:]]] * 5, 3)])
+def test_the_command_ends_with_0_where_all_is_reached_and_3_where_something_is_missed(
+    record: Record, curves: list[list[float]], status: int
+) -> None:
+    record(load(ELU), curves)
+    done = CliRunner().invoke(app, ["reproduce", ELU, "--judge", "--json"])
+    assert done.exit_code == status
+    rows = json.loads(done.stdout)["rows"]
+    assert rows[0]["values"] == [curve[0] for curve in curves]
+
+
+def test_the_table_is_printed_as_markdown(record: Record) -> None:
+    record(load(ELU), [FALLING] * 5)
+    lines = CliRunner().invoke(app, ["reproduce", ELU, "--judge", "--markdown"]).stdout.splitlines()
+    assert lines[0] == "| experiment | what | published | ours | tolerance | verdict |"
+    assert lines[3] == (
+        "| hs2d-elu | valid MSE in epoch 5, median of 5 seeds | .0407 | 0.0410 (0.0410) | .041 ± .0015 | reached |"
+    )
+
+
+def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record: Record) -> None:
+    run = Run("hs2d-elu")
+    record(load(ELU), [FALLING] * 5)
+    claim = Claim("test error", "1", "1", (run,), lambda run: Finding("", (), run.trials[0].network is not None))
+    report = judge([claim])
+    assert verdicts(report) == {"test error": "not measured"}
+    assert "best.pt, and is gone" in report.failures[0]
+    assert report.exit_status == 1
+
+
+@pytest.mark.slow
+def test_experiments_run_as_sweeps_on_one_ray_and_are_judged_again_from_what_they_left() -> None:
+    small = ("data.n_samples=1200", "data.n_train=1000", "data.n_valid=200", "training.epochs=1")
+    good = Run("identity-uniform84", "good", (*small, "model.initialization=identity"))
+    bad = Run("identity-uniform84", "bad", (*small, "training.learning_rate=1e30"))
+    claims = [
+        Claim("loss", "0", "at most 1e-12", (run,), lambda run: Finding("", (), run.only.metric("valid/mse") <= 1e-12))
+        for run in (bad, good)
+    ]
+    told: list[str] = []
+    report = reproduce.reproduce(claims, tell=told.append)
+    assert [row.verdict for row in report.rows] == [Verdict.NOT_MEASURED, Verdict.REACHED]
+    assert "identity-uniform84-bad" in report.failures[0]
+    assert report.exit_status == 1
+    assert len(told) == 2
+    assert judge(claims).rows == report.rows
