@@ -142,14 +142,14 @@ class DataArrays:
         )
 
 
-def check_unit_interval(arrays: DataArrays) -> None:
-    """Raise DatasetError unless all scaled inputs lie in [0, 1], as the loss `bce` needs them."""
+def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead: str = "loss mse") -> None:
+    """Raise DatasetError unless all scaled inputs lie in [0, 1], as `needed_by` needs them and `instead` does not."""
     low, high = arrays.value_range()
     if low < 0 or high > 1:
         hint = f"set data.scale to 1/{high / arrays.scale:g}" if low >= 0 else "rescale the inputs"
         raise DatasetError(
-            f"loss bce needs inputs in [0, 1]; those of {arrays.name} times scale {arrays.scale:g} lie in "
-            f"[{low:g}, {high:g}]: {hint} or use loss mse"
+            f"{needed_by} needs inputs in [0, 1]; those of {arrays.name} times scale {arrays.scale:g} lie in "
+            f"[{low:g}, {high:g}]: {hint} or use {instead}"
         )
 
 

@@ -23,7 +23,7 @@ warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam with its published defaults, or plain gradient descent.
+    """Adam with its published defaults, or gradient descent with `momentum`.
 
     The `cosine` schedule lowers the rate epoch by epoch towards 0: rate * (1 + cos(pi * epoch / n_epochs)) / 2, with
     epochs counted from 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
@@ -32,6 +32,7 @@ class Optimizer:
     name: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
     schedule: Schedule = "constant"
+    momentum: float = 0.0
 
     def rate(self, epoch: int, n_epochs: int) -> float:
         """The learning rate of an epoch, counted from 0."""
@@ -80,7 +81,7 @@ class Autoencoder(LightningModule):
         parameters, rate = self.objective.parameters(), self.optimizer.learning_rate
         if self.optimizer.name == "adam":
             return torch.optim.Adam(parameters, lr=rate, fused=True)
-        return torch.optim.SGD(parameters, lr=rate, fused=True)
+        return torch.optim.SGD(parameters, lr=rate, momentum=self.optimizer.momentum, fused=True)
 
     def training_step(self, dataloader_iter: Iterator[tuple[Batch, int, int]]) -> None:
         """All steps of an epoch. Nothing is logged or read back from the device until the last is done."""

@@ -68,7 +68,7 @@ def build_phases(
     module = Autoencoder(
         network,
         _objective(model, network),
-        Optimizer(training.optimizer, training.learning_rate, training.schedule),
+        Optimizer(training.optimizer, training.learning_rate, training.schedule, training.momentum),
         seed=training.seed,
         phase=len(phases),
         validation=Validation(network, input_noise(model), references),
@@ -155,6 +155,7 @@ def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Netw
         input_size,
         model.hidden_sizes,
         activation=model.activation,
+        code_activation=model.code_activation,
         output_activation=model.output_activation,
         tied_weights=model.tied_weights,
         standardizes=standardizes,

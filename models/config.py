@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 # `sigmoid_first_row` is a published fault, a sigmoid with a wrong derivative: the recipe numpy-2x2-faulty shows it.
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu", "sigmoid_first_row"]
 Schedule = Literal["constant", "cosine"]
-Initialization = Literal["glorot", "tutorial", "identity", "unit_interval"]
+Initialization = Literal["glorot", "tutorial", "small", "identity", "unit_interval"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -140,25 +140,58 @@ class DeepConfig(SingleNoiseConfig):
         return self
 
 
-class PretrainingConfig(Section):
-    """Greedy layer-wise training before fine-tuning: these settings hold for each layer."""
+class FitConfig(Section):
+    """Some epochs of Adam with its published defaults, or of gradient descent, to which alone `momentum` belongs.
 
-    epochs: Annotated[int, Field(ge=0)] = 15
+    The `cosine` schedule takes the learning rate to nearly 0 by the last epoch.
+    """
+
+    epochs: Annotated[int, Field(ge=0)]
+    batch_size: PositiveInt = 128
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     schedule: Schedule = "constant"
-    batch_size: PositiveInt = 128
+
+    @model_validator(mode="after")
+    def momentum_is_for_gradient_descent(self) -> Self:
+        if self.momentum > 0 and self.optimizer != "sgd":
+            raise ValueError(
+                f"momentum is a setting of sgd, and {self.optimizer} has its own: set optimizer to sgd, or momentum to "
+                f"0, not {self.momentum}"
+            )
+        return self
+
+
+class PretrainingConfig(FitConfig):
+    """Greedy layer-wise training before fine-tuning: these settings hold for each layer.
+
+    A layer learns to undo corruption (`denoising`) or as a restricted Boltzmann machine (`contrastive_divergence`),
+    which `models.contrastive_divergence` defines. `code_learning_rate`, by default the same, is that of the last
+    layer: linear units of a Boltzmann machine want a hundredth of what logistic ones do (Hinton & Salakhutdinov 2006).
+    """
+
+    method: Literal["denoising", "contrastive_divergence"] = "denoising"
+    epochs: Annotated[int, Field(ge=0)] = 15
+    code_learning_rate: PositiveFloat | None = None
+
+    @property
+    def samples(self) -> bool:
+        """Whether the layers are Boltzmann machines, which draw samples, and are trained at all."""
+        return self.method == "contrastive_divergence" and self.epochs > 0
 
 
 class StackedDenoisingConfig(AutoencoderConfig):
-    """Denoising autoencoders trained one on another's codes, then fine-tuned together (Vincent et al. 2010).
+    """Layers trained one on another's codes, by default as denoising autoencoders, then together (Vincent et al. 2010).
 
     `fine_tuning` ends in a softmax on the labels (`classification`) or in the unrolled autoencoder (`reconstruction`).
+    `code_activation` is that of the last hidden layer, by default `activation`.
     """
 
     name: Literal["stacked_denoising"] = "stacked_denoising"
     hidden_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1000, 1000, 1000)
     activation: Activation = "sigmoid"
+    code_activation: Activation | None = None
     output_activation: Literal["linear", "sigmoid"] = "sigmoid"
     tied_weights: bool = True
     loss: Literal["mse", "bce"] = "bce"
@@ -182,6 +215,27 @@ class StackedDenoisingConfig(AutoencoderConfig):
         return self
 
     @model_validator(mode="after")
+    def boltzmann_machines_have_logistic_units(self) -> Self:
+        if not self.pretraining.samples:
+            return self
+        needs = "pretraining.method contrastive_divergence needs"
+        if self.activation != "sigmoid" or self.output_activation != "sigmoid":
+            raise ValueError(
+                f"{needs} logistic units: set activation and output_activation to sigmoid, not {self.activation} and "
+                f"{self.output_activation}"
+            )
+        if self.code_activation not in (None, "sigmoid", "linear"):
+            raise ValueError(
+                f"{needs} a code of logistic or linear units: set code_activation to sigmoid or linear, not "
+                f"{self.code_activation}"
+            )
+        if self.noise.level != 0:
+            raise ValueError(
+                f"{needs} clean inputs, for it draws its own samples: set noise.level to 0, not {self.noise.level}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def one_noise_level_a_layer(self) -> Self:
         if isinstance(self.noise.level, tuple) and len(self.noise.level) != len(self.hidden_sizes):
             raise ValueError(
@@ -194,21 +248,20 @@ class StackedDenoisingConfig(AutoencoderConfig):
 ModelConfig = Annotated[LinearConfig | ShallowConfig | DeepConfig | StackedDenoisingConfig, Field(discriminator="name")]
 
 
-class TrainingConfig(Section):
+class TrainingConfig(FitConfig):
     """How a network is trained. `epochs` counts fine-tuning for a stacked model, whose pre-training comes before.
 
     An epoch is `passes_per_epoch` times through the training samples: more than one where they are so few that what is
     done once an epoch would take longer than the training. `validate_every` is in epochs; the last epoch is always
-    validated. The `cosine` schedule takes the learning rate to nearly 0 by the last epoch. `probe_samples` training
-    samples fit the linear classifier behind `valid/probe_error`; 0 leaves that metric out.
+    validated. With `patience` a training ends after that many epochs, or later where it gains: a value of the first
+    objective better than the best one by half a percent lets it go on to twice the epoch (Deep Learning Tutorials);
+    `epochs` is the most it may take. `probe_samples` training samples fit the linear classifier behind
+    `valid/probe_error`; 0 leaves that metric out.
     """
 
     epochs: PositiveInt = 20
-    batch_size: PositiveInt = 128
+    patience: PositiveInt | None = None
     passes_per_epoch: PositiveInt = 1
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: PositiveFloat = 1e-3
-    schedule: Schedule = "constant"
     seed: Annotated[int, Field(ge=0)] = 0
     validate_every: PositiveInt = 1
     probe_samples: Annotated[int, Field(ge=0)] = 2000

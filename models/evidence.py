@@ -152,4 +152,5 @@ def hidden_activations(model: "ModelConfig") -> "tuple[Activation, ...]":
     if model.name == "deep":
         side = (model.activation,) * len(model.hidden_sizes)
         return (*side, model.code_activation, *side)
-    return (model.activation,) * (2 * len(model.hidden_sizes) - 1)
+    side = (model.activation,) * (len(model.hidden_sizes) - 1)
+    return (*side, model.code_activation or model.activation, *side)

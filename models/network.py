@@ -100,9 +100,13 @@ class Layer(nn.Module):
         """The output before its activation: (batch, n_inputs) -> (batch, n_units)."""
         return functional.linear(x, self.weight, self.bias)
 
+    def activated(self, logits: Tensor) -> Tensor:
+        """The output by what `logits` gave: (batch, n_units)."""
+        return ACTIVATIONS[self.activation](logits)
+
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_inputs) -> (batch, n_units)."""
-        return ACTIVATIONS[self.activation](self.logits(x))
+        return self.activated(self.logits(x))
 
 
 class TiedLayer(nn.Module):
@@ -138,7 +142,8 @@ def initialise(network: Network, generator: torch.Generator, initialization: Ini
 
     `glorot`: W ~ U(±gain √(6 / (n_inputs + n_units))), with a gain of 4 for sigmoid hidden layers and of 1 for others
     and for the output (Glorot and Bengio 2010, eq. 16). `tutorial`: the same with a gain of 4 for all layers, whatever
-    their activation (Deep Learning Tutorials). `unit_interval`: W ~ U(0, 1). `identity`: ones on the diagonal.
+    their activation (Deep Learning Tutorials). `small`: W ~ N(0, 0.01²), for Boltzmann machines (Hinton 2010, section
+    8). `unit_interval`: W ~ U(0, 1). `identity`: ones on the diagonal.
     """
     for layer in _layers(network.modules()):
         if layer.bias is not None:
@@ -147,6 +152,8 @@ def initialise(network: Network, generator: torch.Generator, initialization: Ini
             nn.init.zeros_(layer.weight)
         elif initialization == "identity":
             nn.init.eye_(layer.weight)
+        elif initialization == "small":
+            nn.init.normal_(layer.weight, 0, 0.01, generator=generator)
         elif initialization == "unit_interval":
             nn.init.uniform_(layer.weight, 0, 1, generator=generator)
         else:

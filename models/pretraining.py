@@ -1,16 +1,17 @@
 """The phases of a training: layer by layer first, where the network is stacked, then the whole."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
 
 from models.autoencoder import Autoencoder, Optimizer
 from models.config import StackedDenoisingConfig
+from models.contrastive_divergence import ContrastiveDivergence
 from models.corruption import Noise
 from models.losses import Loss
-from models.objectives import Reconstruction
+from models.objectives import Objective, Reconstruction
 from models.penalties import Penalties
 from models.stacked_denoising import StackedDenoisingAutoencoder
 
@@ -22,7 +23,7 @@ class Phase:
     `inputs` maps clean pixels (batch, features) to this phase's clean inputs; None: the pixels themselves. It must be
     called after the phases before have run, and once: those inputs do not change while the phase trains. An epoch is
     `passes` through the samples. `validate_every` is in epochs; a pre-training phase has nothing to validate, so there
-    it is past the end.
+    it is past the end. `finish`, where there is one, must be called after the fit; twice does no harm.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Phase:
     validate_every: int
     inputs: Callable[[Tensor], Tensor] | None = None
     passes: int = 1
+    finish: Callable[[], None] | None = None
 
 
 def pretraining_phases(
@@ -41,23 +43,34 @@ def pretraining_phases(
     settings = model.pretraining
     if settings.epochs == 0:
         return []
-    phases = []
-    for k, level in enumerate(_noise_levels(model)):
-        objective = Reconstruction(network.layer(k), loss, Noise(model.noise.kind, level), penalties)
-        optimizer = Optimizer(settings.optimizer, settings.learning_rate, settings.schedule)
-        phases.append(
-            Phase(
-                name=f"pretrain/{k + 1}",
-                module=Autoencoder(network, objective, optimizer, seed=seed, phase=k),
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                validate_every=settings.epochs + 1,
-                inputs=partial(network.inputs_of_layer, k) if k else None,
-            )
+    return [
+        Phase(
+            name=f"pretrain/{k + 1}",
+            module=Autoencoder(network, _objective(network, k, model, loss, penalties), optimizer, seed=seed, phase=k),
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            validate_every=settings.epochs + 1,
+            inputs=partial(network.inputs_of_layer, k) if k else None,
+            finish=partial(network.unroll_layer, k) if settings.samples else None,
         )
-    return phases
+        for k, optimizer in enumerate(_optimizers(model))
+    ]
 
 
-def _noise_levels(model: StackedDenoisingConfig) -> tuple[float, ...]:
+def _objective(
+    network: StackedDenoisingAutoencoder, k: int, model: StackedDenoisingConfig, loss: Loss, penalties: Penalties
+) -> Objective:
+    """What layer `k` minimises, by the method that the model names."""
+    if model.pretraining.samples:
+        return ContrastiveDivergence(network.layer(k), penalties)
     level = model.noise.level
-    return level if isinstance(level, tuple) else (level,) * len(model.hidden_sizes)
+    noise = Noise(model.noise.kind, level[k] if isinstance(level, tuple) else level)
+    return Reconstruction(network.layer(k), loss, noise, penalties)
+
+
+def _optimizers(model: StackedDenoisingConfig) -> list[Optimizer]:
+    """One a layer: the last, whose units may be of another kind, can have a rate of its own."""
+    settings = model.pretraining
+    optimizer = Optimizer(settings.optimizer, settings.learning_rate, settings.schedule, settings.momentum)
+    last = replace(optimizer, learning_rate=settings.code_learning_rate or settings.learning_rate)
+    return [optimizer] * (len(model.hidden_sizes) - 1) + [last]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+import torch
 from torch import Tensor, nn
 
 from models.config import Activation
@@ -15,9 +16,9 @@ from models.standardize import as_seen
 class StackedDenoisingAutoencoder(nn.Module):
     """A deep autoencoder whose layers can be trained one by one, then as a classifier or all together.
 
-    `hidden_sizes` ends with the code. With `n_classes` a softmax layer sits on the code, 0 at first. The decoder's
-    biases are the visible biases of the layers' autoencoders; untied, its weights are theirs as well. Weights are 0
-    until `models.network.initialise` draws them.
+    `hidden_sizes` ends with the code; its activation is `activation` unless `code_activation` names another. With
+    `n_classes` a softmax layer sits on the code, 0 at first. The decoder's biases are the visible biases of the layers'
+    autoencoders; untied, its weights are theirs as well. Weights are 0 until `models.network.initialise` draws them.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class StackedDenoisingAutoencoder(nn.Module):
         hidden_sizes: Sequence[int],
         *,
         activation: Activation = "sigmoid",
+        code_activation: Activation | None = None,
         output_activation: Activation = "sigmoid",
         tied_weights: bool = True,
         standardizes: bool = False,
@@ -40,7 +42,7 @@ class StackedDenoisingAutoencoder(nn.Module):
             hidden_sizes[:-1],
             hidden_sizes[-1],
             activation=activation,
-            code_activation=activation,
+            code_activation=activation if code_activation is None else code_activation,
             output_activation=output_activation,
             tied_weights=tied_weights,
             standardizes=standardizes,
@@ -94,6 +96,13 @@ class StackedDenoisingAutoencoder(nn.Module):
         autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.unrolled.standardizes and k == 0)
         autoencoder.encoder, autoencoder.decoder = encoder, decoder
         return autoencoder
+
+    @torch.no_grad()
+    def unroll_layer(self, k: int) -> None:
+        """Let the way back through layer `k` be its transpose, as that of a Boltzmann machine is; tied weights are."""
+        encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
+        if isinstance(decoder, Layer):
+            decoder.weight.copy_(encoder.weight.t())
 
     def classify(self, x: Tensor) -> Tensor:
         """Class logits, (batch, features) -> (batch, n_classes), of a network built with `n_classes`."""

@@ -1,6 +1,6 @@
 """What a sweep computes of its data once, before any trial: the arrays, and the references its metrics compare with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from datamodules.arrays import DataArrays, DatasetError, check_unit_interval
 from datamodules.build import load_arrays
+from models.config import StackedDenoisingConfig
 from models.metrics import References, references
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.errors import DataError
@@ -54,9 +55,9 @@ def load_splits(config: SweepConfig) -> DataArrays:
 def _misfits(trial: TrialConfig, arrays: DataArrays) -> list[str]:
     """What a model asks of the data and does not find."""
     faults: list[str] = []
-    if trial.model.loss == "bce":
+    for needs in _needs_of_probabilities(trial):
         try:
-            check_unit_interval(arrays)
+            check_unit_interval(arrays, *needs)
         except DatasetError as error:
             faults.extend(error.faults)
     if arrays.n_classes is None and getattr(trial.model, "fine_tuning", None) == "classification":
@@ -64,3 +65,11 @@ def _misfits(trial: TrialConfig, arrays: DataArrays) -> list[str]:
             f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
         )
     return faults
+
+
+def _needs_of_probabilities(trial: TrialConfig) -> Iterator[tuple[str, str]]:
+    """Settings that need inputs in [0, 1], each with what to use where they are not."""
+    if trial.model.loss == "bce":
+        yield "loss bce", "loss mse"
+    if isinstance(trial.model, StackedDenoisingConfig) and trial.model.pretraining.samples:
+        yield "pretraining.method contrastive_divergence", "method denoising"

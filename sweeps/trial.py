@@ -154,6 +154,8 @@ def _fit(
         phase.module.to(device)
         data = data.mapped(phase.inputs, phase.batch_size, device)
     trainer.fit(phase.module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if phase.finish is not None:
+        phase.finish()
 
 
 def _report_to_tune(epoch: int | None, objective: float | list[float], events: list[Event]) -> None:

@@ -16,6 +16,7 @@ from models.stacked_denoising import StackedDenoisingAutoencoder
 INPUTS = torch.rand(60, 12, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(60) % 3
 PRETRAINING = {"epochs": 2, "batch_size": 20, "learning_rate": 0.01}
+BOLTZMANN = {**PRETRAINING, "method": "contrastive_divergence", "optimizer": "sgd", "momentum": 0.5}
 STACK = {"hidden_sizes": (7, 5), "noise": {"level": (0.1, 0.4)}, "pretraining": PRETRAINING}
 MODELS: list[ModelConfig] = [
     ShallowConfig(hidden_size=5, activation="tanh", output_activation="sigmoid"),
@@ -25,11 +26,17 @@ MODELS: list[ModelConfig] = [
     StackedDenoisingConfig.model_validate({**STACK, "fine_tuning": "reconstruction", "tied_weights": False}),
     DeepConfig(hidden_sizes=(), code_size=2, decoder_sizes=(8, 6), biases=False, standardize="sample"),
     LinearConfig(initialization="tutorial"),
+    StackedDenoisingConfig.model_validate({**STACK, "fine_tuning": "reconstruction", "code_activation": "linear"}),
 ]
 
 
 def stack(**settings: Any) -> StackedDenoisingConfig:
     return StackedDenoisingConfig.model_validate({**STACK, **settings})
+
+
+def boltzmann(**settings: Any) -> StackedDenoisingConfig:
+    untied = {"noise": {"level": 0}, "tied_weights": False, "fine_tuning": "reconstruction", "pretraining": BOLTZMANN}
+    return stack(**{**untied, **settings})
 
 
 def changed(network: StackedDenoisingAutoencoder, before: dict[str, Tensor]) -> set[str]:
@@ -108,6 +115,33 @@ def test_settings_reach_the_network() -> None:
     assert ((network.encode(INPUTS) > 0) & (network.encode(INPUTS) < 1)).all()
 
 
+def test_the_code_of_a_stack_can_have_an_activation_of_its_own() -> None:
+    for code_activation, expected in ((None, "sigmoid"), ("linear", "linear")):
+        network = build_network(stack(code_activation=code_activation), input_size=12, n_classes=3, seed=5)
+        assert isinstance(network, StackedDenoisingAutoencoder)
+        activations = [layer.activation for layer in (*network.unrolled.encoder, *network.unrolled.decoder)]
+        assert activations == ["sigmoid", expected, "sigmoid", "sigmoid"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"activation": "relu", "loss": "mse"}, "set activation and output_activation to sigmoid, not relu"),
+        ({"output_activation": "linear", "loss": "mse"}, "to sigmoid, not sigmoid and linear"),
+        ({"code_activation": "elu"}, "set code_activation to sigmoid or linear, not elu"),
+        ({"noise": {"level": 0.2}}, r"set noise\.level to 0, not 0\.2"),
+        ({"pretraining": {"momentum": 0.9}}, "momentum is a setting of sgd, and adam has its own"),
+    ],
+)
+def test_settings_that_no_boltzmann_machine_has_are_refused(settings: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        boltzmann(**settings)
+
+
+def test_without_epochs_the_method_of_pretraining_asks_for_nothing() -> None:
+    assert boltzmann(activation="relu", loss="mse", pretraining={**BOLTZMANN, "epochs": 0}).activation == "relu"
+
+
 def test_fine_tuning_on_labels_needs_labels() -> None:
     with pytest.raises(ModelError, match="needs data with labels") as raised:
         build_network(stack(), input_size=12, n_classes=None, seed=0)
@@ -160,6 +194,41 @@ def test_each_phase_changes_its_own_parameters_alone(fit, batches) -> None:  # t
     assert changes[0] == {*encoder[:2], "unrolled.decoder.1.bias"}
     assert changes[1] == {*encoder[2:], "unrolled.decoder.0.bias"}
     assert changes[2] == {*encoder, "classifier.weight", "classifier.bias"}  # no visible bias
+
+
+def test_boltzmann_machines_are_unrolled_as_they_are_trained(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    phases = build_phases(boltzmann(), TrainingConfig(), input_size=12, n_classes=3)
+    network = phases[-1].module.network
+    assert isinstance(network, StackedDenoisingAutoencoder)
+    (first, second), (back, out) = network.unrolled.encoder, network.unrolled.decoder
+
+    for phase, layer, decoder in zip(phases, (first, second), (out, back), strict=False):
+        with torch.no_grad():
+            inputs = INPUTS if phase.inputs is None else phase.inputs(INPUTS)
+        before = copied(network)
+        fit(phase.module, batches(inputs, LABELS))
+        assert len(changed(network, before)) == 3  # weights and both biases of the layer
+        assert phase.finish is not None
+        phase.finish()
+        assert torch.equal(decoder.weight, layer.weight.t())  # type: ignore[union-attr]
+
+    fit(phases[-1].module, batches(INPUTS, LABELS))
+    assert not torch.equal(out.weight, first.weight.t())  # type: ignore[union-attr]
+
+
+def test_the_code_of_boltzmann_machines_can_have_a_rate_of_its_own() -> None:
+    model = boltzmann(pretraining={**BOLTZMANN, "code_learning_rate": 0.0001})
+    phases = build_phases(model, TrainingConfig(learning_rate=0.5), input_size=12, n_classes=3)
+
+    assert [phase.module.optimizer.learning_rate for phase in phases] == [0.01, 0.0001, 0.5]
+    assert [phase.module.optimizer.momentum for phase in phases] == [0.5, 0.5, 0.0]
+
+
+def test_momentum_is_that_of_the_optimizer() -> None:
+    training = TrainingConfig(optimizer="sgd", momentum=0.9)
+    (phase,) = build_phases(ShallowConfig(), training, input_size=12, n_classes=None)
+
+    assert phase.module.configure_optimizers().defaults["momentum"] == 0.9
 
 
 def test_fine_tuning_on_reconstruction_changes_visible_biases_too(fit, batches) -> None:  # type: ignore[no-untyped-def]

@@ -36,6 +36,7 @@ MODELS: list[ModelConfig] = [
     DeepConfig(hidden_sizes=(8, 6), code_size=2, weight_l2=0.1, activation="elu"),
     STACK,
     STACK.model_copy(update={"fine_tuning": "reconstruction", "weight_l1": 0.01}),
+    STACK.model_copy(update={"fine_tuning": "reconstruction", "code_activation": "linear"}),
 ]
 
 

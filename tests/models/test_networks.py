@@ -229,6 +229,15 @@ def test_tutorial_weights_are_four_times_as_wide_in_every_layer() -> None:
     assert not network.encoder.bias.any()  # type: ignore[union-attr]
 
 
+def test_small_weights_are_normal_with_a_deviation_of_a_hundredth() -> None:
+    network = ShallowAutoencoder(300, 100, activation="sigmoid")
+    initialise(network, torch.Generator().manual_seed(1), "small")
+
+    for weight in network.weights():
+        assert weight.std().item() == pytest.approx(0.01, rel=0.02)
+        assert abs(weight.mean().item()) < 3e-4  # three standard errors
+
+
 def test_identity_weights_pass_on_what_comes_in() -> None:
     network = ShallowAutoencoder(6, 6, activation="linear")
     initialise(network, torch.Generator(), "identity")

@@ -42,6 +42,22 @@ def test_cross_entropy_of_values_beyond_one_is_refused(
         load_dataset(small_sweep(data={"name": "array", "path": path}, model=model))
 
 
+def test_boltzmann_machines_on_values_beyond_one_are_refused(
+    small_sweep: MakeSweep, array_file: Callable[[np.ndarray], str]
+) -> None:
+    path = array_file(np.random.default_rng(0).uniform(0, 2, (60, 9)).astype(np.float32))
+    model = {
+        "name": "stacked_denoising",
+        "hidden_sizes": [4],
+        "loss": "mse",
+        "noise": {"level": 0},
+        "fine_tuning": "reconstruction",
+        "pretraining": {"method": "contrastive_divergence"},
+    }
+    with pytest.raises(DataError, match=r"contrastive_divergence needs inputs in \[0, 1\].* or use method denoising"):
+        load_dataset(small_sweep(data={"name": "array", "path": path}, model=model))
+
+
 def test_missing_file_is_an_error_of_the_data(small_sweep: MakeSweep, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.npy"):
         load_dataset(small_sweep(data={"name": "array", "path": str(tmp_path / "nowhere.npy")}))

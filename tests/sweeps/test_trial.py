@@ -101,6 +101,14 @@ def test_what_an_epoch_names_lies_there_before_it_is_reported(
             "pretraining": {"epochs": 2},
             "loss": "mse",
         },
+        {
+            "name": "stacked_denoising",
+            "hidden_sizes": [12, 6],
+            "tied_weights": False,
+            "noise": {"level": 0},
+            "pretraining": {"epochs": 2, "method": "contrastive_divergence"},  # the first layer ends with epoch 2
+            "fine_tuning": "reconstruction",
+        },
     ],
 )
 @pytest.mark.parametrize("cut_off_at", [1, 2, 4])
