@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 from models.diagnosis import Fault
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.events import EpochEnded, Finding, from_plain, now_ms
+from sweeps.events import STOPPED_EARLY, EpochEnded, Finding, from_plain, now_ms
 from sweeps.folder import SweepFolder
 from sweeps.progress import Progress
 from sweeps.search.objective import best_epoch
@@ -17,9 +17,6 @@ from sweeps.search.space import Point
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState
 from sweeps.tracking.runs import flatten, run_name
-
-# The tag of a run that the sweep ended before its last epoch; its value says which rule did.
-STOPPED_EARLY = "sweeps.stopped_early"
 
 
 class JournalCallback(tune.Callback):

@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from datamodules.config import DataConfig
 from models.config import ModelConfig, Section, TrainingConfig
 from sweeps.catalogue import recipe_names, recipe_text, sweep_text
-from sweeps.consistency import algorithm_faults, data_faults, objective_faults, stopping_faults
+from sweeps.consistency import algorithm_faults, data_faults, objective_faults, patience_faults, stopping_faults
 from sweeps.document import override, parse_document
 from sweeps.errors import ConfigError
 from sweeps.faults import Fault
@@ -177,6 +177,7 @@ def _inconsistencies(sweep: SweepConfig) -> list[Fault]:
     trials = sweep.corner_trials()
     return [
         *algorithm_faults(sweep.algorithm, sweep.budget, sweep.search),
+        *patience_faults(sweep.objectives, trials),
         *stopping_faults(sweep.stopping, sweep.objectives, trials),
         *objective_faults(sweep.objectives, trials),
         *data_faults(trials),

@@ -57,6 +57,26 @@ def stopping_faults(
     return faults
 
 
+def patience_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Fault]:
+    """Patience ends a training before its last epoch, at an epoch that was measured, and keeps the best one."""
+    patient = [trial.training for trial in trials if trial.training.patience is not None]
+    if not patient:
+        return []
+    faults = []
+    fewest = min(training.epochs for training in patient)
+    for name, most in (
+        ("patience", max(training.patience or 0 for training in patient)),
+        ("validate_every", max(training.validate_every for training in patient)),
+    ):
+        if most >= fewest:
+            text = f"must be below the {fewest} of training.epochs for patience to end a trial, not {most}"
+            faults.append(Fault(f"training.{name}", text, ("training.epochs",)))
+    if objectives[0].at == "last":
+        text = "must be best with training.patience, which goes on past the best epoch to see that it was, not last"
+        faults.append(Fault("objective.at", text, ("training.patience",)))
+    return faults
+
+
 def objective_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Fault]:
     """Every trial must give the metrics that rank it, and their values must be comparable."""
     faults = []

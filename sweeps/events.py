@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 # The tag of a run that names the host on which it was trained.
 HOST_TAG = "sweeps.host"
+# The tag of a run that ended before its last epoch; its value says which rule ended it.
+STOPPED_EARLY = "sweeps.stopped_early"
 
 
 def now_ms() -> int:

@@ -23,9 +23,10 @@ from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from models.network import Network
 from models.validation import probe
 from sweeps.config import ObjectiveConfig
-from sweeps.events import HOST_TAG, EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
+from sweeps.events import HOST_TAG, STOPPED_EARLY, EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
 from sweeps.folder import PointFolder
 from sweeps.search.objective import best_epoch
+from sweeps.search.patience import Patience
 
 N_RECONSTRUCTIONS = 10
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -37,11 +38,15 @@ Report = Callable[[int | None, float | list[float], list[Event]], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do at which epoch of a point; epochs are counted over all phases, from 1."""
+    """What to do at which epoch of a point; epochs are counted over all phases, from 1.
+
+    `n_epochs` are the most that a point takes; with `patience` it may take fewer, for which the last phase's count.
+    """
 
     n_epochs: int
     rungs: frozenset[int] = frozenset()
     n_probe_samples: int = 0
+    patience: int | None = None
 
     def keeps(self, epoch: int) -> bool:
         """Whether filters, reconstructions, a checkpoint and a diagnosis are made: start, powers of two, rungs, end."""
@@ -79,9 +84,11 @@ class Recorder(Checkpoint):
         self.is_last_phase = False
         # The epoch by which the point is ranked so far, with its metrics: that of the network in `best.pt`.
         self.best: tuple[int, dict[str, float]] | None = None
+        self._patience = Patience(plan.patience, objectives[0])
         self._told: float | list[float] = math.nan
         self._events: list[Event] = []
         self._epoch = 0
+        self._is_over = False
         self._examines = False
         self._saved_at = time.monotonic()
 
@@ -113,11 +120,14 @@ class Recorder(Checkpoint):
         if not self.is_last_phase:
             # A layer's loss on the codes below it is no value to rank by, or to compare with the whole network's.
             metrics = {name.replace("train/", "pretrain/"): value for name, value in metrics.items()}
-        if self._probes(epoch, metrics):
-            metrics["valid/probe_error"] = self._probe(device)
+        self._add_probe(metrics, device, wanted=any(ranks.metric == "valid/probe_error" for ranks in self.objectives))
+        trainer.should_stop |= self._loses_patience(trainer.current_epoch + 1, metrics)
+        self._is_over = epoch == self.plan.n_epochs or trainer.should_stop
+        keeps = self._is_over or self.plan.keeps(epoch)
+        self._add_probe(metrics, device, wanted=keeps)
         self._keep_if_best(epoch, metrics)
-        findings = self._examine(epoch, metrics, device) if self._examines else None
-        figures = self._snapshot(epoch, device) if self.plan.keeps(epoch) else ()
+        findings = self._examine(epoch, metrics, device, keeps=keeps) if self._examines else None
+        figures = self._snapshot(epoch, device) if keeps else ()
         self._events = self._events_of(epoch, metrics, figures, findings)
         if figures or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save(trainer)
@@ -139,6 +149,8 @@ class Recorder(Checkpoint):
             "network": self.network.state_dict(),
             "examination": self.examination.state(),
             "best": self.best,
+            "patience": self._patience.state(),
+            "is_over": self._is_over,
             "told": self._told,
             "events": to_plain(self._events),
         }
@@ -151,9 +163,10 @@ class Recorder(Checkpoint):
         self.network.load_state_dict(state["network"])
         self.examination.restore(state["examination"])
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
+        self._patience.restore(state["patience"])
         self._told = state["told"]
         self.report(state["epoch"], self._told, from_plain(state["events"]))
-        return int(state["epoch"]) < self.plan.n_epochs
+        return not state["is_over"]
 
     def _events_of(
         self, epoch: int, metrics: dict[str, float], figures: tuple[Figure, ...], findings: Findings | None
@@ -163,14 +176,19 @@ class Recorder(Checkpoint):
         ended = EpochEnded(
             point_id=point_id, epoch=epoch, metrics=metrics, figures=figures, findings=findings, worker=_worker()
         )
-        if epoch < self.plan.n_epochs:
+        if not self._is_over:
             return [ended]
-        return [ended, PointEnded(point_id=point_id, findings=findings, tags={HOST_TAG: platform.node()})]
+        early = {STOPPED_EARLY: "patience"} if epoch < self.plan.n_epochs else {}
+        return [ended, PointEnded(point_id=point_id, findings=findings, tags={HOST_TAG: platform.node()} | early)]
 
-    def _examine(self, epoch: int, metrics: dict[str, float], device: torch.device) -> Findings | None:
+    def _loses_patience(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Whether the point ends with this epoch of its last phase, which has been validated, before its last one."""
+        return self.is_last_phase and "valid/mse" in metrics and self._patience.is_over(epoch, metrics)
+
+    def _examine(self, epoch: int, metrics: dict[str, float], device: torch.device, *, keeps: bool) -> Findings | None:
         """Diagnose the network as it is now: at the end it is replaced by that of its best epoch."""
         self.examination.add_epoch(epoch, metrics)
-        if not self.plan.keeps(epoch):
+        if not keeps:
             return None
         train = self.data.train_sample(N_TRAIN_SAMPLES, device)
         return _plain(self.examination.findings(train, self.data.valid_sample(N_VALID_SAMPLES, device)))
@@ -188,12 +206,10 @@ class Recorder(Checkpoint):
             save_network(partial, self.model, self.network)
             partial.replace(self.folder.best_network)
 
-    def _probes(self, epoch: int, metrics: dict[str, float]) -> bool:
+    def _add_probe(self, metrics: dict[str, float], device: torch.device, *, wanted: bool) -> None:
         """The probe costs more than an epoch of a small model: take it where it ranks, else where figures are kept."""
-        if not self.plan.n_probe_samples or "valid/mse" not in metrics:
-            return False
-        ranks = any(objective.metric == "valid/probe_error" for objective in self.objectives)
-        return ranks or self.plan.keeps(epoch)
+        if wanted and self.plan.n_probe_samples and "valid/mse" in metrics and "valid/probe_error" not in metrics:
+            metrics["valid/probe_error"] = self._probe(device)
 
     def _probe(self, device: torch.device) -> float:
         """Fit the linear classifier on codes of training samples and measure it on the validation split's."""

@@ -101,7 +101,7 @@ def run_point(
     )
     data = ArrayDataModule(arrays, batch_size=trial.training.batch_size, seed=trial.training.seed)
     rungs = frozenset(rung_epochs(sweep.stopping, trial))
-    plan = Plan(trial.n_epochs, rungs, _n_probe_samples(trial, arrays))
+    plan = Plan(trial.n_epochs, rungs, _n_probe_samples(trial, arrays), trial.training.patience)
     folder.path.mkdir(parents=True, exist_ok=True)
     network, objective = phases[-1].module.network, phases[-1].module.objective
     examination = Examination(trial.model, trial.training, network, objective, references, column_mean)

@@ -37,6 +37,12 @@ Faults = Callable[..., list[str]]
             ["objective=[{metric: valid/mse}, {metric: valid/r2}]", "stopping.name=asha"],
             "stopping.name must be none with 2 objectives",
         ),
+        (["training={epochs: 9, patience: 9}"], "training.patience must be below the 9 of training.epochs"),
+        (
+            ["training={epochs: 9, patience: 3, validate_every: 9}"],
+            "training.validate_every must be below the 9 of training.epochs for patience to end a trial",
+        ),
+        (["training.patience=3", "objective.at=last"], "objective.at must be best with training.patience"),
         (
             ["model={name: stacked_denoising}", "data={name: blobs}", "search={}"],
             "model.fine_tuning must be reconstruction for data without labels",
@@ -58,6 +64,7 @@ def test_sections_that_do_not_go_together_are_refused(
         ["objective.metric=valid/probe_error", "data={name: array, path: x.npz}"],
         ["objective.metric=valid/mse_over_pca", "search.model.hidden_size={int: [8, 63]}"],
         ["stopping={name: asha, grace_epochs: 2}"],
+        ["stopping={name: asha, grace_epochs: 2}", "training={epochs: 9, patience: 8, validate_every: 8}"],
     ],
 )
 def test_sections_that_go_together_are_taken(sweep_file: Path, overrides: list[str]) -> None:

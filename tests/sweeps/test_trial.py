@@ -221,3 +221,70 @@ def test_two_points_in_one_process_do_not_touch_each_other(
     train(sweep, digits, folders[1], point={"model.hidden_size": 12})
     after = epochs(train(sweep, digits, folders[2], point={"model.hidden_size": 8}))
     assert [event.metrics for event in after] == [event.metrics for event in alone]
+
+
+# Steps so large that the error soon rises again.
+IMPATIENT = {"epochs": 40, "patience": 2, "learning_rate": 0.3}
+
+
+def test_a_point_out_of_patience_ends_as_one_that_is_trained_to_its_end(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    reported = train(small_sweep(training=IMPATIENT), digits, folder)
+    last, ended = reported[-1][2]
+    assert isinstance(last, EpochEnded)
+    assert isinstance(ended, PointEnded)
+    assert 2 <= last.epoch < 40
+    assert (ended.failed, ended.tags["sweeps.stopped_early"]) == (False, "patience")
+    assert [figure.name for figure in last.figures] == [
+        f"{kind}/epoch-{last.epoch:05d}.png" for kind in ("filters", "reconstructions")
+    ]
+    assert ended.findings is not None
+    assert ended.findings == last.findings
+    assert "valid/probe_error" in last.metrics
+
+
+def test_a_point_out_of_patience_leaves_its_best_network(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    errors = [
+        event.metrics["valid/mse"] for event in epochs(train(small_sweep(training=IMPATIENT), digits, folder))[1:]
+    ]
+    assert min(errors) < errors[-1]
+    arrays = DataArrays.from_dict(digits.arrays)
+    pixels = torch.from_numpy(arrays.valid.inputs) * arrays.scale
+    with torch.no_grad():
+        error = float((load_network(folder.best_network)(pixels).reconstruction - pixels).pow(2).mean())
+    assert error == pytest.approx(min(errors), rel=1e-5)
+
+
+def test_a_point_lost_when_it_was_out_of_patience_trains_no_more(
+    small_sweep: MakeSweep, digits: Dataset, tmp_path: Path
+) -> None:
+    sweep = small_sweep(training=IMPATIENT)
+    whole, parts = SweepFolder(tmp_path / "whole").point("0000"), SweepFolder(tmp_path / "parts").point("0000")
+    expected = train(sweep, digits, whole)
+    for cut_off_at in (1, expected[-1][0]):  # the second time it goes on from the first epoch
+        with pytest.raises(CutOffError):
+            train(sweep, digits, parts, cut_off_at=cut_off_at)
+    again = train(sweep, digits, parts)
+    assert [epoch for epoch, _, _ in again] == [expected[-1][0]]
+    assert isinstance(again[-1][2][-1], PointEnded)
+    assert again[-1][2][-1].tags["sweeps.stopped_early"] == "patience"
+
+
+def test_patience_looks_at_fine_tuning_alone(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    model = {"name": "stacked_denoising", "hidden_sizes": [12, 6], "pretraining": {"epochs": 3}}
+    training = {"epochs": 30, "patience": 2, "optimizer": "sgd", "learning_rate": 1e-9, "probe_samples": 0}
+    sweep = small_sweep(model=model, training=training, objective={"metric": "valid/mse"})
+    assert train(sweep, digits, folder)[-1][0] == 3 + 3 + 2
+
+
+def test_patience_ends_a_point_with_an_epoch_that_is_validated(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    training = {"epochs": 30, "patience": 2, "validate_every": 3, "optimizer": "sgd", "learning_rate": 1e-9}
+    sweep = small_sweep(training=training, objective={"metric": "train/loss"})
+    *_, last = epochs(train(sweep, digits, folder))
+    assert last.epoch == 6  # the first validated epoch counts as a gain
+    assert "valid/mse" in last.metrics
