@@ -1,0 +1,63 @@
+"""Commands that tell how sweeps and their trials stand."""
+
+from typing import Annotated
+
+import typer
+
+from sweeps.commands.terminal import Json, Run, Sweep, Trial, print_result, tell
+
+
+def list_sweeps(as_json: Json = False) -> None:
+    """List the sweeps under SWEEPS_HOME, newest first."""
+    from sweeps import display
+    from sweeps.results import load_all
+
+    results, faults = load_all()
+    plain = {"sweeps": [result.overview() for result in results], "errors": faults}
+    print_result(plain, as_json, lambda: display.overview(results))
+    for fault in faults:
+        tell(fault)
+
+
+def status(sweep: Sweep, as_json: Json = False) -> None:
+    """Tell how far a sweep is, and what MLflow has yet to get of it."""
+    from sweeps import display
+    from sweeps.folder import find
+    from sweeps.results import load_result
+
+    result = load_result(find(sweep))
+    print_result(result.overview(), as_json, lambda: display.status(result))
+
+
+def best(
+    sweep: Sweep,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many trials to rank.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Rank a sweep's trials; with several objectives, show the Pareto front first."""
+    from sweeps import display
+    from sweeps.folder import find
+    from sweeps.results import load_result
+
+    result = load_result(find(sweep))
+    print_result(result.to_dict(top=top), as_json, lambda: display.ranking(result, top))
+
+
+def diagnose(run: Run, trial: Trial = None, as_json: Json = False) -> None:
+    """Tell why a trial did not learn what was expected: what is wrong, the numbers that show it, what to change."""
+    from sweeps import display
+    from sweeps.trials import load_trial
+
+    found = load_trial(run, trial)
+    print_result(found.to_dict(), as_json, lambda: display.diagnosis(found))
+
+
+def evaluate(run: Run, trial: Trial = None, as_json: Json = False) -> None:
+    """Measure the network that a trial has kept on the test split, which no search has seen."""
+    from sweeps import display
+    from sweeps.evaluation import evaluate as measure
+    from sweeps.trials import find_trial
+
+    result, point = find_trial(run, trial)
+    evaluation = measure(result, point.point_id)
+    print_result(evaluation.to_dict(), as_json, lambda: display.evaluation(evaluation, result))

@@ -1,0 +1,51 @@
+"""Commands for what MLflow has of a sweep."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from sweeps.commands.terminal import Json, Sweep, print_result
+
+
+def sync(
+    sweep: Sweep,
+    patience: Annotated[float, typer.Option("--patience", help="Seconds to try for without progress.", min=0)] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Deliver to MLflow what it has not got of a sweep."""
+    from sweeps import display
+    from sweeps.folder import find
+    from sweeps.results import load_result
+    from sweeps.tracking.address import check_tracker, tracking_uri
+    from sweeps.tracking.journal import Journal
+    from sweeps.tracking.shipper import sync as deliver
+
+    folder = find(sweep)
+    with Journal.open(folder.journal) as journal:
+        # Where the environment names no store, the one that has the sweep's runs already.
+        uri = tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())
+        check_tracker(uri)
+        delivery = deliver(journal, uri, folder.path, patience)
+    result = load_result(folder)
+    plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
+    print_result(plain | {"error": delivery.error}, as_json, lambda: display.delivered(result, delivery.error))
+    raise typer.Exit(1 if delivery.n_pending or delivery.n_refused else 0)
+
+
+def ui(
+    port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Serve the MLflow UI on the store that MLFLOW_TRACKING_URI names, and print its address."""
+    from sweeps.results import load_all
+    from sweeps.tracking.address import experiment_link, tracking_uri
+    from sweeps.tracking.ui import serve
+
+    def announce(address: str) -> None:
+        """Print the page with the runs of the newest sweep in this store; without one, the list of experiments."""
+        stored = [result for result in load_all()[0] if result.tracking_uri == tracking_uri()]
+        newest = next((result.record.experiment_id for result in stored if result.record.experiment_id), None)
+        page = experiment_link(address, newest) if newest else f"{address}/#/experiments?workflowType=machine_learning"
+        typer.echo(f"MLflow UI: {page}  (Ctrl-C ends it)")
+
+    raise typer.Exit(serve(tracking_uri(), port, announce))
