@@ -1,7 +1,7 @@
 """Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow.
 
-`load` reads a recipe or a sweep file, `run` trains it, `best` gives the result of a sweep by its id. Each is imported
-on first use: `import sweeps` is quick.
+`load` reads a recipe or a sweep file, `run` trains it, `resume` and `extend` go on with it, `best` gives the result of
+a sweep by its id. Each is imported on first use: `import sweeps` is quick.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sweeps.launch import run
     from sweeps.results import SweepResult
 
-__all__ = ["best", "load", "run"]
+__all__ = ["best", "extend", "load", "resume", "run"]
 
 
 def best(sweep_id: str) -> "SweepResult":
@@ -20,6 +20,22 @@ def best(sweep_id: str) -> "SweepResult":
     from sweeps.results import load_result
 
     return load_result(find(sweep_id))
+
+
+def resume(sweep_id: str) -> "SweepResult":
+    """Go on with a sweep that was stopped, interrupted or lost."""
+    from sweeps.continuation import resume
+    from sweeps.folder import find
+
+    return resume(find(sweep_id))
+
+
+def extend(sweep_id: str, n_trials: int) -> "SweepResult":
+    """Give a sweep so many more trials, and train them."""
+    from sweeps.continuation import resume
+    from sweeps.folder import find
+
+    return resume(find(sweep_id), n_more=n_trials)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """Tune's callback on the driver: what the trials report goes into the journal, and nowhere else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ray import tune
@@ -20,7 +20,10 @@ from sweeps.tracking.runs import flatten, run_name
 
 
 class JournalCallback(tune.Callback):
-    """Appends each event to the journal, in the order in which Tune hands them over."""
+    """Appends each event to the journal, in the order in which Tune hands them over.
+
+    `ended` names points that had ended before the sweep was resumed.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class JournalCallback(tune.Callback):
         config: SweepConfig,
         tags: Mapping[str, str],
         references: References,
+        ended: Iterable[str] = (),
     ) -> None:
         self._journal = journal
         self._folder = folder
@@ -38,7 +42,7 @@ class JournalCallback(tune.Callback):
         self._tags = dict(tags)
         self._references = references
         self._running: set[str] = set()
-        self._ended: set[str] = set()
+        self._ended = set(ended)
         self._measured: set[str] = set()
         self._findings: dict[str, tuple[Finding, ...]] = {}
 
@@ -99,7 +103,9 @@ class JournalCallback(tune.Callback):
                 self._end(point_id, PointState.KILLED, reason, {}, now_ms())
 
     def _start(self, entry: Mapping[str, Any]) -> None:
-        self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"]))
+        """Record that a point starts, or, of a sweep that is resumed, that it runs again."""
+        if not self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"])):
+            self._journal.retry_point(entry["id"], "the sweep was resumed", now_ms())
         self._running.add(entry["id"])
         self._progress.point_started(entry["id"])
 

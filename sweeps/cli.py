@@ -15,6 +15,10 @@ app = typer.Typer(
 )
 
 app.command()(running.run)
+app.command()(running.stop)
+app.command()(running.resume)
+app.command()(running.extend)
+app.command()(running.delete)
 app.command(name="list")(looking.list_sweeps)
 app.command()(looking.status)
 app.command()(looking.best)

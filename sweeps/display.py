@@ -15,7 +15,7 @@ from rich.text import Text
 from sweeps.folder import home
 from sweeps.progress import Progress
 from sweeps.results import SweepResult
-from sweeps.tracking.records import PointState
+from sweeps.tracking.records import PointState, SweepState
 from sweeps.tracking.runs import diagnosis_text
 from sweeps.trials import TrialResult
 
@@ -184,6 +184,8 @@ def _state_lines(console: Console, result: SweepResult) -> None:
     counts = f"{result.n_ended} of {result.config.n_trials} trials ended, {result.count(PointState.FAILED)} failed"
     seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
     console.print(f"[bold]{result.sweep}[/bold] {result.record.state}: {counts}{seconds}", highlight=False)
+    if result.record.state is SweepState.INTERRUPTED:
+        console.print(f"`sweeps resume {result.sweep}` goes on with it", soft_wrap=True, highlight=False)
     if result.refusals:
         console.print(
             f"MLflow refused {len(result.refusals)} entries; of the first it said: {result.refusals[0]}",
@@ -195,6 +197,7 @@ def _state_lines(console: Console, result: SweepResult) -> None:
         console.print(
             f"MLflow has yet to get {result.n_undelivered} entries: `sweeps sync {result.sweep}` delivers them",
             style="yellow",
+            soft_wrap=True,
             highlight=False,
         )
 

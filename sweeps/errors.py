@@ -7,6 +7,9 @@ SweepError
 │   ├── TrackingError   the MLflow server
 │   ├── ClusterError    the Ray cluster
 │   ├── UnknownSweep    no sweep of that name
+│   ├── SweepHeld       another process runs the sweep
+│   ├── UndeliveredError  what would be deleted is nowhere else
+│   ├── SweepDone       the sweep has nothing left to train
 │   └── UnknownTrial    no trial of that name
 └── SweepFailed         no trial of the sweep came to an end: exit status 1
 """
@@ -46,6 +49,18 @@ class ClusterError(InputError):
 
 class UnknownSweep(InputError):
     """No sweep has that id."""
+
+
+class SweepHeld(InputError):
+    """Another process runs the sweep."""
+
+
+class UndeliveredError(InputError):
+    """What would be deleted is nowhere else."""
+
+
+class SweepDone(InputError):
+    """The sweep has nothing left to train, or nothing that runs."""
 
 
 class UnknownTrial(InputError):

@@ -69,9 +69,20 @@ class SweepFolder:
         return self.path / "journal.db"
 
     @property
+    def lock(self) -> Path:
+        """What the process that runs the sweep holds locked, and in which it says who it is."""
+        return self.path / "held-by.json"
+
+    @property
     def tune(self) -> Path:
         """Where Ray Tune keeps its own state."""
         return self.path / "tune"
+
+    def write_config(self, text: str) -> None:
+        """Write the sweep file, whole or not at all."""
+        partial = self.config.with_suffix(".partial")
+        partial.write_text(text)
+        partial.replace(self.config)
 
     def point(self, point_id: str) -> PointFolder:
         """The folder of one point."""

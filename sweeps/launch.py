@@ -2,13 +2,13 @@
 
 import math
 import os
-import signal
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import FrameType
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweeps import folder as folders
@@ -18,6 +18,10 @@ from sweeps.config import SweepConfig
 from sweeps.errors import SweepFailed
 from sweeps.events import now_ms
 from sweeps.folder import SweepFolder
+from sweeps.holding import hold
+from sweeps.interruption import interruption
+from sweeps.lost import reconcile
+from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
 from sweeps.tracking.address import check_tracker, tracking_uri
@@ -34,6 +38,15 @@ if TYPE_CHECKING:
 
 # How long the end of a sweep waits for MLflow while that takes nothing; `sweeps sync` delivers the rest.
 DELIVERY_PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a sweep is given once, before any trial."""
+
+    dataset: "Dataset"
+    share: Share
+    interrupted: threading.Event
 
 
 def run(
@@ -54,28 +67,58 @@ def run(
     if not offline:
         check_tracker(uri)
     folders.check_home()
+    reconcile(uri)
+    with set_up(config) as setup:
+        folder = folders.create(config.name)
+        with hold(folder):
+            folder.write_config(config.to_yaml())
+            with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
+                carry_out(config, setup, folder, journal, Past(), began, watch)
+    return load_result(folder)
+
+
+def carry_out(
+    config: SweepConfig,
+    setup: Setup,
+    folder: SweepFolder,
+    journal: Journal,
+    past: Past,
+    began: float,
+    watch: Callable[[Progress], None] | None,
+) -> None:
+    """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended."""
+    progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
+    count_past(progress, read_result(journal))
+    with _shipping(journal, store_of(journal), folder, setup.interrupted):
+        if watch is not None:
+            watch(progress)
+        try:
+            _train(config, setup, folder, journal, past, progress)
+        except SweepFailed:
+            end_sweep(journal, SweepState.FAILED, began, _startup(progress, setup.share, began))
+            raise
+        state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
+        end_sweep(journal, state, began, _startup(progress, setup.share, began))
+
+
+@contextmanager
+def set_up(config: SweepConfig) -> Iterator[Setup]:
+    """Load the data, connect to Ray, and turn Ctrl-C into an event for as long as the context lasts."""
     address = os.environ.get("RAY_ADDRESS")
     dataset = _load_while(config, lambda: session.prepare(address))
     # Handlers after the connection: Ray sets its own for SIGTERM.
-    with session.connect(address) as cluster, _interruption() as interrupted:
-        share = share_of(config.resources, cluster)
-        folder = folders.create(config.name)
-        folder.config.write_text(config.to_yaml())
-        progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
-        with (
-            Journal.create(folder.journal, _record(config, folder, dataset, began)) as journal,
-            _shipping(journal, uri, folder, interrupted),
-        ):
-            if watch is not None:
-                watch(progress)
-            try:
-                _train(config, dataset, share, folder, journal, progress, interrupted)
-            except SweepFailed:
-                _end(journal, SweepState.FAILED, began, _startup(progress, share, began))
-                raise
-            state = _state(read_result(journal), interrupted=interrupted.is_set())
-            _end(journal, state, began, _startup(progress, share, began))
-    return load_result(folder)
+    with session.connect(address) as cluster, interruption() as interrupted:
+        yield Setup(dataset, share_of(config.resources, cluster), interrupted)
+
+
+def store_of(journal: Journal) -> str:
+    """The store to deliver to: where the environment names none, the one that has the sweep's runs already."""
+    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())
+
+
+def seconds_left(config: SweepConfig, journal: Journal) -> float:
+    """How much of its time budget a sweep has left, in seconds: without a budget, for ever."""
+    return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
 def _load_while(config: SweepConfig, prepare: Callable[[], None]) -> "Dataset":
@@ -119,33 +162,28 @@ def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began:
 
 
 def _train(
-    config: SweepConfig,
-    dataset: "Dataset",
-    share: Share,
-    folder: SweepFolder,
-    journal: Journal,
-    progress: Progress,
-    interrupted: threading.Event,
+    config: SweepConfig, setup: Setup, folder: SweepFolder, journal: Journal, past: Past, progress: Progress
 ) -> None:
     """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted."""
     from sweeps.callback import JournalCallback
 
-    callback = JournalCallback(journal, folder, progress, config, environment_tags(), dataset.references)
-    deadline = time.monotonic() + (config.budget.seconds or math.inf)
+    references = setup.dataset.references
+    callback = JournalCallback(journal, folder, progress, config, environment_tags(), references, past.ended_ids)
+    deadline = time.monotonic() + seconds_left(config, journal)
 
     def is_over() -> bool:
-        return interrupted.is_set() or time.monotonic() > deadline
+        return setup.interrupted.is_set() or time.monotonic() > deadline
 
     try:
-        _tuner(config, dataset, share, folder, callback, is_over).fit()
+        _tuner(config, setup, folder, past, callback, is_over).fit()
     except KeyboardInterrupt:
-        interrupted.set()  # a second Ctrl-C, which does not wait for Tune
+        setup.interrupted.set()  # a second Ctrl-C, which does not wait for Tune
     except Exception as error:
         # Tune itself, or the journal: what a training raises is a trial's result and does not come here.
         reason = f"the sweep broke off: {type(error).__name__}: {' '.join(str(error).split())}"
         callback.end_running(reason, keep_measured=False)
         raise SweepFailed(f"{reason}. What its trials recorded is kept: sweeps status {folder.id}") from error
-    if interrupted.is_set():
+    if setup.interrupted.is_set():
         callback.end_running("interrupted", keep_measured=False)
     else:
         callback.end_running("budget.seconds", keep_measured=True)
@@ -153,9 +191,9 @@ def _train(
 
 def _tuner(
     config: SweepConfig,
-    dataset: "Dataset",
-    share: Share,
+    setup: Setup,
     folder: SweepFolder,
+    past: Past,
     callback: "JournalCallback",
     is_over: Callable[[], bool],
 ) -> "tune.Tuner":
@@ -164,6 +202,9 @@ def _tuner(
     from sweeps.search.searchers import TuneSearcher
     from sweeps.search.stopping import SweepStopper, scheduler
 
+    dataset, share = setup.dataset, setup.share
+    # What Tune kept of an earlier start is of no use, and would grow with each.
+    shutil.rmtree(folder.tune, ignore_errors=True)
     trainable = tune.with_parameters(
         _run_pack,
         sweep=config.to_dict(),
@@ -176,9 +217,9 @@ def _tuner(
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(config, share.concurrency),
+            search_alg=TuneSearcher(config, share.concurrency, past.ended, past.begun),
             scheduler=scheduler(config),
-            num_samples=config.n_trials,
+            num_samples=past.n_left(config),
             # Without it Tune keeps one pending trial only, however many the searcher would give.
             max_concurrent_trials=share.concurrency,
             reuse_actors=True,
@@ -201,14 +242,14 @@ def _run_pack(config: dict[str, Any], **given: Any) -> None:
     run_pack(config, **given)
 
 
-def _state(result: SweepResult, *, interrupted: bool) -> SweepState:
+def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
     """How a sweep ended that Tune saw to its end; a Ctrl-C that came when all had ended has interrupted nothing."""
     if interrupted and (result.count(PointState.KILLED) or len(result.points) < result.config.n_trials):
         return SweepState.INTERRUPTED
     return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
 
 
-def _end(journal: Journal, state: SweepState, began: float, startup_seconds: float | None) -> None:
+def end_sweep(journal: Journal, state: SweepState, began: float, startup_seconds: float | None) -> None:
     """Write down how the sweep ended, with the ranking for those who browse."""
     result = read_result(journal)
     tags = {SECONDS: f"{time.time() - began:.3f}"}
@@ -223,24 +264,3 @@ def _startup(progress: Progress, share: Share, began: float) -> float | None:
     """Seconds until every worker was ready to train: until the first report of the last of them."""
     first = sorted(progress.ready_ms.values())[: share.concurrency]
     return first[-1] / 1000 - began if first else None
-
-
-@contextmanager
-def _interruption() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second interrupts as usual."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,12 +1,13 @@
 """What came of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
 from sweeps.folder import SweepFolder, all_folders
+from sweeps.holding import is_held
 from sweeps.search.objective import best_epoch, front, rank
 from sweeps.tracking.address import experiment_link, run_link, tracking_uri, without_credentials
 from sweeps.tracking.journal import Journal
@@ -79,8 +80,8 @@ class SweepResult:
 
     @property
     def n_ended(self) -> int:
-        """How many points have ended, however they did."""
-        return len(self.points) - self.count(PointState.RUNNING)
+        """How many points have a result or a reason why not; those that were killed are trained on by `resume`."""
+        return self.count(PointState.FINISHED) + self.count(PointState.FAILED)
 
     @property
     def objective_metrics(self) -> tuple[str, ...]:
@@ -137,9 +138,12 @@ class SweepResult:
 
 
 def load_result(folder: SweepFolder) -> SweepResult:
-    """The result of the sweep in a folder, as it stands."""
+    """The result of the sweep in a folder, as it stands; one whose process was lost is INTERRUPTED."""
+    # First, for a sweep that ends between the two looks is not lost.
+    held = is_held(folder)
     with Journal.open(folder.journal, read_only=True) as journal:
-        return read_result(journal)
+        result = read_result(journal)
+    return result if held or result.record.state is not SweepState.RUNNING else _lost(result)
 
 
 def load_all() -> tuple[list[SweepResult], list[str]]:
@@ -176,6 +180,11 @@ def read_result(journal: Journal) -> SweepResult:
         n_undelivered=journal.n_pending(),
         refusals=[reason for _, reason in journal.refusals()],
     )
+
+
+def _lost(result: SweepResult) -> SweepResult:
+    points = [replace(p, state=PointState.KILLED) if p.state is PointState.RUNNING else p for p in result.points]
+    return replace(result, record=replace(result.record, state=SweepState.INTERRUPTED), points=points)
 
 
 def _ranked(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:

@@ -16,12 +16,14 @@ def sync(
     """Deliver to MLflow what it has not got of a sweep."""
     from sweeps import display
     from sweeps.folder import find
+    from sweeps.lost import close_if_lost
     from sweeps.results import load_result
     from sweeps.tracking.address import check_tracker, tracking_uri
     from sweeps.tracking.journal import Journal
     from sweeps.tracking.shipper import sync as deliver
 
     folder = find(sweep)
+    close_if_lost(folder)
     with Journal.open(folder.journal) as journal:
         # Where the environment names no store, the one that has the sweep's runs already.
         uri = tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())

@@ -51,18 +51,24 @@ class PointSearcher(Protocol):
         """The objectives' values that a point reached; None where it failed."""
 
 
-def point_searcher(config: SweepConfig, ended: Mapping[int, Ended] | None = None) -> PointSearcher:
-    """The searcher of a sweep, as it stands when the points in `ended` have been told."""
+def point_searcher(
+    config: SweepConfig, ended: Mapping[int, Ended] | None = None, begun: Mapping[int, Point] | None = None
+) -> PointSearcher:
+    """The searcher of a sweep, as it stands when the points in `ended` have been told.
+
+    The points in `begun` were given out and have not ended: they are given out again, as they were.
+    """
     if config.algorithm.name == "tpe" and config.search:
-        return TpeSearcher(config, ended or {})
-    return IndependentSearcher(config, ended or {})
+        return TpeSearcher(config, ended or {}, begun or {})
+    return IndependentSearcher(config, ended or {}, begun or {})
 
 
 class IndependentSearcher:
     """Random or grid search: a point depends on its index alone."""
 
-    def __init__(self, config: SweepConfig, ended: Mapping[int, Ended]) -> None:
+    def __init__(self, config: SweepConfig, ended: Mapping[int, Ended], begun: Mapping[int, Point]) -> None:
         self._config = config
+        self._begun = begun
         self._to_come = deque(index for index in range(config.n_trials) if index not in ended)
 
     @property
@@ -73,25 +79,28 @@ class IndependentSearcher:
     def ask(self, n: int) -> list[Proposal]:
         """The next points, as many as asked for while there are any."""
         indices = [self._to_come.popleft() for _ in range(min(n, len(self._to_come)))]
-        if self._config.algorithm.name == "grid":
-            return [Proposal(index, grid_point(self._config.search, index)) for index in indices]
-        seed = self._config.algorithm.seed
-        return [Proposal(index, random_point(self._config.search, seed, index)) for index in indices]
+        return [Proposal(index, self._begun.get(index) or self._point(index)) for index in indices]
 
     def tell(self, index: int, values: Sequence[float] | None) -> None:
         """Nothing to learn."""
+
+    def _point(self, index: int) -> Point:
+        if self._config.algorithm.name == "grid":
+            return grid_point(self._config.search, index)
+        return random_point(self._config.search, self._config.algorithm.seed, index)
 
 
 class TpeSearcher:
     """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), asked for whole batches."""
 
-    def __init__(self, config: SweepConfig, ended: Mapping[int, Ended]) -> None:
+    def __init__(self, config: SweepConfig, ended: Mapping[int, Ended], begun: Mapping[int, Point]) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._n_points = config.n_trials
         self._batch_size = config.algorithm.batch_size
         self._ended = dict(ended)
+        self._recorded = {**begun, **{index: past.point for index, past in ended.items()}}
         self._search = config.search
         # By name, so that the order in the sweep file has no part in the result.
         self._distributions = {path: distribution(values) for path, values in sorted(self._search.items())}
@@ -132,7 +141,8 @@ class TpeSearcher:
             if index in self._ended:
                 self._told[index] = self._ended[index].values
             else:
-                self._waiting.append(Proposal(index, _from_indices(self._search, trial.params)))
+                point = self._recorded.get(index) or _from_indices(self._search, trial.params)
+                self._waiting.append(Proposal(index, point))
         self._n_asked = last
         self._close_batch_when_complete()
 
@@ -149,7 +159,7 @@ class TpeSearcher:
         import optuna
 
         failed = values is None or not all(map(math.isfinite, values))
-        recorded = self._ended[index].point if index in self._ended else None
+        recorded = self._recorded.get(index)
         if failed or (recorded is not None and recorded != _from_indices(self._search, trial.params)):
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
@@ -168,9 +178,15 @@ class TuneSearcher(Searcher):
     At most `concurrency` points are out at once.
     """
 
-    def __init__(self, config: SweepConfig, concurrency: int, ended: Mapping[int, Ended] | None = None) -> None:
+    def __init__(
+        self,
+        config: SweepConfig,
+        concurrency: int,
+        ended: Mapping[int, Ended] | None = None,
+        begun: Mapping[int, Point] | None = None,
+    ) -> None:
         super().__init__()
-        self._points = point_searcher(config, ended)
+        self._points = point_searcher(config, ended, begun)
         self._concurrency = concurrency
         self._live: dict[str, int] = {}
 

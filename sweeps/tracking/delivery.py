@@ -26,6 +26,7 @@ PARENT_TAG = "mlflow.parentRunId"
 _STATUS = {SweepState.FINISHED: "FINISHED", SweepState.FAILED: "FAILED", SweepState.INTERRUPTED: "KILLED"}
 _STARTS = (EntryKind.SWEEP_START, EntryKind.POINT_START)
 _ENDS = (EntryKind.SWEEP_END, EntryKind.POINT_END)
+_RESTARTS = (EntryKind.SWEEP_RESUME, EntryKind.POINT_RETRY)
 
 WINDOW = 500
 # Figures take longer, and what came meanwhile should not wait for many of them.
@@ -111,13 +112,13 @@ class Delivery:
                 tags |= self._tags(entry)
         if metrics or params or tags:
             self._store.log(run_id, metrics, params, tags)
-        self._set_state(run_id, [entry for entry in entries if entry.kind in (*_ENDS, EntryKind.POINT_RETRY)])
+        self._set_state(run_id, [entry for entry in entries if entry.kind in (*_ENDS, *_RESTARTS)])
 
     def _set_state(self, run_id: str, changes: Sequence[Entry]) -> None:
         if not changes:
             return
         last = changes[-1]
-        if last.kind == EntryKind.POINT_RETRY:
+        if last.kind in _RESTARTS:
             self._store.reopen_run(run_id)
         elif last.kind == EntryKind.SWEEP_END:
             self._store.end_run(run_id, _STATUS[SweepState(last.body["state"])], last.time_ms)
@@ -128,6 +129,8 @@ class Delivery:
         if entry.kind == EntryKind.POINT_RETRY:
             return {"sweeps.retried": entry.body["reason"], REASON_TAG: "", NOTE_TAG: ""}
         tags = dict(entry.body["tags"])
+        if entry.kind == EntryKind.SWEEP_RESUME:
+            return tags
         if entry.kind == EntryKind.SWEEP_END:
             return tags | {NOTE_TAG: self._with_links(entry.body["description"])}
         if (diagnosis := entry.body.get("diagnosis")) is not None:

@@ -133,7 +133,7 @@ class Journal:
         self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source})
 
     def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
-        """Record that a point runs again, since its process or node was lost."""
+        """Record that a point runs again: its process or node was lost, or the sweep is resumed."""
         self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
 
     def end_point(
@@ -155,6 +155,10 @@ class Journal:
             body["diagnosis"] = [dict(finding) for finding in diagnosis]
         self._append(EntryKind.POINT_END, point_id, time_ms, body)
 
+    def resume_sweep(self, config: Mapping[str, Any] | None, tags: Mapping[str, str], time_ms: int) -> None:
+        """Record that the sweep goes on, with more to do where `config` is another one; `tags` are its run's."""
+        self._append(EntryKind.SWEEP_RESUME, None, time_ms, {"config": config, "tags": dict(tags)})
+
     def end_sweep(self, state: SweepState, description: str, tags: Mapping[str, str], time_ms: int) -> None:
         """Record how the sweep ended; `description` is the Markdown that the parent run shows from then on."""
         body = {"state": state, "description": description, "tags": dict(tags)}
@@ -162,7 +166,7 @@ class Journal:
 
     def sweep(self) -> SweepRecord:
         """Give the sweep as it stands."""
-        start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_END))
+        start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END))
         experiment_ids = [experiment_id for (experiment_id,) in self._query("SELECT experiment_id FROM store")]
         experiment_id = experiment_ids[0] if experiment_ids else None
         record = SweepRecord(**start.body, experiment_id=experiment_id, run_id=self.run_ids().get(None))
@@ -181,6 +185,25 @@ class Journal:
         query = "SELECT epoch, body FROM entries WHERE kind = ? AND point_id = ? ORDER BY epoch"
         rows = self._query(query, (EntryKind.EPOCH, point_id))
         return [(epoch, json.loads(body)["metrics"]) for epoch, body in rows]
+
+    def seconds_spent(self) -> float:
+        """Give the time that the sweep has run, all starts together, since it began or was last given more to do.
+
+        A sweep whose process was lost has no end: it ran at least until the last thing that it recorded.
+        """
+        spans: list[list[int]] = []
+        for starts, extends, time_ms in self._query(_TIMES):
+            if extends:
+                spans.clear()
+            if starts:
+                spans.append([time_ms, time_ms])
+            spans[-1][1] = max(spans[-1][1], time_ms)
+        return sum(last - first for first, last in spans) / 1000
+
+    def last_ms(self) -> int:
+        """Give the time of the last thing that happened."""
+        ((time_ms,),) = self._query("SELECT max(time_ms) FROM entries")
+        return int(time_ms)
 
     def counts(self) -> dict[PointState, int]:
         """Count the points in each state; every state is there."""
@@ -295,6 +318,12 @@ class Journal:
 
 
 _COLUMNS = "entry_id, kind, point_id, epoch, time_ms, body"
+_TIMES = """
+    SELECT kind IN ('sweep_start', 'sweep_resume'),
+           kind = 'sweep_resume' AND json_type(body, '$.config') <> 'null',
+           time_ms
+    FROM entries ORDER BY entry_id
+"""
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -93,6 +93,7 @@ class EntryKind(StrEnum):
     FIGURE = "figure"
     POINT_RETRY = "point_retry"
     POINT_END = "point_end"
+    SWEEP_RESUME = "sweep_resume"
     SWEEP_END = "sweep_end"
 
 
@@ -109,7 +110,12 @@ class Entry:
 
 
 def sweep_after(record: SweepRecord, entry: Entry) -> SweepRecord:
-    """Give the sweep as it stands once it has ended."""
+    """Give the sweep as it stands once it has ended, or goes on, perhaps with another config."""
+    if entry.kind == EntryKind.SWEEP_RESUME:
+        config = entry.body["config"] or record.config
+        tags = {**record.tags, **entry.body["tags"]}
+        changed = replace(record, config=config, description=config.get("description", ""), tags=tags)
+        return replace(changed, state=SweepState.RUNNING, end_ms=None)
     return replace(
         record,
         state=SweepState(entry.body["state"]),

@@ -145,6 +145,11 @@ class MlflowStore:
         with self._translated():
             self._client.update_run(run_id, status="RUNNING")
 
+    def delete_run(self, run_id: str) -> None:
+        """Move a run to the deleted ones, from which MLflow's `gc` removes it; one that is there already stays."""
+        with self._translated():
+            self._client.delete_run(run_id)
+
     def _find_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 

@@ -96,8 +96,12 @@ class Home:
 
     def wait_for_epochs(self, process: subprocess.Popen[str], n_epochs: int) -> None:
         """Poll until the sweep that runs has recorded so many epochs."""
+        self.wait_until(process, lambda: self.n_epochs() >= n_epochs)
+
+    def wait_until(self, process: subprocess.Popen[str], is_met: Callable[[], bool]) -> None:
+        """Poll until a condition is met while a command runs."""
         deadline = time.monotonic() + SWEEP_SECONDS
-        while self.n_epochs() < n_epochs:
+        while not is_met():
             if process.poll() is not None:
                 output, errors = process.communicate()
                 pytest.fail(f"the command ended with status {process.returncode} before its time\n{output}\n{errors}")

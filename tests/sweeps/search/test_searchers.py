@@ -1,4 +1,5 @@
 import itertools
+import json
 import math
 import random
 from collections.abc import Callable
@@ -105,6 +106,20 @@ def test_a_searcher_made_from_the_points_that_have_ended_goes_on_as_the_first_wo
     whole = run(config, concurrency=1, seed=0)
     ended = {at.index: Ended(at.point, result_of(at.point, config)) for at in whole if at.index in (0, 1, 2, 3, 5)}
     assert run(config, concurrency=2, seed=3, ended=ended) == [at for at in whole if at.index not in ended]
+
+
+@every_algorithm
+def test_points_that_were_begun_are_given_out_again_as_they_were(make: Callable[[], SweepConfig]) -> None:
+    config = make()
+    first, second = point_searcher(config).ask(2)
+    # As the journal has them, and otherwise than the searcher would give them out now.
+    ended = {0: Ended(json.loads(json.dumps(second.point)), [0.5] * len(config.objectives))}
+    begun = {1: json.loads(json.dumps(first.point))}
+    searcher = point_searcher(config, ended, begun)
+    (proposal,) = searcher.ask(1)
+    assert proposal == Proposal(1, first.point)
+    searcher.tell(1, [0.1] * len(config.objectives))
+    assert searcher.ask(1)[0].index == 2
 
 
 def test_a_longer_sweep_begins_with_the_points_of_the_shorter() -> None:

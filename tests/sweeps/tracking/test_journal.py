@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,38 @@ def test_ended_sweep_tells_its_state_description_and_tags(journal: Journal) -> N
     sweep = journal.sweep()
     assert (sweep.state, sweep.description, sweep.end_ms) == (SweepState.INTERRUPTED, "as far as it came", 11)
     assert sweep.tags == {"t": "1", "best": "p"}
+
+
+def test_resumed_sweep_runs_again_and_may_have_more_to_do(journal: Journal) -> None:
+    config = journal.sweep().config
+    journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {}, 11)
+    journal.resume_sweep(None, {}, 12)
+    sweep = journal.sweep()
+    assert (sweep.state, sweep.end_ms, sweep.config) == (SweepState.RUNNING, None, config)
+    assert sweep.description == config.get("description", "")
+    journal.resume_sweep({"name": "s", "description": "longer"}, {"more": "1"}, 13)
+    sweep = journal.sweep()
+    assert (sweep.config["description"], sweep.description, sweep.tags["more"]) == ("longer", "longer", "1")
+
+
+def test_time_spent_is_that_of_all_starts_without_the_time_between(journal: Journal) -> None:
+    start_ms = journal.sweep().start_ms
+    assert journal.seconds_spent() == 0
+    journal.start_point(replace(point("p"), start_ms=start_ms + 4_000))  # and then the process was lost
+    journal.resume_sweep(None, {}, start_ms + 100_000)
+    journal.record_epoch("p", 1, {"m": 1.0}, start_ms + 102_000)
+    journal.end_sweep(SweepState.INTERRUPTED, "", {}, start_ms + 103_000)
+    assert journal.seconds_spent() == 4 + 3
+    assert journal.last_ms() == start_ms + 103_000
+
+
+def test_time_spent_begins_anew_where_a_sweep_is_given_more_to_do(journal: Journal) -> None:
+    start_ms = journal.sweep().start_ms
+    journal.end_sweep(SweepState.FINISHED, "", {}, start_ms + 50_000)
+    journal.resume_sweep({"name": "s"}, {}, start_ms + 100_000)
+    assert journal.seconds_spent() == 0
+    journal.record_epoch("p", 1, {"m": 1.0}, start_ms + 102_000)
+    assert journal.seconds_spent() == 2
 
 
 def test_refused_entries_hold_up_no_others(journal: Journal) -> None:

@@ -160,6 +160,17 @@ def test_retried_point_goes_on_in_its_run(server: MlflowServer, write_journal: W
     )
 
 
+def test_resumed_sweep_goes_on_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
+    journal = write_journal("resume", n_points=1, ended=False)
+    journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {}, 1_700_000_100_000)
+    sync(journal, server.uri, journal.path.parent, 60)
+    assert runs(server.store, "resume")[None]["status"] == "KILLED"
+    journal.resume_sweep({"name": "quickstart"}, {"sweeps.extended": "to 8 trials"}, 1_700_000_200_000)
+    assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
+    run = runs(server.store, "resume")[None]
+    assert (run["status"], run["tags"]["sweeps.extended"]) == ("RUNNING", "to 8 trials")
+
+
 def test_metrics_that_are_not_finite_arrive_once(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("infinite", n_points=0)
     journal.start_point(PointRecord("p0", 0, {}, "p0", 1))

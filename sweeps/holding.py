@@ -1,0 +1,135 @@
+"""Which process runs a sweep: it holds a lock in the sweep's folder, which ends with the process, however that ends."""
+
+import fcntl
+import json
+import os
+import platform
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from sweeps.errors import SweepDone, SweepHeld
+from sweeps.folder import SweepFolder
+
+_POLL_SECONDS = 0.1
+# struct flock of 64-bit Linux: type, whence, start, length (0: the whole file), process.
+_FLOCK = struct.Struct("hhqqi0q")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that runs a sweep; `started` is its start in clock ticks since the boot: a number may be used again."""
+
+    host: str
+    pid: int
+    started: int
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the process runs on this machine."""
+        return self.host == platform.node() and _start_of(self.pid) == self.started
+
+    def interrupt(self) -> None:
+        """Ask the process to end cleanly, as Ctrl-C does; nothing where it has ended."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
+            if self.is_here:
+                signal.pidfd_send_signal(descriptor, signal.SIGINT)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def hold(folder: SweepFolder) -> Iterator[None]:
+    """Be the one process that runs a sweep, or deletes it; SweepHeld where another does."""
+    with folder.lock.open("a+") as file:
+        # Not flock, nor a lock of the process: looking whether one is held must neither take nor end it.
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole(fcntl.F_WRLCK))
+        except (BlockingIOError, PermissionError):
+            who = _read(file)
+            raise SweepHeld(
+                f"{folder.id} must be run by one process at a time, and {who or 'another process'} runs it: "
+                f"`sweeps stop {folder.id}` ends that"
+            ) from None
+        file.truncate(0)
+        file.write(json.dumps(asdict(Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0))))
+        file.flush()
+        yield
+
+
+def stop(folder: SweepFolder, patience_seconds: float) -> None:
+    """Interrupt the process that runs a sweep, and wait until it has ended cleanly.
+
+    Raises SweepDone where none runs it, SweepHeld where one runs it elsewhere or does not end for so long.
+    """
+    holder = holder_of(folder)
+    if holder is None:
+        raise SweepDone(f"no process runs {folder.id}: there is nothing to stop")
+    if not holder.is_here:
+        raise SweepHeld(f"{folder.id} is run by {holder}: `sweeps stop {folder.id}` must be given there")
+    holder.interrupt()
+    deadline = time.monotonic() + patience_seconds
+    while is_held(folder):
+        if time.monotonic() > deadline:
+            raise SweepHeld(f"{holder} was told to end {folder.id} and has not for {patience_seconds:g} s: wait for it")
+        time.sleep(_POLL_SECONDS)
+
+
+def is_held(folder: SweepFolder) -> bool:
+    """Whether a process runs the sweep."""
+    try:
+        with folder.lock.open("r") as file:
+            return _is_locked(file)
+    except FileNotFoundError:
+        return False
+
+
+def holder_of(folder: SweepFolder) -> Holder | None:
+    """The process that runs the sweep; None where none does, or it has not yet written down which it is."""
+    try:
+        with folder.lock.open("r") as file:
+            return _read(file) if _is_locked(file) else None
+    except FileNotFoundError:
+        return None
+
+
+def _is_locked(file: IO[str]) -> bool:
+    answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole(fcntl.F_RDLCK))
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
+def _whole(kind: int) -> bytes:
+    return _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
+
+
+def _read(file: IO[str]) -> Holder | None:
+    file.seek(0)
+    try:
+        written: dict[str, Any] = json.loads(file.read())
+        return Holder(**written)
+    except (ValueError, TypeError):  # It has the lock, and writes next.
+        return None
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process of this machine started, in clock ticks since the boot; None where there is none."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The second field is the program's name in parentheses, which may hold anything; the start is the 22nd.
+    return int(status.rpartition(")")[2].split()[19])

@@ -1,0 +1,70 @@
+"""Sweeps whose process was lost: they are closed, in their journals and in MLflow, when anything else starts."""
+
+import threading
+
+from sweeps.errors import SweepError
+from sweeps.folder import SweepFolder, all_folders
+from sweeps.holding import hold, is_held
+from sweeps.results import read_result
+from sweeps.tracking.address import without_credentials
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointState, SweepState
+from sweeps.tracking.runs import ranking_description
+from sweeps.tracking.shipper import sync
+
+PROCESS_LOST = "the process that ran the sweep was lost"
+PATIENCE_SECONDS = 10.0
+
+
+def close_lost(journal: Journal) -> bool:
+    """End a sweep whose process was lost, as of the last thing that it recorded; False where it has ended by itself.
+
+    Its points that ran are KILLED until somebody resumes the sweep. The caller holds the sweep.
+    """
+    if journal.sweep().state is not SweepState.RUNNING:
+        return False
+    last_ms = journal.last_ms()
+    for point in journal.points():
+        if point.state is PointState.RUNNING:
+            journal.end_point(point.point_id, PointState.KILLED, PROCESS_LOST, {}, last_ms)
+    result = read_result(journal)
+    description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
+    journal.end_sweep(SweepState.INTERRUPTED, description, {}, last_ms)
+    return True
+
+
+def close_if_lost(folder: SweepFolder) -> None:
+    """Close a sweep that no process runs and that has not ended; SweepHeld where one has just begun to."""
+    with Journal.open(folder.journal, read_only=True) as journal:
+        if journal.sweep().state is not SweepState.RUNNING or is_held(folder):
+            return
+    with hold(folder), Journal.open(folder.journal) as journal:
+        close_lost(journal)
+
+
+def reconcile(uri: str) -> None:
+    """Close every lost sweep under SWEEPS_HOME, and deliver in the background what the store at `uri` lacks of them.
+
+    What it does not come to before the process ends waits for the next start, or for `sweeps sync`.
+    """
+    folders = [folder for folder in all_folders() if _is_behind(folder, uri)]
+    threading.Thread(target=_deliver, args=(folders, uri), name="reconciler", daemon=True).start()
+
+
+def _is_behind(folder: SweepFolder, uri: str) -> bool:
+    """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
+    try:
+        close_if_lost(folder)
+        with Journal.open(folder.journal, read_only=True) as journal:
+            return not is_held(folder) and journal.store() == without_credentials(uri) and journal.n_pending() > 0
+    except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
+        return False
+
+
+def _deliver(folders: list[SweepFolder], uri: str) -> None:
+    for folder in folders:
+        try:
+            with Journal.open(folder.journal) as journal:
+                sync(journal, uri, folder.path, PATIENCE_SECONDS)
+        except (SweepError, OSError):  # Deleted meanwhile.
+            continue
