@@ -142,12 +142,20 @@ def claims(rows: Sequence["Row"], *, markdown: bool) -> None:
         text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
         Console(soft_wrap=True).print(text, highlight=False, markup=False)
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for line in lines:
-        table.add_row(*map(Text, line[:-1]), Text(line[-1], style="red" if line[-1] == "missed" else ""))
-    Console().print(table)
+    _claims_by_experiment(Console(highlight=False), rows)
+
+
+def _claims_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
+    table = Table(box=None, pad_edge=False, expand=True)
+    for heading, ratio in (("claim", 5), ("published", 3), ("ours", 4), ("tolerance", 3)):
+        table.add_column(heading, overflow="fold", ratio=ratio)
+    table.add_column("verdict", no_wrap=True)
+    for before, row in zip((None, *rows), rows, strict=False):
+        if before is None or before.experiment != row.experiment:
+            table.add_row(Text(row.experiment, style="bold"))
+        verdict = Text(str(row.verdict), style="red" if row.verdict == "missed" else "")
+        table.add_row(row.what, row.published, row.ours, row.tolerance, verdict)
+    console.print(table)
 
 
 def overview(results: Sequence[SweepResult]) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from sweeps.config import load
+from sweeps.experiments.reproduce import CLAIMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -26,3 +27,13 @@ def test_pictures_of_the_readme_are_there() -> None:
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
     assert pictures
     assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_the_table_of_the_readme_has_every_published_claim_with_its_tolerance() -> None:
+    lines = [
+        line.split(" | ")
+        for line in README.splitlines()
+        if re.fullmatch(r"\| [a-z0-9-]+ \| .* (reached|missed|no target|not measured) \|", line)
+    ]
+    told = {(cells[0].removeprefix("| "), *cells[1:3], cells[4]) for cells in lines}
+    assert {(claim.experiment, claim.what, claim.published, claim.tolerance) for claim in CLAIMS} <= told

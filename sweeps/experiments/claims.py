@@ -98,7 +98,7 @@ def median(values: Sequence[float]) -> float:
 def counted(values: Sequence[float], holds: Callable[[float], bool], at_least: int, form: str = ".3g") -> Finding:
     """Of how many trials something holds; `form` is that of the smallest and the largest value."""
     count = sum(map(holds, values))
-    return Finding(f"{count} of {len(values)} ({spread(values, form)})", tuple(values), count >= at_least)
+    return Finding(f"{count} of {len(values)}, {spread(values, form)}", tuple(values), count >= at_least)
 
 
 def spread(values: Sequence[float], form: str = ".3g") -> str:
@@ -106,5 +106,13 @@ def spread(values: Sequence[float], form: str = ".3g") -> str:
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return "no value"
-    low, high = f"{min(finite):{form}}", f"{max(finite):{form}}"
+    low, high = number(min(finite), form), number(max(finite), form)
     return low if low == high else f"{low} to {high}"
+
+
+def number(value: float, form: str = ".3g") -> str:
+    """A value as it is written in a table: 7.15e-6 for 7.15e-06, 0 for 0.0e+00."""
+    if value == 0:
+        return "0"
+    mantissa, e, exponent = f"{value:{form}}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else mantissa

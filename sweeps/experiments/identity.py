@@ -7,7 +7,7 @@ mean; standardised inside the model, the same features are learnt within a few e
 import numpy as np
 
 from models.diagnosis import Fault
-from sweeps.experiments.claims import Claim, Finding, Run
+from sweeps.experiments.claims import Claim, Finding, Run, number
 from sweeps.experiments.finished import FinishedRun
 
 UNIFORM = Run("identity-uniform84")
@@ -45,17 +45,17 @@ def _diagonal(run: FinishedRun) -> Finding:
 def _distance_from_identity(run: FinishedRun) -> Finding:
     weights = run.only.filters
     distance = float(np.abs(weights - np.eye(len(weights))).max())
-    return Finding(f"{distance:.1e}", (distance,), distance < 5e-4)
+    return Finding(number(distance, ".1e"), (distance,), distance < 5e-4)
 
 
 def _loss_at_identity(run: FinishedRun) -> Finding:
     loss = run.only.metric("valid/mse")
-    return Finding(f"{loss:.1e}", (loss,), loss <= 1e-12)
+    return Finding(number(loss, ".1e"), (loss,), loss <= 1e-12)
 
 
 def _nothing_learnt(run: FinishedRun) -> Finding:
     r2, mse = run.only.metric("valid/r2"), run.only.metric("valid/mse")
-    return Finding(f"R² {r2:.4f}, MSE {mse:.1e}", (r2, mse), r2 < 0.01)
+    return Finding(f"R² {r2:.4f}, MSE {number(mse, '.1e')}", (r2, mse), r2 < 0.01)
 
 
 def _diagnosed(run: FinishedRun) -> Finding:
@@ -79,7 +79,7 @@ CLAIMS = (
     Claim("valid MSE in epoch 100", ".0051", "± .0002", (UNIFORM,), _last_epoch),
     Claim("columns with their largest weight on the diagonal", "84 of 84", "all", (UNIFORM,), _largest_of_each_column),
     Claim("weights on the diagonal", "0.791 to 0.858", "0.785 to 0.862", (UNIFORM,), _diagonal),
-    Claim("5 features: largest entry of |W − I|", "0", "below 5e-4", (FIVE,), _distance_from_identity),
+    Claim("5 features: largest difference of W from the identity", "0", "below 5e-4", (FIVE,), _distance_from_identity),
     Claim("loss of weights initialised to the identity", "0", "at most 1e-12", (IDENTITY,), _loss_at_identity),
     Claim("R² on raw features", "a loss of 1e-6, nothing learnt", "below 0.01", (RAW,), _nothing_learnt),
     Claim("diagnosis on raw features", "asked: why?", "the features hardly vary", (RAW,), _diagnosed),

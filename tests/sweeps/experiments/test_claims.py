@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.experiments.claims import Finding, Row, Run, Verdict, counted, median, spread
+from sweeps.experiments.claims import Finding, Row, Run, Verdict, counted, median, number, spread
 
 NUMBERS = st.floats(-1e6, 1e6)
 
@@ -30,12 +30,19 @@ def test_a_trial_that_failed_leaves_no_median_and_counts_as_not_reached() -> Non
     values = [0.1, 0.2, math.nan]
     assert math.isnan(median(values))
     assert not counted(values, lambda value: value < 1, at_least=3).reached
-    assert counted(values, lambda value: value < 1, at_least=2).ours == "2 of 3 (0.1 to 0.2)"
+    assert counted(values, lambda value: value < 1, at_least=2).ours == "2 of 3, 0.1 to 0.2"
 
 
 def test_the_spread_of_one_value_is_that_value() -> None:
     assert spread([0.1234, 0.1234], ".2f") == "0.12"
     assert spread([math.nan]) == "no value"
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"), [(7.15e-6, ".2e", "7.15e-6"), (0.0, ".1e", "0"), (0.5, ".2f", "0.50")]
+)
+def test_exponents_are_written_without_leading_zeros(value: float, form: str, text: str) -> None:
+    assert number(value, form) == text
 
 
 def test_a_row_is_plain_json_without_nan() -> None:

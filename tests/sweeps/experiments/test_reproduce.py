@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from sweeps.cli import app
 from sweeps.config import SweepConfig, load, recipe_names
 from sweeps.errors import ConfigError
-from sweeps.experiments import deep, reproduce
+from sweeps.experiments import blobs, deep, reproduce
 from sweeps.experiments.claims import Claim, Finding, Run, Verdict
 from sweeps.experiments.finished import FinishedRun
 from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
@@ -103,6 +103,26 @@ def test_linear_layers_must_come_down_to_pca_and_never_below(
     run = FinishedRun(load_result(find(record(load("hs2d-linear"), [errors]))))
     (claim,) = [claim for claim in CLAIMS if claim.runs == (deep.LINEAR,) and "linear layers" in claim.what]
     assert claim.find(run).reached is reached
+
+
+@pytest.mark.parametrize(("falls", "reached"), [(False, True), (True, False)])
+def test_sparseness_must_grow_with_the_penalty_over_the_trials_that_have_learnt(
+    own_home: Path, falls: bool, reached: bool
+) -> None:
+    config = load("blobs-sparse")
+    folder = SweepFolder(own_home / "sweeps" / "blobs-sparse-20260101-000000-0000")
+    with Journal.create(folder.journal, SweepRecord(folder.id, config.name, "", config.to_dict(), 0)) as journal:
+        for index in range(20):
+            point_id, learnt = f"{index:04d}", index < 10
+            sparsity = (10 - index if falls else index) / 10 if learnt else 1.0
+            journal.start_point(PointRecord(point_id, index, {"model.hidden_l1": 10.0 ** (index - 20)}, "", 0))
+            metrics = {"valid/mse": 1.0, "valid/code_sparsity": sparsity, "valid/r2": 0.9 if learnt else 0.0}
+            journal.record_epoch(point_id, 1, metrics, 1)
+            journal.end_point(point_id, PointState.FINISHED, None, {}, 9)
+        journal.end_sweep(SweepState.FINISHED, "", {}, 10)
+    (row,) = judge([claim for claim in CLAIMS if claim.runs == (blobs.SPARSE,)]).rows
+    assert (row.verdict is Verdict.REACHED) is reached
+    assert "10 of 20 trials" in row.ours
 
 
 def test_the_newest_finished_sweep_with_unchanged_settings_is_judged(record: Record) -> None:
