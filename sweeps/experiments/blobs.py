@@ -10,18 +10,18 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from models.diagnosis import Fault
-from sweeps.experiments.claims import Claim, Finding, Run, counted, number, spread
-from sweeps.experiments.finished import FinishedRun, Trained
+from sweeps.experiments.claims import Claim, Outcome, Setup, counted, number, spread
+from sweeps.experiments.finished import FinishedSweep, Trained
 
-STRIPE = Run("blobs-stripe-9")
-FULL = Run("blobs-full-9")
-SPARSE = Run("blobs-sparse")
-ONE_HALF = Run(
+STRIPE = Setup("blobs-stripe-9")
+FULL = Setup("blobs-full-9")
+SPARSE = Setup("blobs-sparse")
+ONE_HALF = Setup(
     "blobs-sparse",
     "one-half",
     ("search={}", "model.hidden_size=29", "model.weight_l1=0.5", "model.hidden_l1=0.5"),
 )
-RISING = Run(
+RISING = Setup(
     "blobs-sparse",
     "rising-penalty",
     (
@@ -37,66 +37,66 @@ ON_STRIPE = 0.1
 EXPLAINS = 0.1
 
 
-def _pca_9(run: FinishedRun, published: str) -> Finding:
-    trial = run.trials[0]
+def _pca_9(sweep: FinishedSweep, published: str) -> Outcome:
+    trial = sweep.trials[0]
     pca = trial.metric("valid/mse") / trial.metric("valid/mse_over_pca")
-    return Finding(number(pca, ".2e"), (pca,), number(pca, ".2e") == published)
+    return Outcome(number(pca, ".2e"), (pca,), number(pca, ".2e") == published)
 
 
-def _error(run: FinishedRun, limit: float) -> Finding:
+def _error(sweep: FinishedSweep, limit: float) -> Outcome:
     """Between PCA with nine components, which no linear decoder can beat, and `limit`."""
-    errors = run.values(lambda trial: trial.metric("valid/mse"))
-    over_pca = run.values(lambda trial: trial.metric("valid/mse_over_pca"))
+    errors = sweep.values(lambda trial: trial.metric("valid/mse"))
+    over_pca = sweep.values(lambda trial: trial.metric("valid/mse_over_pca"))
     within = all(error <= limit and ratio >= 1 for error, ratio in zip(errors, over_pca, strict=True))
-    return Finding(f"{spread(errors)}, {spread(over_pca, '.2f')} × PCA-9", errors, within)
+    return Outcome(f"{spread(errors)}, {spread(over_pca, '.2f')} × PCA-9", errors, within)
 
 
-def _energy_on_the_stripe(run: FinishedRun) -> Finding:
-    stripe = run.column_mean > ON_STRIPE * run.column_mean.max()
+def _energy_on_the_stripe(sweep: FinishedSweep) -> Outcome:
+    stripe = sweep.column_mean > ON_STRIPE * sweep.column_mean.max()
     share = float(stripe.mean())
 
     def energy(trial: Trained) -> float:
         by_pixel = np.square(trial.filters).sum(axis=0)
         return float(by_pixel[stripe].sum() / by_pixel.sum())
 
-    finding = counted(run.values(energy), lambda value: value > share, at_least=len(run.result.points), form=".0%")
-    return Finding(f"{finding.ours} of the energy, on {share:.0%} of the area", finding.values, finding.reached)
+    finding = counted(sweep.values(energy), lambda value: value > share, at_least=len(sweep.result.points), form=".0%")
+    return Outcome(f"{finding.ours} of the energy, on {share:.0%} of the area", finding.values, finding.reached)
 
 
-def _collapsed(run: FinishedRun) -> Finding:
-    trial = run.only
+def _collapsed(sweep: FinishedSweep) -> Outcome:
+    trial = sweep.only
     names = [name for name in trial.faults if name == Fault.COLLAPSED]
     r2 = trial.metric("valid/r2")
-    return Finding(f"{names[0] if names else 'not diagnosed'}, R² {number(r2, '.1g')}", (r2,), bool(names))
+    return Outcome(f"{names[0] if names else 'not diagnosed'}, R² {number(r2, '.1g')}", (r2,), bool(names))
 
 
-def _sparsity(run: FinishedRun) -> Finding:
+def _sparsity(sweep: FinishedSweep) -> Outcome:
     """The sparseness of the code as hidden_l1 rises, all else equal."""
-    penalties = run.values(lambda trial: float(trial.record.point["model.hidden_l1"]))
-    sparsity = run.values(lambda trial: trial.metric("valid/code_sparsity"))
+    penalties = sweep.values(lambda trial: float(trial.record.point["model.hidden_l1"]))
+    sparsity = sweep.values(lambda trial: trial.metric("valid/code_sparsity"))
     rising = [value for _, value in sorted(zip(penalties, sparsity, strict=True))]
     words = " ".join(f"{value:.2f}" for value in rising)
-    return Finding(words, tuple(rising), all(before < after for before, after in pairwise(rising)))
+    return Outcome(words, tuple(rising), all(before < after for before, after in pairwise(rising)))
 
 
-def _sparsity_over_the_sweep(run: FinishedRun) -> Finding:
+def _sparsity_over_the_sweep(sweep: FinishedSweep) -> Outcome:
     """Rank correlation of hidden_l1 with sparseness, of the trials that tell more than the mean: R² above 0.1."""
-    learnt = [trial for trial in run.trials if trial.metric("valid/r2") > EXPLAINS]
+    learnt = [trial for trial in sweep.trials if trial.metric("valid/r2") > EXPLAINS]
     penalties = [float(trial.record.point["model.hidden_l1"]) for trial in learnt]
     result = spearmanr(penalties, [trial.metric("valid/code_sparsity") for trial in learnt])
     correlation, chance = float(result.statistic), float(result.pvalue)
-    words = f"{correlation:.2f}, p = {number(chance, '.0e')}, {len(learnt)} of {len(run.result.points)} trials"
-    return Finding(words, (correlation, chance), correlation > 0 and chance < 0.01)
+    words = f"{correlation:.2f}, p = {number(chance, '.0e')}, {len(learnt)} of {len(sweep.result.points)} trials"
+    return Outcome(words, (correlation, chance), correlation > 0 and chance < 0.01)
 
 
 CLAIMS = (
-    Claim("PCA with 9 components", "7.15e-6", "rounds to it", (STRIPE,), lambda run: _pca_9(run, "7.15e-6")),
+    Claim("PCA with 9 components", "7.15e-6", "rounds to it", (STRIPE,), lambda sweep: _pca_9(sweep, "7.15e-6")),
     Claim(
         "MSE of 9 units, 5 seeds",
         "PCA-9: 7.15e-6",
         "from PCA-9 to 2 × 7.15e-6, all seeds",
         (STRIPE,),
-        lambda run: _error(run, 2 * 7.15e-6),
+        lambda sweep: _error(sweep, 2 * 7.15e-6),
     ),
     Claim(
         "filters follow the mean image: energy on the stripe, 5 seeds",
@@ -105,13 +105,13 @@ CLAIMS = (
         (STRIPE,),
         _energy_on_the_stripe,
     ),
-    Claim("PCA with 9 components", "9.06e-5", "rounds to it", (FULL,), lambda run: _pca_9(run, "9.06e-5")),
+    Claim("PCA with 9 components", "9.06e-5", "rounds to it", (FULL,), lambda sweep: _pca_9(sweep, "9.06e-5")),
     Claim(
         "MSE of 9 units",
         "PCA-9: 9.06e-5",
         "from PCA-9 to 1.3 × 9.06e-5",
         (FULL,),
-        lambda run: _error(run, 1.3 * 9.06e-5),
+        lambda sweep: _error(sweep, 1.3 * 9.06e-5),
     ),
     Claim(
         "hidden_l1 = weight_l1 = 0.5, mean reduction",

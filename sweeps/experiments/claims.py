@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Run:
+class Setup:
     """One sweep that claims are judged by: a recipe as it ships, or a variant of it by overrides."""
 
     recipe: str
@@ -33,7 +33,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Outcome:
     """What was found: in words, the numbers behind them, and whether that is within the tolerance (None: no target)."""
 
     ours: str
@@ -50,21 +50,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """One number of a write-up. `find` takes a `FinishedRun` for each of `runs`, in their order.
+    """One number of a write-up. `judge` takes a `FinishedSweep` for each of `setups`, in their order.
 
-    A claim counts among those of the first run's recipe.
+    A claim counts among those of the first recipe.
     """
 
     what: str
     published: str
     tolerance: str
-    runs: tuple[Run, ...]
-    find: Callable[..., Finding]
+    setups: tuple[Setup, ...]
+    judge: Callable[..., Outcome]
 
     @property
     def experiment(self) -> str:
         """The recipe that it is about."""
-        return self.runs[0].recipe
+        return self.setups[0].recipe
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def median(values: Sequence[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def counted(values: Sequence[float], holds: Callable[[float], bool], at_least: int, form: str = ".3g") -> Finding:
+def counted(values: Sequence[float], holds: Callable[[float], bool], at_least: int, form: str = ".3g") -> Outcome:
     """Of how many trials something holds; `form` is that of the smallest and the largest value."""
     count = sum(map(holds, values))
-    return Finding(f"{count} of {len(values)}, {spread(values, form)}", tuple(values), count >= at_least)
+    return Outcome(f"{count} of {len(values)}, {spread(values, form)}", tuple(values), count >= at_least)
 
 
 def spread(values: Sequence[float], form: str = ".3g") -> str:

@@ -5,62 +5,62 @@ Answer: nonlinear layers leave less than PCA of the same size; linear ones, howe
 
 from itertools import pairwise
 
-from sweeps.experiments.claims import Claim, Finding, Run, median, spread
-from sweeps.experiments.finished import FinishedRun
+from sweeps.experiments.claims import Claim, Outcome, Setup, median, spread
+from sweeps.experiments.finished import FinishedSweep
 
-ELU = Run("hs2d-elu")
-LINEAR = Run("hs2d-linear")
-ORIGINAL = Run("hs2d-original")
-THIRTY = Run("hs30")
+ELU = Setup("hs2d-elu")
+LINEAR = Setup("hs2d-linear")
+ORIGINAL = Setup("hs2d-original")
+THIRTY = Setup("hs30")
 
 PIXELS = 784
 
 
-def _pca_2(run: FinishedRun) -> Finding:
-    pca = run.only.metric("valid/mse") / run.only.metric("valid/mse_over_pca")
-    return Finding(f"{pca:.4f}", (pca,), f"{pca:.3f}" == "0.056")
+def _pca_2(sweep: FinishedSweep) -> Outcome:
+    pca = sweep.only.metric("valid/mse") / sweep.only.metric("valid/mse_over_pca")
+    return Outcome(f"{pca:.4f}", (pca,), f"{pca:.3f}" == "0.056")
 
 
-def _errors(run: FinishedRun, epoch: int) -> tuple[float, ...]:
+def _errors(sweep: FinishedSweep, epoch: int) -> tuple[float, ...]:
     """The validation error of each seed after an epoch."""
-    return run.values(lambda trial: trial.history[epoch]["valid/mse"])
+    return sweep.values(lambda trial: trial.history[epoch]["valid/mse"])
 
 
-def _epoch(run: FinishedRun, epoch: int, target: float, tolerance: float) -> Finding:
-    errors = _errors(run, epoch)
+def _epoch(sweep: FinishedSweep, epoch: int, target: float, tolerance: float) -> Outcome:
+    errors = _errors(sweep, epoch)
     middle = median(errors)
-    return Finding(f"{middle:.4f} ({spread(errors, '.4f')})", errors, abs(middle - target) <= tolerance)
+    return Outcome(f"{middle:.4f} ({spread(errors, '.4f')})", errors, abs(middle - target) <= tolerance)
 
 
-def _falling(run: FinishedRun) -> Finding:
-    medians = [median(_errors(run, epoch)) for epoch in range(1, 6)]
+def _falling(sweep: FinishedSweep) -> Outcome:
+    medians = [median(_errors(sweep, epoch)) for epoch in range(1, 6)]
     words = " ".join(f"{value:.4f}".removeprefix("0") for value in medians)
-    return Finding(words, tuple(medians), all(before > after for before, after in pairwise(medians)))
+    return Outcome(words, tuple(medians), all(before > after for before, after in pairwise(medians)))
 
 
-def _linear_over_pca(run: FinishedRun) -> Finding:
+def _linear_over_pca(sweep: FinishedSweep) -> Outcome:
     """On the training samples, where the recipe validates; PCA is the floor of every epoch."""
-    curve = run.only.curve("valid/mse_over_pca")
-    best = run.only.metric("valid/mse_over_pca")
-    return Finding(
+    curve = sweep.only.curve("valid/mse_over_pca")
+    best = sweep.only.metric("valid/mse_over_pca")
+    return Outcome(
         f"{best:.4f}, lowest of {len(curve)} epochs {min(curve):.4f}", (best,), min(curve) >= 1 and best <= 1.01
     )
 
 
-def _original(run: FinishedRun) -> Finding:
-    ratio = run.only.tested()["test/mse_over_pca"]
-    return Finding(f"{ratio:.3f} × PCA-2", (ratio,), ratio < 1)
+def _original(sweep: FinishedSweep) -> Outcome:
+    ratio = sweep.only.tested()["test/mse_over_pca"]
+    return Outcome(f"{ratio:.3f} × PCA-2", (ratio,), ratio < 1)
 
 
-def _squares_per_image(run: FinishedRun) -> Finding:
-    squares = PIXELS * run.only.tested()["test/mse"]
-    return Finding(f"{squares:.2f}", (squares,), squares <= 3.0)
+def _squares_per_image(sweep: FinishedSweep) -> Outcome:
+    squares = PIXELS * sweep.only.tested()["test/mse"]
+    return Outcome(f"{squares:.2f}", (squares,), squares <= 3.0)
 
 
-def _pca_30(run: FinishedRun) -> Finding:
-    tested = run.only.tested()
+def _pca_30(sweep: FinishedSweep) -> Outcome:
+    tested = sweep.only.tested()
     squares = PIXELS * tested["test/mse"] / tested["test/mse_over_pca"]
-    return Finding(f"{squares:.1f}", (squares,), None)
+    return Outcome(f"{squares:.1f}", (squares,), None)
 
 
 CLAIMS = (
@@ -71,14 +71,14 @@ CLAIMS = (
         ".0482",
         ".048 ± .003",
         (ELU,),
-        lambda run: _epoch(run, 1, 0.048, 0.003),
+        lambda sweep: _epoch(sweep, 1, 0.048, 0.003),
     ),
     Claim(
         "valid MSE in epoch 5, median of 5 seeds",
         ".0407",
         ".041 ± .0015",
         (ELU,),
-        lambda run: _epoch(run, 5, 0.041, 0.0015),
+        lambda sweep: _epoch(sweep, 5, 0.041, 0.0015),
     ),
     Claim("valid MSE in epochs 1 to 5, medians", ".0482 .0448 .0430 .0416 .0407", "falling", (ELU,), _falling),
     Claim("test MSE of a code of 2, logistic units", "below PCA-2", "below PCA-2", (ORIGINAL,), _original),

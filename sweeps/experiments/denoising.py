@@ -9,16 +9,16 @@ from itertools import pairwise
 
 from models.config import StackedDenoisingConfig
 from models.metrics import filter_structure
-from sweeps.experiments.claims import Claim, Finding, Run, median
-from sweeps.experiments.finished import FinishedRun, Trained
+from sweeps.experiments.claims import Claim, Outcome, Setup, median
+from sweeps.experiments.finished import FinishedSweep, Trained
 
-CLEAN_500, NOISY_500 = Run("da-500-c0"), Run("da-500-c30")
-CLEAN_50, NOISY_50 = Run("da-50-c0"), Run("da-50-c30")
-LARGE = Run("sda-1000x3")
-OTHERS = (Run("sda-500x3"), Run("sda-200-50"), Run("sda-50-50"))
+CLEAN_500, NOISY_500 = Setup("da-500-c0"), Setup("da-500-c30")
+CLEAN_50, NOISY_50 = Setup("da-50-c0"), Setup("da-50-c30")
+LARGE = Setup("sda-1000x3")
+OTHERS = (Setup("sda-500x3"), Setup("sda-200-50"), Setup("sda-50-50"))
 
 
-def _gaps(clean: FinishedRun, noisy: FinishedRun) -> tuple[float, ...]:
+def _gaps(clean: FinishedSweep, noisy: FinishedSweep) -> tuple[float, ...]:
     """How much more structured the filters are with corruption than without, seed by seed."""
     shape = clean.arrays.image_shape
     assert shape is not None
@@ -30,41 +30,41 @@ def _gaps(clean: FinishedRun, noisy: FinishedRun) -> tuple[float, ...]:
     return tuple(corrupted - plain for plain, corrupted in pairs)
 
 
-def _more_structured(clean: FinishedRun, noisy: FinishedRun) -> Finding:
+def _more_structured(clean: FinishedSweep, noisy: FinishedSweep) -> Outcome:
     gaps = _gaps(clean, noisy)
     count = sum(gap > 0 for gap in gaps)
-    return Finding(f"{count} of {len(gaps)}, median gap {median(gaps):.3f}", gaps, count >= 4)
+    return Outcome(f"{count} of {len(gaps)}, median gap {median(gaps):.3f}", gaps, count >= 4)
 
 
-def _smaller_gap(*runs: FinishedRun) -> Finding:
-    small, large = median(_gaps(*runs[:2])), median(_gaps(*runs[2:]))
-    return Finding(f"median gap {small:.3f}, {large:.3f} with 500", (small, large), small < large)
+def _smaller_gap(*sweeps: FinishedSweep) -> Outcome:
+    small, large = median(_gaps(*sweeps[:2])), median(_gaps(*sweeps[2:]))
+    return Outcome(f"median gap {small:.3f}, {large:.3f} with 500", (small, large), small < large)
 
 
-def _test_error(run: FinishedRun) -> Finding:
-    error = run.only.tested()["test/classification_error"]
-    return Finding(f"{error:.2%}", (error,), error <= 0.013)
+def _test_error(sweep: FinishedSweep) -> Outcome:
+    error = sweep.only.tested()["test/classification_error"]
+    return Outcome(f"{error:.2%}", (error,), error <= 0.013)
 
 
-def _valid_error(run: FinishedRun) -> Finding:
-    error = run.only.metric("valid/classification_error")
-    return Finding(f"{error:.2%}", (error,), None)
+def _valid_error(sweep: FinishedSweep) -> Outcome:
+    error = sweep.only.metric("valid/classification_error")
+    return Outcome(f"{error:.2%}", (error,), None)
 
 
-def _minutes(run: FinishedRun) -> Finding:
-    minutes = run.only.minutes
-    return Finding(f"{minutes:.1f} min", (minutes,), minutes <= 30)
+def _minutes(sweep: FinishedSweep) -> Outcome:
+    minutes = sweep.only.minutes
+    return Outcome(f"{minutes:.1f} min", (minutes,), minutes <= 30)
 
 
-def _shapes(run: FinishedRun) -> Finding:
+def _shapes(sweep: FinishedSweep) -> Outcome:
     """Every layer's W, inputs × units, beside the sizes that the sweep file sets; and the error, for comparison."""
-    model = run.result.config.model
+    model = sweep.result.config.model
     assert isinstance(model, StackedDenoisingConfig)
-    sizes = (run.arrays.n_features, *model.hidden_sizes)
-    shapes = [tuple(reversed(weight.shape)) for weight in run.only.network.weights()][: len(model.hidden_sizes)]
-    error = run.only.tested()["test/classification_error"]
+    sizes = (sweep.arrays.n_features, *model.hidden_sizes)
+    shapes = [tuple(reversed(weight.shape)) for weight in sweep.only.network.weights()][: len(model.hidden_sizes)]
+    error = sweep.only.tested()["test/classification_error"]
     words = ", ".join(f"{n_inputs}×{n_units}" for n_inputs, n_units in shapes)
-    return Finding(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))
+    return Outcome(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))
 
 
 CLAIMS = (
@@ -86,7 +86,7 @@ CLAIMS = (
     Claim("valid error", "1.39 %", "", (LARGE,), _valid_error),
     Claim("time to train, two cores", "17 hours of 2010", "at most 30 min", (LARGE,), _minutes),
     *(
-        Claim("shapes of W", "the change of size had no effect", "as configured", (run,), _shapes)
-        for run in (LARGE, *OTHERS)
+        Claim("shapes of W", "the change of size had no effect", "as configured", (sweep,), _shapes)
+        for sweep in (LARGE, *OTHERS)
     ),
 )

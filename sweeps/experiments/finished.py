@@ -21,7 +21,7 @@ from sweeps.tracking.records import PointRecord
 class Trained:
     """A finished trial. `history` holds its metrics by epoch."""
 
-    run: "FinishedRun"
+    sweep: "FinishedSweep"
     record: PointRecord
     ranked: RankedTrial
     history: Mapping[int, Mapping[str, float]]
@@ -37,7 +37,7 @@ class Trained:
     @cached_property
     def network(self) -> Network:
         """The network that was kept, read back from disk."""
-        return kept_network(self.run.result, self.record.point_id)
+        return kept_network(self.sweep.result, self.record.point_id)
 
     @property
     def filters(self) -> NDArray[np.float64]:
@@ -51,12 +51,12 @@ class Trained:
 
     def validated(self) -> dict[str, float]:
         """The metrics of the kept network on the validation split, measured afresh."""
-        arrays = self.run.arrays
-        return measure(self.network, self.run.result.config.trial_at(dict(self.record.point)), arrays, arrays.valid)
+        arrays = self.sweep.arrays
+        return measure(self.network, self.sweep.result.config.trial_at(dict(self.record.point)), arrays, arrays.valid)
 
     def tested(self) -> Mapping[str, float]:
         """The `test/...` metrics of the kept network."""
-        return evaluate(self.run.result, self.record.point_id).metrics
+        return evaluate(self.sweep.result, self.record.point_id).metrics
 
     @property
     def minutes(self) -> float:
@@ -65,7 +65,7 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedRun:
+class FinishedSweep:
     """A sweep that has ended."""
 
     result: SweepResult

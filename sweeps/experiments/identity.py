@@ -7,65 +7,65 @@ mean; standardised inside the model, the same features are learnt within a few e
 import numpy as np
 
 from models.diagnosis import Fault
-from sweeps.experiments.claims import Claim, Finding, Run, number
-from sweeps.experiments.finished import FinishedRun
+from sweeps.experiments.claims import Claim, Outcome, Setup, number
+from sweeps.experiments.finished import FinishedSweep
 
-UNIFORM = Run("identity-uniform84")
-FIVE = Run("identity-uniform84", "5-features", ("data.n_features=5",))
-IDENTITY = Run("identity-uniform84", "identity-weights", ("model.initialization=identity", "training.epochs=1"))
-RAW = Run("identity-raw84")
-STANDARDISED = Run("identity-standardised84")
+UNIFORM = Setup("identity-uniform84")
+FIVE = Setup("identity-uniform84", "5-features", ("data.n_features=5",))
+IDENTITY = Setup("identity-uniform84", "identity-weights", ("model.initialization=identity", "training.epochs=1"))
+RAW = Setup("identity-raw84")
+STANDARDISED = Setup("identity-standardised84")
 
 CLOSED_FORM = (0.1591, 0.1536, 0.1484)
 
 
-def _first_epochs(run: FinishedRun) -> Finding:
-    errors = run.only.curve("valid/mse")[:3]
+def _first_epochs(sweep: FinishedSweep) -> Outcome:
+    errors = sweep.only.curve("valid/mse")[:3]
     near = np.allclose(errors, CLOSED_FORM, rtol=0, atol=0.004)
-    return Finding(" ".join(f"{error:.4f}" for error in errors), tuple(errors), near)
+    return Outcome(" ".join(f"{error:.4f}" for error in errors), tuple(errors), near)
 
 
-def _last_epoch(run: FinishedRun) -> Finding:
-    error = run.only.history[100]["valid/mse"]
-    return Finding(f"{error:.4f}", (error,), abs(error - 0.0051) <= 0.0002)
+def _last_epoch(sweep: FinishedSweep) -> Outcome:
+    error = sweep.only.history[100]["valid/mse"]
+    return Outcome(f"{error:.4f}", (error,), abs(error - 0.0051) <= 0.0002)
 
 
-def _largest_of_each_column(run: FinishedRun) -> Finding:
-    largest = run.only.filters.argmax(axis=0)
+def _largest_of_each_column(sweep: FinishedSweep) -> Outcome:
+    largest = sweep.only.filters.argmax(axis=0)
     count = int((largest == np.arange(len(largest))).sum())
-    return Finding(f"{count} of {len(largest)}", (float(count),), count == len(largest))
+    return Outcome(f"{count} of {len(largest)}", (float(count),), count == len(largest))
 
 
-def _diagonal(run: FinishedRun) -> Finding:
-    diagonal = run.only.filters.diagonal()
+def _diagonal(sweep: FinishedSweep) -> Outcome:
+    diagonal = sweep.only.filters.diagonal()
     low, high = float(diagonal.min()), float(diagonal.max())
-    return Finding(f"{low:.3f} to {high:.3f}", (low, high), 0.785 <= low <= high <= 0.862)
+    return Outcome(f"{low:.3f} to {high:.3f}", (low, high), 0.785 <= low <= high <= 0.862)
 
 
-def _distance_from_identity(run: FinishedRun) -> Finding:
-    weights = run.only.filters
+def _distance_from_identity(sweep: FinishedSweep) -> Outcome:
+    weights = sweep.only.filters
     distance = float(np.abs(weights - np.eye(len(weights))).max())
-    return Finding(number(distance, ".1e"), (distance,), distance < 5e-4)
+    return Outcome(number(distance, ".1e"), (distance,), distance < 5e-4)
 
 
-def _loss_at_identity(run: FinishedRun) -> Finding:
-    loss = run.only.metric("valid/mse")
-    return Finding(number(loss, ".1e"), (loss,), loss <= 1e-12)
+def _loss_at_identity(sweep: FinishedSweep) -> Outcome:
+    loss = sweep.only.metric("valid/mse")
+    return Outcome(number(loss, ".1e"), (loss,), loss <= 1e-12)
 
 
-def _nothing_learnt(run: FinishedRun) -> Finding:
-    r2, mse = run.only.metric("valid/r2"), run.only.metric("valid/mse")
-    return Finding(f"R² {r2:.4f}, MSE {number(mse, '.1e')}", (r2, mse), r2 < 0.01)
+def _nothing_learnt(sweep: FinishedSweep) -> Outcome:
+    r2, mse = sweep.only.metric("valid/r2"), sweep.only.metric("valid/mse")
+    return Outcome(f"R² {r2:.4f}, MSE {number(mse, '.1e')}", (r2, mse), r2 < 0.01)
 
 
-def _diagnosed(run: FinishedRun) -> Finding:
-    found = Fault.HARDLY_VARIES in run.only.faults
-    return Finding(str(Fault.HARDLY_VARIES) if found else ", ".join(sorted(run.only.faults)), (), found)
+def _diagnosed(sweep: FinishedSweep) -> Outcome:
+    found = Fault.HARDLY_VARIES in sweep.only.faults
+    return Outcome(str(Fault.HARDLY_VARIES) if found else ", ".join(sorted(sweep.only.faults)), (), found)
 
 
-def _reloaded(run: FinishedRun) -> Finding:
-    r2 = run.only.validated()["r2"]
-    return Finding(f"{r2:.5f}", (r2,), r2 > 0.999)
+def _reloaded(sweep: FinishedSweep) -> Outcome:
+    r2 = sweep.only.validated()["r2"]
+    return Outcome(f"{r2:.5f}", (r2,), r2 > 0.999)
 
 
 CLAIMS = (

@@ -11,15 +11,15 @@ from sweeps.cluster import session
 from sweeps.config import SweepConfig, recipe_names
 from sweeps.errors import ConfigError, InputError, SweepFailed
 from sweeps.experiments import blobs, deep, denoising, identity, two_by_two
-from sweeps.experiments.claims import Claim, Row, Run, Verdict
-from sweeps.experiments.finished import FinishedRun
+from sweeps.experiments.claims import Claim, Row, Setup, Verdict
+from sweeps.experiments.finished import FinishedSweep
 from sweeps.faults import closest, did_you_mean
 from sweeps.progress import Progress
 from sweeps.results import SOME_TRIALS_FAILED, SweepResult, load_all
 from sweeps.tracking.records import SweepState
 
 _PUBLISHED = (*blobs.CLAIMS, *identity.CLAIMS, *deep.CLAIMS, *two_by_two.CLAIMS, *denoising.CLAIMS)
-CLAIMS = tuple(claim for claim in _PUBLISHED if all(run.recipe in recipe_names() for run in claim.runs))
+CLAIMS = tuple(claim for claim in _PUBLISHED if all(setup.recipe in recipe_names() for setup in claim.setups))
 # What a sweep is called, and where and how fast it runs, changes no number.
 _NO_MATTER = ("name", "description", "experiment", "resources")
 
@@ -51,7 +51,7 @@ class Report:
 
 def names(claims: Iterable[Claim] = CLAIMS) -> list[str]:
     """The recipes that claims are judged by, in the order of the claims."""
-    return list(dict.fromkeys(run.recipe for claim in claims for run in claim.runs))
+    return list(dict.fromkeys(setup.recipe for claim in claims for setup in claim.setups))
 
 
 def select(asked: Sequence[str], claims: Sequence[Claim] = CLAIMS) -> list[Claim]:
@@ -67,14 +67,14 @@ def select(asked: Sequence[str], claims: Sequence[Claim] = CLAIMS) -> list[Claim
     ]
     if faults:
         raise ConfigError(faults)
-    return [claim for claim in claims if not asked or any(run.recipe in asked for run in claim.runs)]
+    return [claim for claim in claims if not asked or any(setup.recipe in asked for setup in claim.setups)]
 
 
 def judge(claims: Sequence[Claim]) -> Report:
     """Verdicts from the newest finished sweep of each recipe whose settings have not changed since."""
     known = [result for result in load_all()[0] if result.record.state is SweepState.FINISHED]
-    found = {run: _newest(run.config(), known) for run in _runs(claims)}
-    return _report(claims, {run: FinishedRun(result) for run, result in found.items() if result is not None})
+    found = {setup: _newest(setup.config(), known) for setup in _setups(claims)}
+    return _report(claims, {setup: FinishedSweep(result) for setup, result in found.items() if result is not None})
 
 
 def reproduce(
@@ -88,11 +88,11 @@ def reproduce(
 
     A sweep that fails leaves its claims not measured, and the next one runs. `tell` is given a line after each.
     """
-    configs = {run: run.config() for run in _runs(claims)}  # every fault of a recipe before the first hour
-    finished: dict[Run, FinishedRun] = {}
+    configs = {setup: setup.config() for setup in _setups(claims)}  # every fault of a recipe before the first hour
+    finished: dict[Setup, FinishedSweep] = {}
     failures = []
     with session.connect(os.environ.get("RAY_ADDRESS")):  # one start of Ray for all
-        for run, config in configs.items():
+        for setup, config in configs.items():
             try:
                 result = launch.run(config, offline=offline, watch=watch, started=time.time())
             except SweepFailed as error:
@@ -104,12 +104,12 @@ def reproduce(
             if result.record.state is SweepState.FAILED:
                 failures.append(f"{result.sweep}: no trial finished (`sweeps status {result.sweep}` tells why)")
                 continue
-            finished[run] = FinishedRun(result)
+            finished[setup] = FinishedSweep(result)
     return _report(claims, finished, failures)
 
 
-def _runs(claims: Iterable[Claim]) -> list[Run]:
-    return list(dict.fromkeys(run for claim in claims for run in claim.runs))
+def _setups(claims: Iterable[Claim]) -> list[Setup]:
+    return list(dict.fromkeys(setup for claim in claims for setup in claim.setups))
 
 
 def _newest(config: SweepConfig, known: Sequence[SweepResult]) -> SweepResult | None:
@@ -122,7 +122,7 @@ def _content(config: SweepConfig) -> dict[str, Any]:
 
 def _report(
     claims: Sequence[Claim],
-    finished: Mapping[Run, FinishedRun],
+    finished: Mapping[Setup, FinishedSweep],
     failures: Iterable[str] = (),
     *,
     interrupted: bool = False,
@@ -137,10 +137,10 @@ def _report(
     return Report(tuple(rows), tuple(lines), interrupted)
 
 
-def _row(claim: Claim, finished: Mapping[Run, FinishedRun]) -> Row:
-    runs = [finished[run] for run in claim.runs if run in finished]
-    complete = len(runs) == len(claim.runs)
-    found = claim.find(*runs) if complete else None
+def _row(claim: Claim, finished: Mapping[Setup, FinishedSweep]) -> Row:
+    sweeps = [finished[setup] for setup in claim.setups if setup in finished]
+    complete = len(sweeps) == len(claim.setups)
+    found = claim.judge(*sweeps) if complete else None
     return Row(
         experiment=claim.experiment,
         what=claim.what,
@@ -149,5 +149,5 @@ def _row(claim: Claim, finished: Mapping[Run, FinishedRun]) -> Row:
         values=() if found is None else found.values,
         tolerance=claim.tolerance,
         verdict=Verdict.NOT_MEASURED if found is None else found.verdict,
-        sweeps=tuple(run.result.sweep for run in runs) if complete else (),
+        sweeps=tuple(sweep.result.sweep for sweep in sweeps) if complete else (),
     )

@@ -5,25 +5,25 @@ With the right gradient neither the single unit nor the missing biases prevent a
 """
 
 from models.diagnosis import Fault
-from sweeps.experiments.claims import Claim, Finding, Run, counted
-from sweeps.experiments.finished import FinishedRun
+from sweeps.experiments.claims import Claim, Outcome, Setup, counted
+from sweeps.experiments.finished import FinishedSweep
 
-RIGHT = Run("numpy-2x2")
-FAULTY = Run("numpy-2x2-faulty")
-
-
-def _exact(run: FinishedRun) -> Finding:
-    return counted(run.values(lambda trial: trial.metric("valid/mse")), lambda mse: mse <= 1e-6, 9, ".1e")
+RIGHT = Setup("numpy-2x2")
+FAULTY = Setup("numpy-2x2-faulty")
 
 
-def _stuck(run: FinishedRun) -> Finding:
-    return counted(run.values(lambda trial: min(trial.curve("valid/mse"))), lambda mse: mse >= 3.5e-3, 10, ".2e")
+def _exact(sweep: FinishedSweep) -> Outcome:
+    return counted(sweep.values(lambda trial: trial.metric("valid/mse")), lambda mse: mse <= 1e-6, 9, ".1e")
 
 
-def _diagnosed(run: FinishedRun) -> Finding:
-    found = run.values(lambda trial: float(Fault.COLUMN_MEAN in trial.faults))
+def _stuck(sweep: FinishedSweep) -> Outcome:
+    return counted(sweep.values(lambda trial: min(trial.curve("valid/mse"))), lambda mse: mse >= 3.5e-3, 10, ".2e")
+
+
+def _diagnosed(sweep: FinishedSweep) -> Outcome:
+    found = sweep.values(lambda trial: float(Fault.COLUMN_MEAN in trial.faults))
     count = int(sum(found))
-    return Finding(f"{count} of {len(found)}", found, count == len(found))
+    return Outcome(f"{count} of {len(found)}", found, count == len(found))
 
 
 CLAIMS = (

@@ -1,4 +1,4 @@
-"""What a finding says, and what its verdict is."""
+"""What an outcome says, and what its verdict is."""
 
 import json
 import math
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.experiments.claims import Finding, Row, Run, Verdict, counted, median, number, spread
+from sweeps.experiments.claims import Outcome, Row, Setup, Verdict, counted, median, number, spread
 
 NUMBERS = st.floats(-1e6, 1e6)
 
@@ -15,8 +15,8 @@ NUMBERS = st.floats(-1e6, 1e6)
 @pytest.mark.parametrize(
     ("reached", "verdict"), [(True, Verdict.REACHED), (False, Verdict.MISSED), (None, Verdict.NO_TARGET)]
 )
-def test_a_finding_without_a_target_neither_reaches_nor_misses(reached: bool | None, verdict: Verdict) -> None:
-    assert Finding("1", (1.0,), reached).verdict is verdict
+def test_an_outcome_without_a_target_neither_reaches_nor_misses(reached: bool | None, verdict: Verdict) -> None:
+    assert Outcome("1", (1.0,), reached).verdict is verdict
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=9))
@@ -52,6 +52,6 @@ def test_a_row_is_plain_json_without_nan() -> None:
 
 
 def test_a_variant_has_a_name_of_its_own_in_the_experiment_of_its_recipe() -> None:
-    config = Run("identity-uniform84", "5-features", ("data.n_features=5",)).config()
+    config = Setup("identity-uniform84", "5-features", ("data.n_features=5",)).config()
     assert (config.name, config.experiment) == ("identity-uniform84-5-features", "identity-uniform84")
     assert config.trial.data.model_dump()["n_features"] == 5

@@ -11,8 +11,8 @@ from sweeps.cli import app
 from sweeps.config import SweepConfig, load, recipe_names
 from sweeps.errors import ConfigError
 from sweeps.experiments import blobs, deep, reproduce
-from sweeps.experiments.claims import Claim, Finding, Run, Verdict
-from sweeps.experiments.finished import FinishedRun
+from sweeps.experiments.claims import Claim, Outcome, Setup, Verdict
+from sweeps.experiments.finished import FinishedSweep
 from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
 from sweeps.folder import SweepFolder, find
 from sweeps.results import load_result
@@ -56,7 +56,7 @@ def verdicts(report: Report) -> dict[str, str]:
 
 
 def elu_claims() -> list[Claim]:
-    return [claim for claim in CLAIMS if claim.runs == (deep.ELU,)]
+    return [claim for claim in CLAIMS if claim.setups == (deep.ELU,)]
 
 
 def test_every_claim_is_about_recipes_that_ship() -> None:
@@ -100,9 +100,9 @@ def test_the_five_epochs_are_judged_by_the_median_of_the_seeds(
 def test_linear_layers_must_come_down_to_pca_and_never_below(
     record: Record, errors: list[float], reached: bool
 ) -> None:
-    run = FinishedRun(load_result(find(record(load("hs2d-linear"), [errors]))))
-    (claim,) = [claim for claim in CLAIMS if claim.runs == (deep.LINEAR,) and "linear layers" in claim.what]
-    assert claim.find(run).reached is reached
+    sweep = FinishedSweep(load_result(find(record(load("hs2d-linear"), [errors]))))
+    (claim,) = [claim for claim in CLAIMS if claim.setups == (deep.LINEAR,) and "linear layers" in claim.what]
+    assert claim.judge(sweep).reached is reached
 
 
 @pytest.mark.parametrize(("falls", "reached"), [(False, True), (True, False)])
@@ -120,7 +120,7 @@ def test_sparseness_must_grow_with_the_penalty_over_the_trials_that_have_learnt(
             journal.record_epoch(point_id, 1, metrics, 1)
             journal.end_point(point_id, PointState.FINISHED, None, {}, 9)
         journal.end_sweep(SweepState.FINISHED, "", {}, 10)
-    (row,) = judge([claim for claim in CLAIMS if claim.runs == (blobs.SPARSE,)]).rows
+    (row,) = judge([claim for claim in CLAIMS if claim.setups == (blobs.SPARSE,)]).rows
     assert (row.verdict is Verdict.REACHED) is reached
     assert "10 of 20 trials" in row.ours
 
@@ -163,9 +163,10 @@ def test_the_table_is_printed_as_markdown(record: Record) -> None:
 
 
 def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record: Record) -> None:
-    run = Run("hs2d-elu")
     record(load(ELU), [FALLING] * 5)
-    claim = Claim("test error", "1", "1", (run,), lambda run: Finding("", (), run.trials[0].network is not None))
+    claim = Claim(
+        "test error", "1", "1", (deep.ELU,), lambda sweep: Outcome("", (), sweep.trials[0].network is not None)
+    )
     report = judge([claim])
     assert verdicts(report) == {"test error": "not measured"}
     assert "best.pt, and is gone" in report.failures[0]
@@ -175,11 +176,17 @@ def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record
 @pytest.mark.slow
 def test_experiments_run_as_sweeps_on_one_ray_and_are_judged_again_from_what_they_left() -> None:
     small = ("data.n_samples=1200", "data.n_train=1000", "data.n_valid=200", "training.epochs=1")
-    good = Run("identity-uniform84", "good", (*small, "model.initialization=identity"))
-    bad = Run("identity-uniform84", "bad", (*small, "training.learning_rate=1e30"))
+    good = Setup("identity-uniform84", "good", (*small, "model.initialization=identity"))
+    bad = Setup("identity-uniform84", "bad", (*small, "training.learning_rate=1e30"))
     claims = [
-        Claim("loss", "0", "at most 1e-12", (run,), lambda run: Finding("", (), run.only.metric("valid/mse") <= 1e-12))
-        for run in (bad, good)
+        Claim(
+            "loss",
+            "0",
+            "at most 1e-12",
+            (setup,),
+            lambda sweep: Outcome("", (), sweep.only.metric("valid/mse") <= 1e-12),
+        )
+        for setup in (bad, good)
     ]
     told: list[str] = []
     report = reproduce.reproduce(claims, tell=told.append)
