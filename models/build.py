@@ -2,7 +2,7 @@
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -90,7 +90,7 @@ def input_noise(model: ModelConfig) -> Noise:
     return Noise(model.noise.kind, level[0] if isinstance(level, tuple) else level)
 
 
-def save_network(path: Path, model: ModelConfig, network: Network) -> None:
+def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -> None:
     """Write a network as plain values and tensors."""
     content = {
         "format": _FORMAT,
@@ -99,7 +99,7 @@ def save_network(path: Path, model: ModelConfig, network: Network) -> None:
         "n_classes": network.n_classes if isinstance(network, StackedDenoisingAutoencoder) else None,
         "state_dict": network.state_dict(),
     }
-    torch.save(content, path)
+    torch.save(content, file)
 
 
 def load_network(path: Path) -> Network:

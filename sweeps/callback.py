@@ -149,8 +149,8 @@ class JournalCallback(tune.Callback):
         self._running.discard(point_id)
         self._ended.add(point_id)
         self._progress.point_ended(point_id, state)
-        if state is not PointState.KILLED:
-            # Nothing goes on from it, and the checkpoints of a thousand trials would fill a disk.
+        if state is not PointState.KILLED and not self._journal.is_behind:
+            # Nothing goes on from it once the end is recorded, and the checkpoints of a thousand trials fill a disk.
             self._folder.point(point_id).checkpoint.unlink(missing_ok=True)
 
     def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:

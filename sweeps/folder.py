@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
+from sweeps.durable import whole
 from sweeps.errors import InputError, UnknownSweep
 
 
@@ -73,16 +74,10 @@ class SweepFolder:
         """What the process that runs the sweep holds locked, and in which it says who it is."""
         return self.path / "held-by.json"
 
-    @property
-    def tune(self) -> Path:
-        """Where Ray Tune keeps its own state."""
-        return self.path / "tune"
-
     def write_config(self, text: str) -> None:
         """Write the sweep file, whole or not at all."""
-        partial = self.config.with_suffix(".partial")
-        partial.write_text(text)
-        partial.replace(self.config)
+        with whole(self.config) as partial:
+            partial.write_text(text)
 
     def point(self, point_id: str) -> PointFolder:
         """The folder of one point."""

@@ -2,7 +2,7 @@
 
 import math
 import os
-import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +25,7 @@ from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
 from sweeps.tracking.address import check_tracker, tracking_uri
+from sweeps.tracking.backlog import JournalBehind
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointState, SweepRecord, SweepState
 from sweeps.tracking.runs import environment_tags, flatten, ranking_description
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 # How long the end of a sweep waits for MLflow while that takes nothing; `sweeps sync` delivers the rest.
 DELIVERY_PATIENCE_SECONDS = 10.0
+# How long it waits for a full disk to take what has happened, all trials done: somebody has to free space.
+DISK_PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,19 @@ def carry_out(
         except SweepFailed:
             end_sweep(journal, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
+        _catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, state, began, _startup(progress, setup.share, began))
+        _catch_up(journal, folder, setup.interrupted)
+
+
+def _catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event) -> None:
+    """Wait for a disk that takes nothing, unless Ctrl-C tells not to."""
+    was_interrupted = interrupted.is_set()
+    try:
+        journal.catch_up(DISK_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
+    except JournalBehind as error:
+        raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` trains again what is not recorded") from error
 
 
 @contextmanager
@@ -175,7 +189,9 @@ def _train(
         return setup.interrupted.is_set() or time.monotonic() > deadline
 
     try:
-        _tuner(config, setup, folder, past, callback, is_over).fit()
+        # What Tune itself keeps is of no use afterwards, and need not lie where the workers see it.
+        with tempfile.TemporaryDirectory(prefix="sweeps-tune-") as storage:
+            _tuner(config, setup, folder, past, callback, is_over, storage).fit()
     except KeyboardInterrupt:
         setup.interrupted.set()  # a second Ctrl-C, which does not wait for Tune
     except Exception as error:
@@ -196,6 +212,7 @@ def _tuner(
     past: Past,
     callback: "JournalCallback",
     is_over: Callable[[], bool],
+    storage: str,
 ) -> "tune.Tuner":
     from ray import tune
 
@@ -203,8 +220,6 @@ def _tuner(
     from sweeps.search.stopping import SweepStopper, scheduler
 
     dataset, share = setup.dataset, setup.share
-    # What Tune kept of an earlier start is of no use, and would grow with each.
-    shutil.rmtree(folder.tune, ignore_errors=True)
     trainable = tune.with_parameters(
         _run_pack,
         sweep=config.to_dict(),
@@ -225,8 +240,8 @@ def _tuner(
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name=folder.tune.name,
-            storage_path=str(folder.path),
+            name=folder.id,
+            storage_path=storage,
             callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=config.resources.retries),
             stop=SweepStopper(is_over),

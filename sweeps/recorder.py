@@ -1,5 +1,6 @@
 """The Lightning callback that measures, saves and reports a point epoch by epoch."""
 
+import io
 import math
 import os
 import platform
@@ -22,6 +23,7 @@ from models.diagnosis import Finding as FoundFault
 from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from models.network import Network
 from models.validation import probe
+from sweeps import durable
 from sweeps.config import ObjectiveConfig
 from sweeps.events import HOST_TAG, STOPPED_EARLY, EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
 from sweeps.folder import PointFolder
@@ -30,6 +32,8 @@ from sweeps.search.patience import Patience
 
 N_RECONSTRUCTIONS = 10
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+# How long the last epoch waits for a full disk to take the best network: somebody has to free space.
+DISK_PATIENCE_SECONDS = 600.0
 
 Findings = tuple[Finding, ...]
 # Epoch (None where the point fails), objective so far, events.
@@ -85,6 +89,7 @@ class Recorder(Checkpoint):
         # The epoch by which the point is ranked so far, with its metrics: that of the network in `best.pt`.
         self.best: tuple[int, dict[str, float]] | None = None
         self._patience = Patience(plan.patience, objectives[0])
+        self._unwritten_best: bytes | None = None
         self._told: float | list[float] = math.nan
         self._events: list[Event] = []
         self._epoch = 0
@@ -126,6 +131,7 @@ class Recorder(Checkpoint):
         keeps = self._is_over or self.plan.keeps(epoch)
         self._add_probe(metrics, device, wanted=keeps)
         self._keep_if_best(epoch, metrics)
+        self._write_best(is_last=self._is_over)
         findings = self._examine(epoch, metrics, device, keeps=keeps) if self._examines else None
         figures = self._snapshot(epoch, device) if keeps else ()
         self._events = self._events_of(epoch, metrics, figures, findings)
@@ -202,9 +208,20 @@ class Recorder(Checkpoint):
         self._told = list(score.values) if len(score.values) > 1 else score.values[0]
         if score.epoch == epoch:
             self.best = (epoch, metrics)
-            partial = self.folder.best_network.with_suffix(".partial")
-            save_network(partial, self.model, self.network)
-            partial.replace(self.folder.best_network)
+            content = io.BytesIO()
+            save_network(content, self.model, self.network)
+            self._unwritten_best = content.getvalue()
+
+    def _write_best(self, *, is_last: bool) -> None:
+        """Write the best network; on a full disk after a later epoch, and at the last one wait for space."""
+        if self._unwritten_best is None:
+            return
+        patience = DISK_PATIENCE_SECONDS if is_last else 0.0
+        if durable.write(self.folder.best_network, self._unwritten_best, patience):
+            self._unwritten_best = None
+        elif is_last:
+            where = self.folder.path
+            raise OSError(f"{where} has had no space for the best network for {patience:g} s: free some there")
 
     def _add_probe(self, metrics: dict[str, float], device: torch.device, *, wanted: bool) -> None:
         """The probe costs more than an epoch of a small model: take it where it ranks, else where figures are kept."""
@@ -220,7 +237,7 @@ class Recorder(Checkpoint):
 
     @torch.no_grad()
     def _snapshot(self, epoch: int, device: torch.device) -> tuple[Figure, ...]:
-        """Save the arrays that figures are drawn from; the drawing is the driver's."""
+        """Save the arrays that figures are drawn from; the drawing is the driver's. None where the disk is full."""
         originals = self.data.valid_sample(N_RECONSTRUCTIONS, device)[0]
         arrays: dict[str, NDArray[Any]] = {
             "filters": _array(self.network.first_layer_filters()),
@@ -230,7 +247,10 @@ class Recorder(Checkpoint):
         if self.data.arrays.image_shape is not None:
             arrays["image_shape"] = np.asarray(self.data.arrays.image_shape)
         path = self.folder.snapshot(epoch)
-        np.savez(path, allow_pickle=False, **arrays)
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
+        if not durable.write(path, content.getvalue()):
+            return ()
         source = self.folder.in_sweep(path)
         return (
             Figure(name=f"filters/epoch-{epoch:05d}.png", kind="filters", source=source),
@@ -238,10 +258,9 @@ class Recorder(Checkpoint):
         )
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        """Write the last checkpoint, then put it in the place of the one before: a crash leaves one of the two."""
-        partial = self.folder.checkpoint.with_suffix(".partial")
-        trainer.save_checkpoint(partial)
-        partial.replace(self.folder.checkpoint)
+        """Write the last checkpoint; on a full disk the one before stays."""
+        with durable.unless_full(), durable.whole(self.folder.checkpoint) as partial:
+            trainer.save_checkpoint(partial)
         self._saved_at = time.monotonic()
 
 

@@ -21,6 +21,7 @@ from models.errors import DivergedError
 from models.examination import Examination
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
+from sweeps.durable import remove_partial
 from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import PointFolder, SweepFolder
 from sweeps.recorder import Plan, Recorder, Report
@@ -103,6 +104,7 @@ def run_point(
     rungs = frozenset(rung_epochs(sweep.stopping, trial))
     plan = Plan(trial.n_epochs, rungs, _n_probe_samples(trial, arrays), trial.training.patience)
     folder.path.mkdir(parents=True, exist_ok=True)
+    remove_partial(folder.path)
     network, objective = phases[-1].module.network, phases[-1].module.objective
     examination = Examination(trial.model, trial.training, network, objective, references, column_mean)
     recorder = Recorder(trial.model, network, examination, data, sweep.objectives, plan, folder, report)

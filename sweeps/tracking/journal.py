@@ -2,15 +2,17 @@
 
 It is a list of entries that are only ever added to, with a mark on each that MLflow has; how the sweep and its points
 stand is told by reading them in order. SQLite with a write-ahead log, so that one process writes while others read; the
-file must lie on a local disk. A process that dies loses nothing that was recorded.
+file must lie on a local disk. A process that dies loses nothing that was recorded. What the disk does not take for now
+waits in memory (`sweeps.tracking.backlog`).
 """
 
 import json
 import os
 import sqlite3
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
@@ -18,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sweeps.errors import SweepError
+from sweeps.tracking.backlog import Backlog, JournalBehind, Row
 from sweeps.tracking.records import (
     Entry,
     EntryKind,
@@ -31,7 +34,8 @@ from sweeps.tracking.records import (
 )
 
 _VERSION = 1
-_BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 5.0
+_CATCH_UP_SECONDS = 1.0
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 BEGIN;
@@ -63,6 +67,7 @@ class Journal:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()
+        self._backlog = Backlog(path, self._insert)
 
     @classmethod
     def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
@@ -263,6 +268,29 @@ class Journal:
         """Give the MLflow run of each point that has one; the parent's under None."""
         return {point_id or None: run_id for point_id, run_id in self._query("SELECT point_id, run_id FROM runs")}
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that happened is not recorded yet, for the disk takes nothing."""
+        with self._lock:
+            return not self._backlog.catch_up()
+
+    @property
+    def problem(self) -> str | None:
+        """In one line, why the journal is behind and what to do; None where it is not."""
+        with self._lock:
+            return self._backlog.problem
+
+    def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Record what waits, for as long as the disk may need; JournalBehind where it takes longer."""
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            with self._lock:
+                if self._backlog.catch_up(at_once=True):
+                    return
+            if is_cancelled() or time.monotonic() > deadline:
+                raise JournalBehind(f"{self.problem}")
+            time.sleep(_CATCH_UP_SECONDS)
+
     def flush(self) -> None:
         """Have everything recorded so far survive a power cut, too."""
         log = self.path.with_name(f"{self.path.name}-wal")
@@ -277,12 +305,14 @@ class Journal:
     def _append(
         self, kind: EntryKind, point_id: str | None, time_ms: int, body: Mapping[str, Any], epoch: int | None = None
     ) -> bool:
+        with self._lock:
+            return self._backlog.add((kind, point_id, epoch, time_ms, json.dumps(body)))
+
+    def _insert(self, row: Row) -> bool:
         statement = (
             "INSERT INTO entries (kind, point_id, epoch, time_ms, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
-        with self._lock:
-            cursor = self._connection.execute(statement, (kind, point_id, epoch, time_ms, json.dumps(body)))
-            return cursor.rowcount == 1
+        return self._connection.execute(statement, row).rowcount == 1
 
     def _mark(self, statement: str, entry_ids: Iterable[int], *values: str) -> None:
         with self._transaction():

@@ -5,6 +5,7 @@ arrived is marked there. A crash between the two sends some again, which changes
 """
 
 import fcntl
+import logging
 import random
 import threading
 import time
@@ -22,6 +23,10 @@ INTERVAL_SECONDS = 1.0
 _FIRST_BACKOFF_SECONDS, _LAST_BACKOFF_SECONDS = 0.5, 30.0
 # Who waits for the end waits for a server that comes back, too: ask it more often.
 _CLOSING_BACKOFF_SECONDS = 2.0
+# A single failure is no news.
+_FAILURES_BEFORE_TELLING = 2
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class _Loop:
         self._patience_seconds = 0.0
         self._woken = threading.Event()
         self._n_failures = 0
+        self._has_told = False
         self._delivery: Delivery | None = None
 
     def finish(self, patience_seconds: float) -> None:
@@ -99,6 +105,7 @@ class _Loop:
             while not self._is_over(journal):
                 progress = self._deliver(journal)
                 self.error = progress.error
+                self._tell()
                 if progress.n_done and self._deadline is not None:
                     self._deadline = time.monotonic() + self._patience_seconds
                 self._pause(progress)
@@ -116,6 +123,15 @@ class _Loop:
             return WindowOutcome(0, str(error))
         except Exception as error:  # A thread that died would leave the rest undelivered in silence.
             return WindowOutcome(0, without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}"))
+
+    def _tell(self) -> None:
+        """Say once that nothing arrives, and once that it does again; who waits for the end is told there."""
+        if self.error is not None and self._n_failures == _FAILURES_BEFORE_TELLING and self._deadline is None:
+            logger.warning("MLflow takes nothing for now (%s): trials go on, and it will get everything", self.error)
+            self._has_told = True
+        elif self.error is None and self._has_told:
+            logger.warning("MLflow takes what the sweep records again")
+            self._has_told = False
 
     def _connect(self, journal: Journal) -> Delivery:
         sweep = journal.sweep()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +24,22 @@ SWEEP_SECONDS = 240
 
 @dataclass(frozen=True)
 class Home:
-    """A folder with the sweeps and the tracking store of some runs of the command line."""
+    """A folder with the sweeps of some runs of the command line, and their tracking store, there or elsewhere."""
 
     path: Path
+    store: Path | None = None
+
+    @property
+    def uri(self) -> str:
+        """The tracking store."""
+        return f"sqlite:///{self.store or self.path / 'mlflow.db'}"
 
     @property
     def environment(self) -> dict[str, str]:
         given = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
         return given | {
             "SWEEPS_HOME": str(self.path),
-            "MLFLOW_TRACKING_URI": f"sqlite:///{self.path}/mlflow.db",
+            "MLFLOW_TRACKING_URI": self.uri,
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -74,13 +81,27 @@ class Home:
 
     def runs(self, experiment: str, uri: str | None = None) -> dict[str, Run]:
         """The child runs in MLflow by trial, in the local store or that of a server."""
-        client = MlflowClient(uri or f"sqlite:///{self.path}/mlflow.db")
+        client = MlflowClient(uri or self.uri)
         found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], max_results=200)
         return {run.data.tags["sweeps.trial"]: run for run in found if "sweeps.trial" in run.data.tags}
 
     def statuses(self, experiment: str) -> list[str]:
         """How the child runs stand in the local store, by trial."""
         return [run.info.status for _, run in sorted(self.runs(experiment).items())]
+
+    def recorded_and_stored(self, sweep_id: str) -> tuple[Counter[Any], Counter[Any]]:
+        """Every metric of a sweep, as often as the journal has it, and as often as the local store has it."""
+        client = MlflowClient(self.uri)
+        recorded: Counter[Any] = Counter()
+        stored: Counter[Any] = Counter()
+        with self.journal(sweep_id) as journal:
+            for point in journal.points():
+                history = journal.history(point.point_id)
+                recorded.update((point.point_id, name, epoch, m[name]) for epoch, m in history for name in m)
+                for name in {name for _, metrics in history for name in metrics}:
+                    found = client.get_metric_history(point.run_id, name)
+                    stored.update((point.point_id, name, m.step, m.value) for m in found)
+        return recorded, stored
 
     def only_sweep(self) -> str | None:
         """The id of the sweep that runs, None before there is one."""

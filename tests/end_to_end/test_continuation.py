@@ -1,13 +1,11 @@
 """Sweeps that go on: after a lost driver, after `stop`, and with more trials than before."""
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from sweeps.config import load
 from sweeps.search.searchers import point_searcher
@@ -16,21 +14,6 @@ from sweeps.tracking.records import PointState
 pytestmark = pytest.mark.slow
 
 SIZES = {"model.hidden_size": {"grid": [8, 12, 16]}}
-
-
-def recorded_and_stored(home: Any, sweep_id: str) -> tuple[Counter[Any], Counter[Any]]:
-    """Every metric of a sweep, as often as the journal and as MLflow have it."""
-    client = MlflowClient(home.environment["MLFLOW_TRACKING_URI"])
-    recorded: Counter[Any] = Counter()
-    stored: Counter[Any] = Counter()
-    with home.journal(sweep_id) as journal:
-        for point in journal.points():
-            history = journal.history(point.point_id)
-            recorded.update((point.point_id, name, epoch, m[name]) for epoch, m in history for name in m)
-            for name in {name for _, metrics in history for name in metrics}:
-                found = client.get_metric_history(point.run_id, name)
-                stored.update((point.point_id, name, m.step, m.value) for m in found)
-    return recorded, stored
 
 
 def snapshots(home: Any, sweep_id: str) -> dict[Path, int]:
@@ -66,7 +49,7 @@ def test_a_sweep_whose_driver_is_killed_is_resumed_and_nothing_is_lost_doubled_o
         with home.journal(sweep_id) as journal:
             assert [epoch for epoch, _ in journal.history(point.point_id)] == list(range(1, 151))
         assert run_ids.get(point.point_id, point.run_id) == point.run_id
-    recorded, stored = recorded_and_stored(home, sweep_id)
+    recorded, stored = home.recorded_and_stored(sweep_id)
     assert stored == recorded
     assert home.statuses("small") == ["FINISHED"] * 3
 
@@ -95,7 +78,7 @@ def test_stop_ends_a_sweep_cleanly_and_resume_goes_on_for_one_process_at_a_time(
     output, errors = first.communicate(timeout=240)
     assert first.returncode == 0, errors
     assert json.loads(output)["state"] == "FINISHED"
-    recorded, stored = recorded_and_stored(home, sweep_id)
+    recorded, stored = home.recorded_and_stored(sweep_id)
     assert stored == recorded
     assert home.statuses("small") == ["FINISHED"]
 

@@ -160,6 +160,24 @@ def test_retried_point_goes_on_in_its_run(server: MlflowServer, write_journal: W
     )
 
 
+def test_a_server_that_is_away_is_told_once_and_so_is_its_return(
+    server: MlflowServer, write_journal: WriteJournal, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = write_journal("told")
+    server.stop()
+    shipper = Shipper(journal, server.uri, journal.path.parent)
+    with caplog.at_level("WARNING", logger="sweeps"):
+        shipper.start()
+        wait_until(lambda: bool(caplog.records))
+        server.start()
+        wait_until(lambda: len(caplog.records) > 1)
+        shipper.close(60)
+    first, last = (record.getMessage() for record in caplog.records)
+    assert "trials go on" in first
+    assert "refuses connections" in first
+    assert "again" in last
+
+
 def test_resumed_sweep_goes_on_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("resume", n_points=1, ended=False)
     journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {}, 1_700_000_100_000)

@@ -1,0 +1,54 @@
+"""Files that are written whole or not at all, on a disk that may be full for a while."""
+
+import errno
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_POLL_SECONDS = 1.0
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to, which then takes the place of `path`: a crash leaves what was there, or all of the new.
+
+    The name is nobody else's: a worker that was given up for lost may still write when its trial runs elsewhere.
+    """
+    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def unless_full() -> Iterator[None]:
+    """Go on after the block where the disk has no space for what it writes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+
+
+def write(path: Path, content: bytes, patience_seconds: float = 0.0) -> bool:
+    """Write a file whole; False where there has been no space for it for so long."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        with unless_full(), whole(path) as partial:
+            partial.write_bytes(content)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write."""
+    for partial in folder.glob("*.partial"):
+        with suppress(FileNotFoundError):
+            partial.unlink()
