@@ -64,7 +64,7 @@ def _energy_on_the_stripe(sweep: FinishedSweep) -> Outcome:
 
 
 def _collapsed(sweep: FinishedSweep) -> Outcome:
-    trial = sweep.only
+    trial = sweep.best
     names = [name for name in trial.faults if name == Fault.COLLAPSED]
     r2 = trial.metric("valid/r2")
     return Outcome(f"{names[0] if names else 'not diagnosed'}, R² {number(r2, '.1g')}", (r2,), bool(names))

@@ -17,7 +17,7 @@ PIXELS = 784
 
 
 def _pca_2(sweep: FinishedSweep) -> Outcome:
-    pca = sweep.only.metric("valid/mse") / sweep.only.metric("valid/mse_over_pca")
+    pca = sweep.best.metric("valid/mse") / sweep.best.metric("valid/mse_over_pca")
     return Outcome(f"{pca:.4f}", (pca,), f"{pca:.3f}" == "0.056")
 
 
@@ -40,25 +40,25 @@ def _falling(sweep: FinishedSweep) -> Outcome:
 
 def _linear_over_pca(sweep: FinishedSweep) -> Outcome:
     """On the training samples, where the recipe validates; PCA is the floor of every epoch."""
-    curve = sweep.only.curve("valid/mse_over_pca")
-    best = sweep.only.metric("valid/mse_over_pca")
+    curve = sweep.best.curve("valid/mse_over_pca")
+    best = sweep.best.metric("valid/mse_over_pca")
     return Outcome(
         f"{best:.4f}, lowest of {len(curve)} epochs {min(curve):.4f}", (best,), min(curve) >= 1 and best <= 1.01
     )
 
 
 def _original(sweep: FinishedSweep) -> Outcome:
-    ratio = sweep.only.tested()["test/mse_over_pca"]
+    ratio = sweep.best.tested()["test/mse_over_pca"]
     return Outcome(f"{ratio:.3f} × PCA-2", (ratio,), ratio < 1)
 
 
 def _squares_per_image(sweep: FinishedSweep) -> Outcome:
-    squares = PIXELS * sweep.only.tested()["test/mse"]
+    squares = PIXELS * sweep.best.tested()["test/mse"]
     return Outcome(f"{squares:.2f}", (squares,), squares <= 3.0)
 
 
 def _pca_30(sweep: FinishedSweep) -> Outcome:
-    tested = sweep.only.tested()
+    tested = sweep.best.tested()
     squares = PIXELS * tested["test/mse"] / tested["test/mse_over_pca"]
     return Outcome(f"{squares:.1f}", (squares,), None)
 

@@ -42,17 +42,17 @@ def _smaller_gap(*sweeps: FinishedSweep) -> Outcome:
 
 
 def _test_error(sweep: FinishedSweep) -> Outcome:
-    error = sweep.only.tested()["test/classification_error"]
+    error = sweep.best.tested()["test/classification_error"]
     return Outcome(f"{error:.2%}", (error,), error <= 0.013)
 
 
 def _valid_error(sweep: FinishedSweep) -> Outcome:
-    error = sweep.only.metric("valid/classification_error")
+    error = sweep.best.metric("valid/classification_error")
     return Outcome(f"{error:.2%}", (error,), None)
 
 
 def _minutes(sweep: FinishedSweep) -> Outcome:
-    minutes = sweep.only.minutes
+    minutes = sweep.best.minutes
     return Outcome(f"{minutes:.1f} min", (minutes,), minutes <= 30)
 
 
@@ -61,8 +61,8 @@ def _shapes(sweep: FinishedSweep) -> Outcome:
     model = sweep.result.config.model
     assert isinstance(model, StackedDenoisingConfig)
     sizes = (sweep.arrays.n_features, *model.hidden_sizes)
-    shapes = [tuple(reversed(weight.shape)) for weight in sweep.only.network.weights()][: len(model.hidden_sizes)]
-    error = sweep.only.tested()["test/classification_error"]
+    shapes = [tuple(reversed(weight.shape)) for weight in sweep.best.network.weights()][: len(model.hidden_sizes)]
+    error = sweep.best.tested()["test/classification_error"]
     words = ", ".join(f"{n_inputs}×{n_units}" for n_inputs, n_units in shapes)
     return Outcome(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))
 

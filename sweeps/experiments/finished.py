@@ -82,10 +82,9 @@ class FinishedSweep:
             ]
 
     @property
-    def only(self) -> Trained:
-        """The trial of a sweep that has one."""
-        (trial,) = self.trials
-        return trial
+    def best(self) -> Trained:
+        """The trial that leads the ranking: the only one of most recipes."""
+        return next(trial for trial in self.trials if trial.ranked.trial == self.result.ranking[0].trial)
 
     def values(self, take: Callable[[Trained], float]) -> tuple[float, ...]:
         """A number of each trial, in the order of their points: NaN for one that failed."""

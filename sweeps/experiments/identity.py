@@ -20,51 +20,51 @@ CLOSED_FORM = (0.1591, 0.1536, 0.1484)
 
 
 def _first_epochs(sweep: FinishedSweep) -> Outcome:
-    errors = sweep.only.curve("valid/mse")[:3]
+    errors = sweep.best.curve("valid/mse")[:3]
     near = np.allclose(errors, CLOSED_FORM, rtol=0, atol=0.004)
     return Outcome(" ".join(f"{error:.4f}" for error in errors), tuple(errors), near)
 
 
 def _last_epoch(sweep: FinishedSweep) -> Outcome:
-    error = sweep.only.history[100]["valid/mse"]
+    error = sweep.best.history[100]["valid/mse"]
     return Outcome(f"{error:.4f}", (error,), abs(error - 0.0051) <= 0.0002)
 
 
 def _largest_of_each_column(sweep: FinishedSweep) -> Outcome:
-    largest = sweep.only.filters.argmax(axis=0)
+    largest = sweep.best.filters.argmax(axis=0)
     count = int((largest == np.arange(len(largest))).sum())
     return Outcome(f"{count} of {len(largest)}", (float(count),), count == len(largest))
 
 
 def _diagonal(sweep: FinishedSweep) -> Outcome:
-    diagonal = sweep.only.filters.diagonal()
+    diagonal = sweep.best.filters.diagonal()
     low, high = float(diagonal.min()), float(diagonal.max())
     return Outcome(f"{low:.3f} to {high:.3f}", (low, high), 0.785 <= low <= high <= 0.862)
 
 
 def _distance_from_identity(sweep: FinishedSweep) -> Outcome:
-    weights = sweep.only.filters
+    weights = sweep.best.filters
     distance = float(np.abs(weights - np.eye(len(weights))).max())
     return Outcome(number(distance, ".1e"), (distance,), distance < 5e-4)
 
 
 def _loss_at_identity(sweep: FinishedSweep) -> Outcome:
-    loss = sweep.only.metric("valid/mse")
+    loss = sweep.best.metric("valid/mse")
     return Outcome(number(loss, ".1e"), (loss,), loss <= 1e-12)
 
 
 def _nothing_learnt(sweep: FinishedSweep) -> Outcome:
-    r2, mse = sweep.only.metric("valid/r2"), sweep.only.metric("valid/mse")
+    r2, mse = sweep.best.metric("valid/r2"), sweep.best.metric("valid/mse")
     return Outcome(f"R² {r2:.4f}, MSE {number(mse, '.1e')}", (r2, mse), r2 < 0.01)
 
 
 def _diagnosed(sweep: FinishedSweep) -> Outcome:
-    found = Fault.HARDLY_VARIES in sweep.only.faults
-    return Outcome(str(Fault.HARDLY_VARIES) if found else ", ".join(sorted(sweep.only.faults)), (), found)
+    found = Fault.HARDLY_VARIES in sweep.best.faults
+    return Outcome(str(Fault.HARDLY_VARIES) if found else ", ".join(sorted(sweep.best.faults)), (), found)
 
 
 def _reloaded(sweep: FinishedSweep) -> Outcome:
-    r2 = sweep.only.validated()["r2"]
+    r2 = sweep.best.validated()["r2"]
     return Outcome(f"{r2:.5f}", (r2,), r2 > 0.999)
 
 

@@ -87,7 +87,7 @@ def test_weights_of_the_identity_lose_nothing(train: Train) -> None:
 
 def test_features_that_hardly_vary_are_not_learnt_and_diagnosed(train: Train) -> None:
     raw = train(identity.RAW, "training.epochs=2")
-    assert raw.only.metric("valid/mse") < 1e-5
+    assert raw.best.metric("valid/mse") < 1e-5
     assert outcome(identity.CLAIMS, "R² on raw features", raw).reached
     assert outcome(identity.CLAIMS, "diagnosis", raw).reached
 
@@ -95,7 +95,7 @@ def test_features_that_hardly_vary_are_not_learnt_and_diagnosed(train: Train) ->
 def test_the_same_features_standardised_in_the_model_are_learnt_also_by_the_saved_model(train: Train) -> None:
     standardised = train(identity.STANDARDISED, "training.epochs=3")
     assert outcome(identity.CLAIMS, "R² on raw values", standardised).reached
-    assert Fault.HARDLY_VARIES not in standardised.only.faults
+    assert Fault.HARDLY_VARIES not in standardised.best.faults
 
 
 def test_the_2x2_recipe_is_exact_where_the_question_was_stuck(train: Train) -> None:
@@ -111,8 +111,8 @@ def test_the_2x2_recipe_is_exact_where_the_question_was_stuck(train: Train) -> N
 def test_at_the_rate_of_the_question_the_right_gradient_is_at_the_column_mean_too(train: Train) -> None:
     posted = ["training.epochs=10", "training.optimizer=sgd", "training.learning_rate=0.001"]
     stuck = train(two_by_two.RIGHT, *posted, "search.training.seed={grid: [0]}")
-    assert stuck.only.metric("valid/mse") == pytest.approx(0.00585, abs=0.00016)
-    assert Fault.COLUMN_MEAN in stuck.only.faults
+    assert stuck.best.metric("valid/mse") == pytest.approx(0.00585, abs=0.00016)
+    assert Fault.COLUMN_MEAN in stuck.best.faults
 
 
 def test_filters_of_denoising_autoencoders_are_compared_seed_by_seed(train: Train) -> None:
@@ -138,7 +138,7 @@ def test_the_shapes_of_a_stack_are_told_with_its_test_error(train: Train) -> Non
     shapes = outcome(denoising.CLAIMS, "shapes", stack)
     assert shapes.ours.startswith("64×50, 50×50; test error ")
     assert shapes.reached
-    assert outcome(denoising.CLAIMS, "shapes", stack).values[0] == stack.only.tested()["test/classification_error"]
+    assert outcome(denoising.CLAIMS, "shapes", stack).values[0] == stack.best.tested()["test/classification_error"]
 
 
 def test_a_stack_that_errs_too_often_misses_and_one_trained_in_time_does_not(train: Train) -> None:
@@ -151,7 +151,7 @@ def test_a_stack_that_errs_too_often_misses_and_one_trained_in_time_does_not(tra
 
 def test_errors_of_deep_autoencoders_are_taken_on_the_test_split(train: Train) -> None:
     sweep = train(deep.LINEAR, "data.name=digits", "training.epochs=2", "training.probe_samples=0")
-    tested = sweep.only.tested()
+    tested = sweep.best.tested()
     original, squares, pca = (
         claim.judge(sweep) for claim in deep.CLAIMS if claim.setups[0] in (deep.ORIGINAL, deep.THIRTY)
     )
@@ -166,4 +166,4 @@ def test_a_hundred_epochs_on_uniform_features_give_the_published_identity(train:
     outcomes = [claim.judge(uniform) for claim in identity.CLAIMS if claim.setups == (identity.UNIFORM,)]
     assert len(outcomes) == 4
     assert all(found.reached for found in outcomes), outcomes
-    np.testing.assert_array_equal(uniform.only.filters.shape, (84, 84))
+    np.testing.assert_array_equal(uniform.best.filters.shape, (84, 84))

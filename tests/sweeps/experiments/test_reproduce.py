@@ -184,7 +184,7 @@ def test_experiments_run_as_sweeps_on_one_ray_and_are_judged_again_from_what_the
             "0",
             "at most 1e-12",
             (setup,),
-            lambda sweep: Outcome("", (), sweep.only.metric("valid/mse") <= 1e-12),
+            lambda sweep: Outcome("", (), sweep.best.metric("valid/mse") <= 1e-12),
         )
         for setup in (bad, good)
     ]
