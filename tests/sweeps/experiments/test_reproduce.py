@@ -33,6 +33,7 @@ def record(own_home: Path) -> Record:
         curves: Sequence[Sequence[float] | None],
         name: str = "20260101-000000-0000",
         state: SweepState | None = SweepState.FINISHED,
+        pca_mse: float = 0.0557,
     ) -> str:
         folder = SweepFolder(own_home / "sweeps" / f"{config.name}-{name}")
         start = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), 0)
@@ -41,7 +42,7 @@ def record(own_home: Path) -> Record:
                 point_id = f"{index:04d}"
                 journal.start_point(PointRecord(point_id, index, {"training.seed": index}, f"seed={index}", 0))
                 for epoch, error in enumerate(curve or [], start=1):
-                    metrics = {"valid/mse": error, "valid/mse_over_pca": error / 0.0557}
+                    metrics = {"valid/mse": error, "valid/mse_over_pca": error / pca_mse}
                     journal.record_epoch(point_id, epoch, metrics, epoch)
                 journal.end_point(point_id, PointState.FAILED if curve is None else PointState.FINISHED, None, {}, 9)
             if state is not None:
@@ -103,6 +104,13 @@ def test_linear_layers_must_come_down_to_pca_and_never_below(
     sweep = FinishedSweep(load_result(find(record(load("hs2d-linear"), [errors]))))
     (claim,) = [claim for claim in CLAIMS if claim.setups == (deep.LINEAR,) and "linear layers" in claim.what]
     assert claim.judge(sweep).reached is reached
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(9.0e-5, "missed"), (9.1e-5, "reached"), (1.2e-4, "missed")])
+def test_an_error_below_that_of_pca_is_no_success(record: Record, error: float, verdict: str) -> None:
+    record(load("blobs-full-9"), [[error]], pca_mse=9.06e-5)
+    report = judge([claim for claim in CLAIMS if claim.setups == (blobs.FULL,)])
+    assert verdicts(report) == {"PCA with 9 components": "reached", "MSE of 9 units": verdict}
 
 
 @pytest.mark.parametrize(("falls", "reached"), [(False, True), (True, False)])
