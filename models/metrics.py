@@ -3,12 +3,13 @@
 Everything here is a pure function of NumPy arrays; scikit-learn is imported by the first `probe_error`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.pca import PrincipalComponents, centred_chunks, fit_pca
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -17,7 +18,6 @@ Floats = NDArray[np.float64]
 _ROUNDING = 1e-6
 # A reference error below this share of the data's variance is float64's rounding: PCA reconstructs exactly.
 _EXACT = 1e-12
-_CHUNK_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -54,24 +54,30 @@ class References:
 def references(train: Array, valid: Array, scale: float) -> References:
     """Fit PCA of every size on `train` by one decomposition and measure it on `valid`, both (samples, features).
 
-    Inputs are multiplied by `scale` first. All arithmetic is float64, on chunks of bounded size; where there are fewer
-    training samples than features, `train` is held whole in float64.
+    Inputs are multiplied by `scale` first.
     """
-    mean = train.mean(axis=0, dtype=np.float64) * scale  # (features,)
-    components, rank = _principal_components(train, mean, scale)  # (features, n_components), most variance first
+    return references_of(fit_pca(train, scale), valid, scale)
+
+
+def references_of(pca: PrincipalComponents, valid: Array, scale: float) -> References:
+    """Measure PCA of every size on `valid` (samples, features), which is multiplied by `scale` first.
+
+    All arithmetic is float64, on chunks of bounded size.
+    """
+    components = pca.components
     energy = np.zeros(components.shape[1])  # of valid along each component
     outside = 0.0  # of valid along no component
-    for chunk in _centred_chunks(valid, mean, scale):
+    for chunk in centred_chunks(valid, pca.mean, scale):
         along = chunk @ components  # (rows, n_components)
         energy += np.einsum("rc,rc->c", along, along)
         if components.shape[1] < components.shape[0]:
             residual = chunk - along @ components.T
             outside += float(np.einsum("rf,rf->", residual, residual))
     # With an orthonormal basis, what k components leave is the energy along all others: a sum without cancellation.
-    outside += float(energy[rank:].sum())
-    left = outside + np.append(np.cumsum(energy[:rank][::-1])[::-1], 0.0)  # (rank + 1,)
-    pca_mse = np.full(len(mean) + 1, left[-1])
-    pca_mse[: rank + 1] = left
+    outside += float(energy[pca.rank :].sum())
+    left = outside + np.append(np.cumsum(energy[: pca.rank][::-1])[::-1], 0.0)  # (rank + 1,)
+    pca_mse = np.full(len(pca.mean) + 1, left[-1])
+    pca_mse[: pca.rank + 1] = left
     return References(pca_mse / max(valid.size, 1))
 
 
@@ -166,31 +172,3 @@ def probe_error(train_codes: Array, train_labels: Array, valid_codes: Array, val
         classifier.fit(scaler.transform(train_codes.astype(np.float64)), train_labels)
         answers = classifier.predict(scaler.transform(valid_codes.astype(np.float64)))
     return float(np.mean(answers != valid_labels))
-
-
-def _principal_components(train: Array, mean: Floats, scale: float) -> tuple[Floats, int]:
-    """Orthonormal directions as columns, most variance first, and how many of them the data determine."""
-    n_samples, n_features = train.shape
-    if n_samples < n_features:
-        centred = np.concatenate(list(_centred_chunks(train, mean, scale)))
-        _, singular_values, rows = np.linalg.svd(centred, full_matrices=False)
-        components, variances = rows.T, singular_values**2
-        # Singular values are exact to rounding of the largest, so their squares resolve far smaller variances.
-        resolution = (n_features * np.finfo(np.float64).eps) ** 2
-    else:
-        scatter = np.zeros((n_features, n_features))
-        for chunk in _centred_chunks(train, mean, scale):
-            scatter += chunk.T @ chunk
-        ascending, vectors = np.linalg.eigh(scatter)
-        components, variances = np.ascontiguousarray(vectors[:, ::-1]), ascending[::-1]
-        resolution = n_features * np.finfo(np.float64).eps
-    return components, int(np.count_nonzero(variances > resolution * variances[0]))
-
-
-def _centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats]:
-    """Consecutive rows of `inputs` as float64, scaled, without `mean`."""
-    n_rows = max(1, _CHUNK_BYTES // (8 * max(1, inputs.shape[1])))
-    for start in range(0, len(inputs), n_rows):
-        chunk = np.multiply(inputs[start : start + n_rows], scale, dtype=np.float64)
-        chunk -= mean
-        yield chunk

@@ -10,22 +10,30 @@ from numpy.typing import NDArray
 from datamodules.arrays import DataArrays, DatasetError, check_unit_interval
 from datamodules.build import load_arrays
 from models.config import StackedDenoisingConfig
-from models.metrics import References, references
+from models.metrics import References
+from models.pca import PrincipalComponents
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.errors import DataError
+from sweeps.folder import home
+from sweeps.pca_cache import pca_of
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Arrays and references, as they cross to the workers: the test split stays behind.
 
-    `column_mean` (features,) is that of the scaled training inputs.
+    `pca` is fitted on the scaled training inputs; of many components the first thousand.
     """
 
     arrays: Mapping[str, Any]
     references: References
-    column_mean: NDArray[np.float64]
+    pca: PrincipalComponents
     description: Mapping[str, Any]
+
+    @property
+    def column_mean(self) -> NDArray[np.float64]:
+        """Mean of the scaled training inputs: (features,)."""
+        return self.pca.mean
 
     @property
     def pca_mse(self) -> NDArray[np.float64]:
@@ -39,9 +47,8 @@ def load_dataset(config: SweepConfig) -> Dataset:
     faults = sorted({fault for trial in config.corner_trials() for fault in _misfits(trial, arrays)})
     if faults:
         raise DataError(faults)
-    fitted = references(arrays.train.inputs, arrays.valid.inputs, arrays.scale)
-    column_mean = arrays.train.inputs.mean(axis=0, dtype=np.float64) * arrays.scale
-    return Dataset(arrays.without_test(), fitted, column_mean, arrays.describe())
+    pca, references = pca_of(arrays, home() / "references")
+    return Dataset(arrays.without_test(), references, pca, arrays.describe())
 
 
 def load_splits(config: SweepConfig) -> DataArrays:

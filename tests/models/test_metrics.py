@@ -105,7 +105,7 @@ def test_chunks_do_not_change_the_references(
 ) -> None:
     train, valid, _ = digits
     whole = references(train, valid, 1 / 16).pca_mse
-    monkeypatch.setattr("models.metrics._CHUNK_BYTES", 8 * 64 * 37)
+    monkeypatch.setattr("models.pca._CHUNK_BYTES", 8 * 64 * 37)
     np.testing.assert_allclose(references(train, valid, 1 / 16).pca_mse, whole, rtol=1e-9, atol=1e-15)
 
 

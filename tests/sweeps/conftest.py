@@ -71,10 +71,12 @@ def small_sweep() -> Callable[..., SweepConfig]:
 
 
 @pytest.fixture(scope="session")
-def digits() -> Dataset:
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Digits with their references, loaded once."""
     document = {"name": "digits", "data": {"name": "digits"}, "model": {"name": "shallow"}}
-    return load_dataset(SweepConfig.from_dict(document | {"objective": {"metric": "valid/mse"}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWEEPS_HOME", str(tmp_path_factory.mktemp("home")))
+        return load_dataset(SweepConfig.from_dict(document | {"objective": {"metric": "valid/mse"}}))
 
 
 @pytest.fixture
