@@ -32,6 +32,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def spread(self, n_samples: int) -> slice:
+        """The rows of at most `n_samples` samples, evenly spread: what is sorted stays represented."""
+        return slice(None, None, max(1, -(-len(self) // n_samples)))
+
     def take(self, indices: NDArray[np.intp]) -> "Split":
         """The samples at `indices`; copies nothing where these are all samples in order."""
         if len(indices) == len(self) and np.array_equal(indices, np.arange(len(self))):

@@ -127,7 +127,7 @@ class ArrayDataModule(LightningDataModule):
         return _to_floating(self._on_device(self.arrays.valid, device)[0], self.arrays.scale)
 
     def train_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
-        """At most `n_samples` of the training samples as one batch, evenly spread: what is sorted stays represented."""
+        """At most `n_samples` of the training samples as one batch, evenly spread."""
         return self._sample(self.arrays.train, n_samples, device)
 
     def valid_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
@@ -177,9 +177,9 @@ class ArrayDataModule(LightningDataModule):
 
     def _sample(self, split: Split, n_samples: int, device: torch.device | str) -> Batch:
         inputs, labels = self._on_device(split, device)
-        step = -(-len(inputs) // n_samples)
-        chosen = _to_floating(inputs[::step], self.arrays.scale)
-        return (chosen,) if labels is None else (chosen, labels[::step])
+        rows = split.spread(n_samples)
+        chosen = _to_floating(inputs[rows], self.arrays.scale)
+        return (chosen,) if labels is None else (chosen, labels[rows])
 
     def _on_device(self, split: Split, device: torch.device | str) -> tuple[Tensor, Tensor | None]:
         """The tensors of a split, moved once; one tensor where a split stands for two."""

@@ -82,6 +82,10 @@ class DeepAutoencoder(nn.Module):
         """The matrices that penalties see; the encoder's alone where they are tied."""
         return [layer.weight for layer in (*self.encoder, *self.decoder) if isinstance(layer, Layer)]
 
+    def encoder_weights(self) -> list[Tensor]:
+        """One a layer, (units, inputs), down to the code."""
+        return [layer.weight for layer in self.encoder]
+
     def first_layer_filters(self) -> Tensor:
         """(units of the first hidden layer, features)."""
         return self.encoder[0].weight

@@ -36,6 +36,10 @@ class LinearNetwork(nn.Module):
         """The matrix, the only one."""
         return [self.layer.weight]
 
+    def encoder_weights(self) -> list[Tensor]:
+        """The matrix, the only one."""
+        return [self.layer.weight]
+
     def first_layer_filters(self) -> Tensor:
         """The weight matrix W, a row for each output: (features, features)."""
         return self.layer.weight

@@ -1,6 +1,7 @@
 """What a network promises to those who train and measure it, and the layers that networks are made of."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
@@ -67,6 +68,9 @@ class Network(Protocol):
 
     def weights(self) -> list[Tensor]:
         """The weight matrices that penalties see: encoder and decoder, tied ones once, biases excluded."""
+
+    def encoder_weights(self) -> list[Tensor]:
+        """The encoder's matrices from the input on, each (units, inputs): the first holds the first layer's filters."""
 
     def first_layer_filters(self) -> Tensor:
         """What each unit of the first hidden layer looks for: (hidden, features)."""
@@ -135,6 +139,12 @@ def decoder_layer(
         return TiedLayer(layer, activation, biases=biases)
     n_units, n_inputs = layer.weight.shape
     return Layer(n_units, n_inputs, activation, gain=gain, biases=biases)
+
+
+def encoder_product(network: Network, n_units: int) -> Tensor:
+    """W_n ... W_2 W_1: what the code's first `n_units` would look for if no layer were nonlinear: (units, features)."""
+    first, *rest = reversed(network.encoder_weights())
+    return reduce(torch.matmul, rest, first[:n_units])
 
 
 def initialise(network: Network, generator: torch.Generator, initialization: Initialization = "glorot") -> None:

@@ -46,6 +46,10 @@ class ShallowAutoencoder(nn.Module):
         """The matrices that penalties see; one where they are tied."""
         return [layer.weight for layer in (self.encoder, self.decoder) if isinstance(layer, Layer)]
 
+    def encoder_weights(self) -> list[Tensor]:
+        """The matrix into the hidden layer."""
+        return [self.encoder.weight]
+
     def first_layer_filters(self) -> Tensor:
         """(hidden, features)."""
         return self.encoder.weight

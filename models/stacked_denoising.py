@@ -72,6 +72,10 @@ class StackedDenoisingAutoencoder(nn.Module):
         """The matrices that penalties see when all layers are trained to reconstruct."""
         return self.unrolled.weights()
 
+    def encoder_weights(self) -> list[Tensor]:
+        """One a layer, (units, inputs), up to the code."""
+        return self.unrolled.encoder_weights()
+
     def first_layer_filters(self) -> Tensor:
         """(units of the first hidden layer, features)."""
         return self.unrolled.first_layer_filters()
@@ -114,7 +118,7 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     def classifier_weights(self) -> list[Tensor]:
         """The matrices that penalties see when it is trained to classify: the encoder's and the softmax's."""
-        return [*(layer.weight for layer in self.unrolled.encoder), self.classifier.weight]
+        return [*self.encoder_weights(), self.classifier.weight]
 
     def classifier_parameters(self) -> Iterator[nn.Parameter]:
         """What is trained to classify: not the decoder, so no visible bias."""

@@ -14,6 +14,7 @@ from sweeps.folder import SweepFolder
 from sweeps.progress import Progress
 from sweeps.search.objective import best_epoch
 from sweeps.search.space import Point
+from sweeps.tracking.detailed import record_detailed_figures
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState
 from sweeps.tracking.runs import flatten, run_name
@@ -141,7 +142,8 @@ class JournalCallback(tune.Callback):
         self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
-        self._journal.record_figure(point_id, "loss_curve.png", "loss_curve", "", time_ms)
+        if self._config.figures.detailed == "all":
+            record_detailed_figures(self._journal, self._folder.point(point_id), time_ms)
         diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
         self._journal.end_point(point_id, state, reason, tags, time_ms, diagnosis)
         if diagnosis is not None:

@@ -20,6 +20,7 @@ from sweeps.search.space import Point, Range, corner_points, corners, invalid_co
 from sweeps.sections import (
     AlgorithmConfig,
     BudgetConfig,
+    FiguresConfig,
     ObjectiveConfig,
     ResourcesConfig,
     StoppingConfig,
@@ -32,6 +33,7 @@ from sweeps.settings import assign, not_a_setting, settings
 __all__ = [
     "AlgorithmConfig",
     "BudgetConfig",
+    "FiguresConfig",
     "ObjectiveConfig",
     "ResourcesConfig",
     "StoppingConfig",
@@ -71,6 +73,7 @@ class SweepConfig(Section):
     stopping: StoppingConfig = StoppingConfig()
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    figures: FiguresConfig = FiguresConfig()
 
     @field_validator("name")
     @classmethod

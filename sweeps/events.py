@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 HOST_TAG = "sweeps.host"
 # The tag of a run that ended before its last epoch; its value says which rule ended it.
 STOPPED_EARLY = "sweeps.stopped_early"
+# How many validation samples' codes a figure shows: the trial's codes and the driver's PCA are of the same samples.
+N_CODES = 5000
 
 
 def now_ms() -> int:

@@ -39,13 +39,23 @@ class PointFolder:
         """The network at its best epoch so far by the objective."""
         return self.path / "best.pt"
 
+    @property
+    def best_arrays(self) -> Path:
+        """What detailed figures are drawn from, of the best epoch as of the last snapshot."""
+        return self.path / "best.npz"
+
+    @property
+    def sweep(self) -> "SweepFolder":
+        """The folder of the sweep that the point is of."""
+        return SweepFolder(self.path.parent.parent)
+
     def snapshot(self, epoch: int) -> Path:
         """Filters, originals and reconstructions after `epoch`."""
         return self.path / f"snapshot-{epoch:05d}.npz"
 
     def in_sweep(self, path: Path) -> str:
         """A path in this folder as it is named in the journal: relative to the sweep's folder."""
-        return str(path.relative_to(self.path.parent.parent))
+        return str(path.relative_to(self.sweep.path))
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,11 @@ class SweepFolder:
     def journal(self) -> Path:
         """The SQLite journal."""
         return self.path / "journal.db"
+
+    @property
+    def references(self) -> Path:
+        """What figures hold the trials against: the data's mean and PCA."""
+        return self.path / "references.npz"
 
     @property
     def lock(self) -> Path:

@@ -26,6 +26,7 @@ from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
+from sweeps.tracking.detailed import record_detailed_figures
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointState, SweepRecord, SweepState
 from sweeps.tracking.runs import environment_tags, flatten, ranking_description
@@ -92,6 +93,7 @@ def carry_out(
     """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended."""
     progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
     count_past(progress, read_result(journal))
+    _save_comparison(folder, config, setup.dataset)
     with _shipping(journal, store_of(journal), folder, setup.interrupted):
         if watch is not None:
             watch(progress)
@@ -159,6 +161,13 @@ def _shipping(journal: Journal, uri: str, folder: SweepFolder, interrupted: thre
         was_interrupted = interrupted.is_set()
     finally:
         shipper.close(DELIVERY_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
+
+
+def _save_comparison(folder: SweepFolder, config: SweepConfig, dataset: "Dataset") -> None:
+    from sweeps.comparison import save_comparison
+
+    if not folder.references.exists():  # as where the sweep is resumed
+        save_comparison(folder.references, config, dataset)
 
 
 def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began: float) -> SweepRecord:
@@ -267,6 +276,9 @@ def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
 def end_sweep(journal: Journal, state: SweepState, began: float, startup_seconds: float | None) -> None:
     """Write down how the sweep ended, with the ranking for those who browse."""
     result = read_result(journal)
+    if result.config.figures.detailed == "finalists":
+        for trial in result.finalists:
+            record_detailed_figures(journal, SweepFolder(journal.path.parent).point(trial.trial), now_ms())
     tags = {SECONDS: f"{time.time() - began:.3f}"}
     if startup_seconds is not None:
         tags[STARTUP_SECONDS] = f"{startup_seconds:.3f}"

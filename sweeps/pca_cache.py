@@ -5,7 +5,6 @@ import zlib
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from datamodules.arrays import DataArrays
 from models.metrics import References, references_of
 from models.pca import PrincipalComponents, fit_pca
+from sweeps.durable import whole
 
 # Of a larger code's PCA only the error is kept: components of ten thousand features would take 400 MB.
 MAX_COMPONENTS = 1000
@@ -53,14 +53,7 @@ def _read(path: Path) -> tuple[PrincipalComponents, References]:
 
 
 def _write(path: Path, pca: PrincipalComponents, references: References) -> None:
-    """Under another name first: two sweeps may start at once, and either may break off."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        partial = Path(file.name)
-        try:
-            np.savez(
-                file, mean=pca.mean, components=pca.components, rank=np.asarray(pca.rank), pca_mse=references.pca_mse
-            )
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    rank = np.asarray(pca.rank)
+    with whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, mean=pca.mean, components=pca.components, rank=rank, pca_mse=references.pca_mse)

@@ -9,15 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as lightning
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Checkpoint
 
 from datamodules.batches import ArrayDataModule
 from models.autoencoder import Autoencoder
-from models.build import save_network
+from models.build import load_network, save_network
 from models.config import ModelConfig
 from models.diagnosis import Finding as FoundFault
 from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
@@ -29,8 +27,8 @@ from sweeps.events import HOST_TAG, STOPPED_EARLY, EpochEnded, Event, Figure, Fi
 from sweeps.folder import PointFolder
 from sweeps.search.objective import best_epoch
 from sweeps.search.patience import Patience
+from sweeps.snapshots import Snapshots
 
-N_RECONSTRUCTIONS = 10
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # How long the last epoch waits for a full disk to take the best network: somebody has to free space.
 DISK_PATIENCE_SECONDS = 600.0
@@ -51,10 +49,15 @@ class Plan:
     rungs: frozenset[int] = frozenset()
     n_probe_samples: int = 0
     patience: int | None = None
+    n_pretraining_epochs: int = 0
+    details: bool = True
 
     def keeps(self, epoch: int) -> bool:
-        """Whether filters, reconstructions, a checkpoint and a diagnosis are made: start, powers of two, rungs, end."""
-        return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch == self.n_epochs
+        """Whether a snapshot, a checkpoint and a diagnosis are made: at the start, powers of two, rungs and the end.
+
+        And at the end of pre-training. With `details` the best epoch so far is kept then for its detailed figures.
+        """
+        return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch in (self.n_pretraining_epochs, self.n_epochs)
 
 
 class Recorder(Checkpoint):
@@ -83,6 +86,7 @@ class Recorder(Checkpoint):
         self.plan = plan
         self.folder = folder
         self.report = report
+        self.snapshots = Snapshots(folder, data, plan.n_pretraining_epochs)
         self.phase = 0
         self.first_epoch = 0
         self.is_last_phase = False
@@ -95,6 +99,7 @@ class Recorder(Checkpoint):
         self._epoch = 0
         self._is_over = False
         self._examines = False
+        self._best_saved: int | None = None
         self._saved_at = time.monotonic()
 
     def start_phase(self, phase: int, first_epoch: int, *, is_last: bool) -> None:
@@ -235,37 +240,28 @@ class Recorder(Checkpoint):
         train = self.data.train_sample(self.plan.n_probe_samples, device)
         return probe(self.network, train, self.data.valid_inputs(device), labels)
 
-    @torch.no_grad()
     def _snapshot(self, epoch: int, device: torch.device) -> tuple[Figure, ...]:
         """Save the arrays that figures are drawn from; the drawing is the driver's. None where the disk is full."""
-        originals = self.data.valid_sample(N_RECONSTRUCTIONS, device)[0]
-        arrays: dict[str, NDArray[Any]] = {
-            "filters": _array(self.network.first_layer_filters()),
-            "originals": _array(originals),
-            "reconstructions": _array(self.network(originals).reconstruction),
-        }
-        if self.data.arrays.image_shape is not None:
-            arrays["image_shape"] = np.asarray(self.data.arrays.image_shape)
-        path = self.folder.snapshot(epoch)
-        content = io.BytesIO()
-        np.savez(content, allow_pickle=False, **arrays)
-        if not durable.write(path, content.getvalue()):
-            return ()
-        source = self.folder.in_sweep(path)
-        return (
-            Figure(name=f"filters/epoch-{epoch:05d}.png", kind="filters", source=source),
-            Figure(name=f"reconstructions/epoch-{epoch:05d}.png", kind="reconstructions", source=source),
-        )
+        if self.plan.details and self.best is not None and self._unwritten_best is None:
+            self._save_best_arrays(self.best[0], is_current=self.best[0] == epoch, device=device)
+        return self.snapshots.save(epoch, self.network, device)
+
+    def _save_best_arrays(self, best: int, *, is_current: bool, device: torch.device) -> None:
+        """Save what detailed figures show of the best epoch, once."""
+        if best == self._best_saved:
+            return
+        if is_current:
+            is_saved = self.snapshots.save_best(best, self.network, device)
+        else:
+            is_saved = self.snapshots.save_best(best, load_network(self.folder.best_network))
+        if is_saved:
+            self._best_saved = best
 
     def _save(self, trainer: lightning.Trainer) -> None:
         """Write the last checkpoint; on a full disk the one before stays."""
         with durable.unless_full(), durable.whole(self.folder.checkpoint) as partial:
             trainer.save_checkpoint(partial)
         self._saved_at = time.monotonic()
-
-
-def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return tensor.detach().to("cpu", torch.float32).numpy()
 
 
 def _worker() -> str:

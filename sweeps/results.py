@@ -18,6 +18,7 @@ SECONDS = "sweeps.seconds"
 STARTUP_SECONDS = "sweeps.startup_seconds"
 EXIT_STATUS = {SweepState.FINISHED: 0, SweepState.FAILED: 1, SweepState.INTERRUPTED: 130}
 SOME_TRIALS_FAILED = 3
+MAX_FINALISTS = 10
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class SweepResult:
     def best(self) -> RankedTrial | None:
         """The trial that leads the ranking."""
         return self.ranking[0] if self.ranking else None
+
+    @property
+    def finalists(self) -> Sequence[RankedTrial]:
+        """The trials whose figures are drawn in detail: the best, or the first ten of a front."""
+        return self.front[:MAX_FINALISTS] if len(self.config.objectives) > 1 else self.ranking[:1]
 
     @property
     def seconds(self) -> float | None:

@@ -144,6 +144,16 @@ class ResourcesConfig(Section):
         return self
 
 
+class FiguresConfig(Section):
+    """Which trials get the figures that take most of a second to draw, beside the filters and reconstructions of all.
+
+    `finalists` are the best trial, or the first ten of a Pareto front, and get theirs when the sweep ends. With `none`
+    no trial saves what these figures are drawn from.
+    """
+
+    detailed: Literal["finalists", "all", "none"] = "finalists"
+
+
 def parse(section: type[SectionT], document: Mapping[str, Any]) -> SectionT:
     """A section from a plain dict, types taken strictly; ConfigError tells everything that is wrong with it."""
     parsed, faults = try_parse(section, document)

@@ -102,7 +102,14 @@ def run_point(
     )
     data = ArrayDataModule(arrays, batch_size=trial.training.batch_size, seed=trial.training.seed)
     rungs = frozenset(rung_epochs(sweep.stopping, trial))
-    plan = Plan(trial.n_epochs, rungs, _n_probe_samples(trial, arrays), trial.training.patience)
+    plan = Plan(
+        trial.n_epochs,
+        rungs,
+        n_probe_samples=_n_probe_samples(trial, arrays),
+        patience=trial.training.patience,
+        n_pretraining_epochs=trial.n_pretraining_epochs,
+        details=sweep.figures.detailed != "none",
+    )
     folder.path.mkdir(parents=True, exist_ok=True)
     remove_partial(folder.path)
     network, objective = phases[-1].module.network, phases[-1].module.objective

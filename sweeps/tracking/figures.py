@@ -9,11 +9,14 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from models.figures import draw_filters, draw_loss_curve, draw_reconstructions, magnification
+from models.figures import draw_filters, draw_rows, enlarged
+from models.plots import draw_loss_curve
+from sweeps.folder import PointFolder
+from sweeps.tracking.detailed import KINDS, draw_detailed
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
-_CURVES = ("train/loss", "valid/mse", "valid/denoise_mse", "valid/classification_error")
+_CURVES = ("pretrain/loss", "train/loss", "valid/mse", "valid/denoise_mse", "valid/classification_error")
 
 
 class FigureError(Exception):
@@ -21,8 +24,10 @@ class FigureError(Exception):
 
 
 def draw(kind: str, source: Path, history: History, references: Mapping[str, float]) -> bytes:
-    """Give a figure as PNG: "filters" or "reconstructions" from the snapshot `source`, "loss_curve" from `history`.
+    """Give a figure as PNG, drawn by its kind.
 
+    "filters" and "reconstructions" from the snapshot `source`; "loss_curve" from `history` and `references`; those of
+    `detailed.KINDS` from the arrays of a best epoch, `source`, and those that lie around it.
     Raises FigureError.
     """
     try:
@@ -30,18 +35,21 @@ def draw(kind: str, source: Path, history: History, references: Mapping[str, flo
             return draw_loss_curve(_curves(history), references)
         if kind in ("filters", "reconstructions"):
             return _png(_from_snapshot(kind, source))
+        if kind in KINDS:
+            drawn = draw_detailed(kind, PointFolder(source.parent), dict(history), references)
+            return drawn if isinstance(drawn, bytes) else _png(drawn)
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise FigureError(f"cannot draw {kind} from {source.name}: {error}") from error
-    raise FigureError(f"a figure must be filters, reconstructions or loss_curve, not {kind!r}")
+    known = ", ".join(("filters", "reconstructions", "loss_curve", *KINDS))
+    raise FigureError(f"a figure must be one of {known}, not {kind!r}")
 
 
 def _from_snapshot(kind: str, source: Path) -> Image.Image:
     with np.load(source, allow_pickle=False) as snapshot:
         shape = tuple(snapshot["image_shape"].tolist()) if "image_shape" in snapshot else None
-        magnify = magnification(shape)
         if kind == "filters":
-            return draw_filters(snapshot["filters"], shape, magnify=magnify)
-        return draw_reconstructions(snapshot["originals"], snapshot["reconstructions"], shape, magnify=magnify)
+            return enlarged(draw_filters(snapshot["filters"], shape))
+        return enlarged(draw_rows([snapshot["originals"], snapshot["reconstructions"]], shape))
 
 
 def _curves(history: History) -> dict[str, tuple[list[int], list[float]]]:

@@ -26,6 +26,7 @@ algorithm: {name: grid}
 objective: {metric: valid/mse}
 stopping: {name: asha, grace_epochs: 1, reduction_factor: 2}
 resources: {concurrency: 1}
+figures: {detailed: all}
 """
     path = home.path / "faults.yaml"
     path.write_text(document)
@@ -87,6 +88,20 @@ def test_mlflow_has_the_names_as_a_tag_and_the_whole_as_a_text(sweep: Any, runs:
         assert run.data.tags["sweeps.diagnosis"] == (", ".join(names(diagnosis)) or "no fault found")
         text = load_text(f"{run.info.artifact_uri}/diagnosis.txt")
         assert all(finding["advice"] in text for finding in diagnosis)
+
+
+def test_where_asked_every_trial_has_the_detailed_figures_that_its_arrays_allow(
+    sweep: Any, runs: dict[str, Run]
+) -> None:
+    home, _ = sweep
+    client = MlflowClient(f"sqlite:///{home.path}/mlflow.db")
+    for run in runs.values():
+        assert "loss_curve.png" in [artifact.path for artifact in client.list_artifacts(run.info.run_id)]
+    drawn = {trial: client.list_artifacts(run.info.run_id, "detailed") for trial, run in runs.items()}
+    names = ["detailed/filters_in_two_scales.png", "detailed/reconstructions_and_pca.png"]
+    for trial in ("0000", "0001"):
+        assert sorted(artifact.path for artifact in drawn[trial]) == names
+    assert drawn["0002"] == []  # it diverged before there was a best epoch
 
 
 def test_no_trial_of_that_name_is_bad_input(sweep: Any) -> None:

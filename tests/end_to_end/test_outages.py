@@ -57,4 +57,7 @@ def test_offline_sweep_is_delivered_by_sync(home: Any, sweep_file: Callable[...,
     server.start()
     synced = home.run_json("sync", printed["sweep"], MLFLOW_TRACKING_URI=server.uri)
     assert (synced["undelivered"], synced["refused"]) == (0, 0)
-    assert [run.info.status for run in home.runs("offline", server.uri).values()] == ["FINISHED"]
+    (run,) = home.runs("offline", server.uri).values()
+    assert run.info.status == "FINISHED"
+    drawn = MlflowClient(server.uri).list_artifacts(run.info.run_id, "detailed")
+    assert "detailed/reconstructions_and_pca.png" in [artifact.path for artifact in drawn]

@@ -105,7 +105,17 @@ def test_figures_are_kept_at_the_start_at_powers_of_two_and_at_the_end(
     for folder in ("filters", "reconstructions"):
         paths = [artifact.path for artifact in client.list_artifacts(run.info.run_id, folder)]
         assert sorted(paths) == [f"{folder}/epoch-{epoch:05d}.png" for epoch in epochs]
-    assert "loss_curve.png" in [artifact.path for artifact in client.list_artifacts(run.info.run_id)]
+
+
+def test_best_trial_alone_has_detailed_figures(quickstart: Any, children: list[Run], client: MlflowClient) -> None:
+    best = quickstart.printed["best"]["run_id"]
+    for run in children:
+        files = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+        assert {"loss_curve.png", "detailed"} & files == (
+            {"loss_curve.png", "detailed"} if run.info.run_id == best else set()
+        )
+    paths = {artifact.path for artifact in client.list_artifacts(best, "detailed")}
+    assert paths == {"detailed/filters_in_two_scales.png", "detailed/reconstructions_and_pca.png"}
 
 
 def test_parent_description_ranks_the_trials(parent: Run, quickstart: Any) -> None:

@@ -108,3 +108,16 @@ def test_running_sweep_counts_what_is_to_come(write: Write) -> None:
 
 def test_result_is_plain_json(write: Write) -> None:
     assert json.loads(json.dumps(write({"a": mse(1)}).to_dict(top=3)))["best"]["metrics"] == {"valid/mse": 1}
+
+
+def test_finalist_is_the_best_trial(write: Write) -> None:
+    assert [trial.trial for trial in write({"a": mse(3), "b": mse(1), "c": mse(2)}).finalists] == ["b"]
+    assert write({"a": []}).finalists == []
+
+
+def test_finalists_are_at_most_ten_of_a_front(write: Write) -> None:
+    objectives = [{"metric": "valid/mse"}, {"metric": "valid/dead_units"}]
+    histories = {f"{k:02d}": [{"valid/mse": 20.0 - k, "valid/dead_units": float(k)}] for k in range(14)}
+    histories["beaten"] = [{"valid/mse": 30.0, "valid/dead_units": 30.0}]
+    finalists = [trial.trial for trial in write(histories, objective=objectives).finalists]
+    assert finalists == [f"{k:02d}" for k in range(13, 3, -1)]
