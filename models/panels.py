@@ -8,13 +8,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.figures import GAP, GRID, Array, ImageShape, draw_filters, draw_rows, enlarged, value_range
 
-# Two such panels and a mean image beside them fit where MLflow shows an image.
+# MLflow shows an image at most as wide as its pane, of 640 to 1,000 pixels: at half their size texts are still read.
 _PANEL_PIXELS = 580
-_ROWS_PIXELS = 1000
-_MEAN_PIXELS = 150
-_MARGIN, _LINE = 14, 22
+_ROWS_PIXELS = 900
+_MEAN_PIXELS = 120
+_TITLE_SIZE, _CAPTION_SIZE = 28, 22
+_MARGIN, _LINE = 14, 28
+_TOP = 60  # below the title
 _GAP_SHADE = 90  # seen between images that are black at their edges
-_TITLE_SIZE, _CAPTION_SIZE = 17, 14
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def draw_scales(title: str, filters: Array, image_shape: tuple[int, int], mean: 
     return _side_by_side(
         title,
         [
-            Panel("mean of the\ntraining images", picture),
+            Panel("mean of\nthe training\nimages", picture),
             Panel("each in its own range", _tiles(filters, image_shape)),
             Panel(f"one range for all: {low:.2g} to {high:.2g}", _tiles(filters, image_shape, shared=True)),
         ],
@@ -50,15 +51,14 @@ def draw_stages(title: str, stages: Sequence[tuple[str, Array]], image_shape: Im
 
 def draw_labelled_rows(title: str, rows: Sequence[tuple[str, Array]], image_shape: ImageShape) -> Image.Image:
     """Versions of the same samples, each (samples, features), originals first: a row below a row, named at its left."""
-    picture = enlarged(draw_rows([samples for _, samples in rows], image_shape, _GAP_SHADE), _ROWS_PIXELS, _ROWS_PIXELS)
-    labels = [label for label, _ in rows]
-    indent = max(_text_width(label, _CAPTION_SIZE) for label in labels) + _MARGIN
+    stacked = draw_rows([samples for _, samples in rows], image_shape, _GAP_SHADE)
+    picture = enlarged(stacked, _ROWS_PIXELS, _ROWS_PIXELS)
+    indent = max(_text_width(label) for label, _ in rows) + _MARGIN
     canvas = _canvas(title, indent + picture.width, picture.height)
-    canvas.paste(picture, (_MARGIN + indent, _MARGIN + _LINE + _MARGIN // 2))
-    pen = ImageDraw.Draw(canvas)
-    for index, label in enumerate(labels):
-        middle = _MARGIN + _LINE + _MARGIN // 2 + round((index + 0.5) * picture.height / len(rows))
-        pen.text((_MARGIN + indent - _MARGIN, middle), label, "black", _font(_CAPTION_SIZE), anchor="rm")
+    canvas.paste(picture, (_MARGIN + indent, _TOP))
+    for index, (label, _) in enumerate(rows):
+        middle = _TOP + round((index + 0.5) * picture.height / len(rows))
+        _write(canvas, (indent, middle), label, "rm", align="right")
     return canvas
 
 
@@ -73,17 +73,15 @@ def _tiles(filters: Array, image_shape: ImageShape, *, shared: bool = False) -> 
 
 
 def _side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
-    widths = [max(panel.image.width, _text_width(panel.caption, _CAPTION_SIZE)) for panel in panels]
-    n_lines = max(panel.caption.count("\n") + 1 for panel in panels)
-    height = n_lines * _LINE + max(panel.image.height for panel in panels)
+    """Panels with their upper edges at one height, captions above them."""
+    widths = [max(panel.image.width, _text_width(panel.caption)) for panel in panels]
+    captions = _LINE * max(len(panel.caption.splitlines()) for panel in panels)
+    height = captions + max(panel.image.height for panel in panels)
     canvas = _canvas(title, sum(widths) + _MARGIN * (len(panels) - 1), height)
-    pen = ImageDraw.Draw(canvas)
-    left, top = _MARGIN, _MARGIN + _LINE + _MARGIN // 2
+    left, top = _MARGIN, _TOP + captions
     for panel, width in zip(panels, widths, strict=True):
-        pen.multiline_text(
-            (left, top + n_lines * _LINE - 4), panel.caption, "black", _font(_CAPTION_SIZE), anchor="ld", spacing=4
-        )
-        canvas.paste(panel.image, (left, top + n_lines * _LINE))
+        _write(canvas, (left, top - 4), panel.caption, "ld")
+        canvas.paste(panel.image, (left, top))
         left += width + _MARGIN
     return canvas
 
@@ -91,16 +89,20 @@ def _side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
 def _canvas(title: str, width: int, height: int) -> Image.Image:
     """White, with a title, and below it room for `width` x `height` pixels within the margins."""
     wide = max(width, _text_width(title, _TITLE_SIZE)) + 2 * _MARGIN
-    canvas = Image.new("L", (wide, _MARGIN + _LINE + _MARGIN // 2 + height + _MARGIN), "white")
-    ImageDraw.Draw(canvas).text((_MARGIN, _MARGIN), title, "black", _font(_TITLE_SIZE))
+    canvas = Image.new("L", (wide, _TOP + height + _MARGIN), "white")
+    _write(canvas, (_MARGIN, _MARGIN), title, "la", _TITLE_SIZE)
     return canvas
 
 
-def _text_width(text: str, size: int) -> int:
+def _write(
+    canvas: Image.Image, at: tuple[int, int], text: str, anchor: str, size: int = _CAPTION_SIZE, align: str = "left"
+) -> None:
+    """Black text with Pillow's `anchor` at a place."""
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(canvas).multiline_text(at, text, "black", font, anchor=anchor, align=align)
+
+
+def _text_width(text: str, size: int = _CAPTION_SIZE) -> int:
     pen = ImageDraw.Draw(Image.new("L", (1, 1)))
-    left, _, right, _ = pen.multiline_textbbox((0, 0), text, _font(size))
+    left, _, right, _ = pen.multiline_textbbox((0, 0), text, ImageFont.load_default(size))
     return math.ceil(right - left)
-
-
-def _font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    return ImageFont.load_default(size)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Series = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
-_DPI = 100  # figures of 800 to 1000 pixels, which a browser shows beside a list without shrinking
+_DPI = 100  # figures of 800 pixels' width: MLflow shows an image at most as wide as its pane, of 640 to 1,000 pixels
 _COLOURS = {
     "valid/mse": "tab:blue",
     "valid/denoise_mse": "tab:orange",
@@ -62,12 +62,12 @@ def draw_loss_curve(series: Series, references: Mapping[str, float]) -> bytes:
 
 
 def draw_codes(title: str, panels: Sequence[tuple[str, str, Array]], labels: Array | None) -> bytes:
-    """Codes of the same samples side by side as a PNG of 1000x560, each a caption, what an axis is, and (samples, 2).
+    """Codes of the same samples side by side as a PNG of 800x460, each a caption, what an axis is, and (samples, 2).
 
     With `labels` (samples,) each class has its colour, from the eleventh on again the first, and its number at its
     median; samples are drawn in a random order, so that no class lies on top of the others.
     """
-    figure = _figure(10.0, 5.6)
+    figure = _figure(8.0, 4.6)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     classes = np.zeros(0) if labels is None else np.unique(labels)
     for axis, (caption, dimension, codes) in zip(axes, panels, strict=True):
@@ -85,10 +85,10 @@ def draw_codes(title: str, panels: Sequence[tuple[str, str, Array]], labels: Arr
 def draw_matrix(title: str, weights: Array) -> bytes:
     """A square weight matrix (outputs, inputs) as an image, beside it the input of each output's largest weight.
 
-    A PNG of 1000x500. Columns are outputs, as in x W; the colours are symmetric about 0 and reach at least from -1 to
+    A PNG of 800x420. Columns are outputs, as in x W; the colours are symmetric about 0 and reach at least from -1 to
     1, so that an identity looks the same in every run. The second panel tells an identity by its dots on the diagonal.
     """
-    figure = _figure(10.0, 5.0)
+    figure = _figure(8.0, 4.2)
     image_axis, largest_axis = figure.subplots(1, 2)
     limit = max(1.0, float(np.abs(weights[np.isfinite(weights)]).max(initial=0)))
     image = image_axis.imshow(weights.T, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")

@@ -162,7 +162,7 @@ def _image_shape(arrays: Arrays) -> tuple[int, int] | None:
 
 
 def _with_error(name: str, mse: float | None) -> str:
-    return name if mse is None else f"{name}: mse {mse:.4g}"
+    return name if mse is None else f"{name}\nmse {mse:.4g}"
 
 
 def _load(path: Path) -> Arrays:

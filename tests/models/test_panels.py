@@ -30,7 +30,7 @@ def place(canvas: Image.Image, picture: Image.Image) -> tuple[int, int]:
 def test_both_scales_lie_side_by_side_with_the_mean_image() -> None:
     filters, mean = RNG.normal(size=(100, 64)) * np.arange(1, 101)[:, None], RNG.random(64)
     canvas = draw_scales("Filters", filters, (8, 8), mean)
-    top, mean_left = place(canvas, enlarged(draw_rows([mean[None]], (8, 8)), 150, 150))
+    top, mean_left = place(canvas, enlarged(draw_rows([mean[None]], (8, 8)), 120, 120))
     own = place(canvas, enlarged(draw_filters(filters, (8, 8)), 580, 580))
     shared = place(canvas, enlarged(draw_filters(filters, (8, 8), "shared"), 580, 580))
     assert own[0] == shared[0] == top
@@ -74,7 +74,7 @@ def test_versions_of_samples_lie_below_each_other_in_the_range_of_the_originals(
     rows = [("originals", originals), ("PCA", originals / 2), ("autoencoder", originals * 3)]
     canvas = draw_labelled_rows("Reconstructions", rows, image_shape)
     assert canvas.width < 1200
-    place(canvas, enlarged(draw_rows([samples for _, samples in rows], image_shape, gap_shade=90), 1000, 1000))
+    place(canvas, enlarged(draw_rows([samples for _, samples in rows], image_shape, gap_shade=90), 900, 900))
 
 
 def test_every_title_caption_and_label_shows() -> None:

@@ -38,6 +38,13 @@ def test_every_curve_and_reference_changes_the_picture() -> None:
     assert len(pictures) == 5
 
 
+def test_losses_of_pretraining_stand_beside_those_of_training_not_among_the_errors() -> None:
+    series = CURVES | {"pretrain/loss": ([1, 2, 3], [900.0, 500.0, 300.0])}
+    olive = has(decode(draw_loss_curve(series, {})), "#bcbd22")
+    assert olive[:, 500:].any()
+    assert not olive[:, :450].any()
+
+
 @pytest.mark.parametrize(
     "series",
     [
@@ -80,19 +87,19 @@ def panels(codes: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
 
 def test_codes_of_two_models_lie_side_by_side_in_the_colours_of_their_classes() -> None:
     picture = decode(draw_codes("Codes", panels(TWO_GROUPS), LABELS))
-    assert picture.shape == (560, 1000, 3)
-    left, right = picture[60:500, 50:460], picture[60:500, 530:910]
+    assert picture.shape == (460, 800, 3)
+    left, right = picture[60:410, 50:365], picture[60:410, 425:735]
     # The first class lies at the lower left in the left panel, at the upper right in the right one.
     rows, columns = np.nonzero(has(left, BLUE))
-    assert rows.mean() > 220
-    assert columns.mean() < 200
+    assert rows.mean() > 175
+    assert columns.mean() < 155
     rows, columns = np.nonzero(has(right, BLUE))
-    assert rows.mean() < 220
-    assert columns.mean() > 190
+    assert rows.mean() < 175
+    assert columns.mean() > 155
 
 
 def test_both_classes_stand_in_the_legend() -> None:
-    legend = decode(draw_codes("Codes", panels(TWO_GROUPS), LABELS))[:, 940:]
+    legend = decode(draw_codes("Codes", panels(TWO_GROUPS), LABELS))[:, 745:]
     assert has(legend, BLUE).any()
     assert has(legend, ORANGE).any()
 
@@ -113,18 +120,18 @@ def test_the_order_of_the_samples_hides_no_class() -> None:
 
 def test_more_classes_than_colours_are_drawn() -> None:
     labels = np.arange(400) % 37
-    assert decode(draw_codes("Codes", panels(TWO_GROUPS), labels)).shape == (560, 1000, 3)
+    assert decode(draw_codes("Codes", panels(TWO_GROUPS), labels)).shape == (460, 800, 3)
 
 
 def test_a_matrix_has_an_output_a_column_and_its_largest_inputs_beside_it() -> None:
     weights = np.zeros((10, 10))
     weights[8, 1] = 1.0  # output 8 looks at input 1: in the upper right, as in x W
     picture = decode(draw_matrix("Weights", weights))
-    assert picture.shape == (500, 1000, 3)
-    image = picture[60:460, 60:450]
+    assert picture.shape == (420, 800, 3)
+    image = picture[70:380, 50:350]
     rows, columns = np.nonzero(has(image, "#67001f"))  # the darkest red of the colour map
-    assert rows.mean() < 120
-    assert columns.mean() > 280
+    assert rows.mean() < 100
+    assert columns.mean() > 200
 
 
 def test_a_matrix_tells_which_outputs_have_their_largest_weight_off_the_diagonal() -> None:
@@ -136,5 +143,5 @@ def test_a_matrix_tells_which_outputs_have_their_largest_weight_off_the_diagonal
 
 def test_identities_of_different_strength_share_their_colours() -> None:
     # A diagonal of 0.5 is not stretched to the darkest red, which stands for 1.
-    weak = decode(draw_matrix("Weights", np.eye(10) / 2))[60:460, 60:450]
+    weak = decode(draw_matrix("Weights", np.eye(10) / 2))[70:380, 50:350]
     assert not has(weak, "#67001f").any()

@@ -94,7 +94,7 @@ def test_three_rows_are_originals_pca_with_the_codes_components_and_the_autoenco
     originals, first_two = best["originals"], references["components"][:, :2]
     pca = references["mean"] + (originals - references["mean"]) @ first_two @ first_two.T
     rows = [originals, pca, best["reconstructions"]]
-    assert shows(drawn("reconstructions_and_pca", folder), enlarged(draw_rows(rows, (8, 8), 90), 1000, 1000))
+    assert shows(drawn("reconstructions_and_pca", folder), enlarged(draw_rows(rows, (8, 8), 90), 900, 900))
 
 
 def test_pca_is_absent_where_the_code_is_no_bottleneck(folder: PointFolder) -> None:
@@ -102,7 +102,7 @@ def test_pca_is_absent_where_the_code_is_no_bottleneck(folder: PointFolder) -> N
     png = draw("reconstructions_and_pca", folder.best_arrays, HISTORY, {"mean predictor": 0.07})
     rows = [best["originals"], best["reconstructions"]]
     picture = np.asarray(Image.open(io.BytesIO(png)))
-    assert shows(picture, enlarged(draw_rows(rows, (8, 8), 90), 1000, 1000))
+    assert shows(picture, enlarged(draw_rows(rows, (8, 8), 90), 900, 900))
 
 
 def test_missing_references_are_told(folder: PointFolder) -> None:
