@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sweeps.cluster.authentication import PROBE_TIMEOUT_SECONDS, authenticate
 from sweeps.errors import ClusterError
-
-PROBE_TIMEOUT_SECONDS = 5.0
 
 # Read by Ray when it is imported or started, on the driver and on each worker.
 DRIVER_ENVIRONMENT = {
@@ -48,7 +47,7 @@ class Cluster:
 
 
 def prepare(address: str | None) -> None:
-    """Import Ray, which takes seconds, after a look whether `address` answers; connecting is quick then."""
+    """Import Ray, which takes seconds, after a look whether `address` lets us in; connecting is quick then."""
     if address and address != "local":
         check_address(address)
     for key, value in DRIVER_ENVIRONMENT.items():
@@ -99,6 +98,7 @@ def check_address(address: str) -> None:
             f"the Ray cluster at {address} must answer; it does not ({error}). Start it with `ray start --head`, "
             "or unset RAY_ADDRESS to run here"
         ) from error
+    authenticate(address)
 
 
 def _start_local() -> None:
@@ -124,8 +124,7 @@ def _connect(address: str) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}. "
-            "Where it asks for a token, as Ray 2.60 does by default, set RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN)"
+            f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}"
         ) from error
 
 
