@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from datamodules.arrays import DataArrays
 from models.build import load_network
+from models.figures import GRID
+from sweeps import durable
 from sweeps.comparison import save_comparison
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset, load_dataset
 from sweeps.events import Event
 from sweeps.folder import PointFolder, SweepFolder
+from sweeps.snapshots import N_FILTERS
 from sweeps.trial import run_point
 
 MakeSweep = Callable[..., SweepConfig]
@@ -73,13 +76,29 @@ def test_best_epoch_is_saved_before_a_kept_epoch_is_reported(
     assert load(folder.best_arrays)["epoch"] == 2
 
 
+def test_best_epoch_whose_network_found_no_space_is_not_shown_as_another(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = durable.write
+
+    def write_but_no_network(path: Path, content: bytes, patience_seconds: float = 0.0) -> bool:
+        return path != folder.best_network and write(path, content, patience_seconds)
+
+    monkeypatch.setattr(durable, "write", write_but_no_network)
+    with pytest.raises(CutOffError):
+        train(small_sweep(), digits, folder, stop_at=2)
+    assert folder.snapshot(2).exists()
+    assert not folder.best_arrays.exists()
+
+
 def test_of_many_filters_the_first_hundred_are_kept(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     train(small_sweep(model={"name": "shallow", "hidden_size": 130}, training={"epochs": 1}), digits, folder)
+    assert N_FILTERS == GRID**2
     weights = load_network(folder.best_network).first_layer_filters().detach()
     for path in (folder.snapshot(1), folder.best_arrays):
-        np.testing.assert_array_equal(load(path)["filters"], weights[:100])
+        np.testing.assert_array_equal(load(path)["filters"], weights[:N_FILTERS])
 
 
 def test_stack_keeps_the_end_of_pretraining(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
