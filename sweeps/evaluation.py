@@ -10,13 +10,13 @@ from datamodules.arrays import DataArrays, Split
 from datamodules.batches import ArrayDataModule
 from models.build import input_noise, load_network
 from models.errors import ModelError
-from models.metrics import references
 from models.network import Network
 from models.validation import Validation, probe
 from sweeps.config import TrialConfig
 from sweeps.dataset import load_splits
 from sweeps.errors import DataError, InputError
-from sweeps.folder import find
+from sweeps.folder import find, home
+from sweeps.pca_cache import pca_of
 from sweeps.results import RankedTrial, SweepResult
 from sweeps.trials import trial_of
 
@@ -101,9 +101,10 @@ def measure(network: Network, trial: TrialConfig, arrays: DataArrays, split: Spl
 
     Mean predictor, PCA and the linear classifier are fitted on the training split and measured on `split`.
     """
-    fitted = references(arrays.train.inputs, split.inputs, arrays.scale)
-    data = ArrayDataModule(replace(arrays, valid=split), batch_size=trial.training.batch_size, seed=trial.training.seed)
-    validation = Validation(network, input_noise(trial.model), fitted)
+    measured = replace(arrays, valid=split)
+    _, references = pca_of(measured, home() / "references")
+    data = ArrayDataModule(measured, batch_size=trial.training.batch_size, seed=trial.training.seed)
+    validation = Validation(network, input_noise(trial.model), references)
     for batch in data.val_dataloader():
         validation.update(batch)
     metrics = validation.metrics()
