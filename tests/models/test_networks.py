@@ -41,6 +41,7 @@ def stacked(**settings: object) -> StackedDenoisingAutoencoder:
 NUMPY = {
     "linear": lambda x: x,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "sigmoid_first_row": lambda x: 1 / (1 + np.exp(-x)),  # only its derivative differs
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
