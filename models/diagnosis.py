@@ -33,12 +33,17 @@ _MIN_FEATURES_FOR_COSINE = 36
 _RISE = 1.05
 # Half as much error again on unseen samples, if that is 2 % of the variance or more: below, both errors are small.
 _GAP, _GAP_OF_VARIANCE = 1.5, 0.02
+# Two standard errors of a share of wrong answers: what chance alone hardly gives.
+_STANDARD_ERRORS = 2
 # Over the last tenth of the epochs: 1 % of the error and 0.1 % of the variance, the least a person would wait for.
 _LAST_TENTH, _LAST_TENTH_OF_VARIANCE = 0.01, 0.001
 # Corruption may raise the loss of the first epoch a little above that of the untrained network; twice it never does.
 _FIRST_EPOCH = 2.0
 # A later rise by a tenth of the first epoch's loss undoes what whole epochs gained.
 _SETBACK = 0.1
+
+
+_CLASSIFICATION = "valid/classification_error"
 
 
 class Fault(StrEnum):
@@ -233,7 +238,7 @@ def _overfitting(evidence: Evidence) -> Iterator[Finding]:
     rise = errors[-1] / min(errors) if errors and min(errors) > 0 else 1.0
     fell = len(losses) == len(errors) and bool(losses) and losses[-1] < losses[int(np.argmin(errors))]
     numbers = {"error over its best": rise}
-    large = rise > _RISE and fell
+    large = rise > _RISE and fell and errors[-1] - min(errors) > _by_chance(evidence, min(errors))
     if evidence.train_mse is not None and evidence.train_mse > 0:
         unseen = _last(evidence)
         numbers["valid mse over train mse"] = unseen / evidence.train_mse
@@ -256,7 +261,8 @@ def _still_improving(evidence: Evidence) -> Iterator[Finding]:
         return
     before = errors[-1 - max(1, len(errors) // 10)]
     gain = before - errors[-1]
-    if gain > _LAST_TENTH * before and gain > _LAST_TENTH_OF_VARIANCE * evidence.references.mean_mse:
+    least = _by_chance(evidence, before) or _LAST_TENTH_OF_VARIANCE * evidence.references.mean_mse
+    if gain > _LAST_TENTH * before and gain > least:
         numbers = {"gain over the last tenth of the epochs": gain / before, "epochs": evidence.history[-1][0]}
         yield Finding(Fault.STILL_IMPROVING, numbers, "Raise training.epochs, twofold to begin with.")
 
@@ -286,9 +292,20 @@ def _r2(evidence: Evidence) -> float:
 
 
 def _watched(evidence: Evidence) -> str:
-    """What training lowers: a denoiser's error on clean input may well rise while it learns."""
+    """What training lowers: a denoiser's error on clean input may well rise while it learns, a classifier's will."""
+    if evidence.values(_CLASSIFICATION):
+        return _CLASSIFICATION
     noisy = evidence.settings.noise_level > 0 and bool(evidence.values("valid/denoise_mse"))
     return "valid/denoise_mse" if noisy else "valid/mse"
+
+
+def _by_chance(evidence: Evidence, error: float) -> float:
+    """How far a share of wrong answers may move by chance; 0 for an error that is no such share."""
+    if _watched(evidence) != _CLASSIFICATION:
+        return 0.0
+    if evidence.n_valid is None:
+        return math.inf
+    return _STANDARD_ERRORS * math.sqrt(error * (1 - error) / evidence.n_valid)
 
 
 def _squared_mean(evidence: Evidence) -> float:

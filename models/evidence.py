@@ -95,6 +95,7 @@ class Evidence:
     training inputs, scaled. `originals` and `reconstructions` (samples, features) are clean validation samples, a few
     hundred will do. `layers` are the hidden layers in order, `filters` (units, features) the first one's. `first_loss`
     was taken before the first step, `last_loss` after the last one. `train_mse` is that of clean training samples.
+    `n_valid` samples are behind the `valid/...` metrics.
     """
 
     settings: Settings
@@ -108,6 +109,7 @@ class Evidence:
     first_loss: LossTerms | None = None
     last_loss: LossTerms | None = None
     train_mse: float | None = None
+    n_valid: int | None = None
 
     def values(self, metric: str) -> list[float]:
         """A metric's values in the order of epochs, those that are not finite included."""

@@ -26,7 +26,7 @@ class Examination:
 
     `objective` is that of the phase which trains the whole `network`: pre-training is not examined, for its losses are
     of other networks. A network that is trained to classify is not judged by its reconstructions, which its training
-    leaves to chance.
+    leaves to chance, but by its `valid/classification_error`, on `n_valid` samples.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Examination:
         objective: Objective,
         references: References,
         column_mean: NDArray[Any] | None = None,
+        n_valid: int | None = None,
     ) -> None:
         self.objective = objective
         self._network = network
@@ -44,6 +45,7 @@ class Examination:
         self._settings = settings_of(model, training)
         self._references = references
         self._column_mean = column_mean
+        self._n_valid = n_valid
         self._reconstructs = isinstance(objective, Reconstruction)
         self._history: list[tuple[int, dict[str, float]]] = []
         self._first_loss: LossTerms | None = None
@@ -54,7 +56,8 @@ class Examination:
 
     def add_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Remember the metrics of an epoch, those that a diagnosis looks at."""
-        names = ("train/loss", "valid/mse", "valid/denoise_mse") if self._reconstructs else ("train/loss",)
+        measured = ("valid/mse", "valid/denoise_mse") if self._reconstructs else ("valid/classification_error",)
+        names = ("train/loss", *measured)
         self._history.append((epoch, {name: metrics[name] for name in names if name in metrics}))
 
     def findings(self, train: Batch, valid: Batch) -> list[Finding]:
@@ -76,6 +79,7 @@ class Examination:
             first_loss=self._first_loss,
             last_loss=last_loss,
             train_mse=train_mse if self._reconstructs else None,
+            n_valid=self._n_valid,
         )
         return diagnose(evidence)
 

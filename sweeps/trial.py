@@ -113,7 +113,9 @@ def run_point(
     folder.path.mkdir(parents=True, exist_ok=True)
     remove_partial(folder.path)
     network, objective = phases[-1].module.network, phases[-1].module.objective
-    examination = Examination(trial.model, trial.training, network, objective, references, column_mean)
+    examination = Examination(
+        trial.model, trial.training, network, objective, references, column_mean, len(arrays.valid.inputs)
+    )
     recorder = Recorder(trial.model, network, examination, data, sweep.objectives, plan, folder, report)
     first_phase, checkpoint = _resume(recorder, len(phases))
     try:

@@ -44,11 +44,10 @@ def objective_of(model: ModelConfig) -> Objective:
     return build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].module.objective
 
 
-def examination_of(model: ModelConfig) -> Examination:
+def examination_of(model: ModelConfig, n_valid: int | None = None) -> Examination:
     module = build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].module
-    return Examination(
-        model, TRAINING, module.network, module.objective, REFERENCES, TRAIN[0].numpy().mean(axis=0, dtype=np.float64)
-    )
+    mean = TRAIN[0].numpy().mean(axis=0, dtype=np.float64)
+    return Examination(model, TRAINING, module.network, module.objective, REFERENCES, mean, n_valid)
 
 
 def names(findings: list[Finding]) -> set[Fault]:
@@ -117,6 +116,27 @@ def test_a_classifier_is_not_judged_by_its_reconstructions() -> None:
         judged[fine_tuning] = names(examination.findings(TRAIN, VALID))
     assert Fault.STILL_IMPROVING in judged["reconstruction"]
     assert judged["classification"] == set()
+
+
+@pytest.mark.parametrize(
+    ("errors", "n_valid", "expected"),
+    [
+        ((0.1, 0.014, 0.018), 10_000, Fault.OVERFITTING),
+        ((0.1, 0.014, 0.016), 10_000, None),  # 20 answers of 10,000: within two standard errors
+        ((0.1, 0.014, 0.018), 500, None),  # 2 answers of 500
+        ((0.3, 0.1, 0.08), 10_000, Fault.STILL_IMPROVING),
+        ((0.3, 0.1, 0.08), 500, None),
+        ((0.3, 0.1, 0.098), 10_000, None),
+    ],
+)
+def test_a_classifier_is_judged_by_its_classification_error(
+    errors: tuple[float, ...], n_valid: int, expected: Fault | None
+) -> None:
+    examination = examination_of(STACK, n_valid)
+    for epoch, error in enumerate(errors, start=1):
+        examination.add_epoch(epoch, {"train/loss": 1 / epoch, "valid/mse": 1.0, "valid/classification_error": error})
+    found = names(examination.findings(TRAIN, VALID)) & {Fault.OVERFITTING, Fault.STILL_IMPROVING}
+    assert found == ({expected} if expected else set())
 
 
 def test_units_of_a_decoder_that_a_classifier_does_not_train_are_not_judged() -> None:
