@@ -313,8 +313,21 @@ def test_noise_a_penalty_or_a_bottleneck_keeps_from_copying(change: dict[str, An
 
 def test_nine_filters_of_all_blobs_follow_the_mean_image() -> None:
     finding = found(NINE_BLOBS)[Fault.FOLLOWS_MEAN]
-    assert finding.evidence["median cosine"] > 0.5
+    assert finding.evidence["cosine with the mean"] > 0.5
     assert "model.hidden_size, now 9" in finding.advice
+
+
+def test_filters_of_both_signs_that_are_strong_where_the_mean_is_follow_it() -> None:
+    rng = np.random.default_rng(0)
+    mean = np.where(np.arange(784) % 28 < 9, 1.0, 0.1)  # a stripe
+    noise = rng.normal(size=(9, 784))
+    evidence = replace(train(GOOD), layers=(), column_mean=mean)
+    (finding,) = [f for f in diagnose(replace(evidence, filters=noise * mean)) if f.name == Fault.FOLLOWS_MEAN]
+    assert finding.evidence["cosine with the mean"] < 0.1
+    assert finding.evidence["correlation of the filters' strength with the mean"] > 0.5
+    for filters, flat in ((noise, mean), (noise * mean[::-1], mean), (noise * mean, np.full(784, 0.3))):
+        found_now = {f.name for f in diagnose(replace(evidence, filters=filters, column_mean=flat))}
+        assert Fault.FOLLOWS_MEAN not in found_now
 
 
 def test_filters_of_dead_units_are_left_out_of_the_comparison_with_the_mean() -> None:

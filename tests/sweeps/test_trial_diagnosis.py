@@ -85,6 +85,17 @@ def test_blobs_with_penalties_of_one_half_are_diagnosed_as_collapsed(train: Trai
     assert Fault.OVERFITTING not in faults(end.findings)
 
 
+def test_few_units_on_blobs_are_told_to_follow_the_mean_and_many_sparse_ones_are_not(
+    train: Train, tmp_path: Path
+) -> None:
+    few = end_of(train(load("blobs-stripe-9", []), {"training.seed": 1}))
+    assert Fault.FOLLOWS_MEAN in faults(few.findings)
+    sparse = {"model.hidden_size": 64, "model.weight_l1": 1e-3, "model.hidden_l1": 1e-3, "training.epochs": 20}
+    shutil.rmtree(SweepFolder(tmp_path).point("0000").path)
+    many = end_of(train(load("blobs-sparse", []), sparse))
+    assert not faults(many.findings) & {Fault.FOLLOWS_MEAN, Fault.COLLAPSED}
+
+
 def test_a_good_trial_of_the_quickstart_has_no_grave_fault(train: Train) -> None:
     point = {"model.hidden_size": 64, "model.weight_l1": 1e-5, "model.hidden_l1": 1e-5, "model.noise.level": 0.1}
     assert not faults(end_of(train(load("quickstart", []), point)).findings) & {*GRAVE, Fault.PENALTY}
