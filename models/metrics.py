@@ -152,7 +152,12 @@ def filter_structure(filters: Array, image_shape: tuple[int, int]) -> float:
 
 
 def probe_error(train_codes: Array, train_labels: Array, valid_codes: Array, valid_labels: Array) -> float:
-    """Share of `valid_labels` that a linear classifier on the codes gets wrong.
+    """Share of `valid_labels` that a linear classifier on the codes gets wrong; see `linear_answers`."""
+    return float(np.mean(linear_answers(train_codes, train_labels, valid_codes) != valid_labels))
+
+
+def linear_answers(train_codes: Array, train_labels: Array, codes: Array) -> Array:
+    """Labels (samples,) that a linear classifier, fitted on the training codes, gives to `codes` (samples, units).
 
     Multinomial logistic regression with scikit-learn's default L2 penalty, on codes standardised by the training
     codes' mean and standard deviation. Nothing in it is random; one thread does it, because matrices as small as these
@@ -164,11 +169,11 @@ def probe_error(train_codes: Array, train_labels: Array, valid_codes: Array, val
     from threadpoolctl import threadpool_limits
 
     if len(np.unique(train_labels)) == 1:
-        return float(np.mean(valid_labels != train_labels[0]))
+        return np.full(len(codes), train_labels[0])
     with threadpool_limits(limits=1):
         scaler = StandardScaler().fit(train_codes.astype(np.float64))
         # A gradient below 1e-3 moves the error by less than the choice of samples does, in half the steps of 1e-4.
         classifier = LogisticRegression(tol=1e-3, max_iter=1000)
         classifier.fit(scaler.transform(train_codes.astype(np.float64)), train_labels)
-        answers = classifier.predict(scaler.transform(valid_codes.astype(np.float64)))
-    return float(np.mean(answers != valid_labels))
+        answers: Array = classifier.predict(scaler.transform(codes.astype(np.float64)))
+    return answers

@@ -2,7 +2,7 @@
 
 import typer
 
-from sweeps.commands import files, looking, running, tracking
+from sweeps.commands import files, looking, promotion, running, tracking
 from sweeps.commands.terminal import fail
 from sweeps.errors import InputError, SweepError
 
@@ -25,6 +25,10 @@ app.command()(looking.best)
 app.command()(looking.diagnose)
 app.command()(looking.evaluate)
 app.command()(running.reproduce)
+app.command()(promotion.promote)
+app.command()(promotion.rollback)
+app.command()(promotion.history)
+app.command()(promotion.score)
 app.command()(tracking.sync)
 app.command()(files.recipes)
 app.command()(files.show)

@@ -12,7 +12,14 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from datamodules.config import DataConfig
 from models.config import ModelConfig, Section, TrainingConfig
 from sweeps.catalogue import recipe_names, recipe_text, sweep_text
-from sweeps.consistency import algorithm_faults, data_faults, objective_faults, patience_faults, stopping_faults
+from sweeps.consistency import (
+    algorithm_faults,
+    data_faults,
+    objective_faults,
+    patience_faults,
+    promotion_faults,
+    stopping_faults,
+)
 from sweeps.document import override, parse_document
 from sweeps.errors import ConfigError
 from sweeps.faults import Fault
@@ -22,6 +29,7 @@ from sweeps.sections import (
     BudgetConfig,
     FiguresConfig,
     ObjectiveConfig,
+    PromotionConfig,
     ResourcesConfig,
     StoppingConfig,
     TrialConfig,
@@ -35,6 +43,7 @@ __all__ = [
     "BudgetConfig",
     "FiguresConfig",
     "ObjectiveConfig",
+    "PromotionConfig",
     "ResourcesConfig",
     "StoppingConfig",
     "SweepConfig",
@@ -74,6 +83,7 @@ class SweepConfig(Section):
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     figures: FiguresConfig = FiguresConfig()
+    promotion: PromotionConfig = PromotionConfig()
 
     @field_validator("name")
     @classmethod
@@ -183,6 +193,7 @@ def _inconsistencies(sweep: SweepConfig) -> list[Fault]:
         *patience_faults(sweep.objectives, trials),
         *stopping_faults(sweep.stopping, sweep.objectives, trials),
         *objective_faults(sweep.objectives, trials),
+        *promotion_faults(sweep.promotion, trials),
         *data_faults(trials),
     ]
 

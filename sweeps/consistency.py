@@ -16,7 +16,14 @@ from datamodules.config import (
 from models.config import StackedDenoisingConfig
 from sweeps.faults import Fault
 from sweeps.search.space import Choices, Interval
-from sweeps.sections import AlgorithmConfig, BudgetConfig, ObjectiveConfig, StoppingConfig, TrialConfig
+from sweeps.sections import (
+    AlgorithmConfig,
+    BudgetConfig,
+    ObjectiveConfig,
+    PromotionConfig,
+    StoppingConfig,
+    TrialConfig,
+)
 
 N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
@@ -89,6 +96,17 @@ def objective_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[Tri
         if metric in REQUIREMENTS:
             faults += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
     return faults
+
+
+def promotion_faults(promotion: PromotionConfig, trials: Sequence[TrialConfig]) -> list[Fault]:
+    """Every trial must give the loss by which champion and challenger are compared."""
+    if promotion.compare == "denoise_mse" and not all(map(_is_noisy, trials)):
+        text = "denoise_mse needs noise in every trial: let model.noise.level stay above 0"
+        return [Fault("promotion.compare", text, ("model.noise",))]
+    if promotion.compare not in ("probe_error", "classification_error"):
+        return []
+    faults = REQUIREMENTS[f"valid/{promotion.compare}"](trials)
+    return [Fault("promotion.compare", f"{promotion.compare} {text}", tuple(concerns)) for text, *concerns in faults]
 
 
 def data_faults(trials: Sequence[TrialConfig]) -> list[Fault]:

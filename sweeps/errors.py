@@ -10,7 +10,9 @@ SweepError
 │   ├── SweepHeld       another process runs the sweep
 │   ├── UndeliveredError  what would be deleted is nowhere else
 │   ├── SweepDone       the sweep has nothing left to train
-│   └── UnknownTrial    no trial of that name
+│   ├── UnknownTrial    no trial of that name
+│   └── UnknownModel    no registered model, version or alias of that name
+├── PromotionConflict   another promotion was first: exit status 1
 └── SweepFailed         no trial of the sweep came to an end: exit status 1
 """
 
@@ -65,6 +67,14 @@ class SweepDone(InputError):
 
 class UnknownTrial(InputError):
     """No trial of the sweep has that id."""
+
+
+class UnknownModel(InputError):
+    """The registry has no model of that name, or none that holds the alias."""
+
+
+class PromotionConflict(SweepError):
+    """Another promotion holds the alias's lock, or has moved the alias meanwhile."""
 
 
 class SweepFailed(SweepError):

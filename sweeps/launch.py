@@ -59,15 +59,17 @@ def run(
     offline: bool = False,
     watch: Callable[[Progress], None] | None = None,
     started: float | None = None,
+    uri: str | None = None,
 ) -> SweepResult:
     """Train every trial of a sweep, here or on the cluster that RAY_ADDRESS names, and record it.
 
     `offline` does not ask MLflow to answer at the start. `watch` is given the counters that the sweep keeps up to date.
-    `started` is when the command began, in seconds since 1970: the result's seconds count from there.
+    `started` is when the command began, in seconds since 1970: the result's seconds count from there. `uri` is the
+    store to deliver to, by default the one of the environment.
     Raises InputError before any trial starts; what becomes of the trials is in the result.
     """
     began = started or time.time()
-    uri = tracking_uri()
+    uri = tracking_uri(uri)
     if not offline:
         check_tracker(uri)
     folders.check_home()

@@ -1,8 +1,8 @@
 """MLflow, as far as a sweep needs it: an experiment, its runs, and what is logged to them.
 
-The only module that imports mlflow, on first use, which takes seconds. Everything that it does may be done again
-without harm: MLflow takes a metric of the same name, step, time and value, or a parameter of the same value, for the
-one it has, and runs are looked up by their tags before they are created.
+The only module of tracking that imports mlflow, on first use, which takes seconds. Everything that it does may be done
+again without harm: MLflow takes a metric of the same name, step, time and value, or a parameter of the same value, for
+the one it has, and runs are looked up by their tags before they are created.
 """
 
 import fcntl
@@ -26,6 +26,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 # Without it MLflow 3.17 opens the experiment among its pages for language models, where runs do not show.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -69,10 +70,8 @@ class MlflowStore:
         self.uri = uri
         self.experiment = experiment
         self.sweep_id = sweep_id
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
         with self._translated():
-            self._client = _client(uri)
+            self._client = open_client(uri)
             self.experiment_id = self._find_experiment()
 
     def find_runs(self) -> dict[str | None, str]:
@@ -177,23 +176,33 @@ class MlflowStore:
             yield
         except MlflowException as error:
             if error.error_code == "INVALID_PARAMETER_VALUE":
-                raise Refused(self._one_line(error)) from None
+                raise Refused(in_one_line(error, self.uri)) from None
             answered = isinstance(error, RestException) or "error responses" in str(error)
-            raise Unavailable(self._one_line(error), answered=answered) from None
+            raise Unavailable(in_one_line(error, self.uri), answered=answered) from None
         except (ConnectionError, Timeout, SQLAlchemyError) as error:
-            raise Unavailable(self._one_line(error), answered=False) from None
+            raise Unavailable(in_one_line(error, self.uri), answered=False) from None
         except OSError as error:  # A file that the server, or the disk beside a SQLite store, does not take.
-            raise Unavailable(self._one_line(error), answered=True) from None
-
-    def _one_line(self, error: Exception) -> str:
-        text = without_credentials(" ".join(str(error).split()))
-        for pattern, reason in _SHORT_REASONS.items():
-            if re.search(pattern, text, re.IGNORECASE):
-                return f"{without_credentials(self.uri)} {reason}"
-        return text[:300]
+            raise Unavailable(in_one_line(error, self.uri), answered=True) from None
 
 
-def _client(uri: str) -> Any:
+def in_one_line(error: Exception, uri: str) -> str:
+    """Tell what MLflow, or the way to it, has raised: in one line, without credentials."""
+    text = without_credentials(" ".join(str(error).split()))
+    for pattern, reason in _SHORT_REASONS.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            return f"{without_credentials(uri)} {reason}"
+    return text[:300]
+
+
+def set_environment() -> None:
+    """Set what MLflow is to do in this process, where nobody has; some of it counts when MLflow is imported."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def open_client(uri: str) -> Any:
+    """Give MLflow's client for a store, whose tables are made where it is new; raises what MLflow raises."""
+    set_environment()
     from mlflow import MlflowClient
 
     # What goes wrong is raised and told in one line; MLflow would log it besides, over whatever is on the terminal.

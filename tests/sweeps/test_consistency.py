@@ -47,6 +47,15 @@ Faults = Callable[..., list[str]]
             ["model={name: stacked_denoising}", "data={name: blobs}", "search={}"],
             "model.fine_tuning must be reconstruction for data without labels",
         ),
+        (["promotion.compare=denoise_mse"], "promotion.compare: denoise_mse needs noise in every trial"),
+        (
+            ["promotion.compare=probe_error", "data={name: blobs}"],
+            "promotion.compare: probe_error needs data with labels",
+        ),
+        (
+            ["promotion.compare=classification_error"],
+            "promotion.compare: classification_error needs model.name stacked",
+        ),
     ],
 )
 def test_sections_that_do_not_go_together_are_refused(
@@ -65,6 +74,8 @@ def test_sections_that_do_not_go_together_are_refused(
         ["objective.metric=valid/mse_over_pca", "search.model.hidden_size={int: [8, 63]}"],
         ["stopping={name: asha, grace_epochs: 2}"],
         ["stopping={name: asha, grace_epochs: 2}", "training={epochs: 9, patience: 8, validate_every: 8}"],
+        ["promotion={compare: denoise_mse, confidence: 0.9}", "search.model.noise.level={uniform: [0.1, 0.5]}"],
+        ["promotion={compare: probe_error, blocking: [over-fitting], max_latency_ms: 5}"],
     ],
 )
 def test_sections_that_go_together_are_taken(sweep_file: Path, overrides: list[str]) -> None:

@@ -1,0 +1,18 @@
+"""The names that the registry takes."""
+
+import re
+
+from sweeps.errors import InputError
+
+
+def check_names(model: str, alias: str) -> None:
+    """InputError, with a line for each, unless both are names that MLflow takes and that a filter can hold."""
+    faults = []
+    if not re.fullmatch(r"[A-Za-z0-9][\w .-]{0,99}", model, re.ASCII):
+        faults.append(f"a model's name must be up to 100 letters, digits, '-', '_', '.' and spaces, not {model!r}")
+    if not re.fullmatch(r"[A-Za-z][\w-]{0,49}", alias, re.ASCII) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        faults.append(
+            f"an alias must be up to 50 letters, digits, '-' and '_', and neither latest nor a version, not {alias!r}"
+        )
+    if faults:
+        raise InputError(faults)

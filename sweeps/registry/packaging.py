@@ -1,0 +1,124 @@
+"""A network as an MLflow model that stands alone: raw samples in, named columns out, and no pickled code to load."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow.pytorch
+import numpy as np
+import torch
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.network import Network
+from models.stacked_denoising import StackedDenoisingAutoencoder
+
+RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
+# What the packaged model needs wherever it runs: this project is not among it.
+_REQUIREMENTS = ("mlflow", "torch", "numpy")
+_FLOAT32 = np.dtype(np.float32)
+# More than one sample, or the exported program would take batches of one only.
+_N_EXAMPLES = 2
+
+Columns = dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A network with what it was trained on: `scale` is what raw samples are multiplied by on the way in.
+
+    `examples` are raw samples, (samples, features), two or more.
+    """
+
+    network: Network
+    scale: float
+    examples: NDArray[Any]
+
+    @property
+    def columns(self) -> Columns:
+        """Where in the one output tensor each output lies, by name: first column, and the one after its last.
+
+        MLflow's pyfunc takes one tensor from a PyTorch model; these names are in the model's metadata.
+        """
+        n_features, n_units = self.network.input_size, self.network.code_size
+        sizes = {RECONSTRUCTION: n_features, CODE: n_units, ERROR: 1}
+        if (n_classes := _n_classes(self.network)) is not None:
+            sizes[CLASSES] = n_classes
+        ends = np.cumsum(list(sizes.values())).tolist()
+        return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+
+    def save(self, folder: Path, model: Model | None = None) -> None:
+        """Write the MLflow model into `folder`, which must not exist; `model` carries ids of MLflow, if it has any."""
+        examples = np.asarray(self.examples[:_N_EXAMPLES], np.float32)
+        columns = self.columns
+        width = max(end for _, end in columns.values())
+        signature = ModelSignature(
+            inputs=Schema([TensorSpec(_FLOAT32, (-1, self.network.input_size))]),
+            outputs=Schema([TensorSpec(_FLOAT32, (-1, width))]),
+        )
+        mlflow.pytorch.save_model(
+            _exported(Standalone(self.network, self.scale), examples),
+            str(folder),
+            mlflow_model=model,
+            signature=signature,
+            input_example=examples,
+            pip_requirements=pinned_requirements(),
+            metadata={"columns": {name: list(ends) for name, ends in columns.items()}, "scale": self.scale},
+            serialization_format="pt2",
+        )
+        _predict_on_the_cpu(folder)
+
+
+class Standalone(nn.Module):
+    """Raw samples (batch, features) -> (batch, columns), with the scaling of the data set inside.
+
+    The reconstruction is in the units of the raw samples. Its error is the mean over the features of the squared
+    difference between scaled values, as in `valid/mse`.
+    """
+
+    def __init__(self, network: Network, scale: float) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = scale
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(batch, features) -> (batch, columns)."""
+        scaled = samples * self.scale
+        activations = self.network(scaled)
+        reconstruction = activations.reconstruction
+        error = (reconstruction - scaled).square().mean(dim=1, keepdim=True)
+        outputs = [reconstruction / self.scale, activations.code, error]
+        if isinstance(self.network, StackedDenoisingAutoencoder) and self.network.n_classes is not None:
+            outputs.append(self.network.class_logits(activations.code).softmax(dim=1))
+        return torch.cat(outputs, dim=1)
+
+
+def pinned_requirements() -> list[str]:
+    """The packages that a packaged model needs, at the versions that are here; no build of torch in particular."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
+
+
+def size_in_bytes(folder: Path) -> int:
+    """All files of a packaged model together."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _n_classes(network: Network) -> int | None:
+    return network.n_classes if isinstance(network, StackedDenoisingAutoencoder) else None
+
+
+def _exported(module: nn.Module, examples: NDArray[np.float32]) -> nn.Module:
+    """The module as torch.export's program, for batches of any size; torch raises where it fits one size only."""
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(module.eval(), (torch.from_numpy(examples),), dynamic_shapes=({0: batch},))
+    return program.module()
+
+
+def _predict_on_the_cpu(folder: Path) -> None:
+    """Have pyfunc load the model on the CPU, where its weights are: on a host with a GPU it would refuse them."""
+    model = Model.load(str(folder))
+    model.flavors["python_function"]["config"]["device"] = "cpu"
+    model.save(str(folder / "MLmodel"))

@@ -1,0 +1,93 @@
+"""A challenger, and what a registered version remembers of it: where it came from and what it was judged by."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from models.network import Network
+from sweeps.evaluation import kept_network, ranked_trial, same_data
+from sweeps.folder import find
+from sweeps.registry.gates import Gate, closed
+from sweeps.registry.history import now, who
+from sweeps.registry.judging import Contest, data_identity
+from sweeps.registry.packaging import Package
+from sweeps.registry.store import NETWORK_TAG
+from sweeps.results import RankedTrial, SweepResult
+from sweeps.tracking.records import PointRecord
+
+_COMMIT_TAG = "mlflow.source.git.commit"
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A trial at its best epoch; `digest` is the checksum of the file that holds its network."""
+
+    result: SweepResult
+    ranked: RankedTrial
+    contest: Contest
+    network: Network
+    digest: str
+
+    @classmethod
+    def of(cls, result: SweepResult, point: PointRecord) -> "Challenger":
+        """The network that a finished trial has kept, with the data to judge it by; InputError, DataError without."""
+        ranked = ranked_trial(result, point.point_id)
+        contest = Contest(result.config, result.config.trial_at(dict(ranked.point)), same_data(result))
+        digest = sha256(find(result.sweep).point(ranked.trial).best_network.read_bytes()).hexdigest()
+        return cls(result, ranked, contest, kept_network(result, ranked.trial), digest)
+
+    @property
+    def findings(self) -> list[str] | None:
+        """The names of the faults of its training."""
+        found = self.ranked.diagnosis
+        return None if found is None else list(dict.fromkeys(finding["name"] for finding in found))
+
+    @property
+    def package(self) -> Package:
+        """Its network, ready to be saved."""
+        arrays = self.contest.arrays
+        return Package(self.network, arrays.scale, arrays.valid.inputs)
+
+
+def version_tags(challenger: Challenger, alias: str, gates: Sequence[Gate], replaced: str | None) -> dict[str, str]:
+    """What a version remembers of how it came to be."""
+    point = next(point for point in challenger.result.points if point.point_id == challenger.ranked.trial)
+    tags = {
+        "sweeps.sweep": challenger.result.sweep,
+        "sweeps.trial": challenger.ranked.trial,
+        "sweeps.run": challenger.ranked.run_id or "",
+        "sweeps.epoch": str(challenger.ranked.epoch),
+        "sweeps.commit": point.tags.get(_COMMIT_TAG, "unknown"),
+        "sweeps.alias": alias,
+        "sweeps.replaced": replaced or "none",
+        "sweeps.forced": str(bool(closed(gates))).lower(),
+        "sweeps.promoted_by": who(),
+        "sweeps.promoted_at": now(),
+        "sweeps.gates": json.dumps([gate.to_dict() for gate in gates]),
+        NETWORK_TAG: challenger.digest,
+    }
+    tags |= {f"sweeps.gate.{gate.name.replace(' ', '_')}": f"{gate.outcome}: {gate.sentence}" for gate in gates}
+    return tags | data_identity(challenger.contest.arrays)
+
+
+def is_same(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether a version was judged as the wanted one was: the same network, against the same champion."""
+    names = (NETWORK_TAG, "sweeps.alias", "sweeps.replaced", "sweeps.forced")
+    return all(tags.get(name) == wanted[name] for name in names)
+
+
+def description(challenger: Challenger, gates: Sequence[Gate]) -> str:
+    """Why it holds the alias, and its gates as a table in Markdown, for those who browse the registry."""
+    ranked = challenger.ranked
+    rows = [f"| {gate.name} | {gate.outcome} | {gate.sentence} |" for gate in gates]
+    first = f"{ranked.run_name or ranked.trial} of {challenger.result.sweep}: {reason(gates)}"
+    return "\n".join([first, "", "| gate | outcome | why |", "|---|---|---|", *rows])
+
+
+def reason(gates: Sequence[Gate]) -> str:
+    """Why the alias moves, in one line: past which gates, or by which comparison."""
+    shut = closed(gates)
+    if shut:
+        return "past failed gates: " + "; ".join(f"{gate.name}: {gate.sentence}" for gate in shut)
+    return next(gate.sentence for gate in gates if gate.name == "champion")

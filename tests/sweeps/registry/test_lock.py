@@ -1,0 +1,105 @@
+"""The lock on an alias, on a real MLflow server: one holds it, and nobody holds it for ever."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from sweeps.errors import PromotionConflict
+from sweeps.registry.lock import Lock, locked
+from sweeps.registry.store import RegistryStore
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def store(server: Any) -> RegistryStore:
+    return RegistryStore(server.uri)
+
+
+def names(store: RegistryStore, model: str) -> list[str]:
+    return [entry.name for entry in store.find_all(f"{model}.champion.lock-")]
+
+
+def leave_behind(store: RegistryStore, model: str, seconds: float) -> str:
+    """A lock whose holder died with it."""
+    name = f"{model}.champion.lock-1"
+    tags = {
+        "sweeps.lock.holder": "me@there, process 1",
+        "sweeps.lock.token": "lost",
+        "sweeps.lock.seconds": f"{seconds}",
+    }
+    assert store.create(name, tags, "") is not None
+    return name
+
+
+def test_the_second_is_told_who_holds_it_and_gets_it_afterwards(store: RegistryStore) -> None:
+    with locked(store, "turns", "champion"):
+        with pytest.raises(PromotionConflict, match=r"process \d+"), locked(store, "turns", "champion"):
+            pytest.fail("held twice")
+        assert names(store, "turns") == ["turns.champion.lock-1"]
+    assert names(store, "turns") == []
+    with locked(store, "turns", "champion"):
+        assert names(store, "turns") == ["turns.champion.lock-1"]
+
+
+def test_locks_of_other_aliases_and_models_do_not_matter(store: RegistryStore) -> None:
+    with locked(store, "a", "champion"), locked(store, "a", "canary"), locked(store, "a.champion", "champion"):
+        assert names(store, "a") == ["a.champion.lock-1"]
+
+
+def test_it_is_given_back_also_by_those_who_fail(store: RegistryStore) -> None:
+    with pytest.raises(ZeroDivisionError), locked(store, "failing", "champion"):
+        raise ZeroDivisionError
+    assert names(store, "failing") == []
+
+
+def test_a_lock_whose_holder_died_holds_until_it_expires_and_no_longer(store: RegistryStore) -> None:
+    abandoned = leave_behind(store, "dead", seconds=1.0)
+    with pytest.raises(PromotionConflict, match="me@there"), locked(store, "dead", "champion"):
+        pytest.fail("held by two")
+    assert names(store, "dead") == [abandoned]
+    made = store.find(abandoned)
+    assert made is not None
+    while time.time() * 1000 < made.created_ms + 1000:  # the server runs on this machine's clock
+        time.sleep(0.05)
+    with locked(store, "dead", "champion"):
+        assert names(store, "dead") == ["dead.champion.lock-2"]
+    assert names(store, "dead") == []
+
+
+def test_of_many_at_once_one_at_a_time_holds_it(store: RegistryStore) -> None:
+    holders, most, n_held, guard = 0, 0, 0, threading.Lock()
+    start = threading.Barrier(6)
+
+    def contend() -> None:
+        nonlocal holders, most, n_held
+        start.wait(60)
+        for _ in range(5):
+            try:
+                with locked(store, "crowd", "champion"):
+                    with guard:
+                        holders, n_held = holders + 1, n_held + 1
+                        most = max(most, holders)
+                    store.find("crowd")  # long enough for the others to come
+                    with guard:
+                        holders -= 1
+            except PromotionConflict:
+                continue
+
+    threads = [threading.Thread(target=contend) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert most == 1
+    assert n_held >= 1
+    assert names(store, "crowd") == []
+
+
+def test_a_holder_that_was_too_slow_moves_nothing() -> None:
+    fresh = Lock("lock", time.monotonic(), seconds=120, margin_seconds=40)
+    fresh.check()
+    with pytest.raises(PromotionConflict, match="nothing was moved"):
+        Lock("lock", time.monotonic() - 81, seconds=120, margin_seconds=40).check()
