@@ -156,3 +156,20 @@ def test_rollback_goes_back_and_history_tells_it_all(story: Story) -> None:  # l
     again = story.home.sweeps("rollback", "digits")
     assert again.returncode == 2
     assert "first to hold champion" in again.stderr
+
+
+def test_the_point_is_trained_again_on_other_seeds_and_their_median_passes(
+    home: Any, sweep_file: Callable[..., str]
+) -> None:
+    # A code that narrows nothing must beat the training mean, which two epochs on digits do.
+    model = {"name": "shallow", "hidden_size": 80, "activation": "elu"}
+    training = {"epochs": 2, "learning_rate": 0.01, "batch_size": 32, "probe_samples": 0}
+    sweep = home.run_json("run", sweep_file(model=model, training=training))["sweep"]
+    printed = home.run_json("promote", sweep, "--model", "seeded", "--first", "--seeds", "3")
+    gate = gates(printed)["seeds"]
+    assert (printed["verdict"], gate["outcome"]) == ("promoted", "passed")
+    assert gate["numbers"]["seeds"] == 3
+    assert gate["numbers"]["seed"] in (1, 2, 3)
+    assert gate["numbers"]["best"] < gate["numbers"]["worst"]
+    again = home.run_json("list")["sweeps"][0]
+    assert (again["name"], again["trials"], again["undelivered"]) == ("small-seeds", 3, 0)

@@ -259,6 +259,15 @@ def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_a
     first, challenger = delivered(), delivered(**BETTER)
     store, client = RegistryStore(server.uri), MlflowClient(server.uri)
     promote(first.sweep, None, Request(name, first=True))
+    judged: dict[str, Any] = {}
+
+    def judge_once(contest: Any, model: Any, network: Any, champion: Any, *given: Any, **named: Any) -> Any:
+        """The same challenger against the same champion, dozens of times: no request depends on the second judging."""
+        if champion.version not in judged:
+            judged[champion.version] = judge(contest, model, network, champion, *given, **named)
+        return list(judged[champion.version])
+
+    monkeypatch.setattr("sweeps.registry.promote.judge", judge_once)
     with faulty(server.uri) as (address, fault):
         monkeypatch.setattr("sweeps.registry.promote._store_of", lambda _: address)
 
