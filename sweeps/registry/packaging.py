@@ -30,7 +30,7 @@ Columns = dict[str, tuple[int, int]]
 class Package:
     """A network with what it was trained on: `scale` is what raw samples are multiplied by on the way in.
 
-    `examples` are raw samples, (samples, features), two or more.
+    `examples` are raw samples, (samples, features).
     """
 
     network: Network
@@ -52,7 +52,7 @@ class Package:
 
     def save(self, folder: Path, model: Model | None = None) -> None:
         """Write the MLflow model into `folder`, which must not exist; `model` carries ids of MLflow, if it has any."""
-        examples = np.asarray(self.examples[:_N_EXAMPLES], np.float32)
+        examples = np.asarray(self.examples[np.arange(_N_EXAMPLES) % len(self.examples)], np.float32)
         columns = self.columns
         width = max(end for _, end in columns.values())
         signature = ModelSignature(

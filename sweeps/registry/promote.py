@@ -7,21 +7,21 @@ between any two steps leaves the alias where it was, and a promotion that is rep
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.errors import InputError, PromotionConflict
 from sweeps.progress import Progress
 from sweeps.registry.gates import Gate, closed
-from sweeps.registry.history import Move, MoveKind, move, moves, now, who
+from sweeps.registry.history import move, moves
 from sweeps.registry.judging import Champion, has_same_data, judge
 from sweeps.registry.lock import locked
 from sweeps.registry.names import check_names
 from sweeps.registry.promotion import Promotion, Request, Verdict
-from sweeps.registry.record import Challenger, description, is_same, reason, version_tags
+from sweeps.registry.record import Challenger, description, is_same, move_of, version_tags
 from sweeps.registry.scoring import PackagedModel
 from sweeps.registry.seeds import judge_seeds, retrain
-from sweeps.registry.store import NETWORK_TAG, RegistryStore
+from sweeps.registry.store import NETWORK_TAG, RUN_TAG, RegistryStore
 from sweeps.results import SweepResult
 from sweeps.tracking.address import tracking_uri, without_credentials
 from sweeps.trials import find_trial
@@ -128,39 +128,31 @@ def _install(
     replaced: str | None,
 ) -> str:
     """Register the challenger and point the alias at it; gives the version."""
-    name, run_id = request.model, challenger.ranked.run_id
-    assert run_id is not None
+    name, alias = request.model, request.alias
     if store.find(name) is None:
-        store.create(name, {}, f"An autoencoder, promoted by `sweeps`; the alias {request.alias} names its champion.")
-    with locked(store, name, request.alias) as lock:
+        store.create(name, {}, f"An autoencoder, promoted by `sweeps`; the alias {alias} names its champion.")
+    with locked(store, name, alias) as lock:
         model = store.find(name)
-        current = None if model is None else model.aliases.get(request.alias)
+        current = None if model is None else model.aliases.get(alias)
         if model is None or current != replaced:
             raise PromotionConflict(
-                f"another promotion was first: version {current} of {name} holds {request.alias} now, and this "
-                f"challenger was judged against {replaced or 'nobody'}. Nothing was moved; promote again"
+                f"another promotion was first: version {current} of {name} holds {alias} now, and this challenger was "
+                f"judged against {replaced or 'nobody'}. Nothing was moved; promote again"
             )
-        tags = version_tags(challenger, request.alias, gates, replaced)
-        held = {step.version for step in moves(model, request.alias)}
-        known = store.versions_of_run(name, run_id)
-        left_over = [v for v in known if str(v.version) not in held and is_same(v.tags, tags)]
-        if left_over:  # by a promotion that was cut off between the two steps that follow
-            version = str(left_over[-1].version)
-        else:
-            version = str(store.create_version(name, model_id, run_id, tags, description(challenger, gates)).version)
-        step = Move(
-            version,
-            replaced,
-            MoveKind.FORCED if closed(gates) else MoveKind.PROMOTION,
-            reason(gates),
-            challenger.result.sweep,
-            challenger.ranked.trial,
-            run_id,
-            now(),
-            who(),
-        )
-        move(store, lock, model, request.alias, step)
+        tags = version_tags(challenger, alias, gates, replaced)
+        held = {step.version for step in moves(model, alias)}
+        version = _left_over(store, name, tags, held)
+        if version is None:
+            version = store.create_version(name, model_id, tags, description(challenger, gates))
+        move(store, lock, model, alias, move_of(challenger, version, replaced, gates))
     return version
+
+
+def _left_over(store: RegistryStore, name: str, tags: Mapping[str, str], held: Collection[str]) -> str | None:
+    """A version that was registered by a promotion like this one, which was cut off before it moved the alias."""
+    known = store.versions_of_run(name, tags[RUN_TAG])
+    found = [str(v.version) for v in known if str(v.version) not in held and is_same(v.tags, tags)]
+    return found[-1] if found else None
 
 
 def _verdict(*, refused: bool, dry_run: bool) -> Verdict:

@@ -9,10 +9,10 @@ from models.network import Network
 from sweeps.evaluation import kept_network, ranked_trial, same_data
 from sweeps.folder import find
 from sweeps.registry.gates import Gate, closed
-from sweeps.registry.history import now, who
+from sweeps.registry.history import Move, MoveKind, now, who
 from sweeps.registry.judging import Contest, data_identity
 from sweeps.registry.packaging import Package
-from sweeps.registry.store import NETWORK_TAG
+from sweeps.registry.store import NETWORK_TAG, RUN_TAG
 from sweeps.results import RankedTrial, SweepResult
 from sweeps.tracking.records import PointRecord
 
@@ -33,9 +33,10 @@ class Challenger:
     def of(cls, result: SweepResult, point: PointRecord) -> "Challenger":
         """The network that a finished trial has kept, with the data to judge it by; InputError, DataError without."""
         ranked = ranked_trial(result, point.point_id)
+        network = kept_network(result, ranked.trial)
         contest = Contest(result.config, result.config.trial_at(dict(ranked.point)), same_data(result))
         digest = sha256(find(result.sweep).point(ranked.trial).best_network.read_bytes()).hexdigest()
-        return cls(result, ranked, contest, kept_network(result, ranked.trial), digest)
+        return cls(result, ranked, contest, network, digest)
 
     @property
     def findings(self) -> list[str] | None:
@@ -56,7 +57,7 @@ def version_tags(challenger: Challenger, alias: str, gates: Sequence[Gate], repl
     tags = {
         "sweeps.sweep": challenger.result.sweep,
         "sweeps.trial": challenger.ranked.trial,
-        "sweeps.run": challenger.ranked.run_id or "",
+        RUN_TAG: challenger.ranked.run_id or "",
         "sweeps.epoch": str(challenger.ranked.epoch),
         "sweeps.commit": point.tags.get(_COMMIT_TAG, "unknown"),
         "sweeps.alias": alias,
@@ -83,6 +84,21 @@ def description(challenger: Challenger, gates: Sequence[Gate]) -> str:
     rows = [f"| {gate.name} | {gate.outcome} | {gate.sentence} |" for gate in gates]
     first = f"{ranked.run_name or ranked.trial} of {challenger.result.sweep}: {reason(gates)}"
     return "\n".join([first, "", "| gate | outcome | why |", "|---|---|---|", *rows])
+
+
+def move_of(challenger: Challenger, version: str, replaced: str | None, gates: Sequence[Gate]) -> Move:
+    """The move of an alias to a version that the challenger has become."""
+    return Move(
+        version,
+        replaced,
+        MoveKind.FORCED if closed(gates) else MoveKind.PROMOTION,
+        reason(gates),
+        sweep=challenger.result.sweep,
+        trial=challenger.ranked.trial,
+        run_id=challenger.ranked.run_id,
+        when=now(),
+        who=who(),
+    )
 
 
 def reason(gates: Sequence[Gate]) -> str:

@@ -19,7 +19,7 @@ from sweeps.registry.packaging import Package
 from sweeps.tracking.address import check_tracker
 from sweeps.tracking.store import in_one_line, open_client
 
-NETWORK_TAG = "sweeps.network"
+NETWORK_TAG, RUN_TAG = "sweeps.network", "sweeps.run"
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 _PAGE = 100
@@ -113,15 +113,13 @@ class RegistryStore:
             found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'", max_results=_PAGE)
         return sorted(found, key=lambda version: int(version.version))
 
-    def create_version(
-        self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], description: str
-    ) -> ModelVersion:
-        """Register a logged model as the next version, with all its tags at once."""
+    def create_version(self, name: str, model_id: str, tags: Mapping[str, str], description: str) -> str:
+        """Register a logged model as the next version, with all its tags at once; gives its number."""
         with self._told():
-            created: ModelVersion = self._client.create_model_version(
-                name, f"models:/{model_id}", run_id, dict(tags), description=description, model_id=model_id
+            created = self._client.create_model_version(
+                name, f"models:/{model_id}", tags[RUN_TAG], dict(tags), description=description, model_id=model_id
             )
-        return created
+        return str(created.version)
 
     def find_logged(self, experiment_id: str, run_id: str, network: str) -> str | None:
         """The model that was logged of a run from a network of this checksum, whole; None where there is none."""

@@ -87,6 +87,11 @@ def test_a_stack_fine_tuned_on_labels_gives_probabilities_of_its_classes(package
     assert "class_probabilities" not in package(CONFIGS[4])[1].columns
 
 
+def test_a_single_example_is_enough_for_batches_of_any_size(tmp_path: Path) -> None:
+    Package(trained(CONFIGS[0]), SCALE, raw_samples(1)).save(tmp_path / "model")
+    assert len(PackagedModel.load(tmp_path / "model").outputs(raw_samples(7))["code"]) == 7
+
+
 def test_columns_follow_one_another_and_fill_the_tensor(package) -> None:
     for config in CONFIGS:
         _, packaged = package(config)
