@@ -2,7 +2,7 @@
 
 import typer
 
-from sweeps.commands import files, looking, promotion, running, tracking
+from sweeps.commands import files, looking, promotion, running, submitted, tracking
 from sweeps.commands.terminal import fail
 from sweeps.errors import InputError, SweepError
 
@@ -15,6 +15,8 @@ app = typer.Typer(
 )
 
 app.command()(running.run)
+app.command()(submitted.submit)
+app.command()(submitted.logs)
 app.command()(running.stop)
 app.command()(running.resume)
 app.command()(running.extend)

@@ -20,8 +20,10 @@ from sweeps.tracking.runs import diagnosis_text
 from sweeps.trials import TrialResult
 
 if TYPE_CHECKING:
+    from sweeps.cluster.jobs import SubmittedSweep
     from sweeps.evaluation import Evaluation  # which loads torch
     from sweeps.experiments.claims import Row
+    from sweeps.tracking.lookup import TrackedSweep
 
 REFRESHES_PER_SECOND = 4
 ALSO_SHOWN = ("valid/mse",)
@@ -158,8 +160,33 @@ def _claims_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
     console.print(table)
 
 
-def overview(results: Sequence[SweepResult]) -> None:
-    """One line a sweep."""
+def elsewhere(submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]") -> None:
+    """Sweeps on a cluster: how they stand, and the last thing that each has told; and sweeps as MLflow has them."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for sweep in submitted:
+        jobs = f", {sweep.n_jobs} jobs" if sweep.n_jobs > 1 else ""
+        console.print(f"{sweep.sweep} {sweep.state} on the cluster (of {sweep.owner}{jobs})")
+        if sweep.told:
+            console.print(f"  {sweep.told}")
+    for found in tracked:
+        counts = ", ".join(f"{count} {status.lower()}" for status, count in sorted(found.trials.items()))
+        console.print(f"{found.sweep} {found.state} in MLflow (of {found.owner}){f': {counts}' if counts else ''}")
+        if found.link:
+            console.print(f"  {found.link}")
+
+
+def overview(
+    results: Sequence[SweepResult],
+    submitted: "Sequence[SubmittedSweep]" = (),
+    tracked: "Sequence[TrackedSweep]" = (),
+) -> None:
+    """One line a sweep, those elsewhere last."""
+    if results or not (submitted or tracked):
+        _overview(results)
+    elsewhere(submitted, tracked)
+
+
+def _overview(results: Sequence[SweepResult]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("sweep", no_wrap=True)
     for heading in ("state", "trials", "failed", "best", "started"):

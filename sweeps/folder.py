@@ -112,12 +112,17 @@ def check_home() -> None:
         ) from error
 
 
-def create(name: str) -> SweepFolder:
-    """Make the folder of a new sweep; its id is the name, the time (UTC) and four random hex digits."""
+def new_id(name: str) -> str:
+    """An id for a new sweep: its name, the time (UTC) and four random hex digits."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "sweep"
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    path = home() / "sweeps" / f"{slug}-{stamp}-{secrets.token_hex(2)}"
-    path.mkdir(parents=True)
+    return f"{slug}-{stamp}-{secrets.token_hex(2)}"
+
+
+def create(name: str, sweep_id: str | None = None) -> SweepFolder:
+    """Make the folder of a new sweep, under a new id or under one that has been given to it, perhaps in vain before."""
+    path = home() / "sweeps" / (sweep_id or new_id(name))
+    path.mkdir(parents=True, exist_ok=sweep_id is not None)
     return SweepFolder(path)
 
 

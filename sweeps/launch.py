@@ -57,15 +57,17 @@ def run(
     config: SweepConfig,
     *,
     offline: bool = False,
+    sweep_id: str | None = None,
     watch: Callable[[Progress], None] | None = None,
     started: float | None = None,
     uri: str | None = None,
 ) -> SweepResult:
     """Train every trial of a sweep, here or on the cluster that RAY_ADDRESS names, and record it.
 
-    `offline` does not ask MLflow to answer at the start. `watch` is given the counters that the sweep keeps up to date.
-    `started` is when the command began, in seconds since 1970: the result's seconds count from there. `uri` is the
-    store to deliver to, by default the one of the environment.
+    `offline` does not ask MLflow to answer at the start. `sweep_id` is the new sweep's, where it has one already.
+    `watch` is given the counters that the sweep keeps up to date.
+    `started` is when the command began, in seconds since 1970: the result's seconds count from there.
+    `uri` is the store to deliver to, by default the one of the environment.
     Raises InputError before any trial starts; what becomes of the trials is in the result.
     """
     began = started or time.time()
@@ -75,7 +77,7 @@ def run(
     folders.check_home()
     reconcile(uri)
     with set_up(config) as setup:
-        folder = folders.create(config.name)
+        folder = folders.create(config.name, sweep_id)
         with hold(folder):
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
@@ -291,5 +293,6 @@ def end_sweep(journal: Journal, state: SweepState, began: float, startup_seconds
 
 def _startup(progress: Progress, share: Share, began: float) -> float | None:
     """Seconds until every worker was ready to train: until the first report of the last of them."""
-    first = sorted(progress.ready_ms.values())[: share.concurrency]
+    # A point that is resumed first reports what was measured before.
+    first = sorted(ready_ms for ready_ms in progress.ready_ms.values() if ready_ms >= began * 1000)[: share.concurrency]
     return first[-1] / 1000 - began if first else None

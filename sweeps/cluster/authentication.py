@@ -10,7 +10,7 @@ from sweeps.errors import ClusterError
 PROBE_TIMEOUT_SECONDS = 5.0
 # A question that every head answers, and whose request is empty.
 _QUESTION = "/ray.rpc.NodeInfoGcsService/CheckAlive"
-_HOW_TO_SET = (
+HOW_TO_SET = (
     "set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file with the token, or put the token in ~/.ray/auth_token"
 )
 
@@ -45,9 +45,9 @@ def authenticate(address: str) -> None:
         return
     token = find_token()
     if token is None:
-        raise ClusterError(f"the Ray cluster at {address} asks for a token, and there is none here: {_HOW_TO_SET}")
+        raise ClusterError(f"the Ray cluster at {address} asks for a token, and there is none here: {HOW_TO_SET}")
     if not _is_let_in(address, token):
-        raise ClusterError(f"the Ray cluster at {address} does not take the token of {token.source}: {_HOW_TO_SET}")
+        raise ClusterError(f"the Ray cluster at {address} does not take the token of {token.source}: {HOW_TO_SET}")
     send_token()
 
 

@@ -1,30 +1,39 @@
 """Commands that tell how sweeps and their trials stand."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sweeps.commands.terminal import Json, Run, Sweep, Trial, print_result, tell
+from sweeps.commands import submitted
+from sweeps.commands.terminal import Address, Json, Run, Sweep, Trial, print_result, tell
 
 
-def list_sweeps(as_json: Json = False) -> None:
-    """List the sweeps under SWEEPS_HOME, newest first."""
+def list_sweeps(address: Address = None, as_json: Json = False) -> None:
+    """List the sweeps under SWEEPS_HOME, and where a cluster is named those there and in MLflow, newest first."""
     from sweeps import display
     from sweeps.results import load_all
 
     results, faults = load_all()
-    plain = {"sweeps": [result.overview() for result in results], "errors": faults}
-    print_result(plain, as_json, lambda: display.overview(results))
+    there, tracked, unreachable = submitted.list_elsewhere(address)
+    faults += unreachable
+    known = {result.sweep for result in results} | {sweep.sweep for sweep in there}
+    tracked = [sweep for sweep in tracked if sweep.sweep not in known]
+    plain: dict[str, Any] = {"sweeps": [result.overview() for result in results], "errors": faults}
+    plain |= {"submitted": [s.to_dict() for s in there], "tracked": [s.to_dict() for s in tracked]}
+    print_result(plain, as_json, lambda: display.overview(results, there, tracked))
     for fault in faults:
         tell(fault)
 
 
-def status(sweep: Sweep, as_json: Json = False) -> None:
+def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
     """Tell how far a sweep is, and what MLflow has yet to get of it."""
     from sweeps import display
     from sweeps.folder import find
     from sweeps.results import load_result
 
+    if not submitted.is_here(sweep, address):
+        submitted.status_elsewhere(sweep, address, as_json)
+        return
     result = load_result(find(sweep))
     print_result(result.overview(), as_json, lambda: display.status(result))
 

@@ -1,71 +1,83 @@
 """Commands that train."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from sweeps.commands import submitted
 from sweeps.commands.terminal import (
+    Address,
     Json,
+    Log,
     Offline,
     Overrides,
     Recipe,
     Sweep,
+    SweepId,
     only_ours_on_standard_output,
     print_result,
     tell,
 )
 
 if TYPE_CHECKING:
-    from sweeps.folder import SweepFolder
+    from sweeps.progress import Progress
+    from sweeps.results import SweepResult
 
 STARTED = time.time()
 STOP_PATIENCE_SECONDS = 120.0
 
 
-def run(recipe: Recipe, overrides: Overrides = None, offline: Offline = False, as_json: Json = False) -> None:
+def run(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    offline: Offline = False,
+    sweep_id: SweepId = None,
+    log: Log = False,
+    as_json: Json = False,
+) -> None:
     """Run a sweep here, on a local Ray or the cluster that RAY_ADDRESS names."""
-    from sweeps import display
     from sweeps.config import load
 
     config = load(recipe, overrides or [])
     from sweeps.launch import run as run_sweep
 
-    with only_ours_on_standard_output(), display.live() as watch:
-        result = run_sweep(config, offline=offline, watch=watch, started=STARTED)
-    print_result(result.to_dict(), as_json, lambda: display.summary(result))
-    raise typer.Exit(result.exit_status)
+    with only_ours_on_standard_output(), _watching(log) as watch:
+        result = run_sweep(config, offline=offline, sweep_id=sweep_id, watch=watch, started=STARTED)
+    _finish(result, log, as_json)
 
 
-def resume(sweep: Sweep, as_json: Json = False) -> None:
+def resume(sweep: Sweep, address: Address = None, log: Log = False, as_json: Json = False) -> None:
     """Go on with a sweep that was stopped, interrupted or lost: finished trials stay, others go on where they were."""
-    from sweeps.folder import find
-
-    _continue(find(sweep), 0, as_json)
+    _continue(sweep, 0, address, log, as_json)
 
 
 def extend(
     sweep: Sweep,
     trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, help="How many more.", show_default=False)],
+    address: Address = None,
+    log: Log = False,
     as_json: Json = False,
 ) -> None:
     """Give a sweep more trials; its searcher knows what the others came to."""
-    from sweeps.folder import find
-
-    _continue(find(sweep), trials, as_json)
+    _continue(sweep, trials, address, log, as_json)
 
 
-def stop(sweep: Sweep, as_json: Json = False) -> None:
+def stop(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
     """End a running sweep cleanly, as Ctrl-C does; `sweeps resume` goes on with it."""
     from sweeps import display
     from sweeps.folder import find
     from sweeps.holding import stop as stop_holder
     from sweeps.results import load_result
 
+    if client := submitted.client_for(sweep, address):
+        return submitted.stop_there(client, sweep, as_json)
     folder = find(sweep)
     stop_holder(folder, STOP_PATIENCE_SECONDS)
     result = load_result(folder)
-    print_result(result.overview(), as_json, lambda: display.status(result))
+    return print_result(result.overview(), as_json, lambda: display.status(result))
 
 
 def delete(
@@ -112,11 +124,31 @@ def reproduce(
     raise typer.Exit(report.exit_status)
 
 
-def _continue(folder: "SweepFolder", n_more: int, as_json: bool) -> None:
-    from sweeps import display
+def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: bool) -> None:
+    from sweeps.folder import find
+
+    if client := submitted.client_for(sweep, address):
+        submitted.continue_there(client, sweep, n_more, as_json)
+        return
+    folder = find(sweep)
     from sweeps.continuation import resume as resume_sweep
 
-    with only_ours_on_standard_output(), display.live() as watch:
+    with only_ours_on_standard_output(), _watching(log) as watch:
         result = resume_sweep(folder, n_more=n_more, watch=watch, started=STARTED)
+    _finish(result, log, as_json)
+
+
+def _watching(log: bool) -> "AbstractContextManager[Callable[[Progress], None]]":
+    """What shows how far a sweep is: the lines of a job's log, or the table of a terminal."""
+    from sweeps import display, joblog
+
+    return joblog.logged(tell) if log else display.live()
+
+
+def _finish(result: "SweepResult", log: bool, as_json: bool) -> NoReturn:
+    from sweeps import display, joblog
+
+    if log:
+        tell(joblog.outcome(result))
     print_result(result.to_dict(), as_json, lambda: display.summary(result))
     raise typer.Exit(result.exit_status)

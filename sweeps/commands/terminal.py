@@ -31,6 +31,18 @@ Overrides = Annotated[
 Offline = Annotated[
     bool, typer.Option("--offline", help="Start though MLflow does not answer; deliver later with `sweeps sync`.")
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        help="The API server of a Ray cluster, http://HOST:8265; by default that of RAY_API_SERVER_ADDRESS.",
+        show_default=False,
+    ),
+]
+# Given by the supervisor of a submitted sweep.
+SweepId = Annotated[str | None, typer.Option("--id", hidden=True)]
+Log = Annotated[bool, typer.Option("--log", hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 
 

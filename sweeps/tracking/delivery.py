@@ -15,6 +15,8 @@ from sweeps.tracking.runs import (
     DIAGNOSIS_TAG,
     POINT_TAG,
     REASON_TAG,
+    ROLE_TAG,
+    SWEEP_ROLE,
     SWEEP_TAG,
     diagnosis_names,
     diagnosis_text,
@@ -171,7 +173,11 @@ class Delivery:
         sweep = self._journal.sweep()
         if point_id is None:
             note = {NOTE_TAG: sweep.description} if sweep.description else {}
-            return sweep.sweep_id, sweep.start_ms, {**sweep.tags, SWEEP_TAG: sweep.sweep_id, **note}
+            return (
+                sweep.sweep_id,
+                sweep.start_ms,
+                {**sweep.tags, SWEEP_TAG: sweep.sweep_id, ROLE_TAG: SWEEP_ROLE, **note},
+            )
         point = self._journal.point(point_id)
         if point is None:
             raise Refused(f"point {point_id} never started")

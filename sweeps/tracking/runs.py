@@ -17,6 +17,9 @@ from sweeps.tracking.records import PointRecord, PointState, SweepRecord
 SWEEP_TAG = "sweeps.sweep"
 POINT_TAG = "sweeps.trial"
 REASON_TAG = "sweeps.reason"
+# Of a sweep's own run, so that a store can be asked for sweeps alone.
+ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
+OWNER_TAG = "mlflow.user"
 DIAGNOSIS_TAG = "sweeps.diagnosis"
 NO_FAULT = "no fault found"
 
@@ -56,7 +59,7 @@ def environment_tags() -> dict[str, str]:
     """Give the tags that say where and with what a sweep ran: host, user, git commit, package versions."""
     tags = {f"sweeps.version.{name}": version for name in _PACKAGES if (version := _version(name))}
     tags |= {"sweeps.version.python": platform.python_version(), "sweeps.host": platform.node()}
-    tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", "mlflow.user": _user()}
+    tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", OWNER_TAG: _user()}
     return tags | _git_tags()
 
 

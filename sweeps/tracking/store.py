@@ -70,7 +70,7 @@ class MlflowStore:
         self.uri = uri
         self.experiment = experiment
         self.sweep_id = sweep_id
-        with self._translated():
+        with _translated(self.uri):
             self._client = open_client(uri)
             self.experiment_id = self._find_experiment()
 
@@ -81,7 +81,7 @@ class MlflowStore:
         found: dict[str | None, str] = {}
         token = None
         while True:
-            with self._translated():
+            with _translated(self.uri):
                 page = self._client.search_runs(
                     [self.experiment_id],
                     filter_string=f"tags.`{SWEEP_TAG}` = '{self.sweep_id}'",
@@ -98,7 +98,7 @@ class MlflowStore:
 
     def create_run(self, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
         """Create a run and give its id."""
-        with self._translated():
+        with _translated(self.uri):
             run = self._client.create_run(self.experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
@@ -108,7 +108,7 @@ class MlflowStore:
         """Log to a run, in as many requests as MLflow's limits ask for."""
         from mlflow.entities import Metric, Param, RunTag
 
-        with self._translated():
+        with _translated(self.uri):
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(m.name, m.value, m.time_ms, m.step) for m in metrics],
@@ -121,7 +121,7 @@ class MlflowStore:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(**dataset_fields(description))
-        with self._translated():
+        with _translated(self.uri):
             self._client.log_inputs(
                 run_id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
             )
@@ -129,24 +129,24 @@ class MlflowStore:
     def log_file(self, run_id: str, name: str, content: bytes) -> None:
         """Log a picture or a text under the path `name` among a run's artifacts."""
         path = PurePosixPath(name)
-        with self._translated(), tempfile.TemporaryDirectory() as folder:
+        with _translated(self.uri), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / path.name
             file.write_bytes(content)
             self._client.log_artifact(run_id, str(file), None if path.parent == PurePosixPath() else str(path.parent))
 
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
         """Tell that a run has ended: FINISHED, FAILED or KILLED."""
-        with self._translated():
+        with _translated(self.uri):
             self._client.set_terminated(run_id, status, end_ms)
 
     def reopen_run(self, run_id: str) -> None:
         """Tell that a run goes on."""
-        with self._translated():
+        with _translated(self.uri):
             self._client.update_run(run_id, status="RUNNING")
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to the deleted ones, from which MLflow's `gc` removes it; one that is there already stays."""
-        with self._translated():
+        with _translated(self.uri):
             self._client.delete_run(run_id)
 
     def _find_experiment(self) -> str:
@@ -165,24 +165,45 @@ class MlflowStore:
             raise Unavailable(f"the experiment {self.experiment!r} is deleted in MLflow: restore it", answered=False)
         return str(found.experiment_id)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn whatever MLflow raises into one of our two; without the original, whose text may hold credentials."""
-        from mlflow.exceptions import MlflowException, RestException
-        from requests import ConnectionError, Timeout  # noqa: A004
-        from sqlalchemy.exc import SQLAlchemyError
 
-        try:
-            yield
-        except MlflowException as error:
-            if error.error_code == "INVALID_PARAMETER_VALUE":
-                raise Refused(in_one_line(error, self.uri)) from None
-            answered = isinstance(error, RestException) or "error responses" in str(error)
-            raise Unavailable(in_one_line(error, self.uri), answered=answered) from None
-        except (ConnectionError, Timeout, SQLAlchemyError) as error:
-            raise Unavailable(in_one_line(error, self.uri), answered=False) from None
-        except OSError as error:  # A file that the server, or the disk beside a SQLite store, does not take.
-            raise Unavailable(in_one_line(error, self.uri), answered=True) from None
+def search(uri: str, filter_string: str, limit: int | None) -> list[Any]:
+    """Find runs of any experiment, the newest first; all of them, or at most `limit`."""
+    found: list[Any] = []
+    token = None
+    with _translated(uri):
+        client = open_client(uri)
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        while experiments:
+            n_wanted = _PAGE if limit is None else min(_PAGE, limit - len(found))
+            order = ["attributes.start_time DESC"]
+            page = client.search_runs(
+                experiments, filter_string, max_results=n_wanted, order_by=order, page_token=token
+            )
+            found += page
+            token = page.token
+            if not token or len(found) == limit:
+                break
+    return found
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow raises into one of our two; without the original, whose text may hold credentials."""
+    from mlflow.exceptions import MlflowException, RestException
+    from requests import ConnectionError, Timeout  # noqa: A004
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":
+            raise Refused(in_one_line(error, uri)) from None
+        answered = isinstance(error, RestException) or "error responses" in str(error)
+        raise Unavailable(in_one_line(error, uri), answered=answered) from None
+    except (ConnectionError, Timeout, SQLAlchemyError) as error:
+        raise Unavailable(in_one_line(error, uri), answered=False) from None
+    except OSError as error:  # A file that the server, or the disk beside a SQLite store, does not take.
+        raise Unavailable(in_one_line(error, uri), answered=True) from None
 
 
 def in_one_line(error: Exception, uri: str) -> str:

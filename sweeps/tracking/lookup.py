@@ -1,0 +1,56 @@
+"""Sweeps as a tracking store has them, wherever they run: for whoever has no journal of them at hand."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweeps.errors import TrackingError
+from sweeps.tracking.address import check_tracker, run_link
+from sweeps.tracking.runs import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG
+from sweeps.tracking.store import Refused, Unavailable, search
+
+MAX_LISTED = 100
+
+
+@dataclass(frozen=True)
+class TrackedSweep:
+    """A sweep by its runs; `trials` counts them by status, and is empty where that was not asked for."""
+
+    sweep: str
+    state: str
+    owner: str
+    started_ms: int
+    link: str
+    trials: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sweep as plain values."""
+        return asdict(self)
+
+
+def list_tracked(uri: str) -> list[TrackedSweep]:
+    """The newest sweeps of a store; TrackingError where it does not answer."""
+    return [_tracked(uri, run, {}) for run in _search(uri, f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}'", MAX_LISTED)]
+
+
+def find_tracked(uri: str, sweep: str) -> TrackedSweep | None:
+    """The sweep of this id, None where the store has none; TrackingError where it does not answer."""
+    runs = _search(uri, f"tags.`{SWEEP_TAG}` = '{sweep}'", None)
+    trials = Counter(run.info.status for run in runs if POINT_TAG in run.data.tags)
+    parents = [run for run in runs if POINT_TAG not in run.data.tags]
+    return _tracked(uri, parents[0], dict(trials)) if parents else None
+
+
+def _search(uri: str, filter_string: str, limit: int | None) -> list[Any]:
+    check_tracker(uri)
+    try:
+        return search(uri, filter_string, limit)
+    except (Refused, Unavailable) as error:
+        raise TrackingError(f"MLflow must tell of its sweeps; it said: {error}") from None
+
+
+def _tracked(uri: str, run: Any, trials: Mapping[str, int]) -> TrackedSweep:
+    tags = run.data.tags
+    link = run_link(uri, run.info.experiment_id, run.info.run_id) if uri.startswith("http") else ""
+    return TrackedSweep(tags[SWEEP_TAG], run.info.status, tags.get(OWNER_TAG, ""), run.info.start_time, link, trials)

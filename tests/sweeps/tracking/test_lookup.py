@@ -1,0 +1,34 @@
+"""Sweeps found by their runs alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweeps.errors import TrackingError
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.lookup import find_tracked, list_tracked
+from sweeps.tracking.shipper import sync
+
+pytestmark = pytest.mark.slow
+
+WriteJournal = Callable[..., Journal]
+
+
+def test_a_sweep_is_found_by_its_runs_in_whichever_experiment(write_journal: WriteJournal, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert list_tracked(uri) == []
+    for sweep_id, ended in (("done", True), ("going", False)):
+        journal = write_journal(sweep_id, n_points=2, experiment=f"of {sweep_id}", ended=ended)
+        assert sync(journal, uri, journal.path.parent, 60).error is None
+    assert {(sweep.sweep, sweep.state) for sweep in list_tracked(uri)} == {("done", "FINISHED"), ("going", "RUNNING")}
+    found = find_tracked(uri, "done")
+    assert found is not None
+    assert (found.state, found.trials, found.started_ms) == ("FINISHED", {"FINISHED": 2}, 1_700_000_000_000)
+    assert find_tracked(uri, "nowhere") is None
+
+
+def test_a_store_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(TrackingError, match="does not answer") as refusal:
+        list_tracked("http://someone:planted@127.0.0.1:9")
+    assert "planted" not in str(refusal.value)
