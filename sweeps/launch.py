@@ -246,7 +246,7 @@ def _tuner(
         tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
         tune_config=tune.TuneConfig(
             search_alg=TuneSearcher(config, share.concurrency, past.ended, past.begun),
-            scheduler=scheduler(config),
+            scheduler=scheduler(config, past.told),
             num_samples=past.n_left(config),
             # Without it Tune keeps one pending trial only, however many the searcher would give.
             max_concurrent_trials=share.concurrency,

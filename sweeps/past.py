@@ -1,6 +1,6 @@
 """What a sweep that goes on has done already, by its journal: which points have ended, and which it began."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ from sweeps.config import SweepConfig
 from sweeps.errors import ConfigError
 from sweeps.progress import Progress
 from sweeps.results import SweepResult
-from sweeps.search.objective import best_epoch
+from sweeps.search.objective import Told, best_epoch, told
 from sweeps.search.searchers import Ended
 from sweeps.search.space import Point
 from sweeps.tracking.journal import Journal
@@ -20,11 +20,12 @@ ENDED = (PointState.FINISHED, PointState.FAILED)
 
 @dataclass(frozen=True)
 class Past:
-    """What searcher and callback must know of a sweep that goes on; of a new one, nothing."""
+    """What searcher, scheduler and callback must know of a sweep that goes on; of a new one, nothing."""
 
     ended: Mapping[int, Ended] = field(default_factory=dict)
     begun: Mapping[int, Point] = field(default_factory=dict)
     ended_ids: frozenset[str] = frozenset()
+    told: Sequence[tuple[Point, Sequence[Told]]] = ()
 
     def n_left(self, config: SweepConfig) -> int:
         """How many points have yet to end."""
@@ -39,6 +40,7 @@ def read_past(journal: Journal, config: SweepConfig) -> Past:
         ended={point.index: Ended(dict(point.point), _values(journal, point, config)) for point in ended},
         begun={point.index: dict(point.point) for point in points if point.state not in ENDED},
         ended_ids=frozenset(point.point_id for point in ended),
+        told=[(dict(p.point), told(journal.history(p.point_id), config.objectives[0])) for p in ended],
     )
 
 

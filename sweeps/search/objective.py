@@ -8,6 +8,8 @@ from typing import TypeVar
 from sweeps.sections import ObjectiveConfig
 
 PointId = TypeVar("PointId", bound=Hashable)
+# An epoch and the objective then.
+Told = tuple[int, float]
 History = Sequence[tuple[int, Mapping[str, float]]]
 
 
@@ -17,6 +19,18 @@ class Score:
 
     epoch: int
     values: tuple[float, ...]
+
+
+def told(history: History, objective: ObjectiveConfig) -> list[Told]:
+    """What a point told of itself after each epoch: the value by which it ranked so far, NaN before there was one."""
+    values: list[Told] = []
+    best = math.nan
+    for epoch, metrics in sorted(history, key=lambda entry: entry[0]):
+        value = metrics.get(objective.metric, math.nan)
+        if objective.is_better(value, best) or (objective.at == "last" and math.isfinite(value)):
+            best = value
+        values.append((epoch, best))
+    return values
 
 
 def best_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> Score | None:

@@ -1,7 +1,8 @@
 """Early stopping: trials that fall behind at a rung end there (asynchronous successive halving, Li et al. 2020)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from ray.tune import Stopper
@@ -9,6 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from sweeps.config import SweepConfig
+from sweeps.search.space import Point
 from sweeps.sections import StoppingConfig, TrialConfig
 
 
@@ -27,9 +29,19 @@ def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
     return rungs
 
 
-def scheduler(config: SweepConfig) -> TrialScheduler | None:
-    """What stops trials early, by the `epoch` and `objective` of their results; None where nothing is stopped."""
-    return None if config.stopping.name == "none" else RungScheduler(config)
+def scheduler(
+    config: SweepConfig, past: Iterable[tuple[Point, Sequence[tuple[int, float]]]] = ()
+) -> TrialScheduler | None:
+    """What stops trials early, by the `epoch` and `objective` of their results; None where nothing is stopped.
+
+    `past` holds trials of an earlier start of the sweep, for others to be compared with: each point, and what was told.
+    """
+    if config.stopping.name == "none":
+        return None
+    made = RungScheduler(config)
+    for number, (point, told) in enumerate(past):
+        made.recall(number, point, told)
+    return made
 
 
 class SweepStopper(Stopper):
@@ -67,6 +79,13 @@ class RungScheduler(AsyncHyperBandScheduler):
             max_t=longest - 0.5,  # type: ignore[arg-type]
             stop_last_trials=False,
         )
+
+    def recall(self, number: int, point: Point, told: Iterable[tuple[int, float]]) -> None:
+        """Count a trial that has been trained before."""
+        trial: Any = SimpleNamespace(trial_id=f"past-{number}", config={"points": [{"point": point}]})
+        self.on_trial_add(None, trial)  # type: ignore[arg-type]
+        for epoch, objective in told:
+            self.on_trial_result(None, trial, {"epoch": epoch, "objective": objective})
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Go on or stop."""

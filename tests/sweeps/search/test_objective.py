@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.config import ObjectiveConfig
-from sweeps.search.objective import Score, best_epoch, front, rank
+from sweeps.search.objective import Score, best_epoch, front, rank, told
 
 ERROR = (ObjectiveConfig(metric="valid/mse"),)
 R2 = (ObjectiveConfig(metric="valid/r2"),)
@@ -75,3 +75,13 @@ def test_no_point_of_the_front_is_beaten_and_every_other_is(values: list[tuple[i
     assert sorted(leading) == [index for index in scores if not is_beaten(index)]
     assert sorted(rank(scores, ERROR_AND_SPARSITY)) == sorted(scores)
     assert rank(scores, ERROR_AND_SPARSITY)[: len(leading)] == leading
+
+
+def test_a_point_tells_the_value_by_which_it_ranks_so_far() -> None:
+    history = [(1, {"valid/mse": 0.5}), (2, {}), (3, {"valid/mse": 0.7}), (4, {"valid/mse": 0.2})]
+    best, last = (ObjectiveConfig(metric="valid/mse", at=at) for at in ("best", "last"))
+    assert told(history, best) == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.2)]
+    assert told(history, last) == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.2)]
+    (start,) = told([(1, {})], best)
+    assert start[0] == 1
+    assert math.isnan(start[1])

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,8 +29,10 @@ STACKED = {"name": "stacked_denoising", "hidden_sizes": [9, 8], "noise": {"level
 class Stopper:
     """Ray's scheduler with the trials that it wants to know."""
 
-    def __init__(self, config: SweepConfig, n_trials: int, point: dict[str, Any] | None = None) -> None:
-        self.scheduler: Any = scheduler(config)
+    def __init__(
+        self, config: SweepConfig, n_trials: int, point: dict[str, Any] | None = None, past: Sequence[Any] = ()
+    ) -> None:
+        self.scheduler: Any = scheduler(config, past)
         pack = {"points": [{"point": point or {}}]}
         self.trials: list[Any] = [SimpleNamespace(trial_id=str(index), config=pack) for index in range(n_trials)]
         for trial in self.trials:
@@ -119,3 +122,13 @@ def test_each_trial_counts_from_the_end_of_its_own_pre_training() -> None:
     assert not stopper.stops(0, 3, 0.1)
     assert not stopper.stops(1, 10, 0.9)
     assert stopper.stops(1, 11, 0.9)
+
+
+def test_trials_of_an_earlier_start_are_compared_with() -> None:
+    config = sweep()
+    fresh = Stopper(config, 1)
+    assert not fresh.stops(0, 1, 0.9), "the first at a rung has none to be behind of"
+    resumed = Stopper(config, 2, past=[({}, [(1, 0.5), (2, 0.4), (3, 0.3)])])
+    assert resumed.stops(0, 1, 0.9)
+    assert not resumed.stops(1, 1, 0.4)
+    assert resumed.stops(1, 3, 0.4)
