@@ -44,13 +44,14 @@ def resume(
             end_sweep(journal, state_of(read_result(journal), interrupted=False), began, None)
         else:
             _check_left(folder.id, journal, config, past, is_longer=n_more > 0)
-            reconcile(store_of(journal))
+            uri = store_of(journal)
+            reconcile(uri)
             with set_up(config) as setup:
                 _check_data(journal.sweep(), setup.dataset)
                 folder.write_config(config.to_yaml())
                 tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}
                 journal.resume_sweep(config.to_dict() if n_more else None, tags, now_ms())
-                carry_out(config, setup, folder, journal, past, began, watch)
+                carry_out(config, setup, folder, journal, past, began, watch, uri)
     return load_result(folder)
 
 

@@ -65,9 +65,8 @@ def run(
     """Train every trial of a sweep, here or on the cluster that RAY_ADDRESS names, and record it.
 
     `offline` does not ask MLflow to answer at the start. `sweep_id` is the new sweep's, where it has one already.
-    `watch` is given the counters that the sweep keeps up to date.
-    `started` is when the command began, in seconds since 1970: the result's seconds count from there.
-    `uri` is the store to deliver to, by default the one of the environment.
+    `watch` is given the counters that the sweep keeps up to date. `started` is when the command began, in seconds since
+    1970: the result's seconds count from there. `uri` is the store to deliver to, by default the one of the environment.
     Raises InputError before any trial starts; what becomes of the trials is in the result.
     """
     began = started or time.time()
@@ -81,7 +80,7 @@ def run(
         with hold(folder):
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
-                carry_out(config, setup, folder, journal, Past(), began, watch)
+                carry_out(config, setup, folder, journal, Past(), began, watch, uri)
     return load_result(folder)
 
 
@@ -93,12 +92,13 @@ def carry_out(
     past: Past,
     began: float,
     watch: Callable[[Progress], None] | None,
+    uri: str,
 ) -> None:
     """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended."""
     progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
     count_past(progress, read_result(journal))
     _save_comparison(folder, config, setup.dataset)
-    with _shipping(journal, store_of(journal), folder, setup.interrupted):
+    with _shipping(journal, uri, folder, setup.interrupted):
         if watch is not None:
             watch(progress)
         try:
