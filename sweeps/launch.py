@@ -66,7 +66,7 @@ def run(
 
     `offline` does not ask MLflow to answer at the start. `sweep_id` is the new sweep's, where it has one already.
     `watch` is given the counters that the sweep keeps up to date. `started` is when the command began, in seconds since
-    1970: the result's seconds count from there. `uri` is the store to deliver to, by default the one of the environment.
+    1970: the result's seconds count from there. `uri` is the store to deliver to, by default the environment's.
     Raises InputError before any trial starts; what becomes of the trials is in the result.
     """
     began = started or time.time()
