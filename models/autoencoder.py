@@ -1,19 +1,16 @@
-"""The Lightning module that trains any network by any objective."""
+"""The Lightning module that trains networks by their objectives: one, or several on the same batches."""
 
-import math
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.config import Schedule
-from models.errors import DivergedError
-from models.network import Activations, Batch, Network
-from models.objectives import Objective
+from models.corruption import SharedDraws
+from models.learners import Learner, divided, learners
+from models.member import Member, Trainee
+from models.network import Batch
 from models.seeds import TRAINING_NOISE, seeded_generator
 from models.validation import Validation
 
@@ -21,123 +18,124 @@ from models.validation import Validation
 warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader_iter`")
 
 
-@dataclass(frozen=True)
-class Optimizer:
-    """Adam with its published defaults, or gradient descent with `momentum`.
-
-    The `cosine` schedule lowers the rate epoch by epoch towards 0: rate * (1 + cos(pi * epoch / n_epochs)) / 2, with
-    epochs counted from 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
-    """
-
-    name: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    schedule: Schedule = "constant"
-    momentum: float = 0.0
-
-    def rate(self, epoch: int, n_epochs: int) -> float:
-        """The learning rate of an epoch, counted from 0."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
-
-
 class Autoencoder(LightningModule):
-    """Trains `network` by `objective`, which may be about a part of it: the checkpoint holds all of it.
+    """Trains each member on the same batches with the same random draws, and none touches another.
 
-    Logs `train/loss`, the penalised loss averaged over an epoch's samples, and at each validation the `valid/...`
-    metrics of `validation`; `metrics` holds the last of each as plain numbers. Batches are (inputs,) or (inputs,
-    labels). Noise depends on (`seed`, `phase`, epoch) alone, so a training resumed at the end of an epoch goes on as if
-    it had not been stopped. Raises DivergedError at the end of an epoch with a value that is not finite. Lightning sees
-    an epoch as one batch: its callbacks' hooks around a batch run once an epoch, and max_steps is not looked at within.
+    Takes of each member `train/loss`, the penalised loss averaged over an epoch's samples, and at each validation the
+    `valid/...` metrics of its `validation`. Batches are (inputs,) or (inputs, labels). Noise depends on (`seed`,
+    `phase`, epoch) alone, so that a member trains as it would by itself, and a training resumed at the end of an epoch
+    goes on as if it had not been stopped. A member that diverges or raises keeps that as its `error` and trains no
+    more; the fit ends when none is left. With `stacks`, members of one architecture train as one stacked network.
+    Lightning sees an epoch as one batch: its callbacks' hooks around a batch run once an epoch, and max_steps is not
+    looked at within.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        objective: Objective,
-        optimizer: Optimizer = Optimizer(),
-        *,
-        seed: int = 0,
-        phase: int = 0,
-        validation: Validation | None = None,
-    ) -> None:
+    def __init__(self, members: Sequence[Member], *, seed: int = 0, phase: int = 0, stacks: bool = False) -> None:
         super().__init__()
         # An epoch is one step to Lightning: its hooks around each step take as long as a small network's step does.
         self.automatic_optimization = False
-        self.network = network
-        self.objective = objective
-        self.optimizer = optimizer
+        self.members: Sequence[Member] = nn.ModuleList(members)  # type: ignore[assignment]  # it is a sequence of them
         self.seed = seed
         self.phase = phase
-        self.validation = validation
-        self.metrics: dict[str, float] = {}
+        self.stacks = stacks
+        self._learners: list[Learner] = []
 
-    def forward(self, x: Tensor) -> Activations:
-        """Encode and decode: (batch, features)."""
-        return self.network(x)
+    @property
+    def in_training(self) -> list[Member]:
+        """The members that have not ended."""
+        return [member for member in self.members if member.is_in_training]
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One optimizer over what the objective may change, as a fused kernel."""
-        parameters, rate = self.objective.parameters(), self.optimizer.learning_rate
-        if self.optimizer.name == "adam":
-            return torch.optim.Adam(parameters, lr=rate, fused=True)
-        return torch.optim.SGD(parameters, lr=rate, momentum=self.optimizer.momentum, fused=True)
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One for each member, in their order."""
+        return [member.torch_optimizer() for member in self.members]
 
     def training_step(self, dataloader_iter: Iterator[tuple[Batch, int, int]]) -> None:
-        """All steps of an epoch. Nothing is logged or read back from the device until the last is done."""
-        trainer = self.trainer
-        optimizer = trainer.optimizers[0]
-        self._set_rate(optimizer)
-        progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        generator = seeded_generator(self.seed, TRAINING_NOISE, self.phase, self.current_epoch, device=self.device)
-        loss_sum = torch.zeros((), device=self.device, dtype=torch.float64)
+        """All steps of an epoch. Nothing is read back from the device until the last is done."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        self._start_epoch()
+        draws = SharedDraws(self._generator)
+        loss_sums = torch.zeros(len(self.members), device=self.device, dtype=torch.float64)
         n_samples = 0
         for batch, _, _ in dataloader_iter:
             on_device = self._on_device(batch)
-            loss = self.objective(on_device, generator)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            draws.next_batch()
+            self._learners = [
+                left for learner in self._learners for left in self._step(learner, on_device, draws, loss_sums)
+            ]
             # What Lightning's wrapper around the optimizer does, but for its hooks: global_step counts these.
             progress.increment_ready()
             progress.increment_completed()
-            loss_sum.add_(loss.detach(), alpha=len(batch[0]))
             n_samples += len(batch[0])
-        self._record({"train/loss": loss_sum.item() / n_samples})
-        if self.validation is not None and self.current_epoch + 1 == trainer.max_epochs:
-            trainer.check_val_every_n_epoch = 1  # the last epoch is always validated
+        for learner in self._learners:
+            learner.finish()
+        for member, loss_sum in zip(self.members, loss_sums.tolist(), strict=True):
+            self._take(member, {"train/loss": loss_sum / n_samples})
+        if self.current_epoch + 1 == self.trainer.max_epochs:
+            self.trainer.check_val_every_n_epoch = 1  # the last epoch is always validated
 
     def on_validation_epoch_start(self) -> None:
         """Begin the sums."""
-        if self.validation is not None:
-            self.validation.start(self.device)
+        for _, validation in self._validated():
+            validation.start(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # Lightning passes both
         """Add a batch to the sums."""
-        if self.validation is not None:
-            self.validation.update(batch)
+        for member, validation in self._validated():
+            with member.alone():
+                validation.update(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the whole split."""
-        if self.validation is not None:
-            self._record({f"valid/{name}": value for name, value in self.validation.metrics().items()})
+        """Take the metrics of the whole split."""
+        for member, validation in self._validated():
+            with member.alone():
+                self._take(member, {f"valid/{name}": value for name, value in validation.metrics().items()})
 
-    def _set_rate(self, optimizer: torch.optim.Optimizer) -> None:
-        """By the number of the epoch alone, so that a resumed training goes on at the rate it would have had."""
+    def on_train_epoch_end(self) -> None:
+        """End the fit when no member is left."""
+        self.trainer.should_stop = not self.in_training
+
+    def _start_epoch(self) -> None:
+        """Learners for the members that are left, at the rates of this epoch."""
+        trainees = [
+            Trainee(index, member, self.trainer.optimizers[index])
+            for index, member in enumerate(self.members)
+            if member.is_in_training
+        ]
+        learning = {trainee.index for learner in self._learners for trainee in learner.trainees}
+        if learning != {trainee.index for trainee in trainees}:
+            self._learners = learners(trainees, stacks=self.stacks)
+        for learner in self._learners:
+            self._prepare(learner)
+
+    def _prepare(self, learner: Learner) -> None:
         n_epochs = self.trainer.max_epochs
         assert n_epochs is not None
-        for group in optimizer.param_groups:
-            group["lr"] = self.optimizer.rate(self.current_epoch, n_epochs)
+        learner.start_epoch(self.current_epoch, n_epochs, self._generator())
+
+    def _step(self, learner: Learner, batch: Batch, draws: SharedDraws, loss_sums: Tensor) -> list[Learner]:
+        """One step; the learners that go on: in halves where memory, or one member, does not allow it together."""
+        try:
+            losses = learner.step(batch, draws)
+        except Exception as error:
+            parts = divided(learner)
+            if not parts:
+                learner.trainees[0].member.error = error
+            for part in parts:
+                self._prepare(part)
+            return [left for part in parts for left in self._step(part, batch, draws, loss_sums)]
+        loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batch[0]))
+        return [learner]
+
+    def _take(self, member: Member, metrics: dict[str, float]) -> None:
+        if member.is_in_training:
+            with member.alone():
+                member.take(metrics, self.current_epoch)
+
+    def _validated(self) -> list[tuple[Member, Validation]]:
+        return [(member, member.validation) for member in self.in_training if member.validation is not None]
+
+    def _generator(self) -> torch.Generator:
+        return seeded_generator(self.seed, TRAINING_NOISE, self.phase, self.current_epoch, device=self.device)
 
     def _on_device(self, batch: Batch) -> Batch:
         return batch if batch[0].device == self.device else [part.to(self.device) for part in batch]
-
-    def _record(self, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"{name} is {value} at epoch {self.current_epoch + 1}: values must stay finite; "
-                    f"lower the learning rate ({self.optimizer.learning_rate:g}) or the penalties"
-                )
-        self.metrics.update(metrics)
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)

@@ -7,7 +7,6 @@ from typing import IO, Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from models.autoencoder import Autoencoder, Optimizer
 from models.config import (
     AutoencoderConfig,
     DeepConfig,
@@ -22,6 +21,7 @@ from models.deep import DeepAutoencoder
 from models.errors import ModelError
 from models.linear import LinearNetwork
 from models.losses import Loss
+from models.member import Member, Optimizer
 from models.metrics import References
 from models.network import Network, initialise
 from models.objectives import Classification, Objective, Reconstruction
@@ -64,18 +64,16 @@ def build_phases(
     penalties = _penalties(model)
     phases = []
     if isinstance(model, StackedDenoisingConfig) and isinstance(network, StackedDenoisingAutoencoder):
-        phases = pretraining_phases(network, model, loss=loss, penalties=penalties, seed=training.seed)
-    module = Autoencoder(
+        phases = pretraining_phases(network, model, loss=loss, penalties=penalties)
+    member = Member(
         network,
         _objective(model, network),
         Optimizer(training.optimizer, training.learning_rate, training.schedule, training.momentum),
-        seed=training.seed,
-        phase=len(phases),
         validation=Validation(network, input_noise(model), references),
     )
     last = Phase(
         "train",
-        module,
+        member,
         training.epochs,
         training.batch_size,
         training.validate_every,

@@ -1,5 +1,6 @@
 """Corruption of inputs that a denoising autoencoder must undo (Vincent et al. 2010, section 3.3)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,3 +54,66 @@ def apply_draw(x: Tensor, drawn: Tensor, noise: Noise) -> Tensor:
 def _threshold(probability: float) -> int:
     """The 16-bit integer that a uniform one does not exceed with this probability."""
     return min(max(round(probability * _STEPS), 1), _STEPS) - 2**15 - 1
+
+
+class SharedDraws:
+    """Corruption for several networks that train on the same batches: one draw a batch, which each takes at its level.
+
+    `generator` is seeded anew for each kind of noise and number of features, so that what a network gets depends on no
+    other, and is what it would get if it were trained alone.
+    """
+
+    def __init__(self, generator: Callable[[], torch.Generator]) -> None:
+        self._new_generator = generator
+        self._generators: dict[tuple[NoiseKind, int], torch.Generator] = {}
+        self._drawn: dict[tuple[NoiseKind, int], Tensor] = {}
+        self._corrupted: dict[tuple[Noise, int], tuple[Tensor, Tensor]] = {}
+
+    def next_batch(self) -> None:
+        """Draw anew from here on."""
+        self._drawn.clear()
+        self._corrupted.clear()
+
+    def corrupt(self, x: Tensor, noise: Noise) -> Tensor:
+        """As `corrupt` of this module; the same `x` at the same noise is corrupted once."""
+        if noise.level == 0:
+            return x
+        key = noise, id(x)
+        if key not in self._corrupted:
+            # With `x` itself: its id is its own for as long as it lives.
+            self._corrupted[key] = x, apply_draw(x, self.drawn(x, noise.kind), noise)
+        return self._corrupted[key][1]
+
+    def drawn(self, x: Tensor, kind: NoiseKind) -> Tensor:
+        """What `draw` gives for `x`, (batch, features), in this batch."""
+        key = kind, x.shape[1]
+        if key not in self._generators:
+            self._generators[key] = self._new_generator()
+        if key not in self._drawn:
+            self._drawn[key] = draw(x, kind, self._generators[key])
+        return self._drawn[key]
+
+
+class NoiseLevels:
+    """The levels of one kind of noise for K networks, as one operation needs them."""
+
+    def __init__(self, kind: NoiseKind, levels: Sequence[float], like: Tensor) -> None:
+        self.kind = kind
+        self._levels = torch.tensor(levels, dtype=like.dtype, device=like.device).view(-1, 1, 1)
+        self._whole = self._thresholds(levels, like.device)
+        self._half = self._thresholds([level / 2 for level in levels], like.device)
+
+    def apply_draw(self, x: Tensor, drawn: Tensor) -> Tensor:
+        """`apply_draw` of this module at each level: (batch, features) -> (K, batch, features)."""
+        if self.kind == "gaussian":
+            return torch.addcmul(x, drawn, self._levels)
+        kept = drawn > self._whole
+        if self.kind == "masking":
+            return x * kept
+        return torch.where(kept, x, (drawn > self._half).to(x.dtype))
+
+    @staticmethod
+    def _thresholds(levels: Sequence[float], device: torch.device) -> Tensor:
+        """(K, 1, 1); below every 16-bit integer for a level of 0, which corrupts nothing."""
+        values = [_threshold(level) if level > 0 else -(2**15) - 1 for level in levels]
+        return torch.tensor(values, dtype=torch.int32, device=device).view(-1, 1, 1)

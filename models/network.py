@@ -100,6 +100,11 @@ class Layer(nn.Module):
         self.activation: Activation = activation
         self.gain = _GAINS.get(activation, 1.0) if gain is None else gain
 
+    @property
+    def n_units(self) -> int:
+        """Its outputs."""
+        return self.weight.shape[0]
+
     def logits(self, x: Tensor) -> Tensor:
         """The output before its activation: (batch, n_inputs) -> (batch, n_units)."""
         return functional.linear(x, self.weight, self.bias)
@@ -121,6 +126,11 @@ class TiedLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1])) if biases else None
         self.activation: Activation = activation
         self._tied = (layer,)  # in a tuple, so that the weight is not in the state twice
+
+    @property
+    def n_units(self) -> int:
+        """Its outputs: the inputs of the layer it leads back through."""
+        return self._tied[0].weight.shape[1]
 
     def logits(self, h: Tensor) -> Tensor:
         """The output before its activation: (batch, n_units of the layer) -> (batch, n_inputs of the layer)."""

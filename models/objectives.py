@@ -43,8 +43,11 @@ class Reconstruction:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Penalised reconstruction loss of `batch`, whose labels are not looked at."""
-        clean = batch[0]  # (batch, features)
-        activations = self.network(corrupt(clean, self.noise, generator))
+        return self.undoing(corrupt(batch[0], self.noise, generator), batch[0])
+
+    def undoing(self, noisy: Tensor, clean: Tensor) -> Tensor:
+        """Penalised loss of the reconstruction of `clean`, (batch, features), from what corruption has left of it."""
+        activations = self.network(noisy)
         loss = reconstruction_loss(activations, clean, self.loss)
         return penalised(loss, self.network.weights(), activations.hidden, self.penalties)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 Reduction = Literal["mean", "sum"]
+# How many entries of each tensor count: whole numbers, or tensors of shape () of such.
+Counts: TypeAlias = Sequence[Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,25 +33,38 @@ def penalised(loss: Tensor, weights: Sequence[Tensor], hidden: Sequence[Tensor],
     return loss
 
 
-def weight_l1(weights: Sequence[Tensor], reduction: Reduction) -> Tensor:
-    """`mean`: mean of |w| over each matrix, then over matrices (theanets 0.7). `sum`: over all (older theanets)."""
-    sizes = [weight.abs() for weight in weights]
-    return _reduced([size.mean() if reduction == "mean" else size.sum() for size in sizes], reduction)
+def weight_l1(weights: Sequence[Tensor], reduction: Reduction, counts: Counts | None = None) -> Tensor:
+    """`mean`: mean of |w| over each matrix, then over matrices (theanets 0.7). `sum`: over all (older theanets).
+
+    `counts` says how many entries of each matrix count, where the rest is padding, which must be 0.
+    """
+    return _over_matrices([weight.abs() for weight in weights], reduction, counts)
 
 
-def weight_l2(weights: Sequence[Tensor], reduction: Reduction) -> Tensor:
+def weight_l2(weights: Sequence[Tensor], reduction: Reduction, counts: Counts | None = None) -> Tensor:
     """As `weight_l1`, of w²."""
-    squares = [weight.square() for weight in weights]
-    return _reduced([square.mean() if reduction == "mean" else square.sum() for square in squares], reduction)
+    return _over_matrices([weight.square() for weight in weights], reduction, counts)
 
 
-def hidden_l1(hidden: Sequence[Tensor], reduction: Reduction) -> Tensor:
+def hidden_l1(hidden: Sequence[Tensor], reduction: Reduction, counts: Counts | None = None) -> Tensor:
     """`mean`: mean of |h| over batch and units, then over layers. `sum`: over units and layers, mean over the batch.
 
-    Each layer is (batch, units), as computed: with the input's noise.
+    Each layer is (batch, units), as computed: with the input's noise. `counts` says how many of its units count, where
+    the rest is padding, which must be 0.
     """
-    terms = [h.abs().mean() if reduction == "mean" else h.abs().sum() / len(h) for h in hidden]
-    return _reduced(terms, reduction)
+    if reduction == "sum":
+        return _reduced([h.abs().sum() / len(h) for h in hidden], reduction)
+    if counts is None:
+        return _reduced([h.abs().mean() for h in hidden], reduction)
+    return _reduced([h.abs().sum() / (len(h) * n_units) for h, n_units in zip(hidden, counts, strict=True)], reduction)
+
+
+def _over_matrices(values: Sequence[Tensor], reduction: Reduction, counts: Counts | None) -> Tensor:
+    if reduction == "sum":
+        return _reduced([value.sum() for value in values], reduction)
+    if counts is None:
+        return _reduced([value.mean() for value in values], reduction)
+    return _reduced([value.sum() / count for value, count in zip(values, counts, strict=True)], reduction)
 
 
 def _reduced(terms: Sequence[Tensor], reduction: Reduction) -> Tensor:

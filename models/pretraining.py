@@ -6,11 +6,11 @@ from functools import partial
 
 from torch import Tensor
 
-from models.autoencoder import Autoencoder, Optimizer
 from models.config import StackedDenoisingConfig
 from models.contrastive_divergence import ContrastiveDivergence
 from models.corruption import Noise
 from models.losses import Loss
+from models.member import Member, Optimizer
 from models.objectives import Objective, Reconstruction
 from models.penalties import Penalties
 from models.stacked_denoising import StackedDenoisingAutoencoder
@@ -18,7 +18,7 @@ from models.stacked_denoising import StackedDenoisingAutoencoder
 
 @dataclass(frozen=True)
 class Phase:
-    """One Lightning fit. Phases share their network's parameters and run in order; the last is named "train".
+    """What one Lightning fit does for a network. Its phases share its parameters and run in order, "train" the last.
 
     `inputs` maps clean pixels (batch, features) to this phase's clean inputs; None: the pixels themselves. It must be
     called after the phases before have run, and once: those inputs do not change while the phase trains. An epoch is
@@ -27,7 +27,7 @@ class Phase:
     """
 
     name: str
-    module: Autoencoder
+    member: Member
     epochs: int
     batch_size: int
     validate_every: int
@@ -37,7 +37,7 @@ class Phase:
 
 
 def pretraining_phases(
-    network: StackedDenoisingAutoencoder, model: StackedDenoisingConfig, *, loss: Loss, penalties: Penalties, seed: int
+    network: StackedDenoisingAutoencoder, model: StackedDenoisingConfig, *, loss: Loss, penalties: Penalties
 ) -> list[Phase]:
     """A phase for each layer, "pretrain/1" first: none where no epochs are asked for."""
     settings = model.pretraining
@@ -46,7 +46,7 @@ def pretraining_phases(
     return [
         Phase(
             name=f"pretrain/{k + 1}",
-            module=Autoencoder(network, _objective(network, k, model, loss, penalties), optimizer, seed=seed, phase=k),
+            member=Member(network, _objective(network, k, model, loss, penalties), optimizer),
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             validate_every=settings.epochs + 1,

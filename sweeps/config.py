@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Discriminator, Field, Tag, field_validator
@@ -67,7 +67,10 @@ Objectives = Annotated[
 class SweepConfig(Section):
     """A trial config, the space searched around it, and how: everything that one sweep file says.
 
-    `objective` may be a list; with more than one, the sweep's result is a Pareto front.
+    `objective` may be a list; with more than one, the sweep's result is a Pareto front. `execution` says whether points
+    train several at once, as packs: where that changes nothing but the time it takes (`auto`); also where they differ
+    in their seeds, with batches and noise by the sweep's, or sums are rounded in another order (`packed`); or never
+    (`single`).
     """
 
     name: str
@@ -82,6 +85,7 @@ class SweepConfig(Section):
     stopping: StoppingConfig = StoppingConfig()
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    execution: Literal["auto", "packed", "single"] = "auto"
     figures: FiguresConfig = FiguresConfig()
     promotion: PromotionConfig = PromotionConfig()
 

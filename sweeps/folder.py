@@ -35,6 +35,11 @@ class PointFolder:
         return self.path / "last.ckpt"
 
     @property
+    def end(self) -> Path:
+        """What the point told last, once it has ended by itself: told again if the pack that it was part of is lost."""
+        return self.path / "end.json"
+
+    @property
     def best_network(self) -> Path:
         """The network at its best epoch so far by the objective."""
         return self.path / "best.pt"

@@ -1,5 +1,6 @@
 """A sweep from its config to its result: the whole of it, read top to bottom."""
 
+import logging
 import math
 import os
 import tempfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps import folder as folders
 from sweeps.cluster import session
+from sweeps.cluster.session import Cluster
 from sweeps.cluster.share import Share, share_of
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepFailed
@@ -24,6 +26,7 @@ from sweeps.lost import reconcile
 from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
+from sweeps.search.packs import largest_pack, reasons
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
 from sweeps.tracking.detailed import record_detailed_figures
@@ -128,7 +131,15 @@ def set_up(config: SweepConfig) -> Iterator[Setup]:
     dataset = _load_while(config, lambda: session.prepare(address))
     # Handlers after the connection: Ray sets its own for SIGTERM.
     with session.connect(address) as cluster, interruption() as interrupted:
-        yield Setup(dataset, share_of(config.resources, cluster), interrupted)
+        yield Setup(dataset, _share(config, cluster), interrupted)
+
+
+def _share(config: SweepConfig, cluster: Cluster) -> Share:
+    """What each Tune trial takes; one line for each reason why trials run one by one."""
+    if config.n_trials > 1 and config.execution != "single":
+        for reason in reasons(config):
+            logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
+    return share_of(config.resources, cluster, packs=largest_pack(config, on_gpu=cluster.gpus > 0) > 1)
 
 
 def store_of(journal: Journal) -> str:
@@ -245,7 +256,13 @@ def _tuner(
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(config, share.concurrency, past.ended, past.begun),
+            search_alg=TuneSearcher(
+                config,
+                share.concurrency,
+                past.ended,
+                past.begun,
+                largest_pack=largest_pack(config, on_gpu=share.gpus > 0),
+            ),
             scheduler=scheduler(config, past.told),
             num_samples=past.n_left(config),
             # Without it Tune keeps one pending trial only, however many the searcher would give.

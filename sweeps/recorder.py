@@ -1,6 +1,8 @@
-"""The Lightning callback that measures, saves and reports a point epoch by epoch."""
+"""Measures, saves and reports a point, epoch by epoch."""
 
 import io
+import json
+import logging
 import math
 import os
 import platform
@@ -9,17 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Checkpoint
 
 from datamodules.batches import ArrayDataModule
-from models.autoencoder import Autoencoder
 from models.build import load_network, save_network
 from models.config import ModelConfig
 from models.diagnosis import Finding as FoundFault
+from models.errors import DivergedError
 from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from models.network import Network
+from models.objectives import Objective
 from models.validation import probe
 from sweeps import durable
 from sweeps.config import ObjectiveConfig
@@ -60,11 +61,10 @@ class Plan:
         return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch in (self.n_pretraining_epochs, self.n_epochs)
 
 
-class Recorder(Checkpoint):
-    """Reports each epoch of each phase, after it has saved what the report names.
+class Recorder:
+    """Reports each epoch of each phase of one point, after it has saved what the report names.
 
-    Nothing after a report is sure to run: Tune ends a stopped trial inside it. A Checkpoint callback because Lightning
-    calls those last, when the epoch's metrics are complete.
+    Nothing after a report is sure to run: Tune ends a stopped trial inside it.
     """
 
     def __init__(
@@ -97,7 +97,11 @@ class Recorder(Checkpoint):
         self._told: float | list[float] = math.nan
         self._events: list[Event] = []
         self._epoch = 0
-        self._is_over = False
+        # Trained to its end, or as long as patience lasts; then, or when it has failed, there is no more to report.
+        self.is_over = False
+        self.has_failed = False
+        # Whether a checkpoint must be taken before what `end_epoch` has found is told.
+        self.must_save = False
         self._examines = False
         self._best_saved: int | None = None
         self._saved_at = time.monotonic()
@@ -106,68 +110,79 @@ class Recorder(Checkpoint):
         """Tell which phase runs next, and how many epochs the phases before it took."""
         self.phase, self.first_epoch, self.is_last_phase = phase, first_epoch, is_last
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Report epoch 0: the worker is ready, and these are the filters before training."""
-        assert isinstance(pl_module, Autoencoder)
-        device = trainer.strategy.root_device
-        self._examines = pl_module.objective is self.examination.objective
-        if self._examines and trainer.current_epoch == 0:
+    def begin(self, objective: Objective, n_epochs: int, device: torch.device) -> None:
+        """Start a phase that minimises `objective` and has had `n_epochs`; report epoch 0 where it is the very first.
+
+        That says that the worker is ready, and shows the filters before training.
+        """
+        self._examines = objective is self.examination.objective
+        if self._examines and n_epochs == 0:
             self.examination.begin(self.data.train_sample(N_TRAIN_SAMPLES, device))
-        if self.first_epoch + trainer.current_epoch == 0:
+        if self.first_epoch + n_epochs == 0:
             self.report(0, self._told, self._events_of(0, {}, self._snapshot(0, device), None))
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Count the epoch, and forget what the one before measured: not every epoch is validated."""
-        assert isinstance(pl_module, Autoencoder)
-        pl_module.metrics.clear()
-        self._epoch = self.first_epoch + trainer.current_epoch + 1
+    def start_epoch(self, epoch: int) -> None:
+        """Count the epoch, from 1 within its phase."""
+        self._epoch = self.first_epoch + epoch
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Measure what Lightning's loops have not, save, then report."""
-        assert isinstance(pl_module, Autoencoder)
-        device = trainer.strategy.root_device
-        epoch, metrics = self._epoch, dict(pl_module.metrics)
+    def end_epoch(self, metrics: dict[str, float], device: torch.device) -> None:
+        """Measure what the training has not, and save what is to be told of the epoch, for `tell`."""
+        epoch = self._epoch
         if not self.is_last_phase:
             # A layer's loss on the codes below it is no value to rank by, or to compare with the whole network's.
             metrics = {name.replace("train/", "pretrain/"): value for name, value in metrics.items()}
         self._add_probe(metrics, device, wanted=any(ranks.metric == "valid/probe_error" for ranks in self.objectives))
-        trainer.should_stop |= self._loses_patience(trainer.current_epoch + 1, metrics)
-        self._is_over = epoch == self.plan.n_epochs or trainer.should_stop
-        keeps = self._is_over or self.plan.keeps(epoch)
+        self.is_over = self._loses_patience(epoch - self.first_epoch, metrics) or epoch == self.plan.n_epochs
+        keeps = self.is_over or self.plan.keeps(epoch)
         self._add_probe(metrics, device, wanted=keeps)
         self._keep_if_best(epoch, metrics)
-        self._write_best(is_last=self._is_over)
+        self._write_best(is_last=self.is_over)
         findings = self._examine(epoch, metrics, device, keeps=keeps) if self._examines else None
         figures = self._snapshot(epoch, device) if keeps else ()
         self._events = self._events_of(epoch, metrics, figures, findings)
-        if figures or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
-            self._save(trainer)
-        self.report(epoch, self._told, self._events)
+        self.must_save = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
 
-    def report_divergence(self, reason: str) -> None:
-        """Report that values of the epoch in progress were not finite, which ends the point."""
-        found = self.examination.findings_of_divergence(self._epoch, pretraining=not self._examines)
-        ended = PointEnded(point_id=self.folder.point_id, failed=True, reason=reason, findings=_plain(found))
-        self.report(None, math.nan, [ended])
+    def tell(self) -> None:
+        """Report the epoch that has ended."""
+        if self.is_over:
+            self._keep_end(self._epoch, self._told, self._events)
+        self.report(self._epoch, self._told, self._events)
 
-    def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add to Lightning's checkpoint what goes beyond the phase that it knows."""
-        checkpoint["sweeps"] = {
+    def tell_end_again(self) -> bool:
+        """Report again how the point ended by itself; False where it has not."""
+        if not self.folder.end.exists():
+            return False
+        end = json.loads(self.folder.end.read_text())
+        self.report(end["epoch"], end["objective"], from_plain(end["events"]))
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """Report what ended the point: values of the epoch in progress that were not finite, or whatever was raised."""
+        self.has_failed = True
+        if isinstance(error, DivergedError):
+            found = self.examination.findings_of_divergence(self._epoch, pretraining=not self._examines)
+            self._report_failure(" ".join(str(error).split()), {}, _plain(found))
+            return
+        logging.getLogger(__name__).error("Trial %s failed", self.folder.point_id, exc_info=error)
+        self._report_failure(reason_of(error), {HOST_TAG: platform.node()}, None)
+
+    def state(self) -> dict[str, Any]:
+        """Give what a checkpoint must hold beyond the phase that Lightning knows, as plain values and tensors."""
+        self._saved_at = time.monotonic()
+        return {
             "phase": self.phase,
             "epoch": self._epoch,
             "network": self.network.state_dict(),
             "examination": self.examination.state(),
             "best": self.best,
             "patience": self._patience.state(),
-            "is_over": self._is_over,
+            "is_over": self.is_over,
             "told": self._told,
             "events": to_plain(self._events),
         }
 
     def resume(self, state: dict[str, Any]) -> bool:
-        """Go on from what `on_save_checkpoint` added; False where the point had ended.
+        """Go on from what `state` gave; False where the point had ended.
 
         The checkpoint's epoch is reported again, for the process may have been lost before its report arrived.
         """
@@ -177,7 +192,18 @@ class Recorder(Checkpoint):
         self._patience.restore(state["patience"])
         self._told = state["told"]
         self.report(state["epoch"], self._told, from_plain(state["events"]))
-        return not state["is_over"]
+        self.is_over = bool(state["is_over"])
+        return not self.is_over
+
+    def _report_failure(self, reason: str, tags: dict[str, str], findings: Findings | None) -> None:
+        ended = PointEnded(point_id=self.folder.point_id, failed=True, reason=reason, tags=tags, findings=findings)
+        self._keep_end(None, math.nan, [ended])
+        self.report(None, math.nan, [ended])
+
+    def _keep_end(self, epoch: int | None, objective: float | list[float], events: list[Event]) -> None:
+        """Keep what is told last: should others of its pack be lost with their process, it is not trained again."""
+        end = {"epoch": epoch, "objective": objective, "events": to_plain(events)}
+        durable.write(self.folder.end, json.dumps(end).encode())
 
     def _events_of(
         self, epoch: int, metrics: dict[str, float], figures: tuple[Figure, ...], findings: Findings | None
@@ -187,7 +213,7 @@ class Recorder(Checkpoint):
         ended = EpochEnded(
             point_id=point_id, epoch=epoch, metrics=metrics, figures=figures, findings=findings, worker=_worker()
         )
-        if not self._is_over:
+        if not self.is_over:
             return [ended]
         early = {STOPPED_EARLY: "patience"} if epoch < self.plan.n_epochs else {}
         return [ended, PointEnded(point_id=point_id, findings=findings, tags={HOST_TAG: platform.node()} | early)]
@@ -257,11 +283,10 @@ class Recorder(Checkpoint):
         if is_saved:
             self._best_saved = best
 
-    def _save(self, trainer: lightning.Trainer) -> None:
-        """Write the last checkpoint; on a full disk the one before stays."""
-        with durable.unless_full(), durable.whole(self.folder.checkpoint) as partial:
-            trainer.save_checkpoint(partial)
-        self._saved_at = time.monotonic()
+
+def reason_of(error: Exception) -> str:
+    """What was raised, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _worker() -> str:

@@ -1,11 +1,14 @@
-"""A pack of points, each trained by a Lightning fit: what runs on a worker. It imports torch; the driver does not."""
+"""A pack of points, trained by Lightning fits: what runs on a worker. It imports torch; the driver does not."""
 
 import gc
 import logging
 import math
-import platform
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from platform import node
 from typing import Any, Literal
 
 import numpy as np
@@ -16,19 +19,58 @@ from ray import tune
 
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
+from models.autoencoder import Autoencoder
 from models.build import Phase, build_phases
-from models.errors import DivergedError
 from models.examination import Examination
+from models.learners import stacking_pays
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.durable import remove_partial
 from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
-from sweeps.folder import PointFolder, SweepFolder
-from sweeps.recorder import Plan, Recorder, Report
+from sweeps.folder import SweepFolder
+from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
+from sweeps.recorder import Plan, Recorder, reason_of
+from sweeps.search.packs import batches_of, draws_seed
 from sweeps.search.space import Point
 from sweeps.search.stopping import rung_epochs
 
 Accelerator = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the points of a sweep are trained with.
+
+    `column_mean` (features,) is that of the scaled training inputs; a diagnosis without it says less.
+    """
+
+    sweep: SweepConfig
+    arrays: DataArrays
+    references: References
+    folder: SweepFolder
+    column_mean: NDArray[np.float64] | None = None
+    accelerator: Accelerator = "cpu"
+
+    @cached_property
+    def data(self) -> ArrayDataModule:
+        """What serves the arrays to all of them: on the device once."""
+        return ArrayDataModule(self.arrays, batch_size=1, seed=0)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One point: its phases, and where it goes on. `epoch` is the last that its checkpoint has, 0 without one."""
+
+    trial: TrialConfig
+    phases: Sequence[Phase]
+    recorder: Recorder
+    first_phase: int = 0
+    epoch: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.recorder.is_over or self.recorder.has_failed
 
 
 def run_pack(
@@ -46,109 +88,132 @@ def run_pack(
     A point that raises or diverges has that as its result: it is reported as failed and nothing is raised, so Tune
     retries what was lost with its process and nothing else.
     """
-    for entry in pack["points"]:
-        try:
-            _run_entry(entry, sweep, data, np.asarray(pca_mse), np.asarray(column_mean), Path(folder), accelerator)
-        except Exception as error:  # Whatever a training raises is that point's result, and only that point's.
-            logging.getLogger(__name__).exception("Trial %s failed", entry["id"])
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            ended = PointEnded(point_id=entry["id"], failed=True, reason=reason, tags={HOST_TAG: platform.node()})
-            _report_to_tune(None, math.nan, [ended])
-            _free_memory()
-
-
-def _run_entry(
-    entry: Mapping[str, Any],
-    sweep: Mapping[str, Any],
-    data: Mapping[str, Any],
-    pca_mse: NDArray[np.float64],
-    column_mean: NDArray[np.float64],
-    folder: Path,
-    accelerator: Accelerator,
-) -> None:
     _quieten_lightning()
-    config = SweepConfig.restore(sweep)
-    torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
-    run_point(
-        config,
-        entry["point"],
-        DataArrays.from_dict(data),
-        References(pca_mse),
-        SweepFolder(folder).point(entry["id"]),
-        _report_to_tune,
-        column_mean,
-        accelerator,
-    )
+    points = {entry["id"]: entry["point"] for entry in pack["points"]}
+    try:
+        config = SweepConfig.restore(sweep)
+        torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
+        surroundings = Surroundings(
+            config,
+            DataArrays.from_dict(data),
+            References(np.asarray(pca_mse)),
+            SweepFolder(Path(folder)),
+            np.asarray(column_mean),
+            accelerator,
+        )
+        run_points(points, surroundings, _report_to_tune)
+    except Exception as error:  # Not of a single point: what they are given is at fault.
+        logging.getLogger(__name__).exception("Trials %s failed", ", ".join(points))
+        ended = [PointEnded(point_id=point_id, failed=True, reason=reason_of(error)) for point_id in points]
+        _report_to_tune(None, dict.fromkeys(points, math.nan), list(ended))
 
 
-def run_point(
-    sweep: SweepConfig,
-    point: Point,
-    arrays: DataArrays,
-    references: References,
-    folder: PointFolder,
-    report: Report,
-    column_mean: NDArray[np.float64] | None = None,
-    accelerator: Accelerator = "cpu",
-) -> None:
-    """Train one point to its end, from its last checkpoint where there is one, and report each epoch.
+def run_points(points: Mapping[str, Point], surroundings: Surroundings, report: PackReport) -> None:
+    """Train points, by their ids, to their ends, from their last checkpoints where there are any; report each epoch.
 
-    A point that diverges ends with the first epoch whose loss or metrics are not finite, and is reported as failed.
-    `column_mean` (features,) is that of the scaled training inputs; a diagnosis without it says less.
+    Those that take the same batches train together. A point that diverges ends with the first epoch whose loss or
+    metrics are not finite; that point, and one that raises, is reported as failed.
     """
+    reports = Reports(report)
+    together: dict[Hashable, list[Training]] = defaultdict(list)
+    for point_id, point in points.items():
+        try:
+            training = _prepare(point_id, point, surroundings, reports)
+        except Exception as error:  # Whatever a point raises is that point's result, and only that point's.
+            logging.getLogger(__name__).exception("Trial %s failed", point_id)
+            ended = PointEnded(point_id=point_id, failed=True, reason=reason_of(error), tags={HOST_TAG: node()})
+            reports.take(point_id, None, math.nan, [ended])
+        else:
+            if training is not None:
+                together[_batches_of(training, surroundings.sweep)].append(training)
+    reports.send()
+    for trainings in together.values():
+        _train(trainings, surroundings, reports)
+
+
+def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: Reports) -> Training | None:
+    """A point as it stands; None for one that has ended, while others of its pack were lost with their process."""
+    sweep, arrays = surroundings.sweep, surroundings.arrays
     trial = sweep.trial_at(point)
     phases = build_phases(
-        trial.model, trial.training, input_size=arrays.n_features, n_classes=arrays.n_classes, references=references
+        trial.model,
+        trial.training,
+        input_size=arrays.n_features,
+        n_classes=arrays.n_classes,
+        references=surroundings.references,
     )
-    data = ArrayDataModule(arrays, batch_size=trial.training.batch_size, seed=trial.training.seed)
-    rungs = frozenset(rung_epochs(sweep.stopping, trial))
-    plan = Plan(
-        trial.n_epochs,
-        rungs,
-        n_probe_samples=_n_probe_samples(trial, arrays),
-        patience=trial.training.patience,
-        n_pretraining_epochs=trial.n_pretraining_epochs,
-        details=sweep.figures.detailed != "none",
+    last = phases[-1].member
+    recorder = Recorder(
+        trial.model,
+        last.network,
+        Examination(
+            trial.model,
+            trial.training,
+            last.network,
+            last.objective,
+            surroundings.references,
+            surroundings.column_mean,
+            len(arrays.valid.inputs),
+        ),
+        surroundings.data,
+        sweep.objectives,
+        Plan(
+            trial.n_epochs,
+            frozenset(rung_epochs(sweep.stopping, trial)),
+            n_probe_samples=_n_probe_samples(trial, arrays),
+            patience=trial.training.patience,
+            n_pretraining_epochs=trial.n_pretraining_epochs,
+            details=sweep.figures.detailed != "none",
+        ),
+        surroundings.folder.point(point_id),
+        partial(reports.take, point_id),
     )
-    folder.path.mkdir(parents=True, exist_ok=True)
-    remove_partial(folder.path)
-    network, objective = phases[-1].module.network, phases[-1].module.objective
-    examination = Examination(
-        trial.model, trial.training, network, objective, references, column_mean, len(arrays.valid.inputs)
-    )
-    recorder = Recorder(trial.model, network, examination, data, sweep.objectives, plan, folder, report)
-    first_phase, checkpoint = _resume(recorder, len(phases))
-    try:
-        for index, phase in enumerate(phases[first_phase:], start=first_phase):
-            n_epochs_before = sum(before.epochs for before in phases[:index])
-            recorder.start_phase(index, n_epochs_before, is_last=index == len(phases) - 1)
-            _fit(phase, data, recorder, checkpoint if index == first_phase else None, accelerator)
-    except DivergedError as error:
-        recorder.report_divergence(" ".join(str(error).split()))
+    recorder.folder.path.mkdir(parents=True, exist_ok=True)
+    remove_partial(recorder.folder.path)
+    if recorder.tell_end_again():
+        return None
+    if not recorder.folder.checkpoint.exists():
+        return Training(trial, phases, recorder)
+    state = torch.load(recorder.folder.checkpoint, map_location="cpu", weights_only=True)["sweeps"]
+    recorder.resume(state)
+    return Training(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
 
 
 def _n_probe_samples(trial: TrialConfig, arrays: DataArrays) -> int:
     return trial.training.probe_samples if arrays.n_classes is not None else 0
 
 
-def _resume(recorder: Recorder, n_phases: int) -> tuple[int, Path | None]:
-    """The phase to go on with and Lightning's checkpoint in it: (0, None) for a point that starts.
-
-    Past the last phase for a point that had ended: its process was lost before anybody heard of it.
-    """
-    path = recorder.folder.checkpoint
-    if not path.exists():
-        return 0, None
-    state = torch.load(path, map_location="cpu", weights_only=True)["sweeps"]
-    return (int(state["phase"]), path) if recorder.resume(state) else (n_phases, None)
+def _batches_of(training: Training, sweep: SweepConfig) -> Hashable:
+    """What points have in common that can train together: their batches, and the epoch from which they go on."""
+    alike = batches_of(sweep, training.trial)
+    return training.recorder.folder.point_id if alike is None else (alike, training.first_phase, training.epoch)
 
 
-def _fit(
-    phase: Phase, data: ArrayDataModule, recorder: Recorder, checkpoint: Path | None, accelerator: Accelerator
-) -> None:
+def _train(trainings: Sequence[Training], surroundings: Surroundings, reports: Reports) -> None:
+    """Run the phases that are left of points which take the same batches."""
+    try:
+        for index in range(trainings[0].first_phase, len(trainings[0].phases)):
+            left = [training for training in trainings if not training.has_ended]
+            if left:
+                _fit(left, index, surroundings, reports)
+    except Exception as error:  # Not of a single point; those that have ended are not touched.
+        for training in trainings:
+            if not training.has_ended:
+                training.recorder.fail(error)
+        reports.send()
+        _free_memory()
+
+
+def _fit(trainings: Sequence[Training], index: int, surroundings: Surroundings, reports: Reports) -> None:
     """Run one phase. Lightning's own logger, progress bar and summary are off: the driver records what happens."""
+    phases = [training.phases[index] for training in trainings]
+    recorders = [training.recorder for training in trainings]
+    first, phase = trainings[0], phases[0]
+    for recorder in recorders:
+        n_epochs_before = sum(before.epochs for before in first.phases[:index])
+        recorder.start_phase(index, n_epochs_before, is_last=index == len(first.phases) - 1)
     trainer = lightning.Trainer(
-        accelerator=accelerator,
+        accelerator=surroundings.accelerator,
         devices=1,
         max_epochs=phase.epochs,
         check_val_every_n_epoch=phase.validate_every,
@@ -157,20 +222,42 @@ def _fit(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[recorder],
+        callbacks=[PackRecorder(recorders, reports)],
+        plugins=[PointCheckpoints([recorder.folder.checkpoint for recorder in recorders])],
     )
-    data.batch_size, data.passes = phase.batch_size, phase.passes
+    device = trainer.strategy.root_device
+    seed = draws_seed(surroundings.sweep, first.trial)
+    data = surroundings.data
+    data.batch_size, data.seed, data.passes = phase.batch_size, seed, phase.passes
+    stacks = _stacks(phase, surroundings)
+    module = Autoencoder([phase.member for phase in phases], seed=seed, phase=index, stacks=stacks)
     if phase.inputs is not None:
-        device = trainer.strategy.root_device
-        phase.module.to(device)
+        module.to(device)
         data = data.mapped(phase.inputs, phase.batch_size, device)
-    trainer.fit(phase.module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    if phase.finish is not None:
-        phase.finish()
+    goes_on = first.epoch > 0 and index == first.first_phase
+    trainer.fit(
+        module,
+        datamodule=data,
+        ckpt_path=first.recorder.folder.checkpoint if goes_on else None,
+        weights_only=True,
+    )
+    for phase in phases:
+        if phase.finish is not None:
+            phase.finish()
 
 
-def _report_to_tune(epoch: int | None, objective: float | list[float], events: list[Event]) -> None:
-    result: dict[str, Any] = {"events": to_plain(events), "objective": objective}
+def _stacks(phase: Phase, surroundings: Surroundings) -> bool:
+    """Whether a pack trains as one network: on a CPU, which gives the same numbers bit for bit, only where asked to."""
+    on_gpu = surroundings.accelerator == "gpu"
+    if not on_gpu and surroundings.sweep.execution != "packed":
+        return False
+    return stacking_pays(phase.batch_size * surroundings.arrays.n_features, on_gpu=on_gpu)
+
+
+def _report_to_tune(epoch: int | None, objectives: Mapping[str, float | list[float]], events: list[Event]) -> None:
+    result: dict[str, Any] = {"events": to_plain(events), "objectives": dict(objectives)}
+    if len(objectives) == 1:
+        (result["objective"],) = objectives.values()  # what stops trials early looks at
     if epoch is not None:
         result["epoch"] = epoch
     tune.report(result)

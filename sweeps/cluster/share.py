@@ -17,14 +17,15 @@ class Share:
     concurrency: int
 
 
-def share_of(resources: ResourcesConfig, cluster: Cluster) -> Share:
+def share_of(resources: ResourcesConfig, cluster: Cluster, *, packs: bool = False) -> Share:
     """Divide a cluster among trials, host by host; ClusterError where no host holds even one.
 
     `gpus_per_trial: auto` shares the GPUs of each host that has some among as many trials as its CPUs hold, and asks
-    for none where there are none.
+    for none where there are none. With `packs`, which fill a GPU by themselves, each trial takes a whole one.
     """
     cpus = resources.cpus_per_trial
-    gpus = _automatic(cpus, cluster) if resources.gpus_per_trial == "auto" else float(resources.gpus_per_trial)
+    automatic = min(1.0, cluster.gpus) if packs else _automatic(cpus, cluster)
+    gpus = automatic if resources.gpus_per_trial == "auto" else float(resources.gpus_per_trial)
     slots = sum(_slots(node, cpus, gpus) for node in cluster.nodes)
     if slots < 1:
         largest = ", ".join(sorted({f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in cluster.nodes}))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import Autoencoder
+from models.member import Member
 
 
 class Batches:
@@ -57,10 +58,10 @@ def batches() -> type[Batches]:
 
 @pytest.fixture
 def fit() -> Fit:
-    """Run one Lightning fit as bare as a sweep does."""
+    """Run one Lightning fit as bare as a sweep does, of one member or several; what ends the only one is raised."""
 
     def run(
-        module: Autoencoder,
+        trained: Member | Sequence[Member],
         train: Any,
         valid: Any = None,
         *,
@@ -68,7 +69,9 @@ def fit() -> Fit:
         validate_every: int = 1,
         checkpoint: Any = None,
         callbacks: Sequence[lightning.Callback] = (),
+        stacks: bool = False,
     ) -> lightning.Trainer:
+        members = [trained] if isinstance(trained, Member) else trained
         trainer = lightning.Trainer(
             accelerator="cpu",
             max_epochs=epochs,
@@ -85,7 +88,10 @@ def fit() -> Fit:
             # pytest has undone the filter that models.autoencoder sets; and a test may run without a validation split.
             warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader_iter`")
             warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+            module = Autoencoder(members, stacks=stacks)
             trainer.fit(module, train, valid, ckpt_path=checkpoint, weights_only=True)
+        if isinstance(trained, Member) and trained.error is not None:
+            raise trained.error
         return trainer
 
     return run

@@ -170,7 +170,7 @@ def test_a_stack_trains_layer_by_layer_then_as_a_whole() -> None:
     assert [phase.name for phase in phases] == ["pretrain/1", "pretrain/2", "train"]
     assert [phase.epochs for phase in phases] == [2, 2, 3]
     assert [phase.batch_size for phase in phases] == [20, 20, 17]
-    assert all(phase.module.network is phases[-1].module.network for phase in phases)
+    assert all(phase.member.network is phases[-1].member.network for phase in phases)
 
 
 def test_no_pretraining_epochs_leave_fine_tuning_alone() -> None:
@@ -181,13 +181,13 @@ def test_no_pretraining_epochs_leave_fine_tuning_alone() -> None:
 
 def test_each_phase_changes_its_own_parameters_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
     phases = build_phases(stack(), TrainingConfig(), input_size=12, n_classes=3)
-    network = phases[-1].module.network
+    network = phases[-1].member.network
     changes = []
     for phase in phases:
         before = copied(network)
         with torch.no_grad():
             inputs = INPUTS if phase.inputs is None else phase.inputs(INPUTS)
-        fit(phase.module, batches(inputs, LABELS))
+        fit(phase.member, batches(inputs, LABELS))
         changes.append(changed(network, before))
 
     encoder = [f"unrolled.encoder.{k}.{kind}" for k in (0, 1) for kind in ("weight", "bias")]
@@ -198,7 +198,7 @@ def test_each_phase_changes_its_own_parameters_alone(fit, batches) -> None:  # t
 
 def test_boltzmann_machines_are_unrolled_as_they_are_trained(fit, batches) -> None:  # type: ignore[no-untyped-def]
     phases = build_phases(boltzmann(), TrainingConfig(), input_size=12, n_classes=3)
-    network = phases[-1].module.network
+    network = phases[-1].member.network
     assert isinstance(network, StackedDenoisingAutoencoder)
     (first, second), (back, out) = network.unrolled.encoder, network.unrolled.decoder
 
@@ -206,13 +206,13 @@ def test_boltzmann_machines_are_unrolled_as_they_are_trained(fit, batches) -> No
         with torch.no_grad():
             inputs = INPUTS if phase.inputs is None else phase.inputs(INPUTS)
         before = copied(network)
-        fit(phase.module, batches(inputs, LABELS))
+        fit(phase.member, batches(inputs, LABELS))
         assert len(changed(network, before)) == 3  # weights and both biases of the layer
         assert phase.finish is not None
         phase.finish()
         assert torch.equal(decoder.weight, layer.weight.t())  # type: ignore[union-attr]
 
-    fit(phases[-1].module, batches(INPUTS, LABELS))
+    fit(phases[-1].member, batches(INPUTS, LABELS))
     assert not torch.equal(out.weight, first.weight.t())  # type: ignore[union-attr]
 
 
@@ -220,30 +220,30 @@ def test_the_code_of_boltzmann_machines_can_have_a_rate_of_its_own() -> None:
     model = boltzmann(pretraining={**BOLTZMANN, "code_learning_rate": 0.0001})
     phases = build_phases(model, TrainingConfig(learning_rate=0.5), input_size=12, n_classes=3)
 
-    assert [phase.module.optimizer.learning_rate for phase in phases] == [0.01, 0.0001, 0.5]
-    assert [phase.module.optimizer.momentum for phase in phases] == [0.5, 0.5, 0.0]
+    assert [phase.member.optimizer.learning_rate for phase in phases] == [0.01, 0.0001, 0.5]
+    assert [phase.member.optimizer.momentum for phase in phases] == [0.5, 0.5, 0.0]
 
 
 def test_momentum_is_that_of_the_optimizer() -> None:
     training = TrainingConfig(optimizer="sgd", momentum=0.9)
     (phase,) = build_phases(ShallowConfig(), training, input_size=12, n_classes=None)
 
-    assert phase.module.configure_optimizers().defaults["momentum"] == 0.9
+    assert phase.member.configure_optimizers().defaults["momentum"] == 0.9
 
 
 def test_fine_tuning_on_reconstruction_changes_visible_biases_too(fit, batches) -> None:  # type: ignore[no-untyped-def]
     *_, last = build_phases(stack(fine_tuning="reconstruction"), TrainingConfig(), input_size=12, n_classes=3)
-    before = copied(last.module.network)
+    before = copied(last.member.network)
 
-    fit(last.module, batches(INPUTS, LABELS))
+    fit(last.member, batches(INPUTS, LABELS))
 
-    assert changed(last.module.network, before) == set(before)
+    assert changed(last.member.network, before) == set(before)
 
 
 def test_each_layer_meets_its_own_noise_and_fine_tuning_none() -> None:
     for fine_tuning in ("classification", "reconstruction"):
         phases = build_phases(stack(fine_tuning=fine_tuning), TrainingConfig(), input_size=12, n_classes=3)
-        levels = [getattr(phase.module.objective, "noise", None) for phase in phases]
+        levels = [getattr(phase.member.objective, "noise", None) for phase in phases]
 
         assert [noise and noise.level for noise in levels[:2]] == [0.1, 0.4]
         assert levels[2] is None or levels[2].level == 0
@@ -252,18 +252,18 @@ def test_each_layer_meets_its_own_noise_and_fine_tuning_none() -> None:
 def test_one_noise_level_is_every_layers() -> None:
     phases = build_phases(stack(noise={"level": 0.2}), TrainingConfig(), input_size=12, n_classes=3)
 
-    assert [phase.module.objective.noise.level for phase in phases[:2]] == [0.2, 0.2]  # type: ignore[attr-defined]
+    assert [phase.member.objective.noise.level for phase in phases[:2]] == [0.2, 0.2]  # type: ignore[attr-defined]
 
 
 def test_a_stack_is_measured_at_the_noise_of_its_input(fit, batches) -> None:  # type: ignore[no-untyped-def]
     *_, last = build_phases(
         stack(), TrainingConfig(), input_size=12, n_classes=3, references=References(np.linspace(1, 0, 13))
     )
-    fit(last.module, batches(INPUTS, LABELS), batches(INPUTS, LABELS, shuffle=False))
+    fit(last.member, batches(INPUTS, LABELS), batches(INPUTS, LABELS, shuffle=False))
 
-    assert last.module.validation is not None
-    assert last.module.validation.noise.level == 0.1
-    assert set(last.module.metrics) == {
+    assert last.member.validation is not None
+    assert last.member.validation.noise.level == 0.1
+    assert set(last.member.metrics) == {
         "train/loss",
         "valid/mse",
         "valid/r2",

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.autoencoder import Autoencoder, Optimizer
 from models.contrastive_divergence import ContrastiveDivergence
+from models.member import Member, Optimizer
 from models.network import initialise
 from models.penalties import Penalties
 from models.shallow import ShallowAutoencoder
@@ -147,7 +147,7 @@ def test_training_makes_the_data_more_likely(fit, batches) -> None:  # type: ign
     layer = machine(seed=3)
     before = exact_log_likelihood(layer, data.numpy())
 
-    module = Autoencoder(layer, ContrastiveDivergence(layer), Optimizer("sgd", 0.2, momentum=0.5))
+    module = Member(layer, ContrastiveDivergence(layer), Optimizer("sgd", 0.2, momentum=0.5))
     fit(module, batches(data, size=20), epochs=60)
 
     assert before < -4

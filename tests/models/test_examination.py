@@ -41,11 +41,11 @@ MODELS: list[ModelConfig] = [
 
 
 def objective_of(model: ModelConfig) -> Objective:
-    return build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].module.objective
+    return build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].member.objective
 
 
 def examination_of(model: ModelConfig, n_valid: int | None = None) -> Examination:
-    module = build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].module
+    module = build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].member
     mean = TRAIN[0].numpy().mean(axis=0, dtype=np.float64)
     return Examination(model, TRAINING, module.network, module.objective, REFERENCES, mean, n_valid)
 

@@ -34,7 +34,7 @@ def train(fit, batches, model: ModelConfig, training: TrainingConfig, digits, re
         with torch.no_grad():
             inputs = pixels if phase.inputs is None else phase.inputs(pixels)
         fit(
-            phase.module,
+            phase.member,
             batches(inputs[:N_TRAIN], labels[:N_TRAIN], size=phase.batch_size),
             batches(inputs[N_TRAIN:], labels[N_TRAIN:], size=4096, shuffle=False),
             epochs=phase.epochs,
@@ -47,7 +47,7 @@ def test_a_linear_shallow_network_comes_near_pca_and_not_below(fit, batches, dig
     model = ShallowConfig(hidden_size=16, activation="linear")
     training = TrainingConfig(epochs=30, batch_size=64, learning_rate=0.01, validate_every=30)
 
-    metrics = train(fit, batches, model, training, digits, reference).module.metrics
+    metrics = train(fit, batches, model, training, digits, reference).member.metrics
 
     assert metrics["valid/r2"] > 0.8
     assert 0.99 < metrics["valid/mse_over_pca"] < 1.1
@@ -57,7 +57,7 @@ def test_a_deep_network_does_better_than_pca_of_its_codes_size(fit, batches, dig
     model = DeepConfig(hidden_sizes=(64, 32), code_size=4, activation="elu", output_activation="sigmoid")
     training = TrainingConfig(epochs=30, batch_size=64, learning_rate=0.005, validate_every=30)
 
-    metrics = train(fit, batches, model, training, digits, reference).module.metrics
+    metrics = train(fit, batches, model, training, digits, reference).member.metrics
 
     assert metrics["valid/mse_over_pca"] < 0.85
 
@@ -68,7 +68,7 @@ def test_a_stack_classifies_digits(fit, batches, digits, reference) -> None:  # 
     )
     training = TrainingConfig(epochs=10, batch_size=32, learning_rate=0.003, validate_every=10)
 
-    metrics = train(fit, batches, model, training, digits, reference).module.metrics
+    metrics = train(fit, batches, model, training, digits, reference).member.metrics
 
     assert metrics["valid/classification_error"] < 0.05
 
@@ -85,6 +85,6 @@ def test_pretraining_helps_a_stack_to_reconstruct(fit, batches, digits, referenc
                 "pretraining": {"epochs": epochs, "batch_size": 32, "learning_rate": 0.003},
             }
         )
-        errors.append(train(fit, batches, model, training, digits, reference).module.metrics["valid/mse"])
+        errors.append(train(fit, batches, model, training, digits, reference).member.metrics["valid/mse"])
 
     assert errors[1] < 0.8 * errors[0]

@@ -21,7 +21,7 @@ def test_the_identity_as_initial_weights_loses_nothing() -> None:
     model = LinearConfig(initialization="identity")
     (phase,) = build_phases(model, TrainingConfig(), input_size=84, n_classes=None)
 
-    assert phase.module.objective([torch.rand(80, 84)], torch.Generator()).item() <= 1e-12
+    assert phase.member.objective([torch.rand(80, 84)], torch.Generator()).item() <= 1e-12
 
 
 def test_weights_trained_long_on_uniform_features_are_the_identity(fit, batches) -> None:  # type: ignore[no-untyped-def]
@@ -29,9 +29,9 @@ def test_weights_trained_long_on_uniform_features_are_the_identity(fit, batches)
     training = TrainingConfig(epochs=150, batch_size=10, optimizer="sgd", learning_rate=0.1)
     (phase,) = build_phases(LinearConfig(), training, input_size=5, n_classes=None)
 
-    fit(phase.module, batches(inputs, size=10), epochs=training.epochs)
+    fit(phase.member, batches(inputs, size=10), epochs=training.epochs)
 
-    error = phase.module.network.first_layer_filters() - torch.eye(5)
+    error = phase.member.network.first_layer_filters() - torch.eye(5)
     assert error.abs().max().item() < 5e-4
 
 

@@ -27,10 +27,10 @@ def trained_mse(seed: int, n_steps: int, enough: float = 0.0, model: DeepConfig 
     """The last error of Adam at 0.01 on both rows at once; training ends when it has reached `enough`."""
     training = TrainingConfig(optimizer="adam", learning_rate=0.01, seed=seed)
     (phase,) = build_phases(model, training, input_size=2, n_classes=None)
-    optimizer = phase.module.configure_optimizers()
+    optimizer = phase.member.torch_optimizer()
     generator = torch.Generator()
     for _ in range(n_steps):
-        loss = phase.module.objective([ROWS], generator)
+        loss = phase.member.objective([ROWS], generator)
         if loss.item() <= enough:
             break
         optimizer.zero_grad()

@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_the_standardised_values(settings: dict[str, Any]) -
     mean, deviation = columns(RAW)
     standardized = (RAW - mean) / deviation
     training = TrainingConfig(epochs=1)
-    objective = build_phases(config(settings), training, input_size=12, n_classes=None)[-1].module.objective
+    objective = build_phases(config(settings), training, input_size=12, n_classes=None)[-1].member.objective
     within = objective.network(RAW)  # type: ignore[attr-defined]
     expected = ((within.reconstruction - mean) / deviation - standardized).square().mean()
 
@@ -95,7 +95,7 @@ def test_the_loss_is_that_of_the_standardised_values(settings: dict[str, Any]) -
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings["name"])
 def test_a_constant_sample_trains_nothing_and_breaks_nothing(settings: dict[str, Any]) -> None:
     phases = build_phases(config(settings), TrainingConfig(epochs=1), input_size=12, n_classes=None)
-    module = phases[-1].module
+    module = phases[-1].member
 
     loss = module.objective([torch.full((3, 12), 1.1)], torch.Generator())
     loss.backward()  # type: ignore[no-untyped-call]
@@ -122,8 +122,8 @@ def test_samples_standardised_in_the_model_are_learnt_where_raw_ones_are_not(fit
         model = config({"name": "linear"}).model_copy(update={"standardize": standardize_})
         training = TrainingConfig(epochs=60, batch_size=20, optimizer="sgd", learning_rate=0.05, validate_every=60)
         (phase,) = build_phases(model, training, input_size=12, n_classes=None)
-        fit(phase.module, batches(RAW, size=20), batches(RAW, size=400), epochs=60, validate_every=60)
-        r2.append(1 - phase.module.metrics["valid/mse"] / variance)
+        fit(phase.member, batches(RAW, size=20), batches(RAW, size=400), epochs=60, validate_every=60)
+        r2.append(1 - phase.member.metrics["valid/mse"] / variance)
 
     assert r2[0] < 0.01
     assert r2[1] > 0.99

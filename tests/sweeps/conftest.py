@@ -20,7 +20,7 @@ from sweeps.results import SweepResult, load_result
 from sweeps.search.space import corner_points
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import SweepRecord, SweepState
-from sweeps.trial import run_point
+from sweeps.trial import Surroundings, run_points
 
 PLAIN = """\
 name: plain
@@ -91,6 +91,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         )
         progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], None)
         arrays = DataArrays.from_dict(dataset.arrays)
+        surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
         with Journal.create(folder.journal, record) as journal:
             callback = JournalCallback(journal, folder, progress, config, {}, dataset.references)
             for index, point in enumerate(corner_points(config.search)):
@@ -101,8 +102,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
                     callback.on_trial_result(0, [], trial, {"events": to_plain(reported[-1])})
 
                 callback.on_trial_start(0, [], trial)
-                point_folder = folder.point(entry["id"])
-                run_point(config, point, arrays, dataset.references, point_folder, report, dataset.column_mean)
+                run_points({entry["id"]: point}, surroundings, report)
             journal.end_sweep(SweepState.FINISHED, "", {}, 1)
         return load_result(folder)
 

@@ -28,6 +28,12 @@ def test_auto_takes_only_hosts_with_gpus_where_there_are_some() -> None:
     assert (share.concurrency, share.gpus) == (4, 0.25)
 
 
+def test_auto_takes_a_whole_gpu_for_a_pack() -> None:
+    share = share_of(ResourcesConfig(), one(8, 2), packs=True)
+    assert (share.concurrency, share.gpus) == (2, 1.0)
+    assert share_of(ResourcesConfig(), one(8), packs=True).gpus == 0
+
+
 def test_concurrency_bounds_what_would_fit() -> None:
     assert share_of(ResourcesConfig(concurrency=3), one(8)).concurrency == 3
 

@@ -21,14 +21,14 @@ from sweeps.dataset import Dataset, load_dataset
 from sweeps.events import Event
 from sweeps.folder import PointFolder, SweepFolder
 from sweeps.snapshots import N_FILTERS
-from sweeps.trial import run_point
+from sweeps.trial import Surroundings, run_points
 
 MakeSweep = Callable[..., SweepConfig]
 STACK = {"name": "stacked_denoising", "hidden_sizes": [12, 6], "noise": {"level": 0.1}, "pretraining": {"epochs": 3}}
 ON_LABELS = {"metric": "valid/classification_error"}
 
 
-class CutOffError(Exception):
+class CutOffError(BaseException):
     """Stands for the end of a process."""
 
 
@@ -38,12 +38,13 @@ def folder(tmp_path: Path) -> PointFolder:
 
 
 def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: int | None = None) -> None:
-    def report(epoch: int | None, _objective: float | list[float], _events: list[Event]) -> None:
+    def report(epoch: int | None, _objectives: Mapping[str, Any], _events: list[Event]) -> None:
         if stop_at is not None and epoch == stop_at:
             raise CutOffError
 
     torch.set_num_threads(1)
-    run_point(sweep, {}, DataArrays.from_dict(dataset.arrays), dataset.references, folder, report)
+    arrays, sweep_folder = DataArrays.from_dict(dataset.arrays), SweepFolder(folder.path.parent.parent)
+    run_points({folder.point_id: {}}, Surroundings(sweep, arrays, dataset.references, sweep_folder), report)
 
 
 def load(path: Path) -> Mapping[str, NDArray[Any]]:

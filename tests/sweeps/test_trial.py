@@ -1,7 +1,7 @@
 """A point trained in this process: what it reports, what it saves, and how it goes on after it was cut off."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
 from sweeps.folder import PointFolder, SweepFolder
 from sweeps.search.objective import best_epoch
-from sweeps.trial import run_point
+from sweeps.trial import Surroundings, run_points
 
 Reported = list[tuple[int | None, Any, list[Event]]]
 MakeSweep = Callable[..., SweepConfig]
 
 
-class CutOffError(Exception):
+class CutOffError(BaseException):
     """Stands for the end of a process."""
 
 
@@ -32,14 +32,15 @@ def train(
     """Run a point; `cut_off_at` ends it inside the report of that epoch."""
     reported: Reported = []
 
-    def report(epoch: int | None, objective: Any, events: list[Event]) -> None:
-        reported.append((epoch, objective, events))
+    def report(epoch: int | None, objectives: Mapping[str, Any], events: list[Event]) -> None:
+        reported.append((epoch, objectives[folder.point_id], events))
         if cut_off_at is not None and epoch == cut_off_at:
             raise CutOffError
 
     arrays = DataArrays.from_dict(dataset.arrays)
     torch.set_num_threads(1)
-    run_point(sweep, point or {}, arrays, dataset.references, folder, report)
+    surroundings = Surroundings(sweep, arrays, dataset.references, SweepFolder(folder.path.parent.parent))
+    run_points({folder.point_id: point or {}}, surroundings, report)
     return reported
 
 

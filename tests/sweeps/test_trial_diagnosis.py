@@ -15,7 +15,7 @@ from sweeps.config import SweepConfig, load
 from sweeps.dataset import Dataset, load_dataset
 from sweeps.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain
 from sweeps.folder import SweepFolder
-from sweeps.trial import run_point
+from sweeps.trial import Surroundings, run_points
 
 GRAVE = {Fault.LEARNING_RATE, Fault.HARDLY_VARIES, Fault.HARDLY_TRAINED, Fault.COLLAPSED, Fault.COLUMN_MEAN}
 CRUSHED = {
@@ -35,7 +35,7 @@ DIGITS = {
 Train = Callable[..., list[Event]]
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """As Tune ends a trial: inside its report."""
 
 
@@ -48,15 +48,16 @@ def train(tmp_path: Path) -> Train:
         dataset = load_dataset(config)
         events: list[Event] = []
 
-        def report(epoch: int | None, _objective: float | list[float], reported: list[Event]) -> None:
+        def report(epoch: int | None, _objectives: Any, reported: list[Event]) -> None:
             events.extend(from_plain(to_plain(reported)))
             if epoch is not None and epoch == stop_at:
                 raise Stopped
 
-        folder = SweepFolder(tmp_path).point("0000")
         arrays = DataArrays.from_dict(dict(dataset.arrays))
         try:
-            run_point(config, point or {}, arrays, dataset.references, folder, report, dataset.column_mean)
+            folder = SweepFolder(tmp_path)
+            surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
+            run_points({"0000": point or {}}, surroundings, report)
         except Stopped:
             assert stop_at is not None
         return events

@@ -23,6 +23,10 @@ SEARCH = {
 LISTS = {"model.hidden_sizes": {"choice": [[9, 8], [7]]}, "model.code_size": {"choice": [2, 3]}}
 
 
+# All points of this one take the same batches.
+ALIKE = {"model.weight_l1": {"loguniform": [1e-5, 1e-1]}, "model.noise.level": {"uniform": [0.0, 0.5]}}
+
+
 def sweep(algorithm: str, *, n_trials: int = 12, seed: int = 0, **sections: Any) -> SweepConfig:
     document = {
         "name": "test",
@@ -219,7 +223,7 @@ class TestTuneSearcher:
         assert searcher.suggest("a") is not None
         assert searcher.suggest("b") is not None
         assert searcher.suggest("c") is None
-        searcher.on_trial_complete("a", {"objective": 0.1})
+        searcher.on_trial_complete("a", {"objectives": {"0000": 0.1}})
         assert searcher.suggest("c")["points"][0]["index"] == 2
 
     def test_it_finishes_when_every_point_is_given_out(self) -> None:
@@ -231,11 +235,11 @@ class TestTuneSearcher:
         "ending",
         [
             {"error": True},
-            {"error": True, "result": {"objective": 0.1}},
+            {"error": True, "result": {"objectives": {"0000": 0.1}}},
             {"result": None},
             {"result": {}},
-            {"result": {"objective": math.nan}},
-            {"result": {"objective": 0.5}},
+            {"result": {"objectives": {"0000": math.nan}}},
+            {"result": {"objectives": {"0000": 0.5, "0001": 0.5, "0002": 0.5}}},
         ],
     )
     def test_a_batch_goes_on_whatever_way_a_trial_ends(self, ending: dict[str, Any]) -> None:
@@ -247,6 +251,34 @@ class TestTuneSearcher:
             searcher.on_trial_complete(trial, **ending)
         searcher.on_trial_complete("a", **ending)
         assert searcher.suggest("d")["points"][0]["index"] == 3
+
+    def test_it_suggests_packs_that_share_the_points_among_the_workers(self) -> None:
+        searcher = TuneSearcher(sweep("random", n_trials=7, search=ALIKE), 2, largest_pack=8)
+        suggested = [searcher.suggest(trial) for trial in "ab"]
+        assert [[entry["index"] for entry in pack["points"]] for pack in suggested] == [[0, 1, 2], [3, 4, 5, 6]]
+        assert searcher.suggest("c") is None
+        searcher.on_trial_complete("a", {"objectives": {}})
+        assert searcher.suggest("c") == TuneSearcher.FINISHED
+
+    def test_a_batch_that_is_packed_goes_on_when_all_its_points_have_ended(self) -> None:
+        searcher = TuneSearcher(sweep("tpe", search=ALIKE), 1, largest_pack=8)
+        first = searcher.suggest("a")["points"]
+        assert [entry["index"] for entry in first] == [0, 1, 2]
+        ended = [{"event": "end", "point_id": "0001"}, {"event": "epoch", "point_id": "0000"}]
+        searcher.on_trial_result("a", {"events": ended, "objectives": {"0001": 0.5}})
+        searcher.on_trial_complete("a", error=True)
+        assert [entry["index"] for entry in searcher.suggest("b")["points"]] == [3, 4, 5]
+
+    def test_points_of_a_lost_pack_that_had_ended_keep_their_values(self) -> None:
+        alike, lost = (TuneSearcher(sweep("tpe", search=ALIKE), 1, largest_pack=8) for _ in range(2))
+        values = {"0000": 0.1, "0001": 0.5, "0002": 0.9}
+        for searcher in (alike, lost):
+            searcher.suggest("a")
+            events = [{"event": "end", "point_id": name} for name in values]
+            searcher.on_trial_result("a", {"events": events, "objectives": values})
+        alike.on_trial_complete("a", {"objectives": values})
+        lost.on_trial_complete("a", error=True)
+        assert lost.suggest("b") == alike.suggest("b")
 
     def test_it_saves_nothing_for_the_journal_has_it_all(self, tmp_path: Any) -> None:
         TuneSearcher(sweep("random"), 2).save_to_dir(str(tmp_path))

@@ -29,7 +29,7 @@ def train(pack: dict[str, Any]) -> None:
         if entry["index"] == 2:
             raise RuntimeError("raised by the test")
         value = math.nan if entry["index"] == 1 else entry["point"]["model.noise.level"] + 1 / epoch
-        tune.report({"epoch": epoch, "objective": value})
+        tune.report({"epoch": epoch, "objective": value, "objectives": {entry["id"]: value}})
 
 
 def run(config: SweepConfig, folder: Path) -> dict[int, tuple[dict[str, Any], int | None]]:

@@ -1,0 +1,90 @@
+"""What takes a step for members of a pack: for one by itself, or for several of one architecture as one network."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from models.corruption import SharedDraws
+from models.member import Trainee, places
+from models.network import Batch
+from models.stack import Stack, architecture
+
+# Values of a batch, samples times features, up to which a stack is the faster on a CPU: beyond, arithmetic takes
+# the time, and padding adds to it (tests/benchmarks/test_packs.py measures both).
+_STACKED_VALUES_ON_CPU = 2**15
+
+
+class Learner(Protocol):
+    """Trains some members."""
+
+    @property
+    def trainees(self) -> Sequence[Trainee]:
+        """Those members."""
+
+    @property
+    def places(self) -> Tensor:
+        """Their indices, on their device: (trainees,)."""
+
+    def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
+        """Prepare for an epoch, counted from 0; `generator` is for objectives that draw more than corruption."""
+
+    def step(self, batch: Batch, draws: SharedDraws) -> Tensor:
+        """One step of each; their losses before it, (trainees,)."""
+
+    def finish(self) -> None:
+        """Bring the members' own networks and optimizers up to date."""
+
+
+class Alone:
+    """Trains one member."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainees: Sequence[Trainee] = (trainee,)
+        self.places = places(self.trainees)
+        self._generator: torch.Generator | None = None
+
+    def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
+        """Set the rate by the number of the epoch alone, so that a resumed training goes on at the rate it would."""
+        (trainee,) = self.trainees
+        self._generator = generator
+        for group in trainee.optimizer.param_groups:
+            group["lr"] = trainee.member.optimizer.rate(epoch, n_epochs)
+
+    def step(self, batch: Batch, draws: SharedDraws) -> Tensor:
+        """One step; the loss before it, (1,)."""
+        (trainee,) = self.trainees
+        assert self._generator is not None
+        loss = trainee.member.loss(batch, draws, self._generator)
+        trainee.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        trainee.optimizer.step()
+        return loss.detach().view(1)
+
+    def finish(self) -> None:
+        """Nothing: it has trained the member's own network."""
+
+
+def learners(trainees: Sequence[Trainee], *, stacks: bool) -> list[Learner]:
+    """Learners for members: with `stacks` one for all of each architecture, where there are several."""
+    alike: dict[Hashable, list[Trainee]] = defaultdict(list)
+    for trainee in trainees:
+        alike[(architecture(trainee) if stacks else None) or trainee.index].append(trainee)
+    return [Stack(group) if len(group) > 1 else Alone(group[0]) for group in alike.values()]
+
+
+def stacking_pays(batch_values: int, *, on_gpu: bool) -> bool:
+    """Whether a stack is faster than its members one after the other; a batch has samples times features values."""
+    return on_gpu or batch_values <= _STACKED_VALUES_ON_CPU
+
+
+def divided(learner: Learner) -> list[Learner]:
+    """Learners for the halves of one that could not take a step; none where it has one member only."""
+    if len(learner.trainees) == 1:
+        return []
+    learner.finish()
+    middle = len(learner.trainees) // 2
+    halves = learner.trainees[:middle], learner.trainees[middle:]
+    return [Stack(half) if len(half) > 1 else Alone(half[0]) for half in halves]

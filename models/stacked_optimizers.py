@@ -1,0 +1,142 @@
+"""Adam and gradient descent over parameters of K networks at once, each network at a learning rate of its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+
+class StackedTensors:
+    """K tensors as one: `whole` (K, *largest shape), padded with 0; `parts` are views of it, of each tensor's shape."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = [tensor.detach() for tensor in tensors]
+        shape = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
+        self.whole = tensors[0].new_zeros(len(tensors), *shape)
+        self.parts = [self.whole[k][tuple(map(slice, tensor.shape))] for k, tensor in enumerate(tensors)]
+        torch._foreach_copy_(self.parts, self._tensors)
+
+    def write_back(self) -> None:
+        """Copy each part to the tensor it came from."""
+        torch._foreach_copy_(self._tensors, self.parts)
+
+
+class StackedOptimizer(ABC):
+    """What the K `optimizers` would do, over `parameters` that stack theirs, and with the state that they have."""
+
+    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> None:
+        self._optimizers = optimizers
+        self._parameters = list(parameters)
+        self._state = {name: self._stacked(name) for name in self.state_names()}
+
+    @abstractmethod
+    def state_names(self) -> Sequence[str]:
+        """What an optimizer keeps of each parameter."""
+
+    @abstractmethod
+    def step(self, gradients: list[Tensor], rates: Tensor) -> None:
+        """Change the parameters, (K, ...) each, by their gradients; `rates` is (K,)."""
+
+    def write_back(self) -> None:
+        """Bring the states of the K optimizers up to date."""
+        for tensors in self._state.values():
+            for tensor in tensors:
+                tensor.write_back()
+
+    def _setting(self, name: str) -> Tensor:
+        """A setting of each optimizer, (K,)."""
+        values = [optimizer.param_groups[0][name] for optimizer in self._optimizers]
+        return torch.tensor(values, dtype=self._parameters[0].dtype, device=self._parameters[0].device)
+
+    def _stacked(self, name: str) -> list[StackedTensors]:
+        """A state of each parameter; 0 where the optimizer has yet to take its first step."""
+        for optimizer in self._optimizers:
+            for parameter in _parameters(optimizer):
+                if optimizer.state[parameter].get(name) is None:
+                    optimizer.state[parameter][name] = torch.zeros_like(parameter)
+        of_each = zip(*(_parameters(optimizer) for optimizer in self._optimizers), strict=True)
+        return [
+            StackedTensors([opt.state[p][name] for opt, p in zip(self._optimizers, parameters, strict=True)])
+            for parameters in of_each
+        ]
+
+
+class StackedAdam(StackedOptimizer):
+    """Adam (Kingma and Ba 2015, algorithm 1) as `torch.optim.Adam` computes it."""
+
+    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> None:
+        super().__init__(optimizers, parameters)
+        group = optimizers[0].param_groups[0]
+        self._betas, self._eps = group["betas"], group["eps"]
+        self._n_steps = n_steps(optimizers[0])
+
+    def state_names(self) -> Sequence[str]:
+        """First and second moment."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def step(self, gradients: list[Tensor], rates: Tensor) -> None:
+        """One step."""
+        first, second = ([tensor.whole for tensor in self._state[name]] for name in self.state_names())
+        beta1, beta2 = self._betas
+        self._n_steps += 1
+        torch._foreach_lerp_(first, gradients, 1 - beta1)
+        torch._foreach_mul_(second, beta2)
+        torch._foreach_addcmul_(second, gradients, gradients, value=1 - beta2)
+        denominators = list(torch._foreach_sqrt(second))
+        torch._foreach_div_(denominators, (1 - beta2**self._n_steps) ** 0.5)
+        torch._foreach_add_(denominators, self._eps)
+        updates = list(torch._foreach_div(first, denominators))
+        torch._foreach_mul_(updates, _each(-rates / (1 - beta1**self._n_steps), updates))
+        torch._foreach_add_(self._parameters, updates)
+
+    def write_back(self) -> None:
+        """Bring the states of the K optimizers up to date, the number of their steps too."""
+        super().write_back()
+        for optimizer in self._optimizers:
+            for parameter in _parameters(optimizer):
+                step = torch.tensor(float(self._n_steps), dtype=torch.float32, device=parameter.device)
+                optimizer.state[parameter]["step"] = step
+
+
+class StackedSGD(StackedOptimizer):
+    """Gradient descent, with momentum where any of the optimizers has some, as `torch.optim.SGD` computes it."""
+
+    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> None:
+        super().__init__(optimizers, parameters)
+        self._momentum = self._setting("momentum")
+
+    def state_names(self) -> Sequence[str]:
+        """The sum of past gradients, where there is momentum."""
+        return ("momentum_buffer",) if any(o.param_groups[0]["momentum"] for o in self._optimizers) else ()
+
+    def step(self, gradients: list[Tensor], rates: Tensor) -> None:
+        """One step."""
+        updates = list(gradients)
+        if self._state:
+            updates = [tensor.whole for tensor in self._state["momentum_buffer"]]
+            torch._foreach_mul_(updates, _each(self._momentum, updates))
+            torch._foreach_add_(updates, gradients)
+        torch._foreach_sub_(self._parameters, list(torch._foreach_mul(updates, _each(rates, updates))))
+
+
+def stacked_optimizer(optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> StackedOptimizer:
+    """The one that does what the `optimizers` would."""
+    kind = StackedAdam if isinstance(optimizers[0], torch.optim.Adam) else StackedSGD
+    return kind(optimizers, parameters)
+
+
+def n_steps(optimizer: torch.optim.Optimizer) -> int:
+    """How many steps an optimizer that counts them has taken."""
+    states = list(optimizer.state.values())
+    return int(states[0]["step"]) if states and "step" in states[0] else 0
+
+
+def _each(values: Tensor, tensors: Iterable[Tensor]) -> list[Tensor]:
+    """`values` (K,) in the form that multiplies each of `tensors`, (K, ...)."""
+    return [values.view(-1, *(1 for _ in tensor.shape[1:])) for tensor in tensors]
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    parameters: list[Tensor] = optimizer.param_groups[0]["params"]
+    return parameters

@@ -1,0 +1,77 @@
+"""Which points of a sweep are trained together, as packs. Plain Python: the driver loads no torch."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+from models.config import StackedDenoisingConfig
+from sweeps.config import SweepConfig, TrialConfig
+
+ItemT = TypeVar("ItemT")
+
+# On a CPU a pack of 8 has most of what packing gains there, and is lost or retried as one; a GPU takes what it has
+# memory for, and where that ends the pack is divided (tests/benchmarks/test_packs.py measures both).
+_LARGEST_ON_CPU, _LARGEST_ON_GPU = 8, 64
+
+
+def why_single(sweep: SweepConfig, trial: TrialConfig) -> str | None:
+    """What keeps a trial out of packs; None where nothing does."""
+    if sweep.execution == "single":
+        return "execution is single"
+    if sweep.stopping.name != "none":
+        return f"stopping.name {sweep.stopping.name} compares trials that run one by one"
+    if isinstance(trial.model, StackedDenoisingConfig) and trial.n_pretraining_epochs:
+        return "each layer of a stacked_denoising model is pre-trained on codes of its own"
+    return None
+
+
+def reasons(sweep: SweepConfig) -> list[str]:
+    """Why trials of a sweep run one by one: one line for each reason; none where all of them can be packed."""
+    found = [why_single(sweep, trial) for trial in sweep.corner_trials()]
+    return list(dict.fromkeys(reason for reason in found if reason is not None))
+
+
+def largest_pack(sweep: SweepConfig, *, on_gpu: bool) -> int:
+    """How many points a Tune trial carries at most: 1 where none can be packed."""
+    if all(why_single(sweep, trial) is not None for trial in sweep.corner_trials()):
+        return 1
+    return _LARGEST_ON_GPU if on_gpu else _LARGEST_ON_CPU
+
+
+def batches_of(sweep: SweepConfig, trial: TrialConfig) -> Hashable | None:
+    """What trials have in common that can take the same batches, and so share a pack; None for a trial that cannot."""
+    if why_single(sweep, trial) is not None:
+        return None
+    training = trial.training
+    taken = training.batch_size, training.passes_per_epoch, training.epochs, training.validate_every
+    return trial.n_pretraining_epochs, taken, draws_seed(sweep, trial)
+
+
+def draws_seed(sweep: SweepConfig, trial: TrialConfig) -> int:
+    """What decides a trial's batches and noise: its own seed, or with `execution: packed` that of the sweep."""
+    return sweep.training.seed if sweep.execution == "packed" else trial.training.seed
+
+
+def packs(
+    items: Iterable[ItemT], alike: Callable[[ItemT], Hashable | None], *, largest: int, concurrency: int
+) -> list[list[ItemT]]:
+    """Divide items that come together among workers: packs of items that are `alike`, as large as keeps all at work.
+
+    An item that is like none (None) is a pack of its own. Packs come in the order of their first items.
+    """
+    groups: dict[Hashable, list[ItemT]] = defaultdict(list)
+    for number, item in enumerate(items):
+        key = alike(item)
+        groups[("alone", number) if key is None else ("alike", key)].append(item)
+    n_items = sum(len(group) for group in groups.values())
+    n_packs = math.ceil(n_items / (largest * concurrency)) * concurrency  # as many for each worker
+    return [part for group in groups.values() for part in _parts(group, math.ceil(len(group) * n_packs / n_items))]
+
+
+def _parts(items: Sequence[ItemT], n_parts: int) -> list[list[ItemT]]:
+    """Consecutive parts, none empty, whose lengths differ by one at most."""
+    n_parts = min(n_parts, len(items))
+    ends = [len(items) * number // n_parts for number in range(n_parts + 1)]
+    return [list(items[start:end]) for start, end in pairwise(ends)]

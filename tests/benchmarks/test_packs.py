@@ -1,0 +1,136 @@
+"""What packing gains: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_packs.py` prints ratios.
+
+They and the machine's description go to `packs.json` in the folder that SWEEPS_BENCHMARKS names, if any. Times are of
+the process's CPU where one process is measured, for others may use the machine; the variants take turns.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+import torch
+
+from models.build import build_phases
+from models.config import ShallowConfig, TrainingConfig
+from models.corruption import SharedDraws
+from models.learners import learners
+from models.member import Trainee
+from models.seeds import seeded_generator
+from sweeps.cluster.session import connect
+from sweeps.config import SweepConfig
+from sweeps.launch import run
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
+
+N_ROUNDS = 7
+N_STEPS = 12
+HIDDEN_SIZES = (16, 32, 64)
+MODEL = {"activation": "sigmoid", "output_activation": "sigmoid", "weight_l1": 1e-5, "hidden_l1": 1e-4}
+YARDSTICK: dict[str, Any] = {
+    "name": "yardstick",
+    "data": {"name": "mnist", "n_train": 8000, "n_valid": 2000},
+    "model": {"name": "shallow", **MODEL},
+    "training": {"epochs": 5, "batch_size": 128, "optimizer": "adam"},
+    "search": {
+        "model.hidden_size": {"choice": list(HIDDEN_SIZES)},
+        "model.noise.level": {"uniform": [0.1, 0.5]},
+        "model.weight_l1": {"loguniform": [1e-6, 1e-4]},
+        "model.hidden_l1": {"loguniform": [1e-5, 1e-3]},
+    },
+    "objective": {"metric": "valid/mse"},
+    "budget": {"trials": 16},
+}
+
+
+@pytest.fixture(scope="module")
+def results() -> Iterator[dict[str, Any]]:
+    """What was measured, written at the end."""
+    machine = {"processor": platform.processor(), "cpus": os.cpu_count(), "torch": torch.__version__}
+    measured: dict[str, Any] = {"machine": machine}
+    yield measured
+    folder = os.environ.get("SWEEPS_BENCHMARKS")
+    if folder:
+        (Path(folder) / "packs.json").write_text(json.dumps(measured, indent=2))
+
+
+def epoch_of(
+    sizes: tuple[int, ...], n_features: int, batch_size: int, *, stacks: bool, shared: bool
+) -> Callable[[], None]:
+    """Some steps of shallow networks; without `shared` each takes batch and noise for itself, as one alone does."""
+    inputs = torch.rand(2000, n_features)
+    trainees = []
+    for index, size in enumerate(sizes):
+        model = ShallowConfig(hidden_size=size, noise={"level": 0.1 + 0.02 * index}, **MODEL)  # type: ignore[arg-type]
+        (phase,) = build_phases(model, TrainingConfig(), input_size=n_features, n_classes=None)
+        trainees.append(Trainee(index, phase.member, phase.member.torch_optimizer()))
+    groups = [trainees] if shared else [[trainee] for trainee in trainees]
+    packs = [learners(group, stacks=stacks) for group in groups]
+    for learner in (learner for pack in packs for learner in pack):
+        learner.start_epoch(0, 1, seeded_generator(0))
+
+    def train() -> None:
+        for pack in packs:
+            draws = SharedDraws(lambda: seeded_generator(0))
+            for step in range(N_STEPS):
+                batch = inputs.index_select(0, torch.arange(step * 7, step * 7 + batch_size))
+                draws.next_batch()
+                for learner in pack:
+                    learner.step((batch,), draws)
+
+    return train
+
+
+def seconds(variants: Mapping[str, Callable[[], None]]) -> dict[str, float]:
+    """CPU seconds of each, the median of rounds in which they take turns."""
+    taken: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(N_ROUNDS):
+        for name, train in variants.items():
+            begun = time.process_time()
+            train()
+            taken[name].append(time.process_time() - begun)
+    return {name: median(values) for name, values in taken.items()}
+
+
+@pytest.mark.parametrize("n_members", [8, 16])
+@pytest.mark.parametrize(("n_features", "batch_size"), [(64, 32), (64, 128), (784, 20), (784, 128)])
+@pytest.mark.parametrize("sizes", [(16,), (64,), HIDDEN_SIZES], ids=str)
+def test_steps_of_a_pack(
+    results: dict[str, Any], sizes: tuple[int, ...], n_features: int, batch_size: int, n_members: int
+) -> None:
+    torch.set_num_threads(1)
+    of_each = tuple(sizes[index % len(sizes)] for index in range(n_members))
+    taken = seconds(
+        {
+            "alone": epoch_of(of_each, n_features, batch_size, stacks=False, shared=False),
+            "side by side": epoch_of(of_each, n_features, batch_size, stacks=False, shared=True),
+            "stacked": epoch_of(of_each, n_features, batch_size, stacks=True, shared=True),
+        }
+    )
+    gains = {name: round(taken["alone"] / value, 2) for name, value in taken.items() if name != "alone"}
+    milliseconds = 1000 * taken["alone"] / N_STEPS / n_members
+    shape = f"{n_features}-{'/'.join(map(str, sizes))}-{n_features}, batch {batch_size}, {n_members} members"
+    results[shape] = gains | {"alone_ms_a_step": round(milliseconds, 3)}
+    print(f"\n{shape}: alone {milliseconds:.2f} ms a step; throughput over alone: {gains}")
+
+
+@pytest.mark.usefixtures("real_mnist")
+def test_the_yardstick_in_packs(results: dict[str, Any]) -> None:
+    """The whole service: seconds of a sweep of 16 points, one by one and in packs, in turns on one Ray."""
+    taken: dict[str, list[float]] = {"single": [], "auto": []}
+    with connect(None):
+        for _ in range(3):
+            for execution, values in taken.items():
+                result = run(SweepConfig.from_dict(YARDSTICK | {"execution": execution}), offline=True)
+                assert result.exit_status == 0
+                assert result.seconds is not None
+                assert result.startup_seconds is not None
+                values.append(result.seconds - result.startup_seconds)
+    single, auto = median(taken["single"]), median(taken["auto"])
+    results["yardstick"] = {"seconds": taken, "throughput of packs over single": round(single / auto, 2)}
+    print(f"\nyardstick: single {single:.1f} s, in packs {auto:.1f} s, throughput {single / auto:.2f} times")

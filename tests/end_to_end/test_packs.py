@@ -1,0 +1,78 @@
+"""The same sweep in packs and one by one: the same points, one run each with all its metrics."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from sweeps.cluster.session import connect
+from sweeps.config import load
+from sweeps.launch import run
+
+pytestmark = pytest.mark.slow
+
+SPACE = {
+    "model.hidden_size": {"choice": [8, 16]},
+    "model.weight_l1": {"loguniform": [1e-6, 1e-3]},
+    "model.noise.level": {"uniform": [0.0, 0.5]},
+    "training.learning_rate": {"loguniform": [1e-4, 1e-2]},
+}
+N_POINTS = 5
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_ray() -> Iterator[None]:
+    """One local Ray for all sweeps of this module, each with workers of its own."""
+    with connect(None):
+        yield
+
+
+@pytest.fixture
+def swept(sweep_file: Callable[..., str], own_home: Path) -> Callable[[str], dict[str, Run]]:
+    """Run a small sweep by the execution named; give its runs in MLflow by trial."""
+
+    def sweep(execution: str) -> dict[str, Run]:
+        training = {"epochs": 3, "probe_samples": 300}
+        path = sweep_file(
+            search=SPACE, budget={"trials": N_POINTS}, training=training, execution=execution, experiment=execution
+        )
+        assert run(load(path)).exit_status == 0
+        client = MlflowClient(f"sqlite:///{own_home}/mlflow.db")
+        runs = client.search_runs([client.get_experiment_by_name(execution).experiment_id])
+        return {of.data.tags["sweeps.trial"]: of for of in runs if "sweeps.trial" in of.data.tags}
+
+    return sweep
+
+
+def histories(runs: dict[str, Run], home: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Every value of every metric, by trial."""
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    return {
+        trial: {
+            name: [(value.step, value.value) for value in client.get_metric_history(of.info.run_id, name)]
+            for name in of.data.metrics
+        }
+        for trial, of in runs.items()
+    }
+
+
+def test_a_sweep_in_packs_records_what_it_records_one_by_one(
+    swept: Callable[[str], dict[str, Run]], own_home: Path
+) -> None:
+    single, auto, packed = (swept(execution) for execution in ("single", "auto", "packed"))
+    assert len(single) == len(auto) == len(packed) == N_POINTS
+    assert {trial: of.data.params for trial, of in single.items()} == {t: of.data.params for t, of in auto.items()}
+    one_by_one, together = histories(single, own_home), histories(auto, own_home)
+    assert {"train/loss", "valid/mse", "valid/probe_error", "valid/denoise_mse"} <= set(one_by_one["0000"])
+    assert together == one_by_one, "side by side nothing changes, on a CPU to the last bit"
+    for trial, metrics in histories(packed, own_home).items():
+        assert metrics.keys() == one_by_one[trial].keys()
+        for name, values in metrics.items():
+            assert values == [
+                (step, pytest.approx(value, rel=0.01, abs=0.01)) for step, value in one_by_one[trial][name]
+            ]
+    assert {of.info.status for of in packed.values()} == {"FINISHED"}
+    assert all("sweeps.diagnosis" in of.data.tags for of in packed.values())
+    assert not list(own_home.glob("sweeps/*/points/*/last.ckpt"))

@@ -1,0 +1,197 @@
+"""Members of a pack train as they would alone: side by side, or as one stacked network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import pytorch_lightning as lightning
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from models.build import build_phases
+from models.config import ModelConfig, TrainingConfig
+from models.corruption import Noise
+from models.learners import learners
+from models.member import Member, Trainee
+from models.network import Batch
+from models.stack import Stack
+from models.validation import Validation
+
+INPUTS = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
+CONFIGS: TypeAdapter[Any] = TypeAdapter(ModelConfig)
+
+# A model and the training settings that differ between members.
+Trial = tuple[dict[str, Any], dict[str, Any]]
+
+ACTIVATIONS = st.sampled_from(["linear", "sigmoid", "tanh", "relu", "elu"])
+SIZES = st.integers(1, 5)
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> dict[str, Any]:
+    """What the members of a stack have in common."""
+    name = draw(st.sampled_from(["shallow", "deep", "linear"]))
+    shared: dict[str, Any] = {"name": name, "standardize": draw(st.sampled_from(["none", "sample"]))}
+    if name != "linear":
+        shared |= {"activation": draw(ACTIVATIONS), "tied_weights": draw(st.booleans())}
+        if shared["standardize"] == "none" and draw(st.booleans()):
+            shared |= {"output_activation": "sigmoid", "loss": draw(st.sampled_from(["mse", "bce"]))}
+    if name == "deep":
+        shared |= {"code_activation": draw(ACTIVATIONS), "biases": draw(st.booleans())}
+    shared["loss_reduction"] = draw(st.sampled_from(["mean", "sum"]))
+    shared["penalty_reduction"] = draw(st.sampled_from(["mean", "sum"]))
+    return shared
+
+
+@st.composite
+def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int) -> Trial:
+    """What each member has for itself."""
+    own: dict[str, Any] = {
+        "noise": {
+            "kind": draw(st.sampled_from(["masking", "gaussian", "salt_and_pepper"])),
+            "level": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
+        },
+        "weight_l1": draw(st.sampled_from([0.0, 0.01])),
+        "weight_l2": draw(st.sampled_from([0.0, 0.01])),
+    }
+    if shared["name"] != "linear":
+        own["hidden_l1"] = draw(st.sampled_from([0.0, 0.01]))
+    if shared["name"] == "shallow":
+        own["hidden_size"] = draw(SIZES)
+    if shared["name"] == "deep":
+        own |= {"hidden_sizes": draw(st.tuples(*[SIZES] * n_hidden)), "code_size": draw(SIZES)}
+    return shared | own, {"learning_rate": draw(st.sampled_from([1e-3, 1e-2])), "seed": draw(st.integers(0, 3))}
+
+
+@st.composite
+def packs(draw: st.DrawFn) -> list[Trial]:
+    shared = draw(architectures())
+    common = {"optimizer": draw(st.sampled_from(["adam", "sgd"])), "schedule": draw(st.sampled_from(SCHEDULES))}
+    trials = draw(st.lists(members_settings(shared, draw(st.integers(0, 2))), min_size=2, max_size=4))
+    return [(model, common | training) for model, training in trials]
+
+
+SCHEDULES = ["constant", "cosine"]
+
+
+def member(trial: Trial, dtype: torch.dtype = torch.float64) -> Member:
+    model, training = trial
+    config = CONFIGS.validate_python(model)
+    (phase,) = build_phases(config, TrainingConfig(**training), input_size=INPUTS.shape[1], n_classes=None)
+    return phase.member.to(dtype)
+
+
+def assert_close(a: Member, b: Member, tolerance: float) -> None:
+    """Equal to `tolerance` of each tensor's size."""
+    assert a.error is None
+    assert b.error is None
+    for (name, first), second in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
+        assert (first - second).norm() <= tolerance * max(float(second.norm()), 1e-6), name
+    assert a.metrics == pytest.approx(b.metrics, rel=tolerance, abs=1e-12)
+
+
+def stacks_of(trained: Sequence[Member]) -> list[Any]:
+    trainees = [Trainee(k, of, of.torch_optimizer()) for k, of in enumerate(trained)]
+    return learners(trainees, stacks=True)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.float32, 5e-3)])
+@pytest.mark.parametrize("stacks", [True, False])
+def test_a_packed_member_ends_as_if_it_had_been_trained_alone(fit, batches, dtype, tolerance, stacks) -> None:  # type: ignore[no-untyped-def]
+    inputs = INPUTS.to(dtype)
+
+    @settings(max_examples=25 if stacks else 8, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(trials=packs())
+    def agrees(trials: list[Trial]) -> None:
+        packed = [member(trial, dtype) for trial in trials]
+        fit(packed, batches(inputs, size=16), batches(inputs, shuffle=False), epochs=3, stacks=stacks)
+        for trial, of in zip(trials, packed, strict=True):
+            alone = member(trial, dtype)
+            fit(alone, batches(inputs, size=16), batches(inputs, shuffle=False), epochs=3)
+            assert_close(of, alone, tolerance if stacks else 0.0)
+
+    agrees()
+
+
+def shallow(hidden_size: int = 3, **own: Any) -> Trial:
+    training = {name: own.pop(name) for name in ("learning_rate", "optimizer") if name in own}
+    return {"name": "shallow", "hidden_size": hidden_size, "activation": "sigmoid", **own}, training
+
+
+def test_members_of_one_architecture_share_a_stack_and_others_train_by_themselves() -> None:
+    trained = [
+        member(trial)
+        for trial in (
+            shallow(2),
+            shallow(5, noise={"level": 0.1}, weight_l1=0.1, learning_rate=0.1),
+            shallow(3, tied_weights=True),
+            shallow(3, optimizer="sgd"),
+            shallow(3, loss_reduction="sum"),
+        )
+    ]
+    groups = [[trainee.index for trainee in learner.trainees] for learner in stacks_of(trained)]
+    assert groups == [[0, 1], [2], [3], [4]]
+
+
+def test_a_member_that_diverges_leaves_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    trials = [shallow(4), shallow(5, learning_rate=1e200), shallow(3)]
+    packed = [member(trial) for trial in trials]
+    fit(packed, batches(INPUTS.double()), batches(INPUTS.double(), shuffle=False), epochs=3, stacks=True)
+    assert "must stay finite" in str(packed[1].error)
+    for k in (0, 2):
+        alone = member(trials[k])
+        fit(alone, batches(INPUTS.double()), batches(INPUTS.double(), shuffle=False), epochs=3)
+        assert_close(packed[k], alone, 1e-5)
+
+
+def test_a_member_that_raises_leaves_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    class BrokenValidation(Validation):
+        def update(self, batch: Batch) -> None:
+            raise RuntimeError("broken")
+
+    packed = [member(shallow(4)) for _ in range(3)]
+    packed[1].validation = BrokenValidation(packed[1].network, Noise())
+    fit(packed, batches(INPUTS.double()), batches(INPUTS.double(), shuffle=False), epochs=3, stacks=True)
+    assert [str(of.error) for of in packed] == ["None", "broken", "None"]
+    assert packed[0].metrics == pytest.approx(packed[2].metrics)
+
+
+def test_a_member_that_is_over_trains_no_more(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    packed = [member(shallow(4)) for _ in range(2)]
+
+    class EndTheFirst(lightning.Callback):
+        def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+            packed[0].is_over = True
+
+    fit(packed, batches(INPUTS.double()), epochs=3, stacks=True, callbacks=[EndTheFirst()])
+    for of, n_epochs in zip(packed, (1, 3), strict=True):
+        alone = member(shallow(4))
+        fit(alone, batches(INPUTS.double()), epochs=n_epochs)
+        assert_close(of, alone, 1e-5)
+
+
+def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    trials = [shallow(size, noise={"level": 0.2}) for size in (2, 3, 4, 5, 3)]
+    step, sizes = Stack.step, []
+
+    def at_most_two(self: Stack, *given: Any) -> Tensor:
+        if len(self.trainees) > 2:
+            raise torch.OutOfMemoryError
+        sizes.append(len(self.trainees))
+        return step(self, *given)
+
+    monkeypatch.setattr(Stack, "step", at_most_two)
+    packed, alone = [member(trial) for trial in trials], [member(trial) for trial in trials]
+    fit(packed, batches(INPUTS.double()), epochs=2, stacks=True)
+    fit(alone, batches(INPUTS.double()), epochs=2)
+    assert set(sizes) == {2}
+    for of, other in zip(packed, alone, strict=True):
+        assert_close(of, other, 1e-5)
+
+
+def test_a_fit_ends_when_no_member_is_left(fit, batches) -> None:  # type: ignore[no-untyped-def]
+    packed = [member(shallow(3, learning_rate=1e200)) for _ in range(2)]
+    assert fit(packed, batches(INPUTS.double()), epochs=9).current_epoch == 1

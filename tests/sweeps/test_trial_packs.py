@@ -1,0 +1,218 @@
+"""Points trained together in this process: each is reported, saved and resumed as if it had been trained alone."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from models.build import load_network
+from models.validation import Validation
+from sweeps.config import SweepConfig
+from sweeps.dataset import Dataset
+from sweeps.events import EpochEnded, Event, PointEnded
+from sweeps.folder import SweepFolder
+from sweeps.trial import Surroundings, run_points
+
+MakeSweep = Callable[..., SweepConfig]
+POINTS = {
+    "0000": {"model.hidden_size": 8, "training.learning_rate": 1e-3},
+    "0001": {"model.hidden_size": 12, "training.learning_rate": 1e-2},
+    "0002": {"model.hidden_size": 6, "model.noise.level": 0.5},
+}
+
+
+class CutOffError(BaseException):
+    """Stands for the end of a process."""
+
+
+class Reported:
+    """What the points of a pack have told, and at which epoch their process ends, if at any."""
+
+    def __init__(self, cut_off_at: int | None = None) -> None:
+        self.events: list[Event] = []
+        self.n_reports = 0
+        self.objectives: dict[str, Any] = {}
+        self.cut_off_at = cut_off_at
+
+    def __call__(self, epoch: int | None, objectives: Mapping[str, Any], events: list[Event]) -> None:
+        self.n_reports += 1
+        self.objectives |= objectives
+        self.events += events
+        if self.cut_off_at is not None and epoch == self.cut_off_at:
+            raise CutOffError
+
+    def metrics(self, point_id: str) -> dict[int, dict[str, float]]:
+        of = [event for event in self.events if isinstance(event, EpochEnded) and event.point_id == point_id]
+        return {event.epoch: event.metrics for event in of}
+
+    def ends(self) -> dict[str, PointEnded]:
+        return {event.point_id: event for event in self.events if isinstance(event, PointEnded)}
+
+
+@pytest.fixture
+def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
+    """Run points of a small sweep on digits."""
+
+    def run(
+        folder: Path, points: Mapping[str, Any] = POINTS, *, cut_off_at: int | None = None, **sections: Any
+    ) -> Reported:
+        torch.set_num_threads(1)
+        reported = Reported(cut_off_at)
+        arrays = DataArrays.from_dict(digits.arrays)
+        surroundings = Surroundings(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
+        run_points(points, surroundings, reported)
+        return reported
+
+    return run
+
+
+def close(metrics: Mapping[int, Mapping[str, float]]) -> Any:
+    """Equal but for rounding: a stacked network sums in another order."""
+    return {epoch: pytest.approx(dict(values), rel=1e-3) for epoch, values in metrics.items()}
+
+
+def test_points_of_a_pack_have_the_metrics_that_they_have_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+    together = train(tmp_path / "together")
+    for point_id, point in POINTS.items():
+        alone = train(tmp_path / "alone", {point_id: point})
+        assert together.metrics(point_id) == alone.metrics(point_id)
+        assert together.objectives[point_id] == alone.objectives[point_id]
+
+
+def test_points_of_one_stacked_network_have_the_metrics_that_they_have_alone(
+    train: Callable[..., Reported], tmp_path: Path
+) -> None:
+    together = train(tmp_path / "together", execution="packed")
+    for point_id, point in POINTS.items():
+        alone = train(tmp_path / "alone", {point_id: point})
+        assert together.metrics(point_id) == close(alone.metrics(point_id))
+        assert together.metrics(point_id) != alone.metrics(point_id), "it must have been stacked: sums round otherwise"
+
+
+def test_a_pack_reports_once_an_epoch(train: Callable[..., Reported], tmp_path: Path) -> None:
+    together = train(tmp_path)
+    assert together.n_reports == 4  # the start and three epochs
+    assert set(together.ends()) == set(POINTS)
+
+
+def test_each_point_of_a_pack_leaves_its_own_files(train: Callable[..., Reported], tmp_path: Path) -> None:
+    train(tmp_path)
+    for point_id, point in POINTS.items():
+        folder = SweepFolder(tmp_path).point(point_id)
+        assert folder.snapshot(3).exists()
+        assert load_network(folder.best_network).code_size == point["model.hidden_size"]
+        # Its own tensors, not those of the whole stack.
+        assert folder.best_network.stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("execution", ["auto", "packed"])
+def test_a_pack_cut_off_goes_on_with_each_of_its_points(
+    train: Callable[..., Reported], tmp_path: Path, execution: str
+) -> None:
+    whole = train(tmp_path / "whole", training={"epochs": 5, "probe_samples": 0}, execution=execution)
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", cut_off_at=2, training={"epochs": 5, "probe_samples": 0}, execution=execution)
+    rest = train(tmp_path / "parts", training={"epochs": 5, "probe_samples": 0}, execution=execution)
+    for point_id in POINTS:
+        assert list(rest.metrics(point_id)) == [2, 3, 4, 5]
+        assert whole.metrics(point_id) == close(rest.metrics(point_id)) | close(
+            {epoch: values for epoch, values in whole.metrics(point_id).items() if epoch < 2}
+        )
+
+
+def test_a_point_of_a_pack_goes_on_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", cut_off_at=1)
+    rest = train(tmp_path / "parts", {"0001": POINTS["0001"]}, execution="single")
+    alone = train(tmp_path / "alone", {"0001": POINTS["0001"]})
+    assert list(rest.metrics("0001")) == [1, 2, 3]
+    assert rest.metrics("0001")[3] == pytest.approx(alone.metrics("0001")[3], rel=1e-3)
+
+
+def test_points_that_stand_at_different_epochs_go_on_from_there(train: Callable[..., Reported], tmp_path: Path) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", {"0000": POINTS["0000"]}, cut_off_at=1)
+    together, alone = train(tmp_path / "parts"), train(tmp_path / "alone")
+    assert [list(together.metrics(point_id)) for point_id in POINTS] == [[1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
+    for point_id in POINTS:
+        assert together.metrics(point_id)[3] == pytest.approx(alone.metrics(point_id)[3], rel=1e-3)
+
+
+def test_a_point_that_diverges_fails_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+    points = POINTS | {"0001": {"model.hidden_size": 12, "training.learning_rate": 1e30}}
+    ends = train(tmp_path, points, training={"epochs": 3, "optimizer": "sgd", "probe_samples": 0}).ends()
+    assert [ends[point_id].failed for point_id in points] == [False, True, False]
+    assert "must stay finite" in (ends["0001"].reason or "")
+    assert [finding.name for finding in ends["0001"].findings or ()] == ["learning rate too high"]
+
+
+def test_a_point_that_raises_fails_alone(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Validation.metrics
+
+    def broken(self: Validation) -> dict[str, float]:
+        if self.network.code_size == 12:
+            raise RuntimeError("broken")
+        return metrics(self)
+
+    monkeypatch.setattr(Validation, "metrics", broken)
+    ends = train(tmp_path).ends()
+    assert {point_id: end.reason for point_id, end in ends.items()} == {
+        "0000": None,
+        "0001": "RuntimeError: broken",
+        "0002": None,
+    }
+
+
+def test_points_with_other_batches_are_trained_too(train: Callable[..., Reported], tmp_path: Path) -> None:
+    points = POINTS | {
+        "0003": {"training.batch_size": 32},
+        "0004": {"training.epochs": 1},
+        "0005": {"training.seed": 7},
+    }
+    together = train(tmp_path / "together", points)
+    for point_id in ("0003", "0004", "0005"):
+        alone = train(tmp_path / "alone", {point_id: points[point_id]})
+        assert together.metrics(point_id) == alone.metrics(point_id)
+
+
+def test_packed_points_with_other_seeds_share_batches_and_noise(train: Callable[..., Reported], tmp_path: Path) -> None:
+    points = {f"000{seed}": {"training.seed": seed} for seed in range(2)}
+    packed = train(tmp_path / "packed", points, execution="packed")
+    auto = train(tmp_path / "auto", points)
+    assert packed.n_reports == 4
+    assert auto.n_reports == 8
+    assert packed.metrics("0000") == close(auto.metrics("0000"))  # the sweep's own seed
+    assert packed.metrics("0001")[3]["valid/mse"] != pytest.approx(packed.metrics("0000")[3]["valid/mse"])
+
+
+def test_each_point_loses_patience_for_itself(train: Callable[..., Reported], tmp_path: Path) -> None:
+    training = {"epochs": 12, "patience": 2, "probe_samples": 0}
+    points = {"0000": {"training.learning_rate": 1e-9}, "0001": {"training.learning_rate": 1e-2}}
+    together = train(tmp_path / "together", points, training=training)
+    for point_id, point in points.items():
+        alone = train(tmp_path / "alone", {point_id: point}, training=training)
+        assert together.metrics(point_id) == close(alone.metrics(point_id))
+    assert max(together.metrics("0000")) < max(together.metrics("0001"))
+
+
+@pytest.mark.parametrize("first", [{"training.epochs": 1}, {"training.learning_rate": 1e30, "training.epochs": 1}])
+def test_a_point_that_had_ended_when_its_pack_was_lost_is_not_trained_again(
+    train: Callable[..., Reported], tmp_path: Path, first: dict[str, Any]
+) -> None:
+    training = {"epochs": 3, "optimizer": "sgd", "probe_samples": 0}
+    points = {"0000": first, "0001": {}}
+    with pytest.raises(CutOffError):
+        train(tmp_path, points, cut_off_at=2, training=training)
+    SweepFolder(tmp_path).point("0000").checkpoint.unlink(
+        missing_ok=True
+    )  # as the driver does when it hears of the end
+    again = train(tmp_path, points, training=training)
+    assert max(again.metrics("0000"), default=1) == 1
+    assert min(again.metrics("0000"), default=1) == 1
+    assert again.ends()["0000"].failed == ("training.learning_rate" in first)
+    assert list(again.metrics("0001")) == [2, 3]
