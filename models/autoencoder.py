@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -22,12 +23,12 @@ class Autoencoder(LightningModule):
     """Trains each member on the same batches with the same random draws, and none touches another.
 
     Takes of each member `train/loss`, the penalised loss averaged over an epoch's samples, and at each validation the
-    `valid/...` metrics of its `validation`. Batches are (inputs,) or (inputs, labels). Noise depends on (`seed`,
-    `phase`, epoch) alone, so that a member trains as it would by itself, and a training resumed at the end of an epoch
-    goes on as if it had not been stopped. A member that diverges or raises keeps that as its `error` and trains no
-    more; the fit ends when none is left. With `stacks`, members of one architecture train as one stacked network.
-    Lightning sees an epoch as one batch: its callbacks' hooks around a batch run once an epoch, and max_steps is not
-    looked at within.
+    `valid/...` metrics of its `validation`. Batches are (inputs,) or (inputs, labels), or lists of one for each member.
+    Noise depends on (`seed`, `phase`, epoch) alone, so that a member trains as it would by itself, and a training
+    resumed at the end of an epoch goes on as if it had not been stopped. A member that diverges or raises keeps that
+    as its `error` and trains no more; the fit ends when none is left. With `stacks`, members of one architecture train
+    as one stacked network. Lightning sees an epoch as one batch: its callbacks' hooks around a batch run once an epoch,
+    and max_steps is not looked at within.
     """
 
     def __init__(self, members: Sequence[Member], *, seed: int = 0, phase: int = 0, stacks: bool = False) -> None:
@@ -49,7 +50,7 @@ class Autoencoder(LightningModule):
         """One for each member, in their order."""
         return [member.torch_optimizer() for member in self.members]
 
-    def training_step(self, dataloader_iter: Iterator[tuple[Batch, int, int]]) -> None:
+    def training_step(self, dataloader_iter: Iterator[tuple[Batch | Sequence[Batch], int, int]]) -> None:
         """All steps of an epoch. Nothing is read back from the device until the last is done."""
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         self._start_epoch()
@@ -57,20 +58,20 @@ class Autoencoder(LightningModule):
         loss_sums = torch.zeros(len(self.members), device=self.device, dtype=torch.float64)
         n_samples = 0
         for batch, _, _ in dataloader_iter:
-            on_device = self._on_device(batch)
+            batches = self._of_each(batch)
             draws.next_batch()
             self._learners = [
-                left for learner in self._learners for left in self._step(learner, on_device, draws, loss_sums)
+                left for learner in self._learners for left in self._step(learner, batches, draws, loss_sums)
             ]
             # What Lightning's wrapper around the optimizer does, but for its hooks: global_step counts these.
             progress.increment_ready()
             progress.increment_completed()
-            n_samples += len(batch[0])
+            n_samples += len(batches[0][0])
         for learner in self._learners:
             learner.finish()
         for member, loss_sum in zip(self.members, loss_sums.tolist(), strict=True):
             self._take(member, {"train/loss": loss_sum / n_samples})
-        if self.current_epoch + 1 == self.trainer.max_epochs:
+        if self._validated() and self.current_epoch + 1 == self.trainer.max_epochs:
             self.trainer.check_val_every_n_epoch = 1  # the last epoch is always validated
 
     def on_validation_epoch_start(self) -> None:
@@ -112,18 +113,18 @@ class Autoencoder(LightningModule):
         assert n_epochs is not None
         learner.start_epoch(self.current_epoch, n_epochs, self._generator())
 
-    def _step(self, learner: Learner, batch: Batch, draws: SharedDraws, loss_sums: Tensor) -> list[Learner]:
+    def _step(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws, loss_sums: Tensor) -> list[Learner]:
         """One step; the learners that go on: in halves where memory, or one member, does not allow it together."""
         try:
-            losses = learner.step(batch, draws)
+            losses = learner.step(batches, draws)
         except Exception as error:
             parts = divided(learner)
             if not parts:
                 learner.trainees[0].member.error = error
             for part in parts:
                 self._prepare(part)
-            return [left for part in parts for left in self._step(part, batch, draws, loss_sums)]
-        loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batch[0]))
+            return [left for part in parts for left in self._step(part, batches, draws, loss_sums)]
+        loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batches[0][0]))
         return [learner]
 
     def _take(self, member: Member, metrics: dict[str, float]) -> None:
@@ -136,6 +137,12 @@ class Autoencoder(LightningModule):
 
     def _generator(self) -> torch.Generator:
         return seeded_generator(self.seed, TRAINING_NOISE, self.phase, self.current_epoch, device=self.device)
+
+    def _of_each(self, batch: Batch | Sequence[Batch]) -> Sequence[Batch]:
+        """The batch of each member: one for all, or one each."""
+        if isinstance(batch[0], Tensor):
+            return [self._on_device(cast(Batch, batch))] * len(self.members)
+        return [self._on_device(own) for own in cast(Sequence[Batch], batch)]
 
     def _on_device(self, batch: Batch) -> Batch:
         return batch if batch[0].device == self.device else [part.to(self.device) for part in batch]

@@ -103,8 +103,13 @@ class NoiseLevels:
         self._whole = self._thresholds(levels, like.device)
         self._half = self._thresholds([level / 2 for level in levels], like.device)
 
+    @property
+    def n_levels(self) -> int:
+        """K."""
+        return len(self._levels)
+
     def apply_draw(self, x: Tensor, drawn: Tensor) -> Tensor:
-        """`apply_draw` of this module at each level: (batch, features) -> (K, batch, features)."""
+        """`apply_draw` of this module at each level: (batch, features), or (K, batch, features), to the latter."""
         if self.kind == "gaussian":
             return torch.addcmul(x, drawn, self._levels)
         kept = drawn > self._whole

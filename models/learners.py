@@ -31,8 +31,8 @@ class Learner(Protocol):
     def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
         """Prepare for an epoch, counted from 0; `generator` is for objectives that draw more than corruption."""
 
-    def step(self, batch: Batch, draws: SharedDraws) -> Tensor:
-        """One step of each; their losses before it, (trainees,)."""
+    def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
+        """One step of each, on its own of the `batches` of all members; their losses before it, (trainees,)."""
 
     def finish(self) -> None:
         """Bring the members' own networks and optimizers up to date."""
@@ -53,11 +53,11 @@ class Alone:
         for group in trainee.optimizer.param_groups:
             group["lr"] = trainee.member.optimizer.rate(epoch, n_epochs)
 
-    def step(self, batch: Batch, draws: SharedDraws) -> Tensor:
+    def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
         """One step; the loss before it, (1,)."""
         (trainee,) = self.trainees
         assert self._generator is not None
-        loss = trainee.member.loss(batch, draws, self._generator)
+        loss = trainee.member.loss(batches[trainee.index], draws, self._generator)
         trainee.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         trainee.optimizer.step()

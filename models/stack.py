@@ -69,12 +69,15 @@ class Stack:
         rates = [trainee.member.optimizer.rate(epoch, n_epochs) for trainee in self.trainees]
         self._rates = torch.tensor(rates, dtype=self._like.dtype, device=self._like.device)
 
-    def step(self, batch: Batch, draws: SharedDraws) -> Tensor:
-        """One step of each; their losses before it, (trainees,)."""
-        noisy = self._noise.corrupt(batch[0], draws)  # (K, batch, features), or (batch, features) for all
+    def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
+        """One step of each, on its own of the `batches` of all members; their losses before it, (trainees,)."""
+        inputs = [batches[trainee.index][0] for trainee in self.trainees]
+        shared = all(x is inputs[0] for x in inputs)
+        clean = inputs[0] if shared else torch.stack(inputs)  # (batch, features) for all, or (K, batch, features)
+        noisy = self._noise.corrupt(clean, inputs[0], draws)  # likewise
         state = {f"network.{name}": tensor for name, tensor in self._leaves.items()} | self._padding.masks
-        losses = vmap(self._loss_of, in_dims=(0, 0 if noisy.dim() == 3 else None, None, 0, 0, 0))(
-            state, noisy, batch[0], self._coefficients, self._padding.n_weights, self._padding.n_units
+        losses = vmap(self._loss_of, in_dims=(0, _axis(noisy), _axis(clean), 0, 0, 0))(
+            state, noisy, clean, self._coefficients, self._padding.n_weights, self._padding.n_units
         )  # (K,)
         # A member's loss has a gradient of its own parameters alone, also where another's is not finite.
         gradients = list(torch.autograd.grad(losses.sum(), list(self._leaves.values())))
@@ -152,12 +155,24 @@ class _StackedNoise:
             for kind, of_kind in groupby(noises, key=lambda noise: noise.kind)
         ]
 
-    def corrupt(self, x: Tensor, draws: SharedDraws) -> Tensor:
-        """(batch, features) -> (K, batch, features), or as it came where all are corrupted alike."""
-        if self._shared is not None:
+    def corrupt(self, x: Tensor, like: Tensor, draws: SharedDraws) -> Tensor:
+        """Inputs of each (K, batch, features), or of all (batch, features), to such: of all where all take them alike.
+
+        `like`, (batch, features), is the inputs of one.
+        """
+        if self._shared is not None and x is like:
             return draws.corrupt(x, self._shared)
-        pieces = [levels.apply_draw(x, draws.drawn(x, levels.kind)) for levels in self._levels]
+        parts = [x] * len(self._levels) if x is like else torch.split(x, [levels.n_levels for levels in self._levels])
+        pieces = [
+            levels.apply_draw(part, draws.drawn(like, levels.kind))
+            for levels, part in zip(self._levels, parts, strict=True)
+        ]
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def _axis(x: Tensor) -> int | None:
+    """Where `vmap` finds the members in inputs, if they have inputs of their own."""
+    return 0 if x.dim() == 3 else None
 
 
 def _coefficients(penalties: Sequence[Penalties], like: Tensor) -> dict[str, Tensor]:

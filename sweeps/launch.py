@@ -26,7 +26,7 @@ from sweeps.lost import reconcile
 from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
-from sweeps.search.packs import largest_pack, reasons
+from sweeps.search.packs import largest_pack, why_single
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
 from sweeps.tracking.detailed import record_detailed_figures
@@ -135,10 +135,10 @@ def set_up(config: SweepConfig) -> Iterator[Setup]:
 
 
 def _share(config: SweepConfig, cluster: Cluster) -> Share:
-    """What each Tune trial takes; one line for each reason why trials run one by one."""
-    if config.n_trials > 1 and config.execution != "single":
-        for reason in reasons(config):
-            logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
+    """What each Tune trial takes; the log says why trials run one by one where nobody has asked for that."""
+    reason = why_single(config)
+    if reason is not None and config.n_trials > 1 and config.execution != "single":
+        logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
     return share_of(config.resources, cluster, packs=largest_pack(config, on_gpu=cluster.gpus > 0) > 1)
 
 

@@ -19,6 +19,7 @@ from ray import tune
 
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
+from datamodules.side_by_side import SideBySide
 from models.autoencoder import Autoencoder
 from models.build import Phase, build_phases
 from models.examination import Examination
@@ -231,13 +232,14 @@ def _fit(trainings: Sequence[Training], index: int, surroundings: Surroundings, 
     data.batch_size, data.seed, data.passes = phase.batch_size, seed, phase.passes
     stacks = _stacks(phase, surroundings)
     module = Autoencoder([phase.member for phase in phases], seed=seed, phase=index, stacks=stacks)
+    served: lightning.LightningDataModule = data
     if phase.inputs is not None:
         module.to(device)
-        data = data.mapped(phase.inputs, phase.batch_size, device)
+        served = SideBySide([data.mapped(phase.inputs, phase.batch_size, device) for phase in phases if phase.inputs])
     goes_on = first.epoch > 0 and index == first.first_phase
     trainer.fit(
         module,
-        datamodule=data,
+        datamodule=served,
         ckpt_path=first.recorder.folder.checkpoint if goes_on else None,
         weights_only=True,
     )

@@ -16,37 +16,37 @@ ItemT = TypeVar("ItemT")
 _LARGEST_ON_CPU, _LARGEST_ON_GPU = 8, 64
 
 
-def why_single(sweep: SweepConfig, trial: TrialConfig) -> str | None:
-    """What keeps a trial out of packs; None where nothing does."""
+def why_single(sweep: SweepConfig) -> str | None:
+    """What keeps the trials of a sweep out of packs; None where nothing does."""
     if sweep.execution == "single":
         return "execution is single"
     if sweep.stopping.name != "none":
         return f"stopping.name {sweep.stopping.name} compares trials that run one by one"
-    if isinstance(trial.model, StackedDenoisingConfig) and trial.n_pretraining_epochs:
-        return "each layer of a stacked_denoising model is pre-trained on codes of its own"
     return None
-
-
-def reasons(sweep: SweepConfig) -> list[str]:
-    """Why trials of a sweep run one by one: one line for each reason; none where all of them can be packed."""
-    found = [why_single(sweep, trial) for trial in sweep.corner_trials()]
-    return list(dict.fromkeys(reason for reason in found if reason is not None))
 
 
 def largest_pack(sweep: SweepConfig, *, on_gpu: bool) -> int:
     """How many points a Tune trial carries at most: 1 where none can be packed."""
-    if all(why_single(sweep, trial) is not None for trial in sweep.corner_trials()):
+    if why_single(sweep) is not None:
         return 1
     return _LARGEST_ON_GPU if on_gpu else _LARGEST_ON_CPU
 
 
 def batches_of(sweep: SweepConfig, trial: TrialConfig) -> Hashable | None:
     """What trials have in common that can take the same batches, and so share a pack; None for a trial that cannot."""
-    if why_single(sweep, trial) is not None:
+    if why_single(sweep) is not None:
         return None
     training = trial.training
     taken = training.batch_size, training.passes_per_epoch, training.epochs, training.validate_every
-    return trial.n_pretraining_epochs, taken, draws_seed(sweep, trial)
+    return _pretraining(trial), taken, draws_seed(sweep, trial)
+
+
+def _pretraining(trial: TrialConfig) -> Hashable:
+    """What decides the batches of the phases before the last."""
+    if not trial.n_pretraining_epochs or not isinstance(trial.model, StackedDenoisingConfig):
+        return None
+    pretraining = trial.model.pretraining
+    return pretraining.epochs, pretraining.batch_size, len(trial.model.hidden_sizes)
 
 
 def draws_seed(sweep: SweepConfig, trial: TrialConfig) -> int:

@@ -58,21 +58,16 @@ def histories(runs: dict[str, Run], home: Path) -> dict[str, dict[str, list[tupl
     }
 
 
+@pytest.mark.timeout(600)
 def test_a_sweep_in_packs_records_what_it_records_one_by_one(
     swept: Callable[[str], dict[str, Run]], own_home: Path
 ) -> None:
-    single, auto, packed = (swept(execution) for execution in ("single", "auto", "packed"))
-    assert len(single) == len(auto) == len(packed) == N_POINTS
-    assert {trial: of.data.params for trial, of in single.items()} == {t: of.data.params for t, of in auto.items()}
-    one_by_one, together = histories(single, own_home), histories(auto, own_home)
+    single, packs = swept("single"), swept("auto")
+    assert len(single) == len(packs) == N_POINTS
+    assert {trial: of.data.params for trial, of in packs.items()} == {t: of.data.params for t, of in single.items()}
+    one_by_one, together = histories(single, own_home), histories(packs, own_home)
     assert {"train/loss", "valid/mse", "valid/probe_error", "valid/denoise_mse"} <= set(one_by_one["0000"])
     assert together == one_by_one, "side by side nothing changes, on a CPU to the last bit"
-    for trial, metrics in histories(packed, own_home).items():
-        assert metrics.keys() == one_by_one[trial].keys()
-        for name, values in metrics.items():
-            assert values == [
-                (step, pytest.approx(value, rel=0.01, abs=0.01)) for step, value in one_by_one[trial][name]
-            ]
-    assert {of.info.status for of in packed.values()} == {"FINISHED"}
-    assert all("sweeps.diagnosis" in of.data.tags for of in packed.values())
+    assert {of.info.status for of in packs.values()} == {"FINISHED"}
+    assert all("sweeps.diagnosis" in of.data.tags for of in packs.values())
     assert not list(own_home.glob("sweeps/*/points/*/last.ckpt"))

@@ -216,3 +216,45 @@ def test_a_point_that_had_ended_when_its_pack_was_lost_is_not_trained_again(
     assert min(again.metrics("0000"), default=1) == 1
     assert again.ends()["0000"].failed == ("training.learning_rate" in first)
     assert list(again.metrics("0001")) == [2, 3]
+
+
+STACK = {
+    "name": "stacked_denoising",
+    "hidden_sizes": [12, 6],
+    "noise": {"level": 0.2},
+    "pretraining": {"epochs": 2},
+    "loss": "mse",
+}
+STACKS = {
+    "0000": {"model.noise.level": [0.1, 0.4]},
+    "0001": {"model.hidden_sizes": [10, 5], "model.pretraining.learning_rate": 1e-2},
+    "0002": {"model.tied_weights": False, "model.noise.kind": "gaussian"},
+}
+
+
+@pytest.mark.parametrize("fine_tuning", ["reconstruction", "classification"])
+@pytest.mark.parametrize("execution", ["auto", "packed"])
+def test_stacks_are_pretrained_together_as_they_are_alone(
+    train: Callable[..., Reported], tmp_path: Path, execution: str, fine_tuning: str
+) -> None:
+    sections: dict[str, Any] = {"model": STACK | {"fine_tuning": fine_tuning}, "training": {"epochs": 2}}
+    together = train(tmp_path / "together", STACKS, execution=execution, **sections)
+    assert together.n_reports == 7  # the start, two epochs for each of two layers, two for the whole
+    for point_id, point in STACKS.items():
+        alone = train(tmp_path / "alone", {point_id: point}, **sections)
+        expected = alone.metrics(point_id) if execution == "auto" else close(alone.metrics(point_id))
+        assert together.metrics(point_id) == expected
+
+
+@pytest.mark.parametrize("cut_off_at", [1, 2, 4])
+def test_a_pack_of_stacks_cut_off_goes_on_with_each_of_them(
+    train: Callable[..., Reported], tmp_path: Path, cut_off_at: int
+) -> None:
+    sections: dict[str, Any] = {"model": STACK, "training": {"epochs": 1, "probe_samples": 0}}
+    whole = train(tmp_path / "whole", STACKS, **sections)
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", STACKS, cut_off_at=cut_off_at, **sections)
+    rest = train(tmp_path / "parts", STACKS, **sections)
+    for point_id in STACKS:
+        left = {epoch: values for epoch, values in whole.metrics(point_id).items() if epoch >= cut_off_at}
+        assert rest.metrics(point_id) == left
