@@ -14,6 +14,7 @@ from models.member import Member
 from sweeps import durable
 from sweeps.events import Event
 from sweeps.recorder import Recorder
+from sweeps.search.halving import Halving
 
 # The epoch last told of (None: a point failed), the objective so far of each point by its id, and what has happened.
 PackReport = Callable[[int | None, Mapping[str, float | list[float]], list[Event]], None]
@@ -47,9 +48,10 @@ class PackRecorder(Checkpoint):
     A Checkpoint callback because Lightning calls those last, when the epoch's metrics are complete.
     """
 
-    def __init__(self, recorders: Sequence[Recorder], reports: Reports) -> None:
+    def __init__(self, recorders: Sequence[Recorder], reports: Reports, halving: Halving | None = None) -> None:
         self.recorders = recorders
         self.reports = reports
+        self.halving = halving
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Tell that training begins."""
@@ -71,6 +73,7 @@ class PackRecorder(Checkpoint):
             if member.error is None:
                 with member.alone():
                     recorder.end_epoch(dict(member.metrics), trainer.strategy.root_device)
+        self._halve(left)
         if any(recorder.must_save for member, recorder in left if member.error is None):
             trainer.save_checkpoint(self.recorders[0].folder.checkpoint)
         for member, recorder in left:
@@ -92,6 +95,17 @@ class PackRecorder(Checkpoint):
             for index, (member, recorder) in enumerate(zip(pl_module.members, self.recorders, strict=True))
             if member.is_in_training
         }
+
+    def _halve(self, left: Sequence[tuple[Member, Recorder]]) -> None:
+        """At a rung, end the points that do not go on; those that failed do not count."""
+        if self.halving is None:
+            return
+        at_rung = {recorder.folder.point_id: (member, recorder) for member, recorder in left if member.error is None}
+        told = {point_id: value for point_id, (_, of) in at_rung.items() if (value := of.told_at_rung) is not None}
+        for point_id in self.halving.leaving(told):
+            member, recorder = at_rung[point_id]
+            with member.alone():
+                recorder.stop_early(self.halving.rule)
 
     def _left(self, pl_module: lightning.LightningModule) -> list[tuple[Member, Recorder]]:
         """The points that have not ended, or whose failure has yet to be told."""

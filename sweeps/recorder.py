@@ -142,6 +142,18 @@ class Recorder:
         self._events = self._events_of(epoch, metrics, figures, findings)
         self.must_save = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
 
+    @property
+    def told_at_rung(self) -> float | list[float] | None:
+        """The objective so far, where the epoch that has ended is a rung; None where it is not."""
+        return self._told if self._epoch in self.plan.rungs and not self.is_over else None
+
+    def stop_early(self, rule: str) -> None:
+        """Let the epoch that has ended be the point's last, by the rule named."""
+        self.is_over = True
+        self._write_best(is_last=True)
+        tags = {HOST_TAG: platform.node(), STOPPED_EARLY: rule}
+        self._events = [*self._events, PointEnded(point_id=self.folder.point_id, tags=tags)]
+
     def tell(self) -> None:
         """Report the epoch that has ended."""
         if self.is_over:

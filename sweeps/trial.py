@@ -31,6 +31,7 @@ from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
 from sweeps.recorder import Plan, Recorder, reason_of
+from sweeps.search.halving import halving
 from sweeps.search.packs import batches_of, draws_seed
 from sweeps.search.space import Point
 from sweeps.search.stopping import rung_epochs
@@ -223,7 +224,7 @@ def _fit(trainings: Sequence[Training], index: int, surroundings: Surroundings, 
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[PackRecorder(recorders, reports)],
+        callbacks=[PackRecorder(recorders, reports, halving(surroundings.sweep))],
         plugins=[PointCheckpoints([recorder.folder.checkpoint for recorder in recorders])],
     )
     device = trainer.strategy.root_device

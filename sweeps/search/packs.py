@@ -20,8 +20,8 @@ def why_single(sweep: SweepConfig) -> str | None:
     """What keeps the trials of a sweep out of packs; None where nothing does."""
     if sweep.execution == "single":
         return "execution is single"
-    if sweep.stopping.name != "none":
-        return f"stopping.name {sweep.stopping.name} compares trials that run one by one"
+    if sweep.stopping.name != "none" and sweep.execution == "auto":
+        return f"stopping.name {sweep.stopping.name} compares all trials (execution: packed compares those of a pack)"
     return None
 
 

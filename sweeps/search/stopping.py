@@ -32,11 +32,12 @@ def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
 def scheduler(
     config: SweepConfig, past: Iterable[tuple[Point, Sequence[tuple[int, float]]]] = ()
 ) -> TrialScheduler | None:
-    """What stops trials early, by the `epoch` and `objective` of their results; None where nothing is stopped.
+    """What stops trials early, by the `epoch` and `objective` of their results.
 
+    None where nothing is stopped, or where packs halve themselves (`sweeps.search.halving`).
     `past` holds trials of an earlier start of the sweep, for others to be compared with: each point, and what was told.
     """
-    if config.stopping.name == "none":
+    if config.stopping.name == "none" or config.execution == "packed":
         return None
     made = RungScheduler(config)
     for number, (point, told) in enumerate(past):

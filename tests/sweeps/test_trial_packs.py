@@ -258,3 +258,39 @@ def test_a_pack_of_stacks_cut_off_goes_on_with_each_of_them(
     for point_id in STACKS:
         left = {epoch: values for epoch, values in whole.metrics(point_id).items() if epoch >= cut_off_at}
         assert rest.metrics(point_id) == left
+
+
+HALVED: dict[str, Any] = {
+    "training": {"epochs": 5, "probe_samples": 0},
+    "stopping": {"name": "asha", "grace_epochs": 1, "reduction_factor": 2},
+    "execution": "packed",
+}
+RATES = {f"000{index}": {"training.learning_rate": rate} for index, rate in enumerate((1e-9, 1e-2, 1e-8, 1e-3))}
+
+
+def test_a_pack_is_halved_at_each_rung_and_the_best_trains_to_the_end(
+    train: Callable[..., Reported], tmp_path: Path
+) -> None:
+    halved = train(tmp_path, RATES, **HALVED)
+    assert {name: max(halved.metrics(name)) for name in RATES} == {"0000": 1, "0001": 5, "0002": 1, "0003": 2}
+    rules = {name: end.tags.get("sweeps.stopped_early") for name, end in halved.ends().items()}
+    assert rules == {"0000": "asha", "0001": None, "0002": "asha", "0003": "asha"}
+    assert not any(end.failed for end in halved.ends().values())
+    assert all(SweepFolder(tmp_path).point(name).best_network.exists() for name in RATES)
+
+
+def test_the_survivors_of_a_rung_train_as_if_nobody_had_left(train: Callable[..., Reported], tmp_path: Path) -> None:
+    halved = train(tmp_path / "halved", RATES, **HALVED)
+    alone = train(tmp_path / "alone", {"0001": RATES["0001"]}, training=HALVED["training"])
+    assert halved.metrics("0001") == close(alone.metrics("0001"))
+
+
+@pytest.mark.parametrize("cut_off_at", [1, 2])
+def test_a_pack_lost_at_a_rung_goes_on_with_the_survivors_alone(
+    train: Callable[..., Reported], tmp_path: Path, cut_off_at: int
+) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path, RATES, cut_off_at=cut_off_at, **HALVED)
+    rest = train(tmp_path, RATES, **HALVED)
+    assert set(rest.ends()) == set(RATES)
+    assert {name: max(rest.metrics(name)) for name in RATES} == {"0000": 1, "0001": 5, "0002": 1, "0003": 2}

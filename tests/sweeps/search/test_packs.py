@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sweeps.config import SweepConfig
 from sweeps.search.packs import batches_of, largest_pack, packs, why_single
+from sweeps.search.stopping import scheduler
 
 MakeSweep = Callable[..., SweepConfig]
 STACK = {"name": "stacked_denoising", "hidden_sizes": [8, 4]}
@@ -74,6 +75,12 @@ def test_what_cannot_be_packed_runs_singly_and_says_why(
     assert batches_of(sweep, sweep.trial) is None
     assert largest_pack(sweep, on_gpu=True) == 1
     assert reason in (why_single(sweep) or "")
+
+
+def test_packs_that_are_halved_can_be_packed_where_it_is_asked_for(small_sweep: MakeSweep) -> None:
+    sweep = small_sweep(stopping={"name": "asha"}, execution="packed")
+    assert why_single(sweep) is None
+    assert scheduler(sweep) is None
 
 
 def test_where_all_can_be_packed_there_is_no_reason(small_sweep: MakeSweep) -> None:
