@@ -145,7 +145,8 @@ class BudgetConfig(Section):
 class ResourcesConfig(Section):
     """What a trial may use, how many run at once, and how often one is started again whose process was lost.
 
-    `gpus_per_trial: auto` takes a share of a GPU where the cluster has any; `concurrency` defaults to what fits.
+    `gpus_per_trial: auto` takes a share of a GPU where the cluster has any, and a whole one for a pack. `concurrency`
+    counts packs where points train in packs, and defaults to what fits.
     """
 
     cpus_per_trial: PositiveFloat = 1.0
