@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,8 @@ def carry_out(
         try:
             _train(config, setup, folder, journal, past, progress)
         except SweepFailed:
+            with suppress(SweepFailed):  # the reason that is raised is the first one
+                _catch_up(journal, folder, setup.interrupted)
             end_sweep(journal, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
         _catch_up(journal, folder, setup.interrupted)
@@ -221,7 +223,8 @@ def _train(
     except Exception as error:
         # Tune itself, or the journal: what a training raises is a trial's result and does not come here.
         reason = f"the sweep broke off: {type(error).__name__}: {' '.join(str(error).split())}"
-        callback.end_running(reason, keep_measured=False)
+        with suppress(JournalBehind):  # which may be why it broke off: the lost are closed by whoever looks next
+            callback.end_running(reason, keep_measured=False)
         raise SweepFailed(f"{reason}. What its trials recorded is kept: sweeps status {folder.id}") from error
     if setup.interrupted.is_set():
         callback.end_running("interrupted", keep_measured=False)

@@ -97,9 +97,11 @@ class Recorder:
         self._told: float | list[float] = math.nan
         self._events: list[Event] = []
         self._epoch = 0
-        # Trained to its end, or as long as patience lasts; then, or when it has failed, there is no more to report.
+        # Trained to its end, or as long as patience lasts; then, or when it has failed, there is no more to train.
         self.is_over = False
         self.has_failed = False
+        # Whether the end has been reported: what is raised after the last epoch, and before, is that point's failure.
+        self.has_told_end = False
         # Whether a checkpoint must be taken before what `end_epoch` has found is told.
         self.must_save = False
         self._examines = False
@@ -159,6 +161,7 @@ class Recorder:
         if self.is_over:
             self._keep_end(self._epoch, self._told, self._events)
         self.report(self._epoch, self._told, self._events)
+        self.has_told_end = self.is_over
 
     def tell_end_again(self) -> bool:
         """Report again how the point ended by itself; False where it has not."""
@@ -204,13 +207,14 @@ class Recorder:
         self._patience.restore(state["patience"])
         self._told = state["told"]
         self.report(state["epoch"], self._told, from_plain(state["events"]))
-        self.is_over = bool(state["is_over"])
+        self.is_over = self.has_told_end = bool(state["is_over"])
         return not self.is_over
 
     def _report_failure(self, reason: str, tags: dict[str, str], findings: Findings | None) -> None:
         ended = PointEnded(point_id=self.folder.point_id, failed=True, reason=reason, tags=tags, findings=findings)
         self._keep_end(None, math.nan, [ended])
         self.report(None, math.nan, [ended])
+        self.has_told_end = True
 
     def _keep_end(self, epoch: int | None, objective: float | list[float], events: list[Event]) -> None:
         """Keep what is told last: should others of its pack be lost with their process, it is not trained again."""

@@ -41,6 +41,8 @@ def supervise(sweep_id: str, arguments: Sequence[str]) -> int:
         if n_restarts < MAX_RESTARTS:
             tell(f"the driver ended with status {status}: start {n_restarts + 1} of {MAX_RESTARTS} to go on")
             time.sleep(RESTART_PAUSE_SECONDS)
+            if driver.is_stopped:
+                break
             command = ["resume", sweep_id] if folder.journal.exists() else command
     else:
         tell(f"the driver ended with status {status} once more: `sweeps resume {sweep_id}` goes on with the sweep")

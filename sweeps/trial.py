@@ -71,8 +71,8 @@ class Training:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is nothing left to train."""
-        return self.recorder.is_over or self.recorder.has_failed
+        """Whether there is nothing left to train or to tell."""
+        return self.recorder.has_told_end
 
 
 def run_pack(

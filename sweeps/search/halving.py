@@ -1,5 +1,6 @@
 """Successive halving within a pack: at each rung the worst leave, and the survivors train longer. Plain Python."""
 
+import math
 from collections.abc import Mapping
 
 from sweeps.config import SweepConfig
@@ -11,7 +12,8 @@ Told = float | list[float]
 class Halving:
     """A bracket (Li et al. 2018, section 3): of the points at a rung the best 1/`reduction_factor` stay, one at least.
 
-    A value that is not finite is worse than any other; of equal ones the first stay.
+    A value that is not finite is worse than any other; of equal ones the first stay. Where none is finite, since the
+    rung was not validated, all stay.
     """
 
     def __init__(self, objective: ObjectiveConfig, reduction_factor: int, rule: str) -> None:
@@ -26,6 +28,8 @@ class Halving:
             assert isinstance(value, (int, float)), "several objectives are not halved"
             beaten = (n for n, (_, other) in enumerate(ranked) if self._objective.is_better(value, other))
             ranked.insert(next(beaten, len(ranked)), (point_id, value))
+        if not any(math.isfinite(value) for _, value in ranked):
+            return []
         return [point_id for point_id, _ in ranked[max(1, len(ranked) // self._reduction_factor) :]]
 
 

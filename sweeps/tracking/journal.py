@@ -76,6 +76,8 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Made under another name, for whoever finds a journal to find a whole one.
         partial = path.with_name(f"{path.name}.partial")
+        for left in (partial, *(partial.with_name(f"{partial.name}{suffix}") for suffix in ("-wal", "-shm"))):
+            left.unlink(missing_ok=True)  # of a process that was killed while it made one
         partial.touch()
         with cls(partial, _connect(partial, "rw")) as journal:
             journal._connection.executescript(_SCHEMA)

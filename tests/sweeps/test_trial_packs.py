@@ -1,5 +1,6 @@
 """Points trained together in this process: each is reported, saved and resumed as if it had been trained alone."""
 
+import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
 from sweeps.folder import SweepFolder
+from sweeps.pack_recorder import PointCheckpoints
 from sweeps.trial import Surroundings, run_points
 
 MakeSweep = Callable[..., SweepConfig]
@@ -166,6 +168,37 @@ def test_a_point_that_raises_fails_alone(
         "0001": "RuntimeError: broken",
         "0002": None,
     }
+
+
+def test_what_is_raised_after_the_last_epoch_fails_the_points_that_have_not_told_of_it(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = PointCheckpoints.save_checkpoint
+
+    def broken(self: PointCheckpoints, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        if any(state["is_over"] for state in checkpoint["sweeps"].values()):
+            raise OSError(errno.EIO, "no longer there")
+        save(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(PointCheckpoints, "save_checkpoint", broken)
+    ends = train(tmp_path).ends()
+    assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, True)
+
+
+def test_a_full_disk_under_the_checkpoints_ends_no_point(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if self.name.startswith("last.ckpt"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    ends = train(tmp_path).ends()
+    assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, False)
+    assert not list(tmp_path.rglob("last.ckpt*"))
 
 
 def test_points_with_other_batches_are_trained_too(train: Callable[..., Reported], tmp_path: Path) -> None:

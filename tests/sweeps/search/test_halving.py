@@ -31,10 +31,16 @@ def test_a_value_that_is_not_finite_is_the_worst(bad: float) -> None:
     assert Halving(ERROR, 2, "asha").leaving({"a": bad, "b": 0.5}) == ["a"]
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_all_stay_at_a_rung_that_measured_nothing(bad: float) -> None:
+    assert Halving(ERROR, 2, "asha").leaving({"a": bad, "b": bad, "c": bad}) == []
+
+
 @given(values=st.lists(VALUES, max_size=12), factor=st.integers(2, 5))
 def test_one_in_so_many_stays_and_none_that_leaves_was_better(values: list[float], factor: int) -> None:
     told = {str(index): value for index, value in enumerate(values)}
     leaving = Halving(ERROR, factor, "asha").leaving(told)
     staying = [value for name, value in told.items() if name not in leaving]
-    assert len(staying) == min(len(values), max(1, len(values) // factor))
+    measured = any(map(math.isfinite, values))
+    assert len(staying) == (min(len(values), max(1, len(values) // factor)) if measured else len(values))
     assert not any(ERROR.is_better(told[name], value) for name in leaving for value in staying)
