@@ -131,7 +131,7 @@ def test_the_version_shows_in_the_registry_with_its_alias_gates_and_run(registry
         page.set_default_timeout(SECONDS * 1000)
         page.goto(f"{registry_page}?workflowType=machine_learning")
         row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Version 2"))
-        expect(row.get_by_text("champion", exact=True).first).to_be_visible(timeout=SECONDS * 1000)
+        expect(row.get_by_role("status", name="champion", exact=True)).to_be_visible(timeout=SECONDS * 1000)
         page.goto(f"{registry_page}/versions/2?workflowType=machine_learning")
         page.get_by_text(re.compile(r"better than version 1: 0\.0")).first.wait_for()
         page.get_by_role("link", name="epochs=3").first.wait_for()  # the run that it came of

@@ -228,7 +228,7 @@ def test_momentum_is_that_of_the_optimizer() -> None:
     training = TrainingConfig(optimizer="sgd", momentum=0.9)
     (phase,) = build_phases(ShallowConfig(), training, input_size=12, n_classes=None)
 
-    assert phase.member.configure_optimizers().defaults["momentum"] == 0.9
+    assert phase.member.torch_optimizer().defaults["momentum"] == 0.9
 
 
 def test_fine_tuning_on_reconstruction_changes_visible_biases_too(fit, batches) -> None:  # type: ignore[no-untyped-def]

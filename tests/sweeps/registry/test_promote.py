@@ -253,6 +253,8 @@ def test_going_back_or_looking_back_where_nothing_is_registered_says_so(server: 
         rollback(store, "nothing", "champion")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_after(
     delivered: Deliver, server: Any, name: str, faulty: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
