@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 HOST_TAG = "sweeps.host"
 # The tag of a run that ended before its last epoch; its value says which rule ended it.
 STOPPED_EARLY = "sweeps.stopped_early"
+# The tag of a run that tells how many of its epochs of pre-training another run of the sweep had done for it.
+REUSED_EPOCHS = "sweeps.reused_epochs"
 # How many validation samples' codes a figure shows: the trial's codes and the driver's PCA are of the same samples.
 N_CODES = 5000
 

@@ -90,6 +90,11 @@ class SweepFolder:
         return self.path / "references.npz"
 
     @property
+    def layers(self) -> Path:
+        """Pre-trained layers that points have in common, for as long as the sweep runs."""
+        return self.path / "layers"
+
+    @property
     def lock(self) -> Path:
         """What the process that runs the sweep holds locked, and in which it says who it is."""
         return self.path / "held-by.json"

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -111,6 +112,7 @@ def carry_out(
                 _catch_up(journal, folder, setup.interrupted)
             end_sweep(journal, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
+        shutil.rmtree(folder.layers, ignore_errors=True)  # of use to running trials only
         _catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, state, began, _startup(progress, setup.share, began))

@@ -24,7 +24,18 @@ from models.objectives import Objective
 from models.validation import probe
 from sweeps import durable
 from sweeps.config import ObjectiveConfig
-from sweeps.events import HOST_TAG, STOPPED_EARLY, EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
+from sweeps.events import (
+    HOST_TAG,
+    REUSED_EPOCHS,
+    STOPPED_EARLY,
+    EpochEnded,
+    Event,
+    Figure,
+    Finding,
+    PointEnded,
+    from_plain,
+    to_plain,
+)
 from sweeps.folder import PointFolder
 from sweeps.search.objective import best_epoch
 from sweeps.search.patience import Patience
@@ -97,6 +108,9 @@ class Recorder:
         self._told: float | list[float] = math.nan
         self._events: list[Event] = []
         self._epoch = 0
+        # What was measured in the phase that runs, epoch by epoch, and how many epochs of all phases were adopted.
+        self.phase_metrics: list[dict[str, float]] = []
+        self._n_adopted = 0
         # Trained to its end, or as long as patience lasts; then, or when it has failed, there is no more to train.
         self.is_over = False
         self.has_failed = False
@@ -111,6 +125,7 @@ class Recorder:
     def start_phase(self, phase: int, first_epoch: int, *, is_last: bool) -> None:
         """Tell which phase runs next, and how many epochs the phases before it took."""
         self.phase, self.first_epoch, self.is_last_phase = phase, first_epoch, is_last
+        self.phase_metrics = []
 
     def begin(self, objective: Objective, n_epochs: int, device: torch.device) -> None:
         """Start a phase that minimises `objective` and has had `n_epochs`; report epoch 0 where it is the very first.
@@ -133,6 +148,7 @@ class Recorder:
         if not self.is_last_phase:
             # A layer's loss on the codes below it is no value to rank by, or to compare with the whole network's.
             metrics = {name.replace("train/", "pretrain/"): value for name, value in metrics.items()}
+            self.phase_metrics.append(metrics)
         self._add_probe(metrics, device, wanted=any(ranks.metric == "valid/probe_error" for ranks in self.objectives))
         self.is_over = self._loses_patience(epoch - self.first_epoch, metrics) or epoch == self.plan.n_epochs
         keeps = self.is_over or self.plan.keeps(epoch)
@@ -144,6 +160,20 @@ class Recorder:
         self._events = self._events_of(epoch, metrics, figures, findings)
         self.must_save = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
 
+    def adopt(self, metrics: Sequence[dict[str, float]], device: torch.device) -> None:
+        """Report the phase's epochs, which were trained elsewhere with these metrics; the network is as they left it.
+
+        Of what is drawn there is the end alone.
+        """
+        events: list[Event] = []
+        for epoch, measured in enumerate(metrics, 1):
+            self.start_epoch(epoch)
+            draws = epoch == len(metrics) and self.plan.keeps(self._epoch)
+            figures = self._snapshot(self._epoch, device) if draws else ()
+            events += self._events_of(self._epoch, measured, figures, None)
+        self._n_adopted += len(metrics)
+        self.report(self._epoch, self._told, events)
+
     @property
     def told_at_rung(self) -> float | list[float] | None:
         """The objective so far, where the epoch that has ended is a rung; None where it is not."""
@@ -153,7 +183,7 @@ class Recorder:
         """Let the epoch that has ended be the point's last, by the rule named."""
         self.is_over = True
         self._write_best(is_last=True)
-        tags = {HOST_TAG: platform.node(), STOPPED_EARLY: rule}
+        tags = self._tags() | {STOPPED_EARLY: rule}
         self._events = [*self._events, PointEnded(point_id=self.folder.point_id, tags=tags)]
 
     def tell(self) -> None:
@@ -179,7 +209,7 @@ class Recorder:
             self._report_failure(" ".join(str(error).split()), {}, _plain(found))
             return
         logging.getLogger(__name__).error("Trial %s failed", self.folder.point_id, exc_info=error)
-        self._report_failure(reason_of(error), {HOST_TAG: platform.node()}, None)
+        self._report_failure(reason_of(error), self._tags(), None)
 
     def state(self) -> dict[str, Any]:
         """Give what a checkpoint must hold beyond the phase that Lightning knows, as plain values and tensors."""
@@ -192,6 +222,7 @@ class Recorder:
             "best": self.best,
             "patience": self._patience.state(),
             "is_over": self.is_over,
+            "adopted": self._n_adopted,
             "told": self._told,
             "events": to_plain(self._events),
         }
@@ -206,6 +237,7 @@ class Recorder:
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self._patience.restore(state["patience"])
         self._told = state["told"]
+        self._n_adopted = state["adopted"]
         self.report(state["epoch"], self._told, from_plain(state["events"]))
         self.is_over = self.has_told_end = bool(state["is_over"])
         return not self.is_over
@@ -232,7 +264,11 @@ class Recorder:
         if not self.is_over:
             return [ended]
         early = {STOPPED_EARLY: "patience"} if epoch < self.plan.n_epochs else {}
-        return [ended, PointEnded(point_id=point_id, findings=findings, tags={HOST_TAG: platform.node()} | early)]
+        return [ended, PointEnded(point_id=point_id, findings=findings, tags=self._tags() | early)]
+
+    def _tags(self) -> dict[str, str]:
+        """What a run says of how it was trained."""
+        return {HOST_TAG: platform.node()} | ({REUSED_EPOCHS: str(self._n_adopted)} if self._n_adopted else {})
 
     def _loses_patience(self, epoch: int, metrics: dict[str, float]) -> bool:
         """Whether the point ends with this epoch of its last phase, which has been validated, before its last one."""

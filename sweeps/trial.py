@@ -30,11 +30,13 @@ from sweeps.durable import remove_partial
 from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
+from sweeps.prefixes import LayerStore, pretrain
 from sweeps.recorder import Plan, Recorder, reason_of
 from sweeps.search.halving import halving
 from sweeps.search.packs import batches_of, draws_seed
 from sweeps.search.space import Point
 from sweeps.search.stopping import rung_epochs
+from sweeps.training import Training
 
 Accelerator = Literal["cpu", "gpu"]
 
@@ -57,22 +59,6 @@ class Surroundings:
     def data(self) -> ArrayDataModule:
         """What serves the arrays to all of them: on the device once."""
         return ArrayDataModule(self.arrays, batch_size=1, seed=0)
-
-
-@dataclass(frozen=True)
-class Training:
-    """One point: its phases, and where it goes on. `epoch` is the last that its checkpoint has, 0 without one."""
-
-    trial: TrialConfig
-    phases: Sequence[Phase]
-    recorder: Recorder
-    first_phase: int = 0
-    epoch: int = 0
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether there is nothing left to train or to tell."""
-        return self.recorder.has_told_end
 
 
 def run_pack(
@@ -193,11 +179,13 @@ def _batches_of(training: Training, sweep: SweepConfig) -> Hashable:
 
 def _train(trainings: Sequence[Training], surroundings: Surroundings, reports: Reports) -> None:
     """Run the phases that are left of points which take the same batches."""
+    layers = LayerStore(surroundings.folder.layers)
     try:
         for index in range(trainings[0].first_phase, len(trainings[0].phases)):
             left = [training for training in trainings if not training.has_ended]
             if left:
-                _fit(left, index, surroundings, reports)
+                pretrain(left, index, surroundings.sweep, layers, fit=partial(_fit, index, surroundings, reports))
+                reports.send()
     except Exception as error:  # Not of a single point; those that have ended are not touched.
         for training in trainings:
             if not training.has_ended:
@@ -206,14 +194,13 @@ def _train(trainings: Sequence[Training], surroundings: Surroundings, reports: R
         _free_memory()
 
 
-def _fit(trainings: Sequence[Training], index: int, surroundings: Surroundings, reports: Reports) -> None:
+def _fit(index: int, surroundings: Surroundings, reports: Reports, trainings: Sequence[Training]) -> None:
     """Run one phase. Lightning's own logger, progress bar and summary are off: the driver records what happens."""
     phases = [training.phases[index] for training in trainings]
     recorders = [training.recorder for training in trainings]
     first, phase = trainings[0], phases[0]
-    for recorder in recorders:
-        n_epochs_before = sum(before.epochs for before in first.phases[:index])
-        recorder.start_phase(index, n_epochs_before, is_last=index == len(first.phases) - 1)
+    for training in trainings:
+        training.start_phase(index)
     trainer = lightning.Trainer(
         accelerator=surroundings.accelerator,
         devices=1,
@@ -237,11 +224,10 @@ def _fit(trainings: Sequence[Training], index: int, surroundings: Surroundings, 
     if phase.inputs is not None:
         module.to(device)
         served = SideBySide([data.mapped(phase.inputs, phase.batch_size, device) for phase in phases if phase.inputs])
-    goes_on = first.epoch > 0 and index == first.first_phase
     trainer.fit(
         module,
         datamodule=served,
-        ckpt_path=first.recorder.folder.checkpoint if goes_on else None,
+        ckpt_path=first.recorder.folder.checkpoint if first.goes_on_in(index) else None,
         weights_only=True,
     )
     for phase in phases:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -30,14 +31,13 @@ def one_ray() -> Iterator[None]:
 
 
 @pytest.fixture
-def swept(sweep_file: Callable[..., str], own_home: Path) -> Callable[[str], dict[str, Run]]:
-    """Run a small sweep by the execution named; give its runs in MLflow by trial."""
+def swept(sweep_file: Callable[..., str], own_home: Path) -> Callable[..., dict[str, Run]]:
+    """Run a small sweep by the execution named, with other sections; give its runs in MLflow by trial."""
 
-    def sweep(execution: str) -> dict[str, Run]:
+    def sweep(execution: str, **sections: Any) -> dict[str, Run]:
         training = {"epochs": 3, "probe_samples": 300}
-        path = sweep_file(
-            search=SPACE, budget={"trials": N_POINTS}, training=training, execution=execution, experiment=execution
-        )
+        given = sections or {"search": SPACE, "budget": {"trials": N_POINTS}}
+        path = sweep_file(training=training, execution=execution, experiment=execution, **given)
         assert run(load(path)).exit_status == 0
         client = MlflowClient(f"sqlite:///{own_home}/mlflow.db")
         runs = client.search_runs([client.get_experiment_by_name(execution).experiment_id])
@@ -71,3 +71,28 @@ def test_a_sweep_in_packs_records_what_it_records_one_by_one(
     assert {of.info.status for of in packs.values()} == {"FINISHED"}
     assert all("sweeps.diagnosis" in of.data.tags for of in packs.values())
     assert not list(own_home.glob("sweeps/*/points/*/last.ckpt"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("execution", ["single", "auto"])
+def test_layers_that_trials_have_in_common_are_pre_trained_once(
+    swept: Callable[..., dict[str, Run]], own_home: Path, execution: str
+) -> None:
+    pretraining = {"epochs": 4, "batch_size": 64}
+    runs = swept(
+        execution,
+        model={"name": "stacked_denoising", "hidden_sizes": [32, 16], "pretraining": pretraining},
+        search={
+            "model.hidden_sizes": {"grid": [[32, 16], [32, 8]]},
+            "training.learning_rate": {"grid": [1e-4, 1e-3, 1e-2]},
+        },
+        algorithm={"name": "grid"},
+        objective={"metric": "valid/classification_error"},
+    )
+    reused = sum(int(of.data.tags.get("sweeps.reused_epochs", "0")) for of in runs.values())
+    # Of twelve layers of four epochs three are different: one below, and two on top of it.
+    assert reused == 9 * 4
+    values = histories(runs, own_home)
+    assert all([step for step, _ in of["pretrain/loss"]] == list(range(1, 9)) for of in values.values())
+    assert len({tuple(of["pretrain/loss"]) for of in values.values()}) == 2
+    assert not list(own_home.glob("sweeps/*/layers"))

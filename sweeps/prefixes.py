@@ -1,0 +1,154 @@
+"""Pre-training that points of a sweep have in common, done once: layers are kept by what they were trained by."""
+
+import fcntl
+import io
+import pickle
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.config import StackedDenoisingConfig
+from models.prefix import prefix_digest
+from models.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps import durable
+from sweeps.config import SweepConfig
+from sweeps.search.packs import draws_seed
+from sweeps.search.space import Interval
+from sweeps.training import Training
+
+_POLL_SECONDS = 0.2
+
+# Trains points together through one phase.
+Fit = Callable[[Sequence[Training]], None]
+
+
+@dataclass(frozen=True)
+class TrainedLayer:
+    """The parameters of a layer's autoencoder, and what was measured in each epoch of its training."""
+
+    parameters: dict[str, Tensor]
+    metrics: list[dict[str, float]]
+
+
+class LayerStore:
+    """Layers in a folder that all workers share, each written whole by one of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, key: str) -> TrainedLayer | None:
+        """The layer of this key; None where nobody has saved it, or it cannot be read."""
+        try:
+            content = torch.load(self._path(key), map_location="cpu", weights_only=True)
+            return TrainedLayer(content["parameters"], content["metrics"])
+        except (OSError, EOFError, RuntimeError, KeyError, pickle.UnpicklingError):
+            return None
+
+    def save(self, key: str, layer: TrainedLayer) -> None:
+        """Keep a layer; on a full disk it is not kept, and trained again by whoever needs it."""
+        content = io.BytesIO()
+        torch.save({"parameters": layer.parameters, "metrics": layer.metrics}, content)
+        durable.write(self._path(key), content.getvalue())
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        """Be the only one to train the layer of this key; False where another process is. It ends with the process."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{key}.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.pt"
+
+
+def pretrain(trainings: Sequence[Training], index: int, sweep: SweepConfig, store: LayerStore, fit: Fit) -> None:
+    """Train points through a phase of pre-training by `fit`, but each layer that several agree on once.
+
+    Where another process is at one, wait for it. A point that goes on in the middle of the phase trains by itself.
+    """
+    shared: dict[str, list[Training]] = defaultdict(list)
+    alone: list[Training] = []
+    for training in trainings:
+        key = layer_key(training, index, sweep)
+        (alone if key is None else shared[key]).append(training)
+    while alone or shared:
+        is_idle = not _train_claimed(alone, shared, index, store, fit)
+        alone = []
+        _adopt_saved(shared, index, store)
+        if is_idle and shared:
+            time.sleep(_POLL_SECONDS)
+
+
+def layer_key(training: Training, index: int, sweep: SweepConfig) -> str | None:
+    """What decides the layer that a phase trains; None where it is of no use to another point of the sweep."""
+    model = training.trial.model
+    is_pretraining = isinstance(model, StackedDenoisingConfig) and index < len(training.phases) - 1
+    if not is_pretraining or training.goes_on_in(index) or not can_recur(sweep):
+        return None
+    assert isinstance(model, StackedDenoisingConfig)
+    return prefix_digest(model, index + 1, training.trial.training.seed, draws_seed(sweep, training.trial))
+
+
+def can_recur(sweep: SweepConfig) -> bool:
+    """Whether two points can agree on a layer: not where a setting of all layers is drawn from a continuous range."""
+    of_layers = [values for path, values in sweep.search.items() if path.startswith("model.")]
+    return sweep.n_trials > 1 and all(not isinstance(values, Interval) or values.is_whole for values in of_layers)
+
+
+def _train_claimed(
+    alone: Sequence[Training], shared: dict[str, list[Training]], index: int, store: LayerStore, fit: Fit
+) -> bool:
+    """Train, together, those alone and the first point of each layer that nobody else is at; False: there are none."""
+    with ExitStack() as claims:
+        claimed = [key for key in sorted(shared) if claims.enter_context(store.claim(key))]
+        leaders = {key: shared[key].pop(0) for key in claimed if store.load(key) is None}
+        together = [*alone, *leaders.values()]
+        if together:
+            fit(together)
+        for key, leader in leaders.items():
+            if not leader.has_ended:
+                store.save(key, TrainedLayer(_layer(leader, index).state_dict(), leader.recorder.phase_metrics))
+    return bool(together)
+
+
+def _adopt_saved(shared: dict[str, list[Training]], index: int, store: LayerStore) -> None:
+    """Give each point its layer where that has been trained."""
+    for key in list(shared):
+        layer = store.load(key) if shared[key] else None
+        if layer is not None:
+            for training in shared[key]:
+                _adopt(training, index, layer)
+        if layer is not None or not shared[key]:
+            del shared[key]
+
+
+def _adopt(training: Training, index: int, layer: TrainedLayer) -> None:
+    phase, recorder = training.phases[index], training.recorder
+    device = next(phase.member.network.parameters()).device
+    training.start_phase(index)
+    with phase.member.alone():
+        recorder.begin(phase.member.objective, 0, device)
+        _layer(training, index).load_state_dict(layer.parameters)
+        if phase.finish is not None:
+            phase.finish()
+        recorder.adopt(layer.metrics, device)
+    if phase.member.error is not None:
+        recorder.fail(phase.member.error)
+
+
+def _layer(training: Training, index: int) -> torch.nn.Module:
+    """The autoencoder of the layer that a phase trains."""
+    network = training.phases[index].member.network
+    assert isinstance(network, StackedDenoisingAutoencoder)
+    return network.layer(index)
