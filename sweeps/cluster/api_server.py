@@ -1,20 +1,18 @@
 """The API server of a Ray cluster, to which sweeps are submitted: whether it answers, lets us in, and fits."""
 
-import json
 import os
 from http import HTTPStatus
-from http.client import HTTPException
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
-from sweeps.cluster.authentication import HOW_TO_SET, PROBE_TIMEOUT_SECONDS, Token, find_token, send_token
+from sweeps.cluster.authentication import HOW_TO_SET, PROBE_TIMEOUT_SECONDS, Token, find_token
+from sweeps.cluster.transport import HEADERS_VARIABLE, VERIFY_VARIABLE, Transport, transport_of_environment
 from sweeps.errors import ClusterError
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
+    from requests import Response
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 _UNAUTHORISED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -28,20 +26,19 @@ def api_server(address: str | None) -> str | None:
 def connect(address: str | None) -> "JobSubmissionClient":
     """A client of the Jobs API at `address`, or at RAY_API_SERVER_ADDRESS.
 
-    Raises ClusterError, in seconds, with what to set: no address, no answer, a missing or wrong token, another Ray.
+    Raises ClusterError, in seconds, with what to set: no address, no answer, a certificate that is not trusted, a
+    missing or wrong token, another Ray.
     """
-    url = _checked(api_server(address))
-    if _asks_for_a_token(url):
+    url, transport = _checked(api_server(address)), transport_of_environment()
+    token = None
+    if _asks_for_a_token(url, transport):
         token = find_token()
         if token is None:
             raise ClusterError(f"the Ray cluster at {url} asks for a token, and there is none here: {HOW_TO_SET}")
-        _check_version(url, _get(url, "/api/version", token))
-        send_token()
-    else:
-        _check_version(url, _get(url, "/api/version", None))
+    _check_version(url, _get(url, "/api/version", transport, token))
     from ray.job_submission import JobSubmissionClient
 
-    return JobSubmissionClient(url)
+    return JobSubmissionClient(url, headers=transport.headers(token), verify=transport.verify)
 
 
 def _checked(url: str | None) -> str:
@@ -55,48 +52,71 @@ def _checked(url: str | None) -> str:
     return url
 
 
-def _asks_for_a_token(url: str) -> bool:
+def _asks_for_a_token(url: str, transport: Transport) -> bool:
     """What the server itself says; one that is too old to be asked wants none."""
-    try:
-        return bool(_get(url, "/api/authentication_mode", None).get("authentication_mode") == "token")
-    except _NotFound:
-        return False
+    return _get(url, "/api/authentication_mode", transport, None).get("authentication_mode") == "token"
 
 
-class _NotFound(Exception):
-    """The server has no such page."""
-
-
-def _get(url: str, path: str, token: Token | None) -> dict[str, Any]:
-    headers = {} if token is None else {"Authorization": f"Bearer {token.value}"}
-    request = Request(f"{url}{path}", headers=headers)  # noqa: S310 (the scheme is http or https)
-    try:
-        with urlopen(request, timeout=PROBE_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            found = json.load(answer)
-    except HTTPError as error:
-        error.close()
-        if error.code in _UNAUTHORISED and token is not None:
-            raise ClusterError(
-                f"the Ray cluster at {url} does not take the token of {token.source}: {HOW_TO_SET}"
-            ) from None
-        if error.code == HTTPStatus.NOT_FOUND:
-            raise _NotFound from None
-        raise ClusterError(f"the Ray cluster at {url} answers with status {error.code}: mend the address") from None
-    except (URLError, HTTPException, OSError) as error:
-        reason = getattr(error, "reason", error)
+def _get(url: str, path: str, transport: Transport, token: Token | None) -> dict[str, Any]:
+    """The JSON object at a path; an empty one where the server has no such page."""
+    answer = _ask(f"{url}{path}", url, transport.headers(token), transport.verify)
+    if answer.status_code in _UNAUTHORISED and token is not None:
+        raise ClusterError(f"the Ray cluster at {url} does not take the token of {token.source}: {HOW_TO_SET}")
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return {}
+    if answer.status_code != HTTPStatus.OK:
         raise ClusterError(
-            f"the Ray cluster at {url} must answer; it does not ({reason}): start the cluster, or mend the address"
-        ) from None
+            f"the Ray cluster at {url} answers with status {answer.status_code}: mend the address, or set "
+            f"{HEADERS_VARIABLE} to what a server before it asks for"
+        )
+    try:
+        found = answer.json()
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ClusterError(f"{url} must be a Ray cluster's API server, and answers as something else: mend the address")
+        raise ClusterError(_not_ray(url))
     return found
+
+
+def _ask(page: str, url: str, headers: dict[str, str], verify: str | bool) -> "Response":
+    """The answer of a page, asked by the library that Ray's client asks with: it trusts the same certificates."""
+    import requests
+
+    try:
+        # A redirection is not followed: the token is for this server.
+        return requests.get(page, headers=headers, verify=verify, timeout=PROBE_TIMEOUT_SECONDS, allow_redirects=False)
+    except requests.exceptions.SSLError as error:
+        raise ClusterError(
+            f"the Ray cluster at {url} must have a certificate that is trusted here ({_reason(error)}): set "
+            f"{VERIFY_VARIABLE} to a file with the certificate of the authority that signed it"
+        ) from None
+    except requests.exceptions.InvalidHeader:  # Its text holds the header.
+        raise ClusterError(
+            f"the token and {HEADERS_VARIABLE} must be of printable characters, without line breaks: mend them"
+        ) from None
+    except (requests.RequestException, OSError) as error:
+        raise ClusterError(
+            f"the Ray cluster at {url} must answer; it does not ({_reason(error)}): start the cluster, or mend the "
+            "address"
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """What an error of `requests` is in the end, which wraps those of urllib3 and the system."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error)
+
+
+def _not_ray(url: str) -> str:
+    return f"{url} must be a Ray cluster's API server, and answers as something else: mend the address"
 
 
 def _check_version(url: str, answer: dict[str, Any]) -> None:
     """ClusterError where the cluster's Ray is not of the series that this package is made for: ours."""
-    theirs, ours = str(answer.get("ray_version")), version("ray")
+    if "ray_version" not in answer:
+        raise ClusterError(_not_ray(url))
+    theirs, ours = str(answer["ray_version"]), version("ray")
     if theirs.split(".")[:2] != ours.split(".")[:2]:
         raise ClusterError(
             f"the Ray cluster at {url} must run Ray {'.'.join(ours.split('.')[:2])}, as this environment does, not "
