@@ -53,8 +53,8 @@ class Delivery:
         self._run_ids: dict[str | None, str] = {}
         self._has_looked = False
 
-    def deliver(self) -> WindowOutcome:
-        """Deliver a window of what is pending, as far as it goes.
+    def deliver(self, arrived: Callable[[], None] = lambda: None) -> WindowOutcome:
+        """Deliver a window of what is pending, as far as it goes; call `arrived` each time that something has arrived.
 
         Figures come last and have a window of their own: metrics and states wait neither for them nor behind files that
         the store does not take.
@@ -78,6 +78,7 @@ class Delivery:
                     break
             else:
                 n_done += len(batch)
+                arrived()
         return WindowOutcome(n_done, last_error)
 
     def _settle(self, entries: Sequence[Entry], send: Callable[[Sequence[Entry]], None]) -> None:

@@ -106,8 +106,6 @@ class _Loop:
                 progress = self._deliver(journal)
                 self.error = progress.error
                 self._tell()
-                if progress.n_done and self._deadline is not None:
-                    self._deadline = time.monotonic() + self._patience_seconds
                 self._pause(progress)
 
     def _deliver(self, journal: Journal) -> WindowOutcome:
@@ -118,11 +116,16 @@ class _Loop:
                     self._delivery = self._connect(journal)
                 elif journal.store() != without_credentials(self._uri):
                     raise Unavailable(f"another process has begun to deliver it to {journal.store()}", answered=False)
-                return self._delivery.deliver()
+                return self._delivery.deliver(self._has_arrived)
         except Unavailable as error:
             return WindowOutcome(0, str(error))
         except Exception as error:  # A thread that died would leave the rest undelivered in silence.
             return WindowOutcome(0, without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}"))
+
+    def _has_arrived(self) -> None:
+        """Be patient anew: a slow server takes longer for a window than somebody waits who sees nothing arrive."""
+        if self._deadline is not None:
+            self._deadline = time.monotonic() + self._patience_seconds
 
     def _tell(self) -> None:
         """Say once that nothing arrives, and once that it does again; who waits for the end is told there."""

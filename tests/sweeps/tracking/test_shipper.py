@@ -16,6 +16,7 @@ import pytest
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepState
 from sweeps.tracking.shipper import Shipper, ShipperStatus, sync
+from sweeps.tracking.store import MlflowStore
 
 pytestmark = pytest.mark.slow
 
@@ -290,6 +291,23 @@ def test_server_that_hangs_does_not_hold_up_the_end(write_journal: WriteJournal)
         began = time.monotonic()
         assert shipper.close(2) == 20
         assert time.monotonic() - began < 10
+
+
+def test_a_slow_server_is_waited_for_as_long_as_something_arrives(
+    server: MlflowServer, write_journal: WriteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = write_journal("slow", figures=True)
+    log_file = MlflowStore.log_file
+
+    def log_slowly(*arguments: Any) -> None:
+        time.sleep(0.7)
+        log_file(*arguments)
+
+    monkeypatch.setattr(MlflowStore, "log_file", log_slowly)
+    shipper = Shipper(journal, server.uri, journal.path.parent)
+    shipper.start()
+    wait_until(lambda: len(runs(server.store, "slow")) == 4)
+    assert shipper.close(2) == 0
 
 
 def test_store_that_is_locked_holds_up_neither_the_end_nor_the_delivery_after(
