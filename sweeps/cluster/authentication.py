@@ -4,12 +4,17 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeps.errors import ClusterError
+
+if TYPE_CHECKING:
+    import grpc
 
 PROBE_TIMEOUT_SECONDS = 5.0
 # A question that every head answers, and whose request is empty.
 _QUESTION = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+_TLS_FILES = ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT")
 HOW_TO_SET = (
     "set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file with the token, or put the token in ~/.ray/auth_token"
 )
@@ -65,7 +70,7 @@ def _is_let_in(address: str, token: Token | None) -> bool:
     import grpc
 
     metadata = [] if token is None else [("authorization", f"Bearer {token.value}")]
-    with grpc.insecure_channel(address) as channel:
+    with _channel(address) as channel:
         try:
             channel.unary_unary(_QUESTION)(b"", timeout=PROBE_TIMEOUT_SECONDS, metadata=metadata)
         except grpc.RpcError as error:
@@ -73,6 +78,23 @@ def _is_let_in(address: str, token: Token | None) -> bool:
                 return False
             raise ClusterError(
                 f"the port of RAY_ADDRESS must be that of a Ray cluster's head, 6379 by default; {address} does not "
-                f"answer as one ({error.code().name.lower().replace('_', ' ')})"
+                f"answer as one ({error.code().name.lower().replace('_', ' ')}); one with TLS asks for "
+                f"RAY_USE_TLS=1 and {', '.join(_TLS_FILES)}"
             ) from None
     return True
+
+
+def _channel(address: str) -> "grpc.Channel":
+    """A channel as Ray itself opens it: with TLS, and a certificate of ours, where RAY_USE_TLS says so."""
+    import grpc
+
+    if os.environ.get("RAY_USE_TLS", "").lower() not in ("1", "true"):
+        return grpc.insecure_channel(address)
+    try:
+        authority, key, certificate = (Path(os.environ.get(name, name)).read_bytes() for name in _TLS_FILES)
+    except OSError as error:
+        raise ClusterError(
+            f"with RAY_USE_TLS, {', '.join(_TLS_FILES)} must be files that can be read: {error.filename!r} is not "
+            f"({error.strerror})"
+        ) from None
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, certificate))

@@ -1,4 +1,4 @@
-"""A cluster's API server behind TLS and behind other people's doors: a small server that answers as Ray's does."""
+"""Clusters behind TLS and behind other people's doors: small servers that answer as Ray's do."""
 
 import datetime
 import ipaddress
@@ -6,11 +6,13 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sweeps.cluster.api_server import connect
+from sweeps.cluster.authentication import authenticate
 from sweeps.errors import ClusterError
 
 TOKEN = "t" * 64
@@ -52,7 +55,8 @@ class ApiServer:
         return {"/api/version": (200, {"ray_version": self.version}), "/api/jobs/": (200, [])}.get(path, (404, {}))
 
 
-def write_certificate(folder: Path) -> Path:
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
     """A key, and a certificate for 127.0.0.1 that it has signed itself, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
@@ -61,22 +65,21 @@ def write_certificate(folder: Path) -> Path:
     builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
     builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    path = folder / "certificate.pem"
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    path = tmp_path / "certificate.pem"
     pem, secret = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     path.write_bytes(
-        key.private_bytes(pem, secret, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
+        key.private_bytes(pem, secret, serialization.NoEncryption()) + signed.public_bytes(serialization.Encoding.PEM)
     )
     return path
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+def server(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     for name in ("RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", "RAY_JOB_HEADERS", "RAY_JOB_VERIFY", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    api = ApiServer(write_certificate(tmp_path))
+    api = ApiServer(certificate)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -175,3 +178,33 @@ def test_a_server_that_is_not_rays_is_told(server: ApiServer, monkeypatch: pytes
     server.version = None
     with pytest.raises(ClusterError, match="answers as something else"):
         connect(server.address)
+
+
+@pytest.fixture
+def head_with_tls(certificate: Path) -> Iterator[str]:
+    """The address of a head that answers over TLS to who shows a certificate of its authority."""
+    pem = certificate.read_bytes()
+    credentials = grpc.ssl_server_credentials([(pem, pem)], pem, require_client_auth=True)
+    answer = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+    head = grpc.server(ThreadPoolExecutor(1))
+    head.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", {"CheckAlive": answer})]
+    )
+    port = head.add_secure_port("127.0.0.1:0", credentials)
+    head.start()
+    yield f"127.0.0.1:{port}"
+    head.stop(None).wait()
+
+
+def test_a_head_with_tls_is_asked_by_rays_own_settings(
+    head_with_tls: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ClusterError, match="RAY_USE_TLS=1"):
+        authenticate(head_with_tls)
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    monkeypatch.setenv("RAY_TLS_CA_CERT", "/nowhere/ca.pem")
+    with pytest.raises(ClusterError, match=r"'/nowhere/ca\.pem' is not"):
+        authenticate(head_with_tls)
+    for name in ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT"):
+        monkeypatch.setenv(name, str(certificate))
+    authenticate(head_with_tls)
