@@ -71,7 +71,7 @@ def run_link(address: str, experiment_id: str, run_id: str) -> str:
     return f"{_root(address)}#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
 
 
-def check_tracker(uri: str, timeout_seconds: float = 5.0) -> None:
+def check_tracker(uri: str, timeout_seconds: float = 15.0) -> None:
     """Make sure that the tracking store answers and takes our credentials. Imports no MLflow, so it is quick.
 
     Raises TrackingError with one line that says what to do.
