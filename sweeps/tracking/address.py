@@ -49,7 +49,8 @@ def artifact_location(uri: str, experiment: str) -> str | None:
     path = sqlite_path(uri)
     if path is None:
         return None
-    return (path.parent / "mlartifacts" / re.sub(r"[^\w.-]+", "-", experiment)).as_uri()
+    folder = re.sub(r"[^\w.-]+|^\.+", "-", experiment)  # one folder, whatever the name: ".." is another's
+    return (path.parent / "mlartifacts" / folder).as_uri()
 
 
 def without_credentials(text: str) -> str:

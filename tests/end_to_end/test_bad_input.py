@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -85,3 +86,49 @@ def test_mistyped_tracking_scheme_is_refused(home: Any) -> None:
 def test_unknown_sweep_is_refused(home: Any) -> None:
     (line,) = refused(home, "status", "no-such-sweep")
     assert "no-such-sweep" in line
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("name: !!python/object/apply:os.system ['touch sprung']\n", "tag"),
+        ("name: ../../elsewhere\n", "name must be"),
+        ("name: a\ndata: {name: ../../etc/passwd}\n", "data"),
+    ],
+)
+def test_sweep_file_that_tries_to_break_out_is_refused(home: Any, tmp_path: Path, written: str, told: str) -> None:
+    path = tmp_path / "treacherous.yaml"
+    path.write_text(written)
+    assert told in " ".join(refused(home, "run", str(path)))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_sweep_id_that_leads_elsewhere_is_unknown(home: Any, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "journal.db").touch()
+    assert "no sweep '../outside'" in " ".join(refused(home, "delete", "../outside", "--force"))
+    assert outside.is_dir()
+
+
+def test_data_files_that_try_to_break_out_are_refused(
+    home: Any, tmp_path: Path, sweep_file: Callable[..., str]
+) -> None:
+    trap = np.empty((20, 4), object)
+    trap.fill(Trap(tmp_path / "sprung"))
+    np.save(tmp_path / "objects.npy", trap)
+    np.savez_compressed(tmp_path / "bomb.npz", inputs=np.zeros((100_000, 1000), np.uint8))
+    for name, told in (("objects.npy", "pickled"), ("bomb.npz", "zip bomb")):
+        path = sweep_file(data={"name": "array", "path": str(tmp_path / name), "n_valid": 5, "n_test": 5})
+        assert told in " ".join(refused(home, "run", path))
+    assert not (tmp_path / "sprung").exists()

@@ -72,6 +72,14 @@ def test_files_lie_beside_a_sqlite_store_whatever_the_working_folder(tmp_path: P
     assert artifact_location(f"sqlite:///{tmp_path}/x.db", "a / b") == f"file://{tmp_path}/mlartifacts/a-b"
 
 
+@pytest.mark.parametrize("experiment", ["..", ".", "../../elsewhere", "/etc"])
+def test_files_beside_a_sqlite_store_lie_in_a_folder_of_its_own_whatever_the_experiments_name(
+    tmp_path: Path, experiment: str
+) -> None:
+    location = Path((artifact_location(f"sqlite:///{tmp_path}/x.db", experiment) or "").removeprefix("file://"))
+    assert location.resolve().parent == tmp_path / "mlartifacts"
+
+
 def test_server_decides_where_its_files_lie() -> None:
     assert artifact_location("http://tracker:5000", "e") is None
 
