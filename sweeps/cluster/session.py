@@ -23,7 +23,10 @@ DRIVER_ENVIRONMENT = {
 }
 # A stopped trial has this long to leave its thread before its actor is taken for stuck (Tune's default is 2 s, which a
 # busy machine exceeds, failing the next trial on that actor).
-WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "60"}
+# A worker whose host is cut off gives up its connection to the driver after this long (Ray's default is 20 s), and the
+# driver, which is not told, would wait 5 min for the report. Longer, the report goes through when the network is back;
+# where it does not come back, Ray takes the host for lost within a minute or so, and the trial runs again elsewhere.
+WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "60", "RAY_grpc_keepalive_timeout_ms": "600000"}
 
 
 @dataclass(frozen=True)
