@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Check the interpreter and the packages, then supervise the sweep."""
+    """Check the interpreter and the packages, then supervise the sweep, or give the one command that is asked for."""
     if sys.version_info < (3, 11):  # noqa: UP036 (the cluster's, whatever that is)
         version = ".".join(map(str, sys.version_info[:3]))
         sys.exit("sweeps: the cluster's Python must be 3.11 or newer, not " + version + " (" + sys.executable + ")")
@@ -18,6 +18,10 @@ def main() -> None:
     if missing:
         what = ", ".join(missing)
         sys.exit("sweeps: the cluster's Python must have " + what + " (" + sys.executable + "): install them there")
+    if sys.argv[1] == "--relay":
+        from sweeps.relayed import give
+
+        sys.exit(give(sys.argv[2:]))
     from sweeps.supervisor import supervise
 
     sys.exit(supervise(sys.argv[1], sys.argv[2:]))

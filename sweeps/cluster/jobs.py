@@ -5,7 +5,7 @@ import logging
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -71,20 +71,27 @@ def submit(client: "Client", sweep: str, n_trials: int, arguments: Sequence[str]
     No environment variable of ours goes along: Ray shows a job's to everybody, and credentials are the cluster's.
     """
     job = _next_id(sweep, [details.submission_id for details in _jobs(client)])
+    return start(client, job, [sweep, *arguments], {SWEEP: sweep, TRIALS: str(n_trials)}, cargo)
+
+
+def start(
+    client: "Client", job: str, arguments: Sequence[str], metadata: Mapping[str, str], cargo: Shipment, **settings: str
+) -> str:
+    """Have the cluster give `arguments` to what is shipped, with these variables of its environment set; the id."""
     runtime_env: dict[str, Any] = {
         "working_dir": str(cargo.working_folder),
-        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
+        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)} | settings,
     }
     if cargo.array_folders:  # Ray fails on an empty list.
         runtime_env["py_modules"] = [str(folder) for folder in cargo.array_folders]
     for talkative in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
-    with _translated("take the sweep"):
+    with translated("take a job"):
         return client.submit_job(
-            entrypoint=f"exec python bootstrap.py {shlex.join([sweep, *arguments])}",
+            entrypoint=f"exec python bootstrap.py {shlex.join(arguments)}",
             submission_id=job,
             runtime_env=runtime_env,
-            metadata={SWEEP: sweep, OWNER: _owner(), TRIALS: str(n_trials)},
+            metadata={OWNER: _owner(), **metadata},
         )
 
 
@@ -103,8 +110,9 @@ def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
     matches = [s for s in known if s.sweep == sweep] or [s for s in known if s.sweep.startswith(sweep)]
     if len(matches) != 1:
         ids = ", ".join(submitted.sweep for submitted in matches or known[:10])
-        raise UnknownSweep(f"{sweep!r} must name one sweep of the cluster, which has {ids or 'none'}")
-    with _translated("give the log of a job"):
+        lost = "" if matches else "; `sweeps resume` goes on with one whose jobs were lost with the cluster's head"
+        raise UnknownSweep(f"{sweep!r} must name one sweep of the cluster, which has {ids or 'none'}{lost}")
+    with translated("give the log of a job"):
         lines = [line for line in client.get_job_logs(matches[0].job).splitlines() if line.startswith(TOLD)]
     told = lines[-1].removeprefix(TOLD) if lines else _message(client, matches[0].job)
     return replace(matches[0], told=told)
@@ -114,7 +122,7 @@ def stop(client: "Client", submitted: SubmittedSweep) -> SubmittedSweep:
     """End a submitted sweep cleanly, and wait until it has ended."""
     if submitted.has_ended:
         raise SweepDone(f"{submitted.sweep} does not run: its job is {submitted.state}")
-    with _translated("stop a job"):
+    with translated("stop a job"):
         client.stop_job(submitted.job)
     deadline = time.monotonic() + STOP_SECONDS + 30
     while not (now := find_submitted(client, submitted.sweep)).has_ended:
@@ -129,7 +137,7 @@ def logs(client: "Client", submitted: SubmittedSweep, *, follow: bool) -> Iterat
     n_given = 0
     while True:
         has_ended = not follow or find_submitted(client, submitted.sweep).has_ended
-        with _translated("give the log of a job"):
+        with translated("give the log of a job"):
             text = client.get_job_logs(submitted.job)
         yield text[n_given:]
         n_given = len(text)
@@ -138,13 +146,21 @@ def logs(client: "Client", submitted: SubmittedSweep, *, follow: bool) -> Iterat
         time.sleep(_POLL_SECONDS)
 
 
+def forget(client: "Client", sweep: str) -> None:
+    """Take the jobs of a sweep that has ended from the cluster's list."""
+    for details in _jobs(client):
+        if _sweep_of(details) == sweep:
+            with translated("delete a job"):
+                client.delete_job(details.submission_id or "")
+
+
 def _jobs(client: "Client") -> "list[JobDetails]":
-    with _translated("list its jobs"):
+    with translated("list its jobs"):
         return [details for details in client.list_jobs() if SWEEP in (details.metadata or {})]
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
     """Turn what Ray's client raises into a line; it raises RuntimeError for what the server refuses."""
     try:
         yield
@@ -188,7 +204,7 @@ def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
 
 def _message(client: "Client", job: str) -> str | None:
     """What Ray itself says of a job, in one line: the last one, for what comes before is where it happened."""
-    with _translated("tell of a job"):
+    with translated("tell of a job"):
         lines = (client.get_job_info(job).message or "").strip().splitlines()
     return lines[-1].strip()[:300] if lines else None
 

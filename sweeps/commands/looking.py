@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sweeps.commands import submitted
+from sweeps.commands import elsewhere, submitted
 from sweeps.commands.terminal import Address, Json, Run, Sweep, Trial, print_result, tell
 
 
@@ -14,7 +14,7 @@ def list_sweeps(address: Address = None, as_json: Json = False) -> None:
     from sweeps.results import load_all
 
     results, faults = load_all()
-    there, tracked, unreachable = submitted.list_elsewhere(address)
+    there, tracked, unreachable = elsewhere.list_elsewhere(address)
     faults += unreachable
     known = {result.sweep for result in results} | {sweep.sweep for sweep in there}
     tracked = [sweep for sweep in tracked if sweep.sweep not in known]
@@ -31,8 +31,8 @@ def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None
     from sweeps.folder import find
     from sweeps.results import load_result
 
-    if not submitted.is_here(sweep, address):
-        submitted.status_elsewhere(sweep, address, as_json)
+    if not elsewhere.is_here(sweep, address):
+        elsewhere.status_elsewhere(sweep, address, as_json)
         return
     result = load_result(find(sweep))
     print_result(result.overview(), as_json, lambda: display.status(result))
@@ -41,6 +41,7 @@ def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None
 def best(
     sweep: Sweep,
     top: Annotated[int, typer.Option("--top", min=1, help="How many trials to rank.")] = 10,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Rank a sweep's trials; with several objectives, show the Pareto front first."""
@@ -48,6 +49,8 @@ def best(
     from sweeps.folder import find
     from sweeps.results import load_result
 
+    if client := elsewhere.client_for(sweep, address):
+        submitted.print_relayed(client, ["best", sweep, "--top", str(top)], as_json)
     result = load_result(find(sweep))
     print_result(result.to_dict(top=top), as_json, lambda: display.ranking(result, top))
 

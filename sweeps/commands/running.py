@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from sweeps.commands import submitted
+from sweeps.commands import elsewhere, submitted
 from sweeps.commands.terminal import (
     Address,
     Json,
@@ -72,7 +72,7 @@ def stop(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
     from sweeps.holding import stop as stop_holder
     from sweeps.results import load_result
 
-    if client := submitted.client_for(sweep, address):
+    if client := elsewhere.client_for(sweep, address):
         return submitted.stop_there(client, sweep, as_json)
     folder = find(sweep)
     stop_holder(folder, STOP_PATIENCE_SECONDS)
@@ -84,16 +84,22 @@ def delete(
     sweep: Sweep,
     runs: Annotated[bool, typer.Option("--runs", help="Delete its runs in MLflow, too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what MLflow has yet to get.")] = False,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Remove a sweep's folder: journal, checkpoints, arrays and models."""
     from sweeps.deletion import delete as delete_folder
     from sweeps.folder import find
 
-    folder = find(sweep)
-    n_runs = delete_folder(folder, runs=runs, force=force)
-    told = f"{folder.id} is deleted{f', and {n_runs} runs in MLflow' if runs else ''}"
-    print_result({"sweep": folder.id, "runs_deleted": n_runs}, as_json, lambda: typer.echo(told))
+    if client := elsewhere.client_for(sweep, address):
+        options = [option for option, given in (("--runs", runs), ("--force", force)) if given]
+        plain = submitted.delete_there(client, sweep, options)
+    else:
+        folder = find(sweep)
+        plain = {"sweep": folder.id, "runs_deleted": delete_folder(folder, runs=runs, force=force)}
+    with_runs = f", and {plain['runs_deleted']} runs in MLflow" if runs else ""
+    told = f"{plain['sweep']} is deleted{with_runs}"
+    print_result(plain, as_json, lambda: typer.echo(told))
 
 
 def reproduce(
@@ -127,7 +133,7 @@ def reproduce(
 def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: bool) -> None:
     from sweeps.folder import find
 
-    if client := submitted.client_for(sweep, address):
+    if client := elsewhere.client_for(sweep, address):
         submitted.continue_there(client, sweep, n_more, as_json)
         return
     folder = find(sweep)

@@ -1,27 +1,30 @@
 """Commands for sweeps on a cluster that another process than this one runs."""
 
 import json
-import os
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from sweeps.commands.terminal import Address, Json, Overrides, Recipe, Sweep, print_result, tell
-
-T = TypeVar("T")
+from sweeps.commands.terminal import Address, Json, Offline, Overrides, Recipe, Sweep, print_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from sweeps.cluster.jobs import Client, SubmittedSweep
+    from sweeps.cluster.relay import Answer
     from sweeps.cluster.shipment import Shipment
-    from sweeps.tracking.lookup import TrackedSweep
 
 STARTED = time.time()
 
 
-def submit(recipe: Recipe, overrides: Overrides = None, address: Address = None, as_json: Json = False) -> None:
+def submit(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    offline: Offline = False,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
     """Run a sweep on a cluster as a Ray job; print its id and return."""
     from sweeps.cluster.api_server import connect
     from sweeps.cluster.shipment import packed
@@ -31,8 +34,9 @@ def submit(recipe: Recipe, overrides: Overrides = None, address: Address = None,
     config = load(recipe, overrides or [])
     client = connect(address)
     sweep = new_id(config.name)
+    arguments = ["run", "sweep.yaml", "--id", sweep, *(["--offline"] if offline else [])]
     with packed(config) as cargo:
-        _submit(client, sweep, config.n_trials, ["run", "sweep.yaml", "--id", sweep], cargo, as_json)
+        _submit(client, sweep, config.n_trials, arguments, cargo, as_json)
 
 
 def logs(
@@ -55,90 +59,6 @@ def logs(
         typer.echo(piece, nl=False)
 
 
-def is_here(sweep: str, address: str | None) -> bool:
-    """Whether a command means a sweep of this machine: not where a cluster is named, or knows what is unknown here.
-
-    Raises UnknownSweep where nothing else could know it.
-    """
-    from sweeps.cluster.api_server import api_server
-    from sweeps.errors import UnknownSweep
-    from sweeps.folder import find
-
-    if address is not None:
-        return False
-    try:
-        find(sweep)
-    except UnknownSweep:
-        if api_server(None) is None and not (_tracking_uri() or "").startswith("http"):
-            raise
-        return False
-    return True
-
-
-def client_for(sweep: str, address: str | None) -> "Client | None":
-    """The cluster that has a sweep; None where it is here."""
-    from sweeps.cluster.api_server import api_server, connect
-    from sweeps.folder import find
-
-    if address is None and api_server(None) is None:
-        find(sweep)
-        return None
-    return None if is_here(sweep, address) else connect(address)
-
-
-def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
-    """The sweeps on the cluster, where one is named, and in its MLflow; and a line for each that cannot be asked."""
-    from sweeps.cluster.api_server import api_server, connect
-    from sweeps.cluster.jobs import all_submitted
-    from sweeps.tracking.lookup import list_tracked
-
-    if api_server(address) is None:
-        return [], [], []
-    faults: list[str] = []
-    there = _asked(lambda: all_submitted(connect(address)), faults) or []
-    uri = _tracking_uri()
-    tracked = (uri and _asked(lambda: list_tracked(uri), faults)) or []
-    return there, tracked, faults
-
-
-def status_elsewhere(sweep: str, address: str | None, as_json: bool) -> None:
-    """Tell how a sweep stands that is not here: by its job, and by its runs in MLflow, or by the one that answers."""
-    from sweeps import display
-    from sweeps.cluster.api_server import api_server, connect
-    from sweeps.cluster.jobs import find_submitted
-    from sweeps.errors import UnknownSweep
-    from sweeps.tracking.lookup import find_tracked
-
-    faults: list[str] = []
-    server, uri = api_server(address), _tracking_uri()
-    there = _asked(lambda: find_submitted(connect(address), sweep), faults) if server else None
-    tracked = _asked(lambda: find_tracked(uri, there.sweep if there else sweep), faults) if uri else None
-    if there is None and tracked is None:
-        raise UnknownSweep(faults or f"no sweep {sweep!r} here, on a cluster that is named, or in MLflow")
-    plain = there.to_dict() if there else {"sweep": sweep, "state": tracked and tracked.state}
-    plain |= {"tracked": tracked and tracked.to_dict(), "errors": faults}
-    print_result(plain, as_json, lambda: display.elsewhere([there] if there else [], [tracked] if tracked else []))
-    for fault in faults:
-        tell(fault)
-
-
-def _asked(ask: "Callable[[], T]", faults: list[str]) -> "T | None":
-    """What the cluster or MLflow answers; a line added to `faults` where it does not."""
-    from sweeps.errors import InputError
-
-    try:
-        return ask()
-    except InputError as error:
-        faults.extend(error.faults)
-        return None
-
-
-def _tracking_uri() -> str | None:
-    from sweeps.tracking.address import tracking_uri
-
-    return tracking_uri() if os.environ.get("MLFLOW_TRACKING_URI") else None
-
-
 def stop_there(client: "Client", sweep: str, as_json: bool) -> None:
     """End a submitted sweep."""
     from sweeps.cluster.jobs import find_submitted, stop
@@ -148,16 +68,68 @@ def stop_there(client: "Client", sweep: str, as_json: bool) -> None:
 
 def continue_there(client: "Client", sweep: str, n_more: int, as_json: bool) -> None:
     """Submit what continues a sweep, under the sweep's id and the next number."""
-    from sweeps.cluster.jobs import find_submitted
     from sweeps.cluster.shipment import packed
-    from sweeps.errors import SweepHeld
 
-    submitted = find_submitted(client, sweep)
+    with packed() as cargo:
+        sweep, n_trials = _ended_there(client, sweep, cargo)
+        arguments = ["extend", sweep, "--trials", str(n_more)] if n_more else ["resume", sweep]
+        _submit(client, sweep, n_trials + n_more, arguments, cargo, as_json)
+
+
+def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, int]:
+    """The id of a sweep that no job runs, and how many trials it is to have; by its folder where no job is known.
+
+    A head that was lost has lost its list of jobs, and the sweeps are where they were.
+    """
+    from sweeps.cluster.jobs import find_submitted
+    from sweeps.errors import SweepHeld, UnknownSweep
+
+    try:
+        submitted = find_submitted(client, sweep)
+    except UnknownSweep as unknown:
+        found = json.loads(_relayed(client, ["list", "--json"], cargo).output)["sweeps"]
+        matches = [s for s in found if s["sweep"] == sweep] or [s for s in found if s["sweep"].startswith(sweep)]
+        if len(matches) != 1:
+            raise unknown from None
+        (match,) = matches
+        if match["state"] == "RUNNING":
+            raise SweepHeld(f"{match['sweep']} runs already, though the cluster has no job of it") from None
+        return match["sweep"], match["trials"] + match["to_come"]
     if not submitted.has_ended:
         raise SweepHeld(f"{submitted.sweep} runs already, as the job {submitted.job}: `sweeps stop` ends it")
-    arguments = ["extend", submitted.sweep, "--trials", str(n_more)] if n_more else ["resume", submitted.sweep]
+    return submitted.sweep, submitted.n_trials or 0
+
+
+def print_relayed(client: "Client", arguments: "Sequence[str]", as_json: bool) -> NoReturn:
+    """Give a command on the cluster, print what it printed there and end as it ended."""
+    from sweeps.cluster.shipment import packed
+
     with packed() as cargo:
-        _submit(client, submitted.sweep, (submitted.n_trials or 0) + n_more, arguments, cargo, as_json)
+        answer = _relayed(client, [*arguments, *(["--json"] if as_json else [])], cargo)
+    typer.echo(answer.output, nl=False)
+    typer.echo(answer.errors, nl=False, err=True)
+    raise typer.Exit(answer.status)
+
+
+def delete_there(client: "Client", sweep: str, options: "Sequence[str]") -> dict[str, Any]:
+    """Delete a sweep on the cluster, and its jobs from the cluster's list; what `delete` tells of it."""
+    from sweeps.cluster.jobs import forget
+    from sweeps.cluster.shipment import packed
+    from sweeps.errors import InputError
+
+    with packed() as cargo:
+        answer = _relayed(client, ["delete", sweep, *options, "--json"], cargo)
+    plain: dict[str, Any] = json.loads(answer.output)
+    if answer.status:
+        raise InputError(plain["errors"])
+    forget(client, plain["sweep"])
+    return plain
+
+
+def _relayed(client: "Client", arguments: "Sequence[str]", cargo: "Shipment") -> "Answer":
+    from sweeps.cluster.relay import relay
+
+    return relay(client, arguments, cargo)
 
 
 def _submit(

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from sweeps.commands.terminal import Json, Sweep, print_result
+from sweeps.commands import elsewhere, submitted
+from sweeps.commands.terminal import Address, Json, Sweep, print_result
 
 
 def sync(
     sweep: Sweep,
     patience: Annotated[float, typer.Option("--patience", help="Seconds to try for without progress.", min=0)] = 60.0,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Deliver to MLflow what it has not got of a sweep."""
@@ -22,6 +24,8 @@ def sync(
     from sweeps.tracking.journal import Journal
     from sweeps.tracking.shipper import sync as deliver
 
+    if client := elsewhere.client_for(sweep, address):
+        submitted.print_relayed(client, ["sync", sweep, "--patience", str(patience)], as_json)
     folder = find(sweep)
     close_if_lost(folder)
     with Journal.open(folder.journal) as journal:

@@ -1,0 +1,59 @@
+"""Commands about a sweep that lies on a cluster, given there: a short Ray job each, near the folder and its MLflow."""
+
+import json
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweeps.cluster.jobs import start, translated
+from sweeps.cluster.shipment import Shipment
+from sweeps.errors import ClusterError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+# The first argument of a job that gives one command, and what its answer's line in the job's log begins with.
+FLAG, ANSWER = "--relay", "sweeps-answer: "
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit status."""
+
+    status: int
+    output: str
+    errors: str
+
+
+def relay(client: "JobSubmissionClient", arguments: Sequence[str], cargo: Shipment) -> Answer:
+    """Give a command on the cluster and wait for what comes of it; takes seconds more than the command itself."""
+    job = f"sweeps-{arguments[0]}-{secrets.token_hex(4)}"
+    width = {"COLUMNS": str(shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
+    start(client, job, [FLAG, *arguments], {"sweeps.command": arguments[0]}, cargo, **width)
+    try:
+        return _answer_of(client, job)
+    finally:
+        with translated("forget a job"):
+            if not client.get_job_status(job).is_terminal():  # Whoever waits has lost patience.
+                client.stop_job(job)
+            else:
+                client.delete_job(job)
+
+
+def _answer_of(client: "JobSubmissionClient", job: str) -> Answer:
+    with translated("give the log of a job"):
+        while not client.get_job_status(job).is_terminal():
+            time.sleep(_POLL_SECONDS)
+        lines = client.get_job_logs(job).splitlines()
+        message = client.get_job_info(job).message
+    found = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
+    if not found:
+        told = [line.removeprefix("sweeps: ") for line in lines if line.startswith("sweeps: ")]
+        reason = " ".join((told[-1] if told else message or "no reason given").split())[-300:]
+        raise ClusterError(f"the cluster must give the command, and did not: {reason}")
+    return Answer(**json.loads(found[-1]))

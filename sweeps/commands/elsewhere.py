@@ -1,0 +1,98 @@
+"""Where a sweep is: on this machine, on a cluster, or known to MLflow alone."""
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+from sweeps.commands.terminal import print_result, tell
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sweeps.cluster.jobs import Client, SubmittedSweep
+    from sweeps.tracking.lookup import TrackedSweep
+
+
+def is_here(sweep: str, address: str | None) -> bool:
+    """Whether a command means a sweep of this machine: not where a cluster is named, or knows what is unknown here.
+
+    Raises UnknownSweep where nothing else could know it.
+    """
+    from sweeps.cluster.api_server import api_server
+    from sweeps.errors import UnknownSweep
+    from sweeps.folder import find
+
+    if address is not None:
+        return False
+    try:
+        find(sweep)
+    except UnknownSweep:
+        if api_server(None) is None and not (_tracking_uri() or "").startswith("http"):
+            raise
+        return False
+    return True
+
+
+def client_for(sweep: str, address: str | None) -> "Client | None":
+    """The cluster that has a sweep; None where it is here."""
+    from sweeps.cluster.api_server import api_server, connect
+    from sweeps.folder import find
+
+    if address is None and api_server(None) is None:
+        find(sweep)
+        return None
+    return None if is_here(sweep, address) else connect(address)
+
+
+def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
+    """The sweeps on the cluster, where one is named, and in its MLflow; and a line for each that cannot be asked."""
+    from sweeps.cluster.api_server import api_server, connect
+    from sweeps.cluster.jobs import all_submitted
+    from sweeps.tracking.lookup import list_tracked
+
+    if api_server(address) is None:
+        return [], [], []
+    faults: list[str] = []
+    there = _asked(lambda: all_submitted(connect(address)), faults) or []
+    uri = _tracking_uri()
+    tracked = (uri and _asked(lambda: list_tracked(uri), faults)) or []
+    return there, tracked, faults
+
+
+def status_elsewhere(sweep: str, address: str | None, as_json: bool) -> None:
+    """Tell how a sweep stands that is not here: by its job, and by its runs in MLflow, or by the one that answers."""
+    from sweeps import display
+    from sweeps.cluster.api_server import api_server, connect
+    from sweeps.cluster.jobs import find_submitted
+    from sweeps.errors import UnknownSweep
+    from sweeps.tracking.lookup import find_tracked
+
+    faults: list[str] = []
+    server, uri = api_server(address), _tracking_uri()
+    there = _asked(lambda: find_submitted(connect(address), sweep), faults) if server else None
+    tracked = _asked(lambda: find_tracked(uri, there.sweep if there else sweep), faults) if uri else None
+    if there is None and tracked is None:
+        raise UnknownSweep(faults or f"no sweep {sweep!r} here, on a cluster that is named, or in MLflow")
+    plain = there.to_dict() if there else {"sweep": sweep, "state": tracked and tracked.state}
+    plain |= {"tracked": tracked and tracked.to_dict(), "errors": faults}
+    print_result(plain, as_json, lambda: display.elsewhere([there] if there else [], [tracked] if tracked else []))
+    for fault in faults:
+        tell(fault)
+
+
+def _asked(ask: "Callable[[], T]", faults: list[str]) -> "T | None":
+    """What the cluster or MLflow answers; a line added to `faults` where it does not."""
+    from sweeps.errors import InputError
+
+    try:
+        return ask()
+    except InputError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _tracking_uri() -> str | None:
+    from sweeps.tracking.address import tracking_uri
+
+    return tracking_uri() if os.environ.get("MLFLOW_TRACKING_URI") else None
