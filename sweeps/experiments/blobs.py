@@ -92,14 +92,14 @@ def _sparsity_over_the_sweep(sweep: FinishedSweep) -> Outcome:
 CLAIMS = (
     Claim("PCA with 9 components", "7.15e-6", "rounds to it", (STRIPE,), lambda sweep: _pca_9(sweep, "7.15e-6")),
     Claim(
-        "MSE of 9 units, 5 seeds",
+        "MSE of 9 units",
         "PCA-9: 7.15e-6",
         "from PCA-9 to 2 × 7.15e-6, all seeds",
         (STRIPE,),
         lambda sweep: _error(sweep, 2 * 7.15e-6),
     ),
     Claim(
-        "filters follow the mean image: energy on the stripe, 5 seeds",
+        "filters follow the mean image: energy on the stripe",
         "no blob-shaped filter",
         "above the stripe's share of the area, all seeds",
         (STRIPE,),

@@ -69,7 +69,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Row:
-    """A claim with its verdict: a line of the table. `sweeps` are the ids of those it was judged by."""
+    """A claim with its verdict: a line of the table.
+
+    `sweeps` are the ids of those it was judged by, `n_seeds` the seeds that the first of them was trained with.
+    """
 
     experiment: str
     what: str
@@ -79,6 +82,7 @@ class Row:
     tolerance: str
     verdict: Verdict
     sweeps: tuple[str, ...]
+    n_seeds: int
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain values; JSON has no number for a trial that failed."""

@@ -67,14 +67,14 @@ CLAIMS = (
     Claim("PCA with 2 components, train MSE", "0.056", "rounds to it", (LINEAR,), _pca_2),
     Claim("train MSE of linear layers over PCA-2", "PCA", "1.00 to 1.01, never below", (LINEAR,), _linear_over_pca),
     Claim(
-        "valid MSE in epoch 1, median of 5 seeds",
+        "valid MSE in epoch 1, median of the seeds",
         ".0482",
         ".048 ± .003",
         (ELU,),
         lambda sweep: _epoch(sweep, 1, 0.048, 0.003),
     ),
     Claim(
-        "valid MSE in epoch 5, median of 5 seeds",
+        "valid MSE in epoch 5, median of the seeds",
         ".0407",
         ".041 ± .0015",
         (ELU,),

@@ -69,14 +69,14 @@ def _shapes(sweep: FinishedSweep) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "500 units: filters more structured at 30 % corruption than at 0, 5 seeds",
+        "500 units: filters more structured at 30 % corruption than at 0",
         "strokes in place of noise",
         "4 of 5",
         (CLEAN_500, NOISY_500),
         _more_structured,
     ),
     Claim(
-        "50 units: gap in structure, 5 seeds",
+        "50 units: gap in structure",
         "hardly a difference",
         "below that of 500 units",
         (CLEAN_50, NOISY_50, CLEAN_500, NOISY_500),

@@ -86,6 +86,12 @@ class FinishedSweep:
         """The trial that leads the ranking: the only one of most recipes."""
         return next(trial for trial in self.trials if trial.ranked.trial == self.result.ranking[0].trial)
 
+    @property
+    def n_seeds(self) -> int:
+        """With how many seeds it was trained; trials that failed count too."""
+        config = self.result.config
+        return len({config.trial_at(dict(point.point)).training.seed for point in self.result.points})
+
     def values(self, take: Callable[[Trained], float]) -> tuple[float, ...]:
         """A number of each trial, in the order of their points: NaN for one that failed."""
         taken = {trial.record.index: take(trial) for trial in self.trials}

@@ -31,7 +31,8 @@ def _last_epoch(sweep: FinishedSweep) -> Outcome:
 
 
 def _largest_of_each_column(sweep: FinishedSweep) -> Outcome:
-    largest = sweep.best.filters.argmax(axis=0)
+    """A column of x W holds the weights of one output: a row of the filters, which are (outputs, inputs)."""
+    largest = sweep.best.filters.argmax(axis=1)
     count = int((largest == np.arange(len(largest))).sum())
     return Outcome(f"{count} of {len(largest)}", (float(count),), count == len(largest))
 
@@ -72,7 +73,7 @@ CLAIMS = (
     Claim(
         "valid MSE in epochs 1 to 3",
         ".1564 .1510 .1459",
-        "± .004 of the closed form, .1591 .1536 .1484",
+        "± .004, our own, of the closed form, .1591 .1536 .1484",
         (UNIFORM,),
         _first_epochs,
     ),

@@ -9,7 +9,7 @@ from typing import Any
 from sweeps import launch
 from sweeps.cluster import session
 from sweeps.config import SweepConfig
-from sweeps.errors import ConfigError, InputError, SweepFailed
+from sweeps.errors import ConfigError, InputError, SweepError
 from sweeps.experiments import blobs, deep, denoising, identity, two_by_two
 from sweeps.experiments.claims import Claim, Row, Setup, Verdict
 from sweeps.experiments.finished import FinishedSweep
@@ -85,26 +85,33 @@ def reproduce(
 ) -> Report:
     """Run the sweeps of these claims one after the other, each recorded like any other, and judge what they leave.
 
-    A sweep that fails leaves its claims not measured, and the next one runs. `tell` is given a line after each.
+    A sweep that fails, or that lacks its data or its tracking server, leaves its claims not measured, and the next one
+    runs. `tell` is given a line after each. Raises InputError where none could begin.
     """
     configs = {setup: setup.config() for setup in _setups(claims)}  # every fault of a recipe before the first hour
     finished: dict[Setup, FinishedSweep] = {}
-    failures = []
+    failures: list[str] = []
+    refused: list[str] = []
     with session.connect(os.environ.get("RAY_ADDRESS")):  # one start of Ray for all
         for setup, config in configs.items():
             try:
                 result = launch.run(config, offline=offline, watch=watch, started=time.time())
-            except SweepFailed as error:
+            except InputError as error:  # what this sweep asks for is not there: the next one may not ask for it
+                refused += [f"{config.name}: {fault}" for fault in error.faults]
+                continue
+            except SweepError as error:
                 failures.append(f"{config.name}: {error}")
                 continue
             tell(f"{result.sweep} {result.record.state} after {result.seconds or 0:.0f} s")
             if result.record.state is SweepState.INTERRUPTED:
-                return _report(claims, finished, failures, interrupted=True)
+                return _report(claims, finished, refused + failures, interrupted=True)
             if result.record.state is SweepState.FAILED:
                 failures.append(f"{result.sweep}: no trial finished (`sweeps status {result.sweep}` tells why)")
                 continue
             finished[setup] = FinishedSweep(result)
-    return _report(claims, finished, failures)
+    if refused and not finished and not failures:
+        raise InputError(refused)
+    return _report(claims, finished, refused + failures)
 
 
 def _setups(claims: Iterable[Claim]) -> list[Setup]:
@@ -149,4 +156,5 @@ def _row(claim: Claim, finished: Mapping[Setup, FinishedSweep]) -> Row:
         tolerance=claim.tolerance,
         verdict=Verdict.NOT_MEASURED if found is None else found.verdict,
         sweeps=tuple(sweep.result.sweep for sweep in sweeps) if complete else (),
+        n_seeds=sweeps[0].n_seeds if complete else 0,
     )

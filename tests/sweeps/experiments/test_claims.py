@@ -46,7 +46,7 @@ def test_exponents_are_written_without_leading_zeros(value: float, form: str, te
 
 
 def test_a_row_is_plain_json_without_nan() -> None:
-    row = Row("blobs", "MSE", "1", "2", (1.0, math.nan), "3", Verdict.MISSED, ("blobs-1",))
+    row = Row("blobs", "MSE", "1", "2", (1.0, math.nan), "3", Verdict.MISSED, ("blobs-1",), 5)
     printed = json.loads(json.dumps(row.to_dict(), allow_nan=False))
     assert (printed["values"], printed["verdict"], printed["sweeps"]) == ([1.0, None], "missed", ["blobs-1"])
 

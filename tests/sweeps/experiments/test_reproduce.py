@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from models.build import save_network
+from models.config import LinearConfig
+from models.linear import LinearNetwork
 from sweeps.cli import app
 from sweeps.config import SweepConfig, load, recipe_names
-from sweeps.errors import ConfigError
-from sweeps.experiments import blobs, deep, reproduce
+from sweeps.errors import ConfigError, InputError
+from sweeps.experiments import blobs, deep, identity, reproduce, two_by_two
 from sweeps.experiments.claims import Claim, Outcome, Setup, Verdict
 from sweeps.experiments.finished import FinishedSweep
 from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
@@ -141,7 +145,7 @@ def test_the_newest_finished_sweep_with_unchanged_settings_is_judged(record: Rec
     record(load(ELU), [FALLING] * 2, "20260105-000000-0000", state=SweepState.INTERRUPTED)
     report = judge(elu_claims())
     assert {row.sweeps for row in report.rows} == {(newest,)}
-    assert verdicts(report)["valid MSE in epoch 1, median of 5 seeds"] == "missed"
+    assert verdicts(report)["valid MSE in epoch 1, median of the seeds"] == "missed"
 
 
 def test_what_has_not_run_is_told_as_not_measured() -> None:
@@ -164,10 +168,29 @@ def test_the_command_ends_with_0_where_all_is_reached_and_3_where_something_is_m
 def test_the_table_is_printed_as_markdown(record: Record) -> None:
     record(load(ELU), [FALLING] * 5)
     lines = CliRunner().invoke(app, ["reproduce", ELU, "--judge", "--markdown"]).stdout.splitlines()
-    assert lines[0] == "| experiment | what | published | ours | tolerance | verdict |"
-    assert lines[3] == (
-        "| hs2d-elu | valid MSE in epoch 5, median of 5 seeds | .0407 | 0.0410 (0.0410) | .041 ± .0015 | reached |"
-    )
+    assert lines[0] == "| experiment | what | published | ours | seeds | tolerance | verdict |"
+    assert lines[3].startswith("| hs2d-elu | valid MSE in epoch 5, median of the seeds | .0407 | ")
+    assert lines[3].endswith(" | 0.0410 (0.0410) | 5 | .041 ± .0015 | reached |")
+
+
+def test_one_seed_that_failed_is_counted_as_not_diagnosed(record: Record) -> None:
+    record(load("numpy-2x2-faulty"), [[0.006]] * 9 + [None])
+    (row,) = judge([claim for claim in two_by_two.CLAIMS if claim.what.startswith("diagnosed")]).rows
+    assert (row.ours, row.n_seeds, row.verdict) == ("0 of 10", 10, Verdict.MISSED)
+
+
+def test_the_largest_weight_is_that_of_each_output(record: Record) -> None:
+    """Keras's weights are (inputs, outputs), so a column of them is an output; ours are (outputs, inputs)."""
+    weights = torch.eye(5)
+    weights[3:, 2] = 2.0  # two outputs look at the third input, and one input only has its largest weight elsewhere
+    network = LinearNetwork(5)
+    network.load_state_dict({"layer.weight": weights, "layer.bias": torch.zeros(5)})
+    sweep = record(load("identity-uniform84"), [[0.1] * 100])
+    path = find(sweep).point("0000").best_network
+    path.parent.mkdir(parents=True)
+    save_network(path, LinearConfig(), network)
+    (claim,) = [claim for claim in identity.CLAIMS if claim.what.startswith("columns")]
+    assert claim.judge(FinishedSweep(load_result(find(sweep)))).ours == "3 of 5"
 
 
 def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record: Record) -> None:
@@ -181,7 +204,23 @@ def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record
     assert report.exit_status == 1
 
 
+@pytest.fixture
+def without_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets are read from a folder that is empty, and nothing is fetched."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path / "data"))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_mnist")
+def test_experiments_of_which_none_can_begin_are_bad_input_with_all_faults_at_once() -> None:
+    with pytest.raises(InputError) as refused:
+        reproduce.reproduce([claim for claim in deep.CLAIMS if claim.setups in ((deep.ELU,), (deep.LINEAR,))])
+    assert {fault.partition(":")[0] for fault in refused.value.faults} == {"hs2d-elu", "hs2d-linear"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_mnist")
 def test_experiments_run_as_sweeps_on_one_ray_and_are_judged_again_from_what_they_left() -> None:
     small = ("data.n_samples=1200", "data.n_train=1000", "data.n_valid=200", "training.epochs=1")
     good = Setup("identity-uniform84", "good", (*small, "model.initialization=identity"))
@@ -194,12 +233,13 @@ def test_experiments_run_as_sweeps_on_one_ray_and_are_judged_again_from_what_the
             (setup,),
             lambda sweep: Outcome("", (), sweep.best.metric("valid/mse") <= 1e-12),
         )
-        for setup in (bad, good)
+        for setup in (bad, deep.LINEAR, good)
     ]
     told: list[str] = []
     report = reproduce.reproduce(claims, tell=told.append)
-    assert [row.verdict for row in report.rows] == [Verdict.NOT_MEASURED, Verdict.REACHED]
-    assert "identity-uniform84-bad" in report.failures[0]
+    assert [row.verdict for row in report.rows] == [Verdict.NOT_MEASURED, Verdict.NOT_MEASURED, Verdict.REACHED]
+    assert any(failure.startswith("hs2d-linear: ") for failure in report.failures)
+    assert any(failure.startswith("identity-uniform84-bad-") for failure in report.failures)
     assert report.exit_status == 1
     assert len(told) == 2
     assert judge(claims).rows == report.rows
