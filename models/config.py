@@ -175,6 +175,12 @@ class PretrainingConfig(FitConfig):
     epochs: Annotated[int, Field(ge=0)] = 15
     code_learning_rate: PositiveFloat | None = None
 
+    def rate_of(self, layer: int, n_layers: int) -> tuple[float, str]:
+        """The learning rate of a layer, counted from 0, and the setting that it is taken from."""
+        if layer == n_layers - 1 and self.code_learning_rate is not None:
+            return self.code_learning_rate, "code_learning_rate"
+        return self.learning_rate, "learning_rate"
+
     @property
     def samples(self) -> bool:
         """Whether the layers are Boltzmann machines, which draw samples, and are trained at all."""

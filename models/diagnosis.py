@@ -8,11 +8,13 @@ from itertools import chain
 
 import numpy as np
 
-from models.evidence import Array, Evidence
+from models.evidence import Array, Evidence, LayerSettings, LayerStatistics, Settings
 from models.metrics import mse_over_pca, r2
 
 # Less than a tenth of the variance explained, by outputs that spread a tenth as much as the inputs: nearly a constant.
 _HARDLY_ANY = 0.1
+# Twice the error of the mean: what answers a constant that far off has yet to find the mean.
+_FAR_FROM_MEAN = -1.0
 # Fitting the mean alone then takes 99.9 % off the loss of a zero output: the curve looks done and nothing is learnt.
 _VARIANCE_OVER_SQUARED_MEAN = 1e-3
 # Linear autoencoders trained to their end came within 1 % of PCA on 60,000 samples and 3 % on 1,400: 5 % is no chance.
@@ -39,8 +41,8 @@ _RISE = 1.05
 _GAP, _GAP_OF_VARIANCE = 1.5, 0.02
 # Two standard errors of a share of wrong answers: what chance alone hardly gives.
 _STANDARD_ERRORS = 2
-# Over the last tenth of the epochs: 1 % of the error and 0.1 % of the variance, the least a person would wait for.
-_LAST_TENTH, _LAST_TENTH_OF_VARIANCE = 0.01, 0.001
+# In a tenth of the epochs: 1 % of the error and 0.1 % of the variance, the least a person would wait for.
+_GAIN_A_TENTH, _OF_VARIANCE_A_TENTH = 0.01, 0.001
 # Corruption may raise the loss of the first epoch a little above that of the untrained network; twice it never does.
 _FIRST_EPOCH = 2.0
 # A later rise by a tenth of the first epoch's loss undoes what whole epochs gained.
@@ -116,15 +118,15 @@ def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _collapsed(evidence: Evidence) -> Iterator[Finding]:
-    if not _output_is_constant(evidence) or _features_hardly_vary(evidence):
+    if not _answers_the_mean(evidence) or _features_hardly_vary(evidence):
         return
     numbers = {"r2": _r2(evidence), "spread of the output over that of the input": _spread(evidence)}
     share = _largest_penalty_share(evidence)
     if share > _COLLAPSING_PENALTY:
         names = " and ".join(evidence.settings.penalties) or "the penalties"
         yield Finding(Fault.COLLAPSED, {**numbers, "penalty share": share}, f"Lower {names} by a factor of 10 or more.")
-    elif _has_dead_units(evidence):
-        yield Finding(Fault.COLUMN_MEAN, numbers, "Revive the dead units first: set model.activation to elu.")
+    elif dead := _layer_with_dead_units(evidence):
+        yield Finding(Fault.COLUMN_MEAN, numbers, _revival(dead, evidence.settings))
     else:
         yield Finding(
             Fault.COLUMN_MEAN,
@@ -135,10 +137,10 @@ def _collapsed(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
-    """Outputs that vary, yet no nearer to the samples, seen or unseen, than the mean is: the start still shows."""
+    """Outputs that are not the mean, yet no nearer to samples, seen or unseen, than it is: the start still shows."""
     spread, unseen = _spread(evidence), _r2(evidence)
     seen = unseen if evidence.train_mse is None else r2(evidence.train_mse, evidence.references)
-    if not (seen < _HARDLY_ANY and unseen < _HARDLY_ANY <= spread):
+    if math.isnan(spread) or not (seen < _HARDLY_ANY and unseen < _HARDLY_ANY) or _answers_the_mean(evidence):
         return
     if _features_hardly_vary(evidence) or any(_learning_rate(evidence)):
         return
@@ -153,7 +155,7 @@ def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
 def _penalty(evidence: Evidence) -> Iterator[Finding]:
     """A penalty that has won may have shrunk to nothing: a collapsed network is judged by its beginning too."""
     share = _largest_penalty_share(evidence)
-    if not _output_is_constant(evidence):
+    if not _answers_the_mean(evidence):
         share = evidence.last_loss.penalty_share if evidence.last_loss else 0.0
     if share > _DOMINANT_PENALTY:
         names = " or ".join(evidence.settings.penalties) or "the penalties"
@@ -166,20 +168,27 @@ def _penalty(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _idle_units(evidence: Evidence) -> Iterator[Finding]:
-    settings = evidence.settings
     for number, layer in enumerate(evidence.layers, start=1):
         place = {"layer": float(number)} if len(evidence.layers) > 1 else {}
         if layer.dead_share > _IDLE_UNITS:
-            cure = "set model.activation to elu" if settings.activation == "relu" else "reduce " + settings.size_setting
-            first = "Lower model.hidden_l1" if settings.hidden_l1 > 0 else "Lower training.learning_rate"
-            yield Finding(Fault.DEAD, {"share": layer.dead_share, **place}, f"{first} or {cure}.")
+            yield Finding(Fault.DEAD, {"share": layer.dead_share, **place}, _revival(layer, evidence.settings))
         if layer.saturated_share > _IDLE_UNITS:
-            yield Finding(
-                Fault.SATURATED,
-                {"share": layer.saturated_share, **place},
-                f"Set model.activation to relu or elu in place of {settings.activation}, or raise model.weight_l2 so "
-                "that sums stay where the activation has a slope.",
-            )
+            yield Finding(Fault.SATURATED, {"share": layer.saturated_share, **place}, _desaturation(layer.settings))
+
+
+def _revival(layer: LayerStatistics, settings: Settings) -> str:
+    first = "Lower model.hidden_l1" if settings.hidden_l1 > 0 else "Lower training.learning_rate"
+    is_relu = layer.settings.activation == "relu"
+    return f"{first} or {f'set {layer.settings.setting} to elu' if is_relu else f'reduce {settings.size_setting}'}."
+
+
+def _desaturation(layer: LayerSettings) -> str:
+    """Another activation only where it has a slope on the side on which this one has none, and may be set."""
+    if layer.cures and layer.activation not in layer.cures:
+        first = f"Set {layer.setting} to {' or '.join(layer.cures)} in place of {layer.activation}, or raise"
+    else:
+        first = "Lower training.learning_rate or raise"
+    return f"{first} model.weight_l2 so that sums stay where the activation has a slope."
 
 
 def _worse_than_pca(evidence: Evidence) -> Iterator[Finding]:
@@ -189,7 +198,7 @@ def _worse_than_pca(evidence: Evidence) -> Iterator[Finding]:
         return
     if evidence.last_loss and evidence.last_loss.penalty_share > _HARDLY_ANY:
         advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'}: reconstruction pays for them."
-    elif _has_dead_units(evidence):
+    elif _layer_with_dead_units(evidence):
         advice = f"Revive the dead units first: until then the code is smaller than {settings.size_setting} says."
     elif any(_still_improving(evidence)):
         advice = "Raise training.epochs: it was still improving."
@@ -208,11 +217,11 @@ def _copied(evidence: Evidence) -> Iterator[Finding]:
         narrower = f"Lower {settings.size_setting} below {n_features}"
         if settings.code_size is None:
             narrower = f"Set {settings.size_setting} to shallow, with a model.hidden_size below {n_features}"
+        dearer = "model.hidden_l1" if settings.is_stacked else "model.noise.level or model.hidden_l1"
         yield Finding(
             Fault.COPIED,
             {"code size": size, "features": n_features, "r2": _r2(evidence)},
-            f"{narrower}, or raise model.noise.level or model.hidden_l1, "
-            "so that copying is no longer the cheapest answer.",
+            f"{narrower}, or raise {dearer}, so that copying is no longer the cheapest answer.",
         )
 
 
@@ -252,11 +261,11 @@ def _median(values: Array) -> float:
 
 
 def _overfitting(evidence: Evidence) -> Iterator[Finding]:
-    if _output_is_constant(evidence):  # what answers the mean has learnt no sample by heart
+    if _answers_the_mean(evidence):  # what answers the mean has learnt no sample by heart
         return
-    errors, losses = evidence.values(_watched(evidence)), evidence.values("train/loss")
+    errors, losses = evidence.beside_losses(_watched(evidence))
     rise = errors[-1] / min(errors) if errors and min(errors) > 0 else 1.0
-    fell = len(losses) == len(errors) and bool(losses) and losses[-1] < losses[int(np.argmin(errors))]
+    fell = bool(losses) and losses[-1] < losses[int(np.argmin(errors))]
     numbers = {"error over its best": rise}
     large = rise > _RISE and fell and errors[-1] - min(errors) > _by_chance(evidence, min(errors))
     if evidence.train_mse is not None and evidence.train_mse > 0:
@@ -276,14 +285,19 @@ def _overfitting(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _still_improving(evidence: Evidence) -> Iterator[Finding]:
-    errors = evidence.values(_watched(evidence))
+    """By the gain over the last tenth of the epochs, or from the validation before: few may be validated."""
+    curve = evidence.curve(_watched(evidence))
+    errors = [error for _, error in curve]
     if len(errors) < 3 or errors[-1] != min(errors):
         return
-    before = errors[-1 - max(1, len(errors) // 10)]
+    epoch, before = curve[-1 - max(1, len(curve) // 10)]
+    n_epochs = curve[-1][0] - evidence.history[0][0] + 1  # a stack's pre-training was counted before
+    span = curve[-1][0] - epoch
+    tenths = max(1.0, 10 * span / n_epochs)
     gain = before - errors[-1]
-    least = _by_chance(evidence, before) or _LAST_TENTH_OF_VARIANCE * evidence.references.mean_mse
-    if gain > _LAST_TENTH * before and gain > least:
-        numbers = {"gain over the last tenth of the epochs": gain / before, "epochs": evidence.history[-1][0]}
+    least = _by_chance(evidence, before) or tenths * _OF_VARIANCE_A_TENTH * evidence.references.mean_mse
+    if gain > tenths * _GAIN_A_TENTH * before and gain > least:
+        numbers = {"share of the error gained at the end": gain / before, "in epochs": span, "of": n_epochs}
         yield Finding(Fault.STILL_IMPROVING, numbers, "Raise training.epochs, twofold to begin with.")
 
 
@@ -345,13 +359,14 @@ def _spread(evidence: Evidence) -> float:
     return float(np.var(evidence.reconstructions, axis=0, dtype=np.float64).sum()) / varies if varies > 0 else math.nan
 
 
-def _output_is_constant(evidence: Evidence) -> bool:
-    return _r2(evidence) < _HARDLY_ANY and _spread(evidence) < _HARDLY_ANY
+def _answers_the_mean(evidence: Evidence) -> bool:
+    """Whether the output is nearly the same for every sample, and that not far from the mean."""
+    return _FAR_FROM_MEAN < _r2(evidence) < _HARDLY_ANY and _spread(evidence) < _HARDLY_ANY
 
 
 def _largest_penalty_share(evidence: Evidence) -> float:
     return max((terms.penalty_share for terms in (evidence.first_loss, evidence.last_loss) if terms), default=0.0)
 
 
-def _has_dead_units(evidence: Evidence) -> bool:
-    return any(layer.dead_share > _IDLE_UNITS for layer in evidence.layers)
+def _layer_with_dead_units(evidence: Evidence) -> LayerStatistics | None:
+    return next((layer for layer in evidence.layers if layer.dead_share > _IDLE_UNITS), None)

@@ -18,6 +18,9 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 # A unit whose slope is a twentieth of its steepest, on the mean over samples, passes on next to no gradient.
 _SATURATED_SLOPE = 0.05
 
+# Activations whose slope does not vanish on both sides, or for large sums.
+_UNBOUNDED: "tuple[Activation, ...]" = ("relu", "elu")
+
 # Where the size of a model's code is set; for a model without a code, where one with a code is chosen.
 _SIZE_SETTINGS = {
     "linear": "model.name",
@@ -31,18 +34,19 @@ _SIZE_SETTINGS = {
 class Settings:
     """The settings a diagnosis weighs and may advise to change; `..._setting` is where a value is set.
 
-    Without a code, `code_size` is None and `size_setting` is where a model with one is chosen.
+    Without a code, `code_size` is None and `size_setting` is where a model with one is chosen. `noise_level` is that of
+    the corruption which the whole network is trained to undo: 0 for a stack, whose layers meet theirs before.
     """
 
     code_size: int | None
     size_setting: str
-    activation: str
     learning_rate: float
     noise_level: float = 0.0
     weight_l1: float = 0.0
     weight_l2: float = 0.0
     hidden_l1: float = 0.0
     rate_setting: str = "training.learning_rate"
+    is_stacked: bool = False
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -70,9 +74,19 @@ class LossTerms:
 
 
 @dataclass(frozen=True)
+class LayerSettings:
+    """A hidden layer's activation, where it is set, and which activations that cannot saturate are allowed there."""
+
+    activation: "Activation"
+    setting: str
+    cures: "tuple[Activation, ...]" = ()
+
+
+@dataclass(frozen=True)
 class LayerStatistics:
     """Which of a hidden layer's units (units,) are idle: `dead` never change, `saturated` do with next to no slope."""
 
+    settings: LayerSettings
     dead: NDArray[np.bool_]
     saturated: NDArray[np.bool_]
 
@@ -113,11 +127,20 @@ class Evidence:
 
     def values(self, metric: str) -> list[float]:
         """A metric's values in the order of epochs, those that are not finite included."""
-        return [metrics[metric] for _, metrics in self.history if metric in metrics]
+        return [value for _, value in self.curve(metric)]
+
+    def curve(self, metric: str) -> list[tuple[int, float]]:
+        """A metric with its epochs, those that have it: what is validated may be less than every epoch."""
+        return [(epoch, metrics[metric]) for epoch, metrics in self.history if metric in metrics]
+
+    def beside_losses(self, metric: str) -> tuple[list[float], list[float]]:
+        """A metric, and `train/loss` of the same epochs; without a loss there is none."""
+        pairs = [(of[metric], of["train/loss"]) for _, of in self.history if metric in of and "train/loss" in of]
+        return [value for value, _ in pairs], [loss for _, loss in pairs]
 
 
-def layer_statistics(activations: Array, activation: str) -> LayerStatistics:
-    """Judge a hidden layer by its outputs (samples, units) under `activation`."""
+def layer_statistics(activations: Array, settings: LayerSettings) -> LayerStatistics:
+    """Judge a hidden layer by its outputs (samples, units)."""
     outputs = activations.astype(np.float64)
     slopes = {
         "sigmoid": lambda h: 4 * h * (1 - h),
@@ -125,34 +148,54 @@ def layer_statistics(activations: Array, activation: str) -> LayerStatistics:
         "tanh": lambda h: 1 - h * h,
         "elu": lambda h: np.minimum(h + 1, 1),
     }
-    slope = slopes[activation](outputs) if activation in slopes else np.ones_like(outputs)  # of 1 at the steepest
+    name = settings.activation
+    slope = slopes[name](outputs) if name in slopes else np.ones_like(outputs)  # of 1 at the steepest
     dead = constant_units(activations)
-    return LayerStatistics(dead, (slope.mean(axis=0) < _SATURATED_SLOPE) & ~dead)
+    return LayerStatistics(settings, dead, (slope.mean(axis=0) < _SATURATED_SLOPE) & ~dead)
 
 
 def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
     """Take the settings that matter here from a trial's `model` and `training` sections."""
+    is_stacked = model.name == "stacked_denoising"
     level = model.noise.level
+    highest = max(level, default=0.0) if isinstance(level, tuple) else level
     return Settings(
         code_size=model.code_size,
         size_setting=_SIZE_SETTINGS[model.name],
-        activation=model.activation,
         learning_rate=training.learning_rate,
-        noise_level=max(level, default=0.0) if isinstance(level, tuple) else level,
+        noise_level=0.0 if is_stacked else highest,
         weight_l1=model.weight_l1,
         weight_l2=model.weight_l2,
         hidden_l1=model.hidden_l1,
+        is_stacked=is_stacked,
     )
 
 
-def hidden_activations(model: "ModelConfig") -> "tuple[Activation, ...]":
-    """Name the activation of each hidden layer that a network built from `model` has, in order from the input on."""
+def hidden_layers(model: "ModelConfig") -> tuple[LayerSettings, ...]:
+    """The settings of each hidden layer that a network built from `model` has, in order from the input on."""
     if model.name == "linear":
         return ()
+    inner = _layer(model, "activation", model.activation)
     if model.name == "shallow":
-        return (model.activation,)
+        return (inner,)
     if model.name == "deep":
-        side = (model.activation,) * len(model.hidden_sizes)
-        return (*side, model.code_activation, *side)
-    side = (model.activation,) * (len(model.hidden_sizes) - 1)
-    return (*side, model.code_activation or model.activation, *side)
+        back = len(model.hidden_sizes if model.decoder_sizes is None else model.decoder_sizes)
+        code = _layer(model, "code_activation", model.code_activation)
+        return (*[inner] * len(model.hidden_sizes), code, *[inner] * back)
+    side = [inner] * (len(model.hidden_sizes) - 1)
+    code = inner if model.code_activation is None else _layer(model, "code_activation", model.code_activation)
+    return (*side, code, *side)
+
+
+def _layer(model: "ModelConfig", setting: str, activation: "Activation") -> LayerSettings:
+    """What is set at `model.{setting}`; layers that are pre-trained may be held to one kind of unit."""
+    cures = tuple(name for name in _UNBOUNDED if _is_allowed(model, setting, name))
+    return LayerSettings(activation, f"model.{setting}", cures)
+
+
+def _is_allowed(model: "ModelConfig", setting: str, activation: "Activation") -> bool:
+    try:
+        type(model).model_validate({**model.model_dump(), setting: activation})
+    except ValueError:
+        return False
+    return True

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
 from models.diagnosis import Finding, diagnose
-from models.evidence import Evidence, LossTerms, hidden_activations, layer_statistics, settings_of
+from models.evidence import Evidence, LayerStatistics, LossTerms, hidden_layers, layer_statistics, settings_of
 from models.metrics import References
 from models.network import Activations, Batch, Network
 from models.objectives import Objective, Reconstruction
@@ -71,10 +71,7 @@ class Examination:
             column_mean=self._column_mean,
             originals=_array(originals) if self._reconstructs else None,
             reconstructions=_array(activations.reconstruction) if self._reconstructs else None,
-            layers=tuple(
-                layer_statistics(_array(outputs), activation)
-                for outputs, activation in zip(self._judged(activations), hidden_activations(self._model), strict=False)
-            ),
+            layers=self._layers(activations),
             filters=_array(self._network.first_layer_filters()),
             first_loss=self._first_loss,
             last_loss=last_loss,
@@ -83,12 +80,15 @@ class Examination:
         )
         return diagnose(evidence)
 
-    def findings_of_divergence(self, epoch: int, *, pretraining: bool) -> list[Finding]:
-        """Diagnose a training whose values were no longer finite after `epoch`: nothing else of it can be trusted."""
+    def findings_of_divergence(self, epoch: int, layer: int | None = None) -> list[Finding]:
+        """Diagnose a training whose values were no longer finite after `epoch`: nothing else of it can be trusted.
+
+        `layer`, from 0, is the one that was being pre-trained; None: the whole network was trained.
+        """
         settings = self._settings
-        if pretraining and isinstance(self._model, StackedDenoisingConfig):
-            rate = self._model.pretraining.learning_rate
-            settings = replace(settings, learning_rate=rate, rate_setting="model.pretraining.learning_rate")
+        if layer is not None and isinstance(self._model, StackedDenoisingConfig):
+            rate, setting = self._model.pretraining.rate_of(layer, len(self._model.hidden_sizes))
+            settings = replace(settings, learning_rate=rate, rate_setting=f"model.pretraining.{setting}")
         broken = (epoch, {"train/loss": float("nan"), "valid/mse": float("nan")})
         return diagnose(Evidence(settings, self._references, [*self._history, broken]))
 
@@ -113,11 +113,16 @@ class Examination:
         loss, penalty = self.objective.terms(activations, train)
         return LossTerms(loss.item(), penalty.item()), functional.mse_loss(activations.reconstruction, train[0]).item()
 
-    def _judged(self, activations: Activations) -> tuple[Tensor, ...]:
-        """The hidden layers that were trained: (samples, units) each. A classifier has no decoder."""
+    def _layers(self, activations: Activations) -> tuple[LayerStatistics, ...]:
+        """The hidden layers that were trained: none of a linear model, and of a classifier not the decoder's."""
+        settings = hidden_layers(self._model)
+        if not settings:
+            return ()
+        n_judged = len(settings)
         if isinstance(self._model, StackedDenoisingConfig) and not self._reconstructs:
-            return activations.hidden[: len(self._model.hidden_sizes)]
-        return activations.hidden
+            n_judged = len(self._model.hidden_sizes)
+        pairs = zip(activations.hidden, settings, strict=True)
+        return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_judged])
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """The phases of a training: layer by layer first, where the network is stacked, then the whole."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor
@@ -70,7 +70,6 @@ def _objective(
 
 def _optimizers(model: StackedDenoisingConfig) -> list[Optimizer]:
     """One a layer: the last, whose units may be of another kind, can have a rate of its own."""
-    settings = model.pretraining
-    optimizer = Optimizer(settings.optimizer, settings.learning_rate, settings.schedule, settings.momentum)
-    last = replace(optimizer, learning_rate=settings.code_learning_rate or settings.learning_rate)
-    return [optimizer] * (len(model.hidden_sizes) - 1) + [last]
+    settings, n_layers = model.pretraining, len(model.hidden_sizes)
+    rates = [settings.rate_of(k, n_layers)[0] for k in range(n_layers)]
+    return [Optimizer(settings.optimizer, rate, settings.schedule, settings.momentum) for rate in rates]

@@ -205,7 +205,8 @@ class Recorder:
         """Report what ended the point: values of the epoch in progress that were not finite, or whatever was raised."""
         self.has_failed = True
         if isinstance(error, DivergedError):
-            found = self.examination.findings_of_divergence(self._epoch, pretraining=not self._examines)
+            layer = None if self._examines else self.phase
+            found = self.examination.findings_of_divergence(self._epoch, layer)
             self._report_failure(" ".join(str(error).split()), {}, _plain(found))
             return
         logging.getLogger(__name__).error("Trial %s failed", self.folder.point_id, exc_info=error)

@@ -18,7 +18,7 @@ from models.config import (
     TrainingConfig,
 )
 from models.diagnosis import Fault, Finding
-from models.evidence import hidden_activations
+from models.evidence import hidden_layers
 from models.examination import Examination
 from models.metrics import references
 from models.objectives import Objective
@@ -34,6 +34,7 @@ MODELS: list[ModelConfig] = [
     ShallowConfig(hidden_size=5),
     ShallowConfig(hidden_size=5, loss="bce", output_activation="sigmoid", loss_reduction="sum", hidden_l1=0.1),
     DeepConfig(hidden_sizes=(8, 6), code_size=2, weight_l2=0.1, activation="elu"),
+    DeepConfig(hidden_sizes=(), code_size=2, decoder_sizes=(6,), code_activation="sigmoid"),
     STACK,
     STACK.model_copy(update={"fine_tuning": "reconstruction", "weight_l1": 0.01}),
     STACK.model_copy(update={"fine_tuning": "reconstruction", "code_activation": "linear"}),
@@ -68,9 +69,9 @@ def test_loss_and_penalties_apart_add_up_to_the_objective_without_noise(model: M
 def test_each_hidden_layer_has_the_activation_that_is_told(model: ModelConfig) -> None:
     hidden = objective_of(model).network(10 * SAMPLES - 5).hidden  # type: ignore[attr-defined]
     ranges = {"sigmoid": (0, 1), "relu": (0, math.inf), "elu": (-1, math.inf), "linear": (-math.inf, math.inf)}
-    told = hidden_activations(model)
+    told = hidden_layers(model)
     assert len(told) == len(hidden)
-    for name, outputs in zip(told, hidden, strict=True):
+    for name, outputs in zip((layer.activation for layer in told), hidden, strict=True):
         low, high = ranges[name]
         assert low <= outputs.min()
         assert outputs.max() <= high
@@ -150,11 +151,32 @@ def test_units_of_a_decoder_that_a_classifier_does_not_train_are_not_judged() ->
     assert Fault.DEAD in names(examination.findings(TRAIN, VALID))
 
 
-def test_a_divergence_blames_the_rate_of_the_phase_that_diverged() -> None:
-    model = STACK.model_copy(update={"pretraining": PretrainingConfig(learning_rate=0.7)})
-    examination = examination_of(model)
-    for pretraining, setting in ((True, "model.pretraining.learning_rate, now 0.7"), (False, "training.learning_rate")):
-        (finding,) = examination.findings_of_divergence(4, pretraining=pretraining)
-        assert (finding.name, finding.evidence) == (Fault.LEARNING_RATE, {"first epoch that is not finite": 4})
-        assert setting in finding.advice
-    assert "training.learning_rate, now 0.02" in finding.advice
+@pytest.mark.parametrize(
+    ("layer", "setting"),
+    [
+        (0, "model.pretraining.learning_rate, now 0.7,"),
+        (1, "model.pretraining.code_learning_rate, now 0.3,"),
+        (None, "training.learning_rate, now 0.02,"),
+    ],
+)
+def test_a_divergence_blames_the_rate_of_what_was_trained(layer: int | None, setting: str) -> None:
+    pretraining = PretrainingConfig(learning_rate=0.7, code_learning_rate=0.3)
+    examination = examination_of(STACK.model_copy(update={"pretraining": pretraining}))
+    (finding,) = examination.findings_of_divergence(4, layer)
+    assert (finding.name, finding.evidence) == (Fault.LEARNING_RATE, {"first epoch that is not finite": 4})
+    assert finding.advice.startswith(f"Lower {setting}")
+
+
+def test_a_code_layer_without_a_rate_of_its_own_has_that_of_the_others() -> None:
+    examination = examination_of(STACK.model_copy(update={"pretraining": PretrainingConfig(learning_rate=0.7)}))
+    (finding,) = examination.findings_of_divergence(4, layer=1)
+    assert finding.advice.startswith("Lower model.pretraining.learning_rate, now 0.7,")
+
+
+@pytest.mark.parametrize("decoder_sizes", [(6,), (6, 7, 5)])
+def test_units_of_a_decoder_with_sizes_of_its_own_are_judged(decoder_sizes: tuple[int, ...]) -> None:
+    examination = examination_of(DeepConfig(hidden_sizes=(), code_size=4, decoder_sizes=decoder_sizes))
+    with torch.no_grad():
+        examination._network.decoder[-2].bias -= 1000.0  # type: ignore[attr-defined]
+    dead = [f.evidence for f in examination.findings(TRAIN, VALID) if f.name == Fault.DEAD]
+    assert {"share": 1.0, "layer": 1.0 + len(decoder_sizes)} in dead
