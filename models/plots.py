@@ -22,11 +22,13 @@ _DPI = 100  # figures of 800 pixels' width: MLflow shows an image at most as wid
 _COLOURS = {
     "valid/mse": "tab:blue",
     "valid/denoise_mse": "tab:orange",
+    "valid/classification_error": "tab:red",
     "train/loss": "tab:green",
     "pretrain/loss": "tab:olive",
 }
-_OTHER_COLOURS = ("tab:red", "tab:purple", "tab:brown", "tab:pink")
-_RATIO_FOR_LOG = 5  # between the largest and smallest height; above it a linear axis presses the end of a curve flat
+_OTHER_COLOURS = ("tab:purple", "tab:brown", "tab:pink", "tab:cyan")
+_ABOVE = 1.5  # how far a panel reaches above the height that it begins at, for its line to be seen
+_DECADES, _MOST_DECADES = 2, 12
 # Ten colours that people of any colour vision tell apart (Petroff 2021, "Accessible color sequences").
 _CLASS_COLOURS = (
     "#3f90da",
@@ -48,16 +50,24 @@ def draw_loss_curve(series: Series, references: Mapping[str, float]) -> bytes:
 
     `series` maps a metric's name to its epochs and values, `references` a label (the mean predictor, PCA) to an error,
     drawn as a horizontal line among the validation errors. Training losses have a panel of their own: they hold
-    penalties, noise and perhaps another loss, so their height says nothing beside an error. A panel that spans a factor
-    of 5 has a log axis.
+    penalties, noise and perhaps another loss, so their height says nothing beside an error; and so has the share of
+    wrong classes. Heights are logarithmic, over the two decades below the highest reference, or below 1 for shares,
+    and more only where a curve leaves them, so that the figures of trials on the same data can be laid side by side.
     """
     train = {name: curve for name, curve in series.items() if name.startswith(("train/", "pretrain/"))}
-    errors = {name: curve for name, curve in series.items() if name not in train}
+    shares = {name: curve for name, curve in series.items() if name == "valid/classification_error"}
+    errors = {name: curve for name, curve in series.items() if name not in train and name not in shares}
     figure = _figure(8.0, 5.0)
-    panels = [panel for panel in ((errors, references), (train, {})) if panel[0] or panel[1]] or [({}, {})]
-    axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=[3, 2][: len(panels)])[0]
-    for axis, (curves, lines) in zip(axes, panels, strict=True):
-        _draw_panel(axis, curves, lines)
+    highest = max((value for value in references.values() if math.isfinite(value)), default=None)
+    every: list[tuple[Series, Mapping[str, float], float | None]] = [
+        (errors, references, highest),
+        (shares, {}, 1.0),
+        (train, {}, None),
+    ]
+    panels = [panel for panel in every if panel[0] or panel[1]] or every[:1]
+    axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=[3, 2, 2][: len(panels)])[0]
+    for axis, (curves, lines, top) in zip(axes, panels, strict=True):
+        _draw_panel(axis, curves, lines, top, narrow=len(panels) > 2)
     return _png(figure)
 
 
@@ -135,7 +145,9 @@ def _scatter(axis: "Axes", codes: Array, labels: Array | None, classes: Array) -
     axis.scatter(codes[order, 0], codes[order, 1], s=3, c=colours[order], linewidths=0)
 
 
-def _draw_panel(axis: "Axes", curves: Series, references: Mapping[str, float]) -> None:
+def _draw_panel(
+    axis: "Axes", curves: Series, references: Mapping[str, float], top: float | None, *, narrow: bool
+) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     others = iter(_OTHER_COLOURS * (1 + len(curves)))
@@ -147,16 +159,29 @@ def _draw_panel(axis: "Axes", curves: Series, references: Mapping[str, float]) -
             axis.axhline(value, color="0.35", linestyle=style, linewidth=1.2, label=f"{label} {value:.3g}")
     heights = [height for _, values in curves.values() for height in values if math.isfinite(height)]
     heights += [value for value in references.values() if math.isfinite(value)]
-    if heights and 0 < min(heights) * _RATIO_FOR_LOG <= max(heights):
-        axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_yscale("log", nonpositive="clip")
+    axis.set_ylim(*_range(heights, top))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_major_locator(MaxNLocator(4 if narrow else 9, integer=True))
     axis.set_xlabel("epoch")
     axis.grid(alpha=0.3)
     if heights:
-        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8, frameon=False)  # hides no curve
+        axis.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=1 if narrow else 2, fontsize=8, frameon=False
+        )  # hides no curve
+
+
+def _range(heights: Sequence[float], top: float | None) -> tuple[float, float]:
+    """Two decades below `top`, by default the next power of ten, and more by whole decades for what lies outside."""
+    positive = [height for height in heights if height > 0] or [1.0]
+    if top is None or top <= 0:
+        top = 10.0 ** math.ceil(math.log10(max(positive)))
+    high = top * 10.0 ** max(0, math.ceil(math.log10(max(positive) / top / _ABOVE)))
+    low = min(max(min(positive), high / 10.0**_MOST_DECADES), high)
+    n_decades = max(_DECADES, math.ceil(math.log10(top / low)))
+    return top / 10.0**n_decades, _ABOVE * high
 
 
 def _figure(width: float, height: float) -> "Figure":

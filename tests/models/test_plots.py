@@ -66,6 +66,32 @@ def test_reference_lines_cross_the_picture() -> None:
     assert np.count_nonzero(grey.sum(axis=1) > 300) >= 3  # two axes, one reference
 
 
+def rows_of(picture: np.ndarray, *, darker_than: int = 140) -> list[int]:
+    """Where grey lines cross the left panel: its axes and the references."""
+    grey = (np.ptp(picture, axis=2) == 0) & (picture[:, :, 0] < darker_than)
+    return [int(row) for row in np.nonzero(grey[:, :480].sum(axis=1) > 200)[0]]
+
+
+@pytest.mark.parametrize("last", [0.05, 0.02, 0.001])
+def test_trials_on_the_same_data_are_drawn_on_the_same_axes(last: float) -> None:
+    references = {"mean predictor": 0.067}
+    first, other = (draw_loss_curve({"valid/mse": ([1, 2], [0.06, end])}, references) for end in (0.01, last))
+    assert rows_of(decode(first)) == rows_of(decode(other))
+
+
+def test_an_error_far_below_the_reference_is_drawn_on_more_decades() -> None:
+    low, lower = (draw_loss_curve({"valid/mse": ([1, 2], [0.06, end])}, {"mean": 0.067}) for end in (0.01, 1e-9))
+    assert has(decode(lower), "#1f77b4").any()
+    assert rows_of(decode(low)) != rows_of(decode(lower))
+
+
+def test_a_share_of_wrong_classes_has_a_panel_of_its_own() -> None:
+    series = CURVES | {"valid/classification_error": ([1, 2, 3], [0.9, 0.1, 0.02])}
+    picture = decode(draw_loss_curve(series, {"mean": 0.067}))
+    red, blue = (np.nonzero(has(picture, colour))[1] for colour in ("#d62728", "#1f77b4"))
+    assert red.min() > blue.max()
+
+
 def test_references_that_are_not_finite_are_left_out() -> None:
     assert draw_loss_curve(CURVES, {"mean": 0.067, "PCA": float("nan")}) == draw_loss_curve(CURVES, {"mean": 0.067})
 
