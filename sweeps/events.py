@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 # The tag of a run that names the host on which it was trained.
 HOST_TAG = "sweeps.host"
+# The tag of a run that has the shape of each weight matrix of its network, inputs by units: what was trained, whatever
+# was configured.
+WEIGHTS_TAG = "sweeps.weights"
 # The tag of a run that ended before its last epoch; its value says which rule ended it.
 STOPPED_EARLY = "sweeps.stopped_early"
 # The tag of a run that tells how many of its epochs of pre-training another run of the sweep had done for it.

@@ -28,6 +28,7 @@ from sweeps.events import (
     HOST_TAG,
     REUSED_EPOCHS,
     STOPPED_EARLY,
+    WEIGHTS_TAG,
     EpochEnded,
     Event,
     Figure,
@@ -269,7 +270,9 @@ class Recorder:
 
     def _tags(self) -> dict[str, str]:
         """What a run says of how it was trained."""
-        return {HOST_TAG: platform.node()} | ({REUSED_EPOCHS: str(self._n_adopted)} if self._n_adopted else {})
+        shapes = ", ".join(f"{n_inputs}×{n_units}" for n_units, n_inputs in (w.shape for w in self.network.weights()))
+        told = {HOST_TAG: platform.node(), WEIGHTS_TAG: shapes}
+        return told | ({REUSED_EPOCHS: str(self._n_adopted)} if self._n_adopted else {})
 
     def _loses_patience(self, epoch: int, metrics: dict[str, float]) -> bool:
         """Whether the point ends with this epoch of its last phase, which has been validated, before its last one."""

@@ -149,6 +149,12 @@ def test_a_stack_that_diverges_in_pretraining_is_told_to_lower_the_rate_of_pretr
     assert "model.pretraining.learning_rate" in end.findings[0].advice
 
 
+def test_a_trial_tells_the_shapes_of_the_weights_that_were_trained(train: Train) -> None:
+    model = {"name": "stacked_denoising", "hidden_sizes": [16, 8], "pretraining": {"epochs": 1}}
+    end = end_of(train(SweepConfig.from_dict(DIGITS | {"model": model, "training": {"epochs": 1}})))
+    assert end.tags["sweeps.weights"] == "64×16, 16×8"
+
+
 def test_pretraining_of_a_stack_is_not_taken_for_setbacks(train: Train) -> None:
     model = {
         "name": "stacked_denoising",
