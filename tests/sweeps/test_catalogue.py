@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from sweeps.config import load, recipe_names, recipe_summaries, recipe_text
 from sweeps.errors import ConfigError
+from sweeps.experiments.reproduce import names
 
 Faults = Callable[..., list[str]]
 
@@ -20,6 +22,15 @@ def test_a_recipe_begins_with_what_it_shows(recipe: str) -> None:
     header = recipe_text(recipe).partition("\nname:")[0]
     assert "What it shows" in header
     assert all(line.startswith("#") for line in header.splitlines())
+
+
+@pytest.mark.parametrize("recipe", names())
+def test_a_published_experiment_names_its_source_what_it_reproduces_and_what_it_expects(recipe: str) -> None:
+    header = recipe_text(recipe).partition("\nname:")[0]
+    assert "# Reproduces:" in header
+    assert "# Expected:" in header
+    unknown = "# Source:" in header and ("year are not named here" in header or "year are not known" in header)
+    assert re.search(r"\b(19|20)\d\d\b", header) or unknown
 
 
 def test_a_file_that_cannot_be_read_is_named(faults: Faults, tmp_path: Path) -> None:
