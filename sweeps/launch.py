@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -132,10 +132,13 @@ def _catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Even
 def set_up(config: SweepConfig) -> Iterator[Setup]:
     """Load the data, connect to Ray, and turn Ctrl-C into an event for as long as the context lasts."""
     address = os.environ.get("RAY_ADDRESS")
-    dataset = _load_while(config, lambda: session.prepare(address))
-    # Handlers after the connection: Ray sets its own for SIGTERM.
-    with session.connect(address) as cluster, interruption() as interrupted:
-        yield Setup(dataset, _share(config, cluster), interrupted)
+    with _loading(config) as dataset:
+        session.prepare(address)
+        if dataset.done():
+            dataset.result()  # raises before Ray starts where they are found missing by now
+        # Handlers after the connection: Ray sets its own for SIGTERM.
+        with session.connect(address) as cluster, interruption() as interrupted:
+            yield Setup(dataset.result(), _share(config, cluster), interrupted)
 
 
 def _share(config: SweepConfig, cluster: Cluster) -> Share:
@@ -156,15 +159,14 @@ def seconds_left(config: SweepConfig, journal: Journal) -> float:
     return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
-def _load_while(config: SweepConfig, prepare: Callable[[], None]) -> "Dataset":
-    """Load the data while something else takes seconds; what goes wrong in either is raised at once."""
+@contextmanager
+def _loading(config: SweepConfig) -> "Iterator[Future[Dataset]]":
+    """The data, while they are loaded beside what else takes seconds."""
     from sweeps.dataset import load_dataset
 
     background = ThreadPoolExecutor(1)
     try:
-        loading = background.submit(load_dataset, config)
-        prepare()
-        return loading.result()
+        yield background.submit(load_dataset, config)
     finally:
         background.shutdown(wait=False, cancel_futures=True)
 
@@ -245,8 +247,8 @@ def _tuner(
 ) -> "tune.Tuner":
     from ray import tune
 
-    from sweeps.search.searchers import TuneSearcher
     from sweeps.search.stopping import SweepStopper, scheduler
+    from sweeps.search.tune_searcher import TuneSearcher
 
     dataset, share = setup.dataset, setup.share
     trainable = tune.with_parameters(

@@ -1,5 +1,6 @@
 """A pack of points, trained by Lightning fits: what runs on a worker. It imports torch; the driver does not."""
 
+import sweeps.lean_imports  # noqa: F401, I001  # before Lightning
 import gc
 import logging
 import math

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sweeps.cluster import local_ray
 from sweeps.cluster.authentication import PROBE_TIMEOUT_SECONDS, authenticate
 from sweeps.errors import ClusterError
 
@@ -26,7 +27,12 @@ DRIVER_ENVIRONMENT = {
 # A worker whose host is cut off gives up its connection to the driver after this long (Ray's default is 20 s), and the
 # driver, which is not told, would wait 5 min for the report. Longer, the report goes through when the network is back;
 # where it does not come back, Ray takes the host for lost within a minute or so, and the trial runs again elsewhere.
-WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "60", "RAY_grpc_keepalive_timeout_ms": "600000"}
+# The last is what Tune by itself would set for each of its actors, and what Lightning asks for.
+WORKER_ENVIRONMENT = {
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+    "RAY_grpc_keepalive_timeout_ms": "600000",
+    "PL_DISABLE_FORK": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,12 @@ class Cluster:
 
 
 def prepare(address: str | None) -> None:
-    """Import Ray, which takes seconds, after a look whether `address` lets us in; connecting is quick then."""
+    """Import Ray, after a look whether `address` lets us in; connecting is quick then."""
     if address and address != "local":
         check_address(address)
     for key, value in DRIVER_ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    import ray.tune  # noqa: F401  # the slow part of the launch that follows
+    import ray  # noqa: F401
 
     logging.getLogger("ray").setLevel(logging.ERROR)
 
@@ -72,11 +78,15 @@ def connect(address: str | None) -> Iterator[Cluster]:
     if ray.is_initialized():
         yield _resources()
         return
-    if address in (None, "", "local"):
+    is_local = address in (None, "", "local")
+    if is_local:
         _start_local()
     else:
-        _connect(address)
+        _connect(str(address))
     try:
+        _let_tune_use_idle_workers()  # imports Tune, while the workers start
+        if is_local:
+            local_ray.await_workers()
         yield _resources()
     finally:
         ray.shutdown()
@@ -105,12 +115,10 @@ def check_address(address: str) -> None:
 
 
 def _start_local() -> None:
-    import ray
-
     for key, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     try:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        local_ray.start()
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(f"Ray must start on this machine; it said: {_first_line(error)}") from error
 
@@ -129,6 +137,13 @@ def _connect(address: str) -> None:
         raise ClusterError(
             f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}"
         ) from error
+
+
+def _let_tune_use_idle_workers() -> None:
+    """Tune asks for an environment of its own for its actors, which no worker has that is there already."""
+    from ray.tune.execution import class_cache
+
+    class_cache.DEFAULT_ENV_VARS.clear()  # WORKER_ENVIRONMENT has what is in it
 
 
 def _first_line(error: Exception) -> str:

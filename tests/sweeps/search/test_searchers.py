@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.config import SweepConfig, load
-from sweeps.search.searchers import Ended, Proposal, TuneSearcher, point_searcher, random_point
+from sweeps.search.searchers import Ended, Proposal, point_searcher, random_point
 from sweeps.search.space import Point, parse_range
+from sweeps.search.tune_searcher import TuneSearcher
 
 SEARCH = {
     "model.hidden_size": {"logint": [8, 64]},

@@ -10,8 +10,8 @@ import ray
 from ray import tune
 
 from sweeps.config import SweepConfig, load
-from sweeps.search.searchers import TuneSearcher
 from sweeps.search.stopping import scheduler
+from sweeps.search.tune_searcher import TuneSearcher
 
 pytestmark = pytest.mark.slow
 
