@@ -1,15 +1,10 @@
-"""What packing gains: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_packs.py` prints ratios.
+"""What a step of a pack gains: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_packs.py` prints ratios.
 
-They and the machine's description go to `packs.json` in the folder that SWEEPS_BENCHMARKS names, if any. Times are of
-the process's CPU where one process is measured, for others may use the machine; the variants take turns.
+Times are of the process's CPU, for others may use the machine; the variants take turns.
 """
 
-import json
-import os
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
@@ -22,9 +17,6 @@ from models.corruption import SharedDraws
 from models.learners import learners
 from models.member import Trainee
 from models.seeds import seeded_generator
-from sweeps.cluster.session import connect
-from sweeps.config import SweepConfig
-from sweeps.launch import run
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
@@ -32,31 +24,6 @@ N_ROUNDS = 7
 N_STEPS = 12
 HIDDEN_SIZES = (16, 32, 64)
 MODEL = {"activation": "sigmoid", "output_activation": "sigmoid", "weight_l1": 1e-5, "hidden_l1": 1e-4}
-YARDSTICK: dict[str, Any] = {
-    "name": "yardstick",
-    "data": {"name": "mnist", "n_train": 8000, "n_valid": 2000},
-    "model": {"name": "shallow", **MODEL},
-    "training": {"epochs": 5, "batch_size": 128, "optimizer": "adam"},
-    "search": {
-        "model.hidden_size": {"choice": list(HIDDEN_SIZES)},
-        "model.noise.level": {"uniform": [0.1, 0.5]},
-        "model.weight_l1": {"loguniform": [1e-6, 1e-4]},
-        "model.hidden_l1": {"loguniform": [1e-5, 1e-3]},
-    },
-    "objective": {"metric": "valid/mse"},
-    "budget": {"trials": 16},
-}
-
-
-@pytest.fixture(scope="module")
-def results() -> Iterator[dict[str, Any]]:
-    """What was measured, written at the end."""
-    machine = {"processor": platform.processor(), "cpus": os.cpu_count(), "torch": torch.__version__}
-    measured: dict[str, Any] = {"machine": machine}
-    yield measured
-    folder = os.environ.get("SWEEPS_BENCHMARKS")
-    if folder:
-        (Path(folder) / "packs.json").write_text(json.dumps(measured, indent=2))
 
 
 def epoch_of(
@@ -117,20 +84,3 @@ def test_steps_of_a_pack(
     shape = f"{n_features}-{'/'.join(map(str, sizes))}-{n_features}, batch {batch_size}, {n_members} members"
     results[shape] = gains | {"alone_ms_a_step": round(milliseconds, 3)}
     print(f"\n{shape}: alone {milliseconds:.2f} ms a step; throughput over alone: {gains}")
-
-
-@pytest.mark.usefixtures("real_mnist")
-def test_the_yardstick_in_packs(results: dict[str, Any]) -> None:
-    """The whole service: seconds of a sweep of 16 points, one by one and in packs, in turns on one Ray."""
-    taken: dict[str, list[float]] = {"single": [], "auto": []}
-    with connect(None):
-        for _ in range(3):
-            for execution, values in taken.items():
-                result = run(SweepConfig.from_dict(YARDSTICK | {"execution": execution}), offline=True)
-                assert result.exit_status == 0
-                assert result.seconds is not None
-                assert result.startup_seconds is not None
-                values.append(result.seconds - result.startup_seconds)
-    single, auto = median(taken["single"]), median(taken["auto"])
-    results["yardstick"] = {"seconds": taken, "throughput of packs over single": round(single / auto, 2)}
-    print(f"\nyardstick: single {single:.1f} s, in packs {auto:.1f} s, throughput {single / auto:.2f} times")

@@ -1,0 +1,71 @@
+"""What every benchmark has: sizes for a try or in full, and a file of results with the machine that they are of."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+RESULTS = Path(__file__).with_name("results")
+
+
+@pytest.fixture(scope="session")
+def is_quick() -> bool:
+    """Whether SWEEPS_BENCHMARK=quick asks for a try of minutes: few trials, whose ratios say little."""
+    return os.environ.get("SWEEPS_BENCHMARK") == "quick"
+
+
+@pytest.fixture(scope="module")
+def results(request: pytest.FixtureRequest, is_quick: bool) -> Iterator[dict[str, Any]]:
+    """What was measured: written at the end, for a quick try only where SWEEPS_BENCHMARKS names a folder."""
+    measured: dict[str, Any] = {"machine": machine(), "figures": {}}
+    yield measured["figures"]
+    measured["machine"]["load_at_the_end"] = os.getloadavg()[0]
+    folder = os.environ.get("SWEEPS_BENCHMARKS") or (None if is_quick else RESULTS)
+    if folder and measured["figures"]:
+        name = Path(request.module.__file__).stem.removeprefix("test_")
+        device = "gpu" if torch.cuda.is_available() else "cpu"
+        Path(folder, f"{name}-{device}.json").write_text(json.dumps(measured, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on beside the code."""
+    description: dict[str, Any] = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "load_at_the_start": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": _commit(),
+    }
+    if torch.cuda.is_available():
+        description["gpu"] = torch.cuda.get_device_name()
+    return description
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _commit() -> str:
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], check=False, capture_output=True, text=True)
+    return told.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def table() -> Iterator[Callable[[str, str, str], None]]:
+    """Adds a row: what, what was measured, and what it must be at most. Printed at the end of all benchmarks."""
+    rows: list[tuple[str, str, str]] = []
+    yield lambda what, measured, target: rows.append((what, measured, target))
+    print("\n\n| what | measured | at most |\n| --- | --- | --- |")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")

@@ -1,0 +1,165 @@
+"""The yardstick against its floor and its peer: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks`.
+
+SWEEPS_BENCHMARK=quick tries it with few trials. Everything runs in one go on one machine, and what counts are ratios.
+"""
+
+import json
+import os
+import runpy
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from datamodules.batches import ArrayDataModule
+from models.autoencoder import Autoencoder
+from models.build import build_phases
+from sweeps.config import load
+from sweeps.dataset import load_dataset
+from sweeps.search.searchers import random_point
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
+
+HERE = Path(__file__).parent
+Results = dict[str, Any]
+Row = Callable[[str, str, str], None]
+
+
+def command(*arguments: str) -> tuple[dict[str, Any], float]:
+    """What a command prints last, and its seconds."""
+    begun = time.perf_counter()
+    run = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    printed: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return printed, time.perf_counter() - begun
+
+
+def sweep(n_trials: int, *settings: str) -> dict[str, Any]:
+    """What the recipe's sweep prints at its end, with tracking."""
+    overrides = [f"--set={setting}" for setting in (f"budget.trials={n_trials}", *settings)]
+    return command("-m", "sweeps", "run", "yardstick", "--json", *overrides)[0]
+
+
+def begun_and_ended(sweep_id: str) -> list[tuple[float, float]]:
+    """When each trial was about to take its first step, and when it had ended, in seconds since 1970, in order."""
+    path = Path(os.environ["SWEEPS_HOME"], "sweeps", sweep_id, "journal.db")
+    query = """
+        SELECT min(CASE kind WHEN 'figure' THEN time_ms END), max(CASE kind WHEN 'point_end' THEN time_ms END)
+        FROM entries WHERE point_id IS NOT NULL GROUP BY point_id ORDER BY 1
+    """
+    with sqlite3.connect(path) as connection:
+        return [(first / 1000, last / 1000) for first, last in connection.execute(query)]
+
+
+def one_more(seconds: dict[int, float]) -> float:
+    """Seconds that each further trial takes."""
+    few, many = sorted(seconds)
+    return (seconds[many] - seconds[few]) / (many - few)
+
+
+@pytest.fixture(scope="module")
+def numbers(is_quick: bool) -> Sequence[int]:
+    """Of how many trials sweeps are compared."""
+    return (4, 12) if is_quick else (16, 64)
+
+
+@pytest.fixture(scope="module")
+def points_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """A file of the first points of the yardstick, beside the images that it trains on."""
+    folder = tmp_path_factory.mktemp("points")
+    config = load("yardstick", [])
+    arrays = load_dataset(config).arrays
+    np.save(folder / "images.npy", np.concatenate([arrays["train_inputs"], arrays["valid_inputs"]]))
+
+    def write(n_points: int) -> Path:
+        path = folder / f"{n_points}.json"
+        points = [random_point(config.search, config.algorithm.seed, index) for index in range(n_points)]
+        path.write_text(json.dumps(points))
+        return path
+
+    return write
+
+
+def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path], is_quick: bool) -> None:
+    """Lightning's fit and the bare loop, in turns in this process; CPU seconds, for others may use the machine."""
+    import pytorch_lightning as lightning
+
+    torch.set_num_threads(1)
+    bare = runpy.run_path(str(HERE / "floor.py"))
+    config = load("yardstick", [])
+    arrays = DataArrays.from_dict(load_dataset(config).arrays)
+    path = points_of(12)
+    inputs, valid = bare["images"](path.parent)
+    taken: dict[str, list[float]] = {"fit": [], "loop": []}
+
+    def fit(point: dict[str, Any]) -> None:
+        trial = config.trial_at(point)
+        (phase,) = build_phases(trial.model, trial.training, input_size=784, n_classes=10)
+        data = ArrayDataModule(arrays, batch_size=phase.batch_size, seed=0)
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=phase.epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(Autoencoder([phase.member]), datamodule=data)
+
+    for point in json.loads(path.read_text())[: 4 if is_quick else 12]:
+        for name, train in {"fit": fit, "loop": partial(bare["train"], inputs=inputs, valid=valid)}.items():
+            begun = time.process_time()
+            train(point)
+            taken[name].append(time.process_time() - begun)
+    ratio = sum(taken["fit"][1:]) / sum(taken["loop"][1:])  # the first is the start-up
+    results["one fit"] = {"cpu_seconds": taken, "ratio": round(ratio, 3)}
+    table("one Lightning fit ÷ the bare loop, CPU seconds", f"{ratio:.2f}", "1.15")
+
+
+def test_sweeps(results: Results, table: Row, points_of: Callable[[int], Path], numbers: Sequence[int]) -> None:
+    """Whole sweeps: floor, ours one by one and in packs, and peer, few trials and many."""
+    floor, single, packed, peer, peer_whole = ({} for _ in range(5))
+    first_steps = []
+    for n_trials in numbers:
+        path = points_of(n_trials)
+        floor[n_trials] = command(str(HERE / "floor.py"), str(path))[0]["seconds"]
+        ours = {name: sweep(n_trials, f"execution={name}") for name in ("single", "auto")}
+        single[n_trials], packed[n_trials] = (printed["seconds"] for printed in ours.values())
+        starts = [(begun_and_ended(printed["sweep"])[0][0], printed["started_ms"]) for printed in ours.values()]
+        first_steps += [first - started_ms / 1000 for first, started_ms in starts]
+        store = f"sqlite:///{path.parent}/peer-{n_trials}.db"
+        printed, peer_whole[n_trials] = command(str(HERE / "peer.py"), str(path), store)
+        peer[n_trials] = printed["seconds"]
+    taken = {"floor": floor, "single": single, "packed": packed, "peer, Tuner.fit": peer, "peer": peer_whole}
+    more = {name: one_more(seconds) for name, seconds in taken.items()}
+    results["sweeps"] = {"seconds": taken, "seconds_of_one_more": more, "seconds_to_the_first_step": first_steps}
+    few = min(numbers)
+    for name, target in {"single": "1.6", "packed": "1.2"}.items():
+        table(f"one more trial, {name} ÷ the floor's", f"{more[name] / more['floor']:.2f}", target)
+    for name, target in {"single": "8", "packed": "10"}.items():
+        table(f"one more trial of the peer ÷ ours, {name}", f"{more['peer'] / more[name]:.1f}", f"(at least {target})")
+    for name in ("single", "packed"):
+        table(f"{few} trials, {name}, whole command ÷ the peer's", f"{taken[name][few] / peer_whole[few]:.2f}", "0.25")
+    table("from the command to the first training step", f"{median(first_steps):.1f} s", "8 s")
+
+
+def test_what_lies_between_trials(results: Results, table: Row, is_quick: bool) -> None:
+    """On one warm worker, from a trial's last report to the next one's first step."""
+    printed = sweep(4 if is_quick else 16, "execution=single", "resources.concurrency=1", "training.epochs=1")
+    times = begun_and_ended(printed["sweep"])
+    gaps = [begun - ended for (_, ended), (begun, _) in pairwise(times)]
+    results["between trials"] = {"seconds": gaps, "median": median(gaps)}
+    table("from one trial's end to the next one's first step, warm worker", f"{median(gaps) * 1000:.0f} ms", "100 ms")
