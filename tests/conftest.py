@@ -1,15 +1,22 @@
-"""What every test lives in: its own SWEEPS_HOME and tracking store, a real MLflow server, and no skips in CI."""
+"""What every test lives in: its own SWEEPS_HOME and tracking store, a real MLflow server and a way to it that fails
+when told to, and no skips in CI."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +72,90 @@ class MlflowServer:
         except (urllib.error.URLError, OSError):
             return False
         return True
+
+
+@dataclass
+class Fault:
+    """Which requests fail.
+
+    One, counted from 1: with its answer lost where it `reaches` MLflow, and with 503 where it does not. Or a `share` of
+    them by chance, with 500: every other one after it has reached MLflow.
+    """
+
+    request: int | None = None
+    reaches: bool = False
+    share: float = 0.0
+    asked: list[str] = field(default_factory=list)
+    n_failed: int = 0
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def of_next(self, asked: str) -> tuple[bool, bool]:
+        """Whether the next request fails, and whether it reaches MLflow."""
+        self.asked.append(asked)
+        if self.share:
+            fails = self.chance.random() < self.share
+            self.n_failed += fails
+            return fails, not fails or self.n_failed % 2 == 0
+        fails = len(self.asked) == self.request
+        return fails, not fails or self.reaches
+
+
+@contextmanager
+def faulty_proxy(target: str) -> Iterator[tuple[str, Fault]]:
+    """A proxy before an MLflow server that fails the requests that its `Fault` names; its address, and the fault."""
+    fault = Fault()
+    lock = threading.Lock()
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self) -> None:
+            with lock:
+                fails, reaches = fault.of_next(f"{self.command} {self.path.partition('?')[0]}")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, headers, answer = self.ask(body) if reaches else (503, {}, b"{}")
+            if fails and fault.share:
+                status, headers, answer = 500, {}, b"planted"
+            elif fails and reaches:
+                self.close_connection = True  # the answer is lost on its way
+                self.connection.close()
+                return
+            self.send_response(status)
+            for name in ("Content-Type", "Location"):
+                if name in headers:
+                    self.send_header(name, headers[name])
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def ask(self, body: bytes) -> tuple[int, Any, bytes]:
+            headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+            request = urllib.request.Request(  # noqa: S310 (our own server)
+                target + self.path, body or None, headers, method=self.command
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                    return answer.status, answer.headers, answer.read()
+            except urllib.error.HTTPError as error:
+                return error.code, error.headers, error.read()
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 (http.server's names)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_address[1]}", fault
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def faulty() -> Callable[[str], Any]:
+    """Put a proxy before an MLflow server, which fails the requests that its `Fault` names."""
+    return faulty_proxy
 
 
 @pytest.fixture(autouse=True)

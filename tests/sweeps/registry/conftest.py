@@ -1,12 +1,6 @@
-"""Sweeps that MLflow has, to promote from, and a way to MLflow that fails when told to."""
+"""Sweeps that MLflow has, to promote from."""
 
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,68 +37,3 @@ def delivered(
         return load_result(folder)
 
     return run
-
-
-@dataclass
-class Fault:
-    """Which request fails, counted from 1, and whether it reaches MLflow before its answer is lost."""
-
-    request: int | None = None
-    reaches: bool = False
-    asked: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="session")
-def faulty() -> Callable[[str], Any]:
-    """Put a proxy before an MLflow server, which fails the request that its `Fault` names."""
-
-    @contextmanager
-    def proxy(target: str) -> Iterator[tuple[str, Fault]]:
-        fault = Fault()
-
-        class Proxy(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def forward(self) -> None:
-                fault.asked.append(f"{self.command} {self.path.partition('?')[0]}")
-                fails = len(fault.asked) == fault.request
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, headers, answer = (503, {}, b"{}")
-                if fault.reaches or not fails:
-                    status, headers, answer = self.ask(body)
-                if fails and fault.reaches:
-                    self.close_connection = True  # the answer is lost on its way
-                    self.connection.close()
-                    return
-                self.send_response(status)
-                for name in ("Content-Type", "Location"):
-                    if name in headers:
-                        self.send_header(name, headers[name])
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def ask(self, body: bytes) -> tuple[int, Any, bytes]:
-                headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
-                request = urllib.request.Request(  # noqa: S310 (our own server)
-                    target + self.path, body or None, headers, method=self.command
-                )
-                try:
-                    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                        return answer.status, answer.headers, answer.read()
-                except urllib.error.HTTPError as error:
-                    return error.code, error.headers, error.read()
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 (http.server's names)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as http:
-            thread = threading.Thread(target=http.serve_forever, daemon=True)
-            thread.start()
-            yield f"http://127.0.0.1:{http.server_address[1]}", fault
-            http.shutdown()
-            thread.join()
-
-    return proxy
