@@ -69,15 +69,18 @@ def stop_there(client: "Client", sweep: str, as_json: bool) -> None:
 def continue_there(client: "Client", sweep: str, n_more: int, as_json: bool) -> None:
     """Submit what continues a sweep, under the sweep's id and the next number."""
     from sweeps.cluster.shipment import packed
+    from sweeps.errors import SweepDone
 
     with packed() as cargo:
-        sweep, n_trials = _ended_there(client, sweep, cargo)
+        sweep, state, n_trials = _ended_there(client, sweep, cargo)
+        if state == "FINISHED" and not n_more:
+            raise SweepDone(f"{sweep} has ended: `sweeps extend {sweep} --trials N` gives it more")
         arguments = ["extend", sweep, "--trials", str(n_more)] if n_more else ["resume", sweep]
         _submit(client, sweep, n_trials + n_more, arguments, cargo, as_json)
 
 
-def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, int]:
-    """The id of a sweep that no job runs, and how many trials it is to have; by its folder where no job is known.
+def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, str, int]:
+    """The id of a sweep that no job runs, its state, and how many trials it is to have; by its folder without a job.
 
     A head that was lost has lost its list of jobs, and the sweeps are where they were.
     """
@@ -94,10 +97,10 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
         (match,) = matches
         if match["state"] == "RUNNING":
             raise SweepHeld(f"{match['sweep']} runs already, though the cluster has no job of it") from None
-        return match["sweep"], match["trials"] + match["to_come"]
+        return match["sweep"], match["state"], match["trials"] + match["to_come"]
     if not submitted.has_ended:
         raise SweepHeld(f"{submitted.sweep} runs already, as the job {submitted.job}: `sweeps stop` ends it")
-    return submitted.sweep, submitted.n_trials or 0
+    return submitted.sweep, submitted.state, submitted.n_trials or 0
 
 
 def print_relayed(client: "Client", arguments: "Sequence[str]", as_json: bool) -> NoReturn:

@@ -324,6 +324,8 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Cluster]:
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("needs root and iproute2, for network namespaces")
     started = Cluster(tmp_path_factory.mktemp("cluster"), empty_store)
     try:
         started.start()

@@ -4,6 +4,7 @@ What is trained is counted by a plug-in of the hosts' own, which also holds tria
 """
 
 import json
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -237,12 +238,18 @@ def test_a_wrong_token_or_password_is_told_at_once_with_what_to_set(whole_cluste
     assert "does not take the credentials (status 401): set MLFLOW_TRACKING_USERNAME and" in here
 
 
-@pytest.mark.usefixtures("cut_off")
-def test_no_secret_is_in_anything_that_the_sweeps_have_left_behind(cluster: Cluster) -> None:
+def test_no_secret_is_in_anything_that_the_sweeps_have_left_behind(whole_cluster: Cluster, cut_off: CutOff) -> None:
+    cluster, told = whole_cluster, list(whole_cluster.said)
+    for command in ("list", "best", "status", "resume"):
+        sweep = [] if command == "list" else [cut_off.sweep]
+        shown = cluster.laptop.run(sys.executable, "-m", "sweeps", command, *sweep)
+        assert cut_off.sweep in shown.stdout + shown.stderr
+        told += [shown.stdout, shown.stderr]
+    assert f"{cut_off.sweep} has ended" in shown.stderr
     credentials = f"{OWNER}:{cluster.password}"
     secrets = [cluster.token, cluster.password, b64encode(credentials.encode()).decode()]
     secrets += [secret[::-1] for secret in secrets[:2]]  # the wrong ones
-    told = [*cluster.said, json.dumps(cluster.get("/api/jobs/"))]
+    told.append(json.dumps(cluster.get("/api/jobs/")))
     assert not [secret for secret in secrets for text in told if secret in text]
     own = [cluster.mlflow.folder / "auth.ini"]
     files = [path for path in cluster.network.folder.rglob("*") if path.is_file() and path not in own]
