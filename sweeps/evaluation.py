@@ -47,7 +47,7 @@ def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
     """
     ranked = ranked_trial(result, trial)
     network = kept_network(result, ranked.trial)
-    arrays = same_data(result)
+    arrays = data_of(result)
     if not len(arrays.test):
         raise DataError(f"{result.sweep} has set no test samples aside: data.n_test is 0; run it with data.n_test=1000")
     metrics = measure(network, result.config.trial_at(dict(ranked.point)), arrays, arrays.test)
@@ -83,7 +83,7 @@ def kept_network(result: SweepResult, trial: str) -> Network:
         raise InputError(error.faults) from error
 
 
-def same_data(result: SweepResult) -> DataArrays:
+def data_of(result: SweepResult) -> DataArrays:
     """The data set of a sweep, test split and all. Raises DataError where it is gone or not what it was."""
     arrays = load_splits(result.config)
     recorded = (result.record.dataset or {}).get("checksum")

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.registry.bootstrap import Outcome
 from sweeps.registry.gates import closed
 from sweeps.registry.history import Move
 from sweeps.registry.promotion import Promotion, Verdict
+from sweeps.registry.significance import Outcome
 
 _STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.TIE: "yellow", Outcome.NOT_APPLICABLE: "dim"}
 
@@ -23,16 +23,19 @@ def promotion(promotion: Promotion) -> None:
     console.print(Text(f"\n{_conclusion(promotion)}"), soft_wrap=True)
 
 
-def history(name: str, alias: str, moves: Sequence[Move]) -> None:
-    """Who held an alias, newest first."""
+def history(name: str, alias: str, moves: Sequence[Move], holder: str | None) -> None:
+    """Who held an alias, newest first, and that nobody does now where there is no `holder`."""
     table = Table(box=None, pad_edge=False)
     for heading in ("version", "when", "who", "what", "trial", "why"):
         table.add_column(heading, overflow="fold")
     for place, step in enumerate(reversed(moves)):
-        mark = f"{step.version} <- {alias}" if place == 0 else step.version
+        mark = f"{step.version} <- {alias}" if place == 0 and step.version == holder else step.version
         origin = "" if step.sweep is None else f"{step.sweep}/{step.trial}"
         table.add_row(*map(Text, (mark, _local(step.when), step.who, str(step.kind), origin, step.reason)))
-    Console().print(table if moves else f"{name}: no version has held {alias}")
+    console = Console()
+    console.print(table if moves else f"{name}: no version has held {alias}")
+    if moves and holder is None:
+        console.print(Text(f"\nnobody is {alias} now: the alias, or its version, was deleted in MLflow"))
 
 
 def rolled_back(name: str, alias: str, step: Move) -> None:
@@ -65,9 +68,12 @@ def _conclusion(promotion: Promotion) -> str:
     )
     if promotion.verdict is Verdict.REFUSED:
         return f"{trial} is not promoted to {target}: {names}; {stays}"
-    past = f" past {names}" if names and promotion.verdict is Verdict.WOULD_BE_PROMOTED else ""
-    reason = f": {names}" if promotion.verdict is Verdict.WOULD_BE_REFUSED else ""
-    return f"{trial} {promotion.verdict} to {target}{past}{reason}; this was a dry run, nothing has moved"
+    told = f"{trial} would become {target}"
+    if promotion.verdict is Verdict.WOULD_BE_REFUSED:
+        told = f"{trial} would not be promoted to {target}: {names}"
+    elif names:
+        told = f"{told} past {names}"
+    return f"{told}; this was a dry run, nothing has moved"
 
 
 def _local(when: str) -> str:

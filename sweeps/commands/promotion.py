@@ -59,15 +59,16 @@ def history(model: Model, alias: Alias = "champion", as_json: Json = False) -> N
     """List who held an alias, when and why, newest first."""
     with only_ours_on_standard_output():
         from sweeps import registry_display
-        from sweeps.registry.history import model_or_raise, moves
+        from sweeps.registry.history import find_model, moves
         from sweeps.registry.names import check_names
         from sweeps.registry.store import RegistryStore
         from sweeps.tracking.address import tracking_uri
 
         check_names(model, alias)
-        told = moves(model_or_raise(RegistryStore(tracking_uri()), model, alias), alias)
-    plain = {"model": model, "alias": alias, "moves": [step.to_dict() for step in reversed(told)]}
-    print_result(plain, as_json, lambda: registry_display.history(model, alias, told))
+        registered = find_model(RegistryStore(tracking_uri()), model)
+        told, holder = moves(registered, alias), registered.aliases.get(alias)
+    plain = {"model": model, "alias": alias, "holder": holder, "moves": [step.to_dict() for step in reversed(told)]}
+    print_result(plain, as_json, lambda: registry_display.history(model, alias, told, holder))
 
 
 def score(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from datamodules.arrays import DataArrays
 from models.network import Network
-from sweeps.evaluation import evaluate, kept_network, measure, same_data
+from sweeps.evaluation import data_of, evaluate, kept_network, measure
 from sweeps.folder import find
 from sweeps.results import RankedTrial, SweepResult
 from sweeps.tracking.journal import Journal
@@ -100,7 +100,7 @@ class FinishedSweep:
     @cached_property
     def arrays(self) -> DataArrays:
         """The data set it was run on, test split and all."""
-        return same_data(self.result)
+        return data_of(self.result)
 
     @property
     def column_mean(self) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sweeps.registry.bootstrap import Comparison, Outcome
+from sweeps.registry.examination import Examined
+from sweeps.registry.significance import Comparison, Outcome
 
 TOLERANCE = 1e-5
 _KILOBYTE = 1000
@@ -82,18 +83,15 @@ def reference(comparison: Comparison | None, name: str, reason: str) -> Gate:
     return Gate("reference", comparison.outcome, f"{comparison.told(name)}; {reason}", comparison.numbers)
 
 
-def diagnosis(found: Sequence[str] | None, blocking: Sequence[str]) -> Gate:
-    """None of the faults found in the training is one that blocks; None where it was never examined."""
-    if found is None:
-        sentence = "the training ended before it could be examined: run it to its end"
-        return Gate("diagnosis", Outcome.FAILED, sentence)
-    grave = [name for name in found if name in blocking]
+def diagnosis(examined: Examined, blocking: Sequence[str]) -> Gate:
+    """None of the faults of the network, at the epoch that won, is one that blocks."""
+    found, grave = examined.faults, [name for name in examined.faults if name in blocking]
+    numbers = {"blocking": len(grave), "epoch": examined.epoch, "last_epoch": examined.last_epoch}
     if grave:
-        return Gate(
-            "diagnosis", Outcome.FAILED, f"{', '.join(grave)}: `sweeps diagnose` tells why", {"blocking": len(grave)}
-        )
-    sentence = f"nothing that blocks ({', '.join(found)})" if found else "no fault found"
-    return Gate("diagnosis", Outcome.PASSED, sentence, {"blocking": 0})
+        sentence = f"{', '.join(grave)}, at epoch {examined.epoch}{_at_end(examined)}"
+        return Gate("diagnosis", Outcome.FAILED, sentence, numbers)
+    told = f"nothing that blocks ({', '.join(found)})" if found else "no fault found"
+    return Gate("diagnosis", Outcome.PASSED, f"{told} at epoch {examined.epoch}{_at_end(examined)}", numbers)
 
 
 def dead_units(share: float, limit: float) -> Gate:
@@ -105,7 +103,7 @@ def dead_units(share: float, limit: float) -> Gate:
 
 def reloaded(difference: float) -> Gate:
     """The reloaded model answers as the trained one does; `difference` is relative to values above 1."""
-    outcome = Outcome.PASSED if difference <= TOLERANCE else Outcome.FAILED  # a NaN fails
+    outcome = Outcome.PASSED if difference <= TOLERANCE else Outcome.FAILED  # NaN fails: it compares with nothing
     sentence = f"the reloaded model differs from the trained one by {difference:.2g}; up to {TOLERANCE:g} may be"
     return Gate("reloaded", outcome, sentence, {"difference": difference, "limit": TOLERANCE})
 
@@ -140,6 +138,13 @@ def seeds(gates: Sequence[Gate], *, seed: int, losses: Sequence[float], n_asked:
         return Gate("seeds", outcome, f"seed {seed}, the median of {len(losses)}, does not pass: {told}", numbers)
     sentence = f"seed {seed}, the median of {len(losses)}, passes; losses from {min(losses):.4g} to {max(losses):.4g}"
     return Gate("seeds", Outcome.PASSED, sentence, numbers)
+
+
+def _at_end(examined: Examined) -> str:
+    """What the end of a training showed, where that was a later network than the one that won."""
+    if examined.at_end is None or examined.last_epoch == examined.epoch:
+        return ""
+    return f"; at the training's end, epoch {examined.last_epoch}: {', '.join(examined.at_end) or 'no fault found'}"
 
 
 def _short(value: str | None) -> str:

@@ -1,23 +1,26 @@
-"""Who held an alias, when and why: a list that is written before the alias moves, and read against where it points.
+"""Who held an alias, when and why: a list that is written before the alias moves, and marked when it has.
 
-Each move is a tag of the registered model, written under the alias's lock just before the move itself. Where the two
-were cut apart, the alias tells which of them happened: the last entry is a move that took place if the alias points at
-its version. The next move writes over one that did not.
+Each move is a tag of the registered model, written under the alias's lock just before the move itself, and written once
+more, as made, just after it. Where the three were cut apart, the alias tells: a move without the mark took place if the
+alias pointed at its version afterwards, which the next entry tells, or after the last one the alias. No entry is ever
+written over.
 """
 
-import getpass
 import json
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sweeps.errors import UnknownModel
+from sweeps.errors import TrackingError, UnknownModel
 from sweeps.registry.lock import Lock, locked
+from sweeps.registry.names import who
 from sweeps.registry.store import Entry, RegistryStore
 
+GATES_TAG = "sweeps.gates"
+_MADE = "made"
 _OUTSIDE = "somebody set the alias in MLflow itself"
 
 
@@ -49,25 +52,15 @@ class Move:
         return asdict(self) | {"kind": str(self.kind)}
 
 
-def who() -> str:
-    """The person and host on whose behalf this process works."""
-    try:
-        return f"{getpass.getuser()}@{platform.node()}"
-    except (KeyError, OSError):  # A container's user id may have no name.
-        return f"unknown@{platform.node()}"
-
-
 def now() -> str:
     """This moment, ISO 8601, in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def moves(model: Entry, alias: str) -> list[Move]:
-    """The moves of an alias that took place, oldest first; the last one tells where it points now."""
-    written = _written(model, alias)
+    """The moves of an alias that took place, oldest first; the last one tells where it points now, if it does."""
     current = model.aliases.get(alias)
-    if written and written[-1].version != current and written[-1].replaced == current:
-        written.pop()  # It was written, and the alias never moved.
+    written = _made(model, alias)
     if current is not None and (not written or written[-1].version != current):
         replaced = written[-1].version if written else None
         written.append(Move(current, replaced, MoveKind.OUTSIDE, _OUTSIDE))
@@ -86,23 +79,30 @@ def _with_gaps(written: Sequence[Move]) -> list[Move]:
 
 
 def move(store: RegistryStore, lock: Lock, model: Entry, alias: str, step: Move) -> None:
-    """Write a move down and make it, under the alias's lock; `model` is how it stands since the lock was taken."""
-    n_before = sum(past.kind is not MoveKind.OUTSIDE for past in moves(model, alias))
-    key = f"{_prefix(alias)}{n_before + 1:05d}"
+    """Write a move down, make it, and mark it as made, under the alias's lock.
+
+    `model` is how it stands since the lock was taken. A mark that MLflow does not take is left out, for the alias has
+    moved.
+    """
+    last = max((int(key.rpartition(".")[2]) for key in _entries(model, alias)), default=0)
+    key, plain = f"{_prefix(alias)}{last + 1:05d}", step.to_dict()
     lock.check()
-    store.set_tag(model.name, key, json.dumps(step.to_dict()))
+    store.set_tag(model.name, key, json.dumps(plain))
     lock.check()
     store.set_alias(model.name, alias, step.version)
+    with suppress(TrackingError):
+        store.set_tag(model.name, key, json.dumps(plain | {_MADE: True}))
 
 
 def rollback(store: RegistryStore, name: str, alias: str) -> Move:
     """Point an alias back at the version that its holder replaced when it was promoted; gives the move.
 
-    Raises UnknownModel where there is nothing to go back to, PromotionConflict where another moves the alias.
+    Raises UnknownModel where there is nothing to go back to, or nothing that was ever judged, PromotionConflict where
+    another moves the alias.
     """
-    model_or_raise(store, name, alias)
+    holding_model(store, name, alias)
     with locked(store, name, alias) as lock:
-        model = model_or_raise(store, name, alias)
+        model = holding_model(store, name, alias)
         past = moves(model, alias)
         current = past[-1].version
         target = _replaced_by(past, current)
@@ -110,8 +110,7 @@ def rollback(store: RegistryStore, name: str, alias: str) -> Move:
             raise UnknownModel(
                 f"version {current} of {name} was the first to hold {alias}: there is none to go back to"
             )
-        if store.version(name, target) is None:
-            raise UnknownModel(f"version {target} of {name}, which held {alias} before version {current}, was deleted")
+        _check_target(store, name, alias, target, current)
         origin = next((before for before in past if before.version == target), None)
         reason = f"back from version {current}"
         step = Move(target, current, MoveKind.ROLLBACK, reason, when=now(), who=who())
@@ -121,17 +120,35 @@ def rollback(store: RegistryStore, name: str, alias: str) -> Move:
     return step
 
 
-def model_or_raise(store: RegistryStore, name: str, alias: str) -> Entry:
-    """A registered model with a version that holds the alias; UnknownModel where there is none."""
+def find_model(store: RegistryStore, name: str) -> Entry:
+    """A registered model; UnknownModel where there is none of that name."""
     model = store.find(name)
     if model is None:
         raise UnknownModel(
             f"no model {name!r} is registered at {store.uri}: `sweeps promote SWEEP --model {name} --first`"
         )
+    return model
+
+
+def holding_model(store: RegistryStore, name: str, alias: str) -> Entry:
+    """A registered model with a version that holds the alias; UnknownModel where there is none."""
+    model = find_model(store, name)
     if alias not in model.aliases:
         held = ", ".join(sorted(model.aliases)) or "none"
         raise UnknownModel(f"no version of {name} holds the alias {alias!r}; aliases that are held: {held}")
     return model
+
+
+def _check_target(store: RegistryStore, name: str, alias: str, target: str, current: str) -> None:
+    """UnknownModel unless a version may hold the alias again: it is there, and has passed or been forced past gates."""
+    version = store.version(name, target)
+    if version is None:
+        raise UnknownModel(f"version {target} of {name}, which held {alias} before version {current}, was deleted")
+    if GATES_TAG not in version.tags:
+        raise UnknownModel(
+            f"version {target} of {name}, which held {alias} before version {current}, must have been judged by gates, "
+            "and somebody set it in MLflow itself: promote a trial instead"
+        )
 
 
 def _replaced_by(past: Sequence[Move], version: str) -> str | None:
@@ -146,7 +163,20 @@ def _prefix(alias: str) -> str:
     return f"sweeps.history.{alias}."
 
 
-def _written(model: Entry, alias: str) -> list[Move]:
+def _entries(model: Entry, alias: str) -> dict[str, dict[str, Any]]:
+    """What was written down of an alias, by the keys of the tags, in order."""
     tags = {key: value for key, value in model.tags.items() if key.startswith(_prefix(alias))}
-    plain = [json.loads(tags[key]) for key in sorted(tags)]
-    return [Move(**(step | {"kind": MoveKind(step["kind"])})) for step in plain]
+    return {key: json.loads(tags[key]) for key in sorted(tags)}
+
+
+def _made(model: Entry, alias: str) -> list[Move]:
+    """The moves that were written down and made."""
+    plain = list(_entries(model, alias).values())
+    afterwards = [entry["replaced"] for entry in plain[1:]] + [model.aliases.get(alias)]
+    told = zip(plain, afterwards, strict=False)  # without entries, the alias tells of none
+    return [_read(entry) for entry, pointed_at in told if entry.get(_MADE) or pointed_at == entry["version"]]
+
+
+def _read(entry: Mapping[str, Any]) -> Move:
+    fields = {key: value for key, value in entry.items() if key != _MADE}
+    return Move(**(fields | {"kind": MoveKind(entry["kind"])}))

@@ -1,6 +1,6 @@
 """From a packaged model, the champion and the data to the gates: everything is measured here, afresh."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -17,12 +17,13 @@ from models.network import Activations, Network
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.evaluation import measure
 from sweeps.registry import gates
-from sweeps.registry.bootstrap import Losses, compare
+from sweeps.registry.examination import Examined
 from sweeps.registry.gates import Gate
 from sweeps.registry.losses import Predictor, Samples, of_network, of_package, sample_losses
-from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
+from sweeps.registry.packaging import CLASSES, CODE, ERROR, RECONSTRUCTION
 from sweeps.registry.reference import Reference, classifies, loss_of, reference_for
 from sweeps.registry.scoring import PackagedModel
+from sweeps.registry.significance import Losses, compare
 from sweeps.sections import Loss
 
 CHECKSUM_TAG, TEST_CHECKSUM_TAG = "sweeps.data.checksum", "sweeps.data.test_checksum"
@@ -90,12 +91,10 @@ class Contest:
         comparison = compare(self.losses(predict), theirs, self.sweep.promotion.confidence)
         return gates.champion(comparison, version=champion.version, first=first)
 
-    def worth(
-        self, predict: Predictor, champion: Champion | None, findings: Sequence[str] | None, *, first: bool
-    ) -> list[Gate]:
+    def worth(self, predict: Predictor, champion: Champion | None, examined: Examined, *, first: bool) -> list[Gate]:
         """The gates of what a network has learnt, however it is packaged."""
         limits = self.sweep.promotion
-        sound = gates.diagnosis(findings, limits.blocking)
+        sound = gates.diagnosis(examined, limits.blocking)
         if not len(self.arrays.test):
             return [sound]
         share = dead_units(predict(self.samples.inputs).code)
@@ -112,7 +111,7 @@ def judge(
     model: PackagedModel,
     network: Network,
     champion: Champion | None,
-    findings: Sequence[str] | None,
+    examined: Examined,
     *,
     first: bool,
 ) -> list[Gate]:
@@ -122,7 +121,7 @@ def judge(
     return [
         _fresh_metrics(contest, model),
         gates.same_data(data_identity(arrays), None if champion is None else champion.tags),
-        *contest.worth(of_package(model, arrays.scale), champion, findings, first=first),
+        *contest.worth(of_package(model, arrays.scale), champion, examined, first=first),
         gates.reloaded(_difference(model, network, some, arrays.scale)),
         gates.size(model.size_bytes, limits.max_size_mb),
         gates.latency(model.latency_ms(some[:1]), limits.max_latency_ms),
@@ -178,7 +177,13 @@ def _difference(model: PackagedModel, network: Network, raw: NDArray[Any], scale
     """The largest difference between what was reloaded and what was trained, relative to values above 1."""
     scaled = raw.astype(np.float32) * np.float32(scale)
     trained, outputs = of_network(network)(scaled), model.outputs(raw)
-    pairs = [(outputs[RECONSTRUCTION] * np.float32(scale), trained.reconstruction), (outputs[CODE], trained.code)]
-    if trained.labels is not None:
-        pairs.append((outputs[CLASSES].argmax(axis=1), trained.labels))
-    return max(float(np.max(np.abs(ours - theirs) / np.maximum(1, np.abs(theirs)))) for ours, theirs in pairs)
+    error = np.square(trained.reconstruction - scaled).mean(axis=1, keepdims=True)
+    pairs = [
+        (outputs[RECONSTRUCTION] * np.float32(scale), trained.reconstruction),
+        (outputs[CODE], trained.code),
+        (outputs[ERROR], error),
+    ]
+    if trained.probabilities is not None:
+        pairs.append((outputs[CLASSES], trained.probabilities))
+    differences = [np.max(np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))) for ours, theirs in pairs]
+    return float(np.max(differences))  # Python's own max drops a NaN that is not the first

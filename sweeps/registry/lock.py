@@ -5,9 +5,7 @@ lock is a registered model NAME.ALIAS.lock-N, deleted when the alias has moved. 
 server's clock; the next holder takes the number after it, which again one caller gets, and clears the old one away.
 """
 
-import getpass
 import os
-import platform
 import re
 import secrets
 import time
@@ -16,11 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sweeps.errors import PromotionConflict, TrackingError
+from sweeps.registry.names import who
 from sweeps.registry.store import Entry, RegistryStore
 
-SECONDS = 120.0
-# What the step after a look at the lock may take: a request to MLflow lasts 30 s at most.
-MARGIN_SECONDS = 40.0
+# What the holder may take between its requests; the last of them is counted besides.
+WORK_SECONDS = 80.0
+# Beyond what a request may last: by how much clocks may differ in pace, and answers be late.
+_SPARE_SECONDS = 10.0
 _N_RELEASES, _RELEASE_PAUSE_SECONDS = 3, 0.5
 _HOLDER, _TOKEN, _SECONDS = "sweeps.lock.holder", "sweeps.lock.token", "sweeps.lock.seconds"
 _NOTE = "Held by `sweeps` while it moves an alias; it is deleted at once, or ignored when it has expired."
@@ -28,12 +28,15 @@ _NOTE = "Held by `sweeps` while it moves an alias; it is deleted at once, or ign
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that is held: for `seconds` from `since`, by this process's clock, which begins before the server's."""
+    """A lock that is held: for `seconds` from `since`, by this process's clock, which begins before the server's.
+
+    The step after a look at the lock may take `margin_seconds`.
+    """
 
     name: str
     since: float
     seconds: float
-    margin_seconds: float = MARGIN_SECONDS
+    margin_seconds: float
 
     def check(self) -> None:
         """Make sure that nobody else can hold it for as long as a request lasts; PromotionConflict where one may."""
@@ -45,13 +48,16 @@ class Lock:
 
 
 @contextmanager
-def locked(
-    store: RegistryStore, name: str, alias: str, seconds: float = SECONDS, margin_seconds: float = MARGIN_SECONDS
-) -> Iterator[Lock]:
-    """Hold the lock on an alias of a registered model; PromotionConflict, at once, where another holds it."""
+def locked(store: RegistryStore, name: str, alias: str) -> Iterator[Lock]:
+    """Hold the lock on an alias of a registered model; PromotionConflict, at once, where another holds it.
+
+    It lasts long enough for a request that hangs to end before the lock does, however long the store lets one hang.
+    """
     prefix, token = f"{name}.{alias}.lock-", secrets.token_hex(8)
     before = _locks(store, prefix)
-    lock = Lock(f"{prefix}{max(map(_number, before), default=0) + 1}", time.monotonic(), seconds, margin_seconds)
+    margin = store.request_seconds + _SPARE_SECONDS
+    number = max(map(_number, before), default=0) + 1
+    lock = Lock(f"{prefix}{number}", time.monotonic(), WORK_SECONDS + margin, margin)
     try:
         _acquire(store, prefix, lock, token, before)
         yield lock
@@ -61,7 +67,7 @@ def locked(
 
 def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: Mapping[str, Entry]) -> None:
     """Make the lock, and give way to another that has not expired; clear away what has."""
-    tags = {_HOLDER: _holder(), _TOKEN: token, _SECONDS: f"{lock.seconds:g}"}
+    tags = {_HOLDER: f"{who()}, process {os.getpid()}", _TOKEN: token, _SECONDS: f"{lock.seconds:g}"}
     created = store.create(lock.name, tags, _NOTE)
     # A second look tells of those who were between the first one and the step.
     others = {**before, **_locks(store, prefix)}
@@ -96,21 +102,13 @@ def _number(name: str) -> int:
 
 def _has_expired(lock: Entry, later: Entry) -> bool:
     """Whether a lock had run out when a `later` one was made, both by the server's clock."""
-    return later.created_ms - lock.created_ms >= float(lock.tags.get(_SECONDS, SECONDS)) * 1000
-
-
-def _holder() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # A container's user id may have no name.
-        user = "unknown"
-    return f"{user}@{platform.node()}, process {os.getpid()}"
+    return later.created_ms - lock.created_ms >= float(lock.tags.get(_SECONDS, WORK_SECONDS)) * 1000
 
 
 def _told(lock: Entry | None) -> str:
     if lock is None:
         return "another promotion moves this alias at this moment: nothing was moved, promote again"
-    age = f"a lock that lasts {lock.tags.get(_SECONDS, SECONDS)} s at most"
+    age = f"a lock that lasts {lock.tags.get(_SECONDS, WORK_SECONDS)} s at most"
     return (
         f"another promotion moves this alias at this moment ({lock.tags.get(_HOLDER, 'unknown')}, {age}): "
         "nothing was moved, promote again when it is done"

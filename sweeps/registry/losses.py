@@ -18,9 +18,9 @@ from models.pca import PrincipalComponents, fit_pca
 from models.seeds import VALIDATION_NOISE, seeded_generator
 from models.stacked_denoising import StackedDenoisingAutoencoder
 from sweeps.config import TrialConfig
-from sweeps.registry.bootstrap import Losses
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.scoring import BATCH, PackagedModel
+from sweeps.registry.significance import Losses
 from sweeps.sections import Loss
 
 Array = NDArray[Any]
@@ -30,11 +30,15 @@ _N_CLASSIFIER_SAMPLES = 5000
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model makes of scaled samples: reconstruction (samples, features), code (samples, units), labels."""
+    """What a model makes of scaled samples: reconstruction (samples, features), code (samples, units), labels.
+
+    A stack fine-tuned on labels gives their `probabilities` (samples, classes).
+    """
 
     reconstruction: Array
     code: Array
     labels: Array | None = None
+    probabilities: Array | None = None
 
 
 Predictor = Callable[[Array], Outputs]
@@ -105,10 +109,12 @@ def of_network(network: Network) -> Predictor:
     def predict(scaled: Array) -> Outputs:
         parts = [network(torch.from_numpy(scaled[start : start + BATCH])) for start in range(0, len(scaled), BATCH)]
         code = torch.cat([part.code for part in parts])
-        labels = None
+        labels = probabilities = None
         if isinstance(network, StackedDenoisingAutoencoder) and network.n_classes is not None:
-            labels = network.class_logits(code).argmax(dim=1).numpy()
-        return Outputs(torch.cat([part.reconstruction for part in parts]).numpy(), code.numpy(), labels)
+            probabilities = network.class_logits(code).softmax(dim=1).numpy()
+            labels = probabilities.argmax(axis=1)
+        reconstruction = torch.cat([part.reconstruction for part in parts]).numpy()
+        return Outputs(reconstruction, code.numpy(), labels, probabilities)
 
     return predict
 

@@ -1,5 +1,7 @@
-"""The names that the registry takes."""
+"""The names that the registry takes, and that of the person who asks."""
 
+import getpass
+import platform
 import re
 
 from sweeps.errors import InputError
@@ -16,3 +18,11 @@ def check_names(model: str, alias: str) -> None:
         )
     if faults:
         raise InputError(faults)
+
+
+def who() -> str:
+    """The person and host on whose behalf this process works."""
+    try:
+        return f"{getpass.getuser()}@{platform.node()}"
+    except (KeyError, OSError):  # A container's user id may have no name.
+        return f"unknown@{platform.node()}"

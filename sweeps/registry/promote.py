@@ -7,8 +7,10 @@ between any two steps leaves the alias where it was, and a promotion that is rep
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from mlflow.entities.model_registry import ModelVersion
 
 from sweeps.errors import InputError, PromotionConflict
 from sweeps.progress import Progress
@@ -18,10 +20,10 @@ from sweeps.registry.judging import Champion, has_same_data, judge
 from sweeps.registry.lock import locked
 from sweeps.registry.names import check_names
 from sweeps.registry.promotion import Promotion, Request, Verdict
-from sweeps.registry.record import Challenger, description, is_same, move_of, version_tags
+from sweeps.registry.record import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
 from sweeps.registry.scoring import PackagedModel
 from sweeps.registry.seeds import judge_seeds, retrain
-from sweeps.registry.store import NETWORK_TAG, RUN_TAG, RegistryStore
+from sweeps.registry.store import NETWORK_TAG, RUN_TAG, Entry, RegistryStore
 from sweeps.results import SweepResult
 from sweeps.tracking.address import tracking_uri, without_credentials
 from sweeps.trials import find_trial
@@ -46,7 +48,7 @@ def promote(
                 request, challenger, Verdict.ALREADY, [], champion.version, champion.tags.get("sweeps.replaced")
             )
         model_id, model = _packaged(store, request, challenger, folder)
-        gates = judge(challenger.contest, model, challenger.network, champion, challenger.findings, first=request.first)
+        gates = judge(challenger.contest, model, challenger.network, champion, challenger.examined, first=request.first)
         gates += _seeds(store, request, challenger, champion, watch)
     replaced = None if champion is None else champion.version
     refused = bool(closed(gates)) and not request.force
@@ -139,19 +141,36 @@ def _install(
                 f"another promotion was first: version {current} of {name} holds {alias} now, and this challenger was "
                 f"judged against {replaced or 'nobody'}. Nothing was moved; promote again"
             )
-        tags = version_tags(challenger, alias, gates, replaced)
-        held = {step.version for step in moves(model, alias)}
-        version = _left_over(store, name, tags, held)
-        if version is None:
-            version = store.create_version(name, model_id, tags, description(challenger, gates))
+        version = _register(store, model, challenger, model_id, version_tags(challenger, alias, gates, replaced), gates)
         move(store, lock, model, alias, move_of(challenger, version, replaced, gates))
     return version
 
 
-def _left_over(store: RegistryStore, name: str, tags: Mapping[str, str], held: Collection[str]) -> str | None:
-    """A version that was registered by a promotion like this one, which was cut off before it moved the alias."""
-    known = store.versions_of_run(name, tags[RUN_TAG])
-    found = [str(v.version) for v in known if str(v.version) not in held and is_same(v.tags, tags)]
+def _register(
+    store: RegistryStore,
+    model: Entry,
+    challenger: Challenger,
+    model_id: str,
+    tags: Mapping[str, str],
+    gates: Sequence[Gate],
+) -> str:
+    """A version with all its tags: a new one, unless a promotion that was cut off has left one; gives its number.
+
+    A version is the record of one promotion: what has held an alias, and was taken back, is not written over.
+    """
+    text = description(challenger, gates)
+    left = _left_over(store, model, model_id, tags)
+    if left is None:
+        return store.create_version(model.name, model_id, tags, text)
+    store.renew_version(left, tags, text)
+    return str(left.version)
+
+
+def _left_over(store: RegistryStore, model: Entry, model_id: str, tags: Mapping[str, str]) -> ModelVersion | None:
+    """A version of the same logged model that was registered for the same alias, and has never held any."""
+    held = {step.version for step in moves(model, tags[ALIAS_TAG])} | set(model.aliases.values())
+    known = store.versions_of_model(model.name, tags[RUN_TAG], model_id)
+    found = [version for version in known if str(version.version) not in held and is_same(version.tags, tags)]
     return found[-1] if found else None
 
 

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from models.network import Network
-from sweeps.evaluation import kept_network, ranked_trial, same_data
+from sweeps.evaluation import data_of, kept_network, ranked_trial
 from sweeps.folder import find
+from sweeps.registry.examination import Examined, examine
 from sweeps.registry.gates import Gate, closed
-from sweeps.registry.history import Move, MoveKind, now, who
+from sweeps.registry.history import GATES_TAG, Move, MoveKind, now
 from sweeps.registry.judging import Contest, data_identity
+from sweeps.registry.names import who
 from sweeps.registry.packaging import Package
 from sweeps.registry.store import NETWORK_TAG, RUN_TAG
 from sweeps.results import RankedTrial, SweepResult
 from sweeps.tracking.records import PointRecord
 
+ALIAS_TAG = "sweeps.alias"
 _COMMIT_TAG = "mlflow.source.git.commit"
 
 
@@ -34,15 +37,14 @@ class Challenger:
         """The network that a finished trial has kept, with the data to judge it by; InputError, DataError without."""
         ranked = ranked_trial(result, point.point_id)
         network = kept_network(result, ranked.trial)
-        contest = Contest(result.config, result.config.trial_at(dict(ranked.point)), same_data(result))
+        contest = Contest(result.config, result.config.trial_at(dict(ranked.point)), data_of(result))
         digest = sha256(find(result.sweep).point(ranked.trial).best_network.read_bytes()).hexdigest()
         return cls(result, ranked, contest, network, digest)
 
     @property
-    def findings(self) -> list[str] | None:
-        """The names of the faults of its training."""
-        found = self.ranked.diagnosis
-        return None if found is None else list(dict.fromkeys(finding["name"] for finding in found))
+    def examined(self) -> Examined:
+        """Its faults at its best epoch, found afresh, and those of its training's end."""
+        return examine(self.result, self.ranked, self.contest.trial, self.contest.arrays, self.network)
 
     @property
     def package(self) -> Package:
@@ -60,12 +62,12 @@ def version_tags(challenger: Challenger, alias: str, gates: Sequence[Gate], repl
         RUN_TAG: challenger.ranked.run_id or "",
         "sweeps.epoch": str(challenger.ranked.epoch),
         "sweeps.commit": point.tags.get(_COMMIT_TAG, "unknown"),
-        "sweeps.alias": alias,
+        ALIAS_TAG: alias,
         "sweeps.replaced": replaced or "none",
         "sweeps.forced": str(bool(closed(gates))).lower(),
         "sweeps.promoted_by": who(),
         "sweeps.promoted_at": now(),
-        "sweeps.gates": json.dumps([gate.to_dict() for gate in gates]),
+        GATES_TAG: json.dumps([gate.to_dict() for gate in gates]),
         NETWORK_TAG: challenger.digest,
     }
     tags |= {f"sweeps.gate.{gate.name.replace(' ', '_')}": f"{gate.outcome}: {gate.sentence}" for gate in gates}
@@ -73,8 +75,8 @@ def version_tags(challenger: Challenger, alias: str, gates: Sequence[Gate], repl
 
 
 def is_same(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Whether a version was judged as the wanted one was: the same network, against the same champion."""
-    names = (NETWORK_TAG, "sweeps.alias", "sweeps.replaced", "sweeps.forced")
+    """Whether a version holds the same network as the wanted one, for the same alias."""
+    names = (NETWORK_TAG, ALIAS_TAG)
     return all(tags.get(name) == wanted[name] for name in names)
 
 

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.errors import InputError
-from sweeps.registry.history import model_or_raise
+from sweeps.registry.history import holding_model
 from sweeps.registry.names import check_names
 from sweeps.registry.packaging import Columns, size_in_bytes
 from sweeps.registry.store import RegistryStore
@@ -23,6 +24,7 @@ from sweeps.registry.store import RegistryStore
 Array = NDArray[np.float32]
 BATCH = 1024
 _N_TIMED = 30
+_PICKLES = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,8 @@ class PackagedModel:
     @classmethod
     def load(cls, folder: Path) -> "PackagedModel":
         """Load what `Package.save` wrote, without running pickled code; InputError for a model of other make."""
-        # MLflow would otherwise unpickle what a file asks it to.
-        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        loaded = mlflow.pyfunc.load_model(str(folder))
+        with _nothing_unpickled():
+            loaded = mlflow.pyfunc.load_model(str(folder))
         columns = (loaded.metadata.metadata or {}).get("columns")
         if columns is None:
             raise InputError(f"{folder} must be a model that `sweeps promote` has packaged; it names no columns")
@@ -70,8 +71,7 @@ def score(model: PackagedModel, source: Path, target: Path) -> dict[str, Any]:
     `source` is an .npy, samples first, then any shape, whole numbers or floats. Gives what was written; InputError
     where the files are not such.
     """
-    if target.suffix not in (".npz", ".npy"):
-        raise InputError(f"OUT must end in .npz (outputs by name) or .npy (all columns), not {target.name!r}")
+    _check_target(target)
     outputs = model.outputs(_samples(source, model.n_features))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".npz":
@@ -88,11 +88,31 @@ def score_by_alias(store: RegistryStore, address: str, source: Path, target: Pat
     if not alias:
         raise InputError(f"the model must be named as NAME@ALIAS, for instance {name}@champion, not {address!r}")
     check_names(name, alias)
-    version = model_or_raise(store, name, alias).aliases[alias]
+    _check_target(target)
+    version = holding_model(store, name, alias).aliases[alias]
     with tempfile.TemporaryDirectory(prefix="sweeps-score-") as folder:
         files = store.download(f"models:/{name}/{version}", Path(folder))
         told = score(PackagedModel.load(files), source, target)
     return told | {"model": name, "alias": alias, "version": version}
+
+
+def _check_target(target: Path) -> None:
+    """InputError unless scores can be written into a file of this name."""
+    if target.suffix not in (".npz", ".npy"):
+        raise InputError(f"OUT must end in .npz (outputs by name) or .npy (all columns), not {target.name!r}")
+
+
+@contextmanager
+def _nothing_unpickled() -> Iterator[None]:
+    """Have MLflow refuse, whatever the environment says, to run pickled code that a model's file holds."""
+    before = os.environ.get(_PICKLES)
+    os.environ[_PICKLES] = "false"
+    try:
+        yield
+    finally:
+        del os.environ[_PICKLES]
+        if before is not None:
+            os.environ[_PICKLES] = before
 
 
 def _samples(source: Path, n_features: int) -> NDArray[Any]:

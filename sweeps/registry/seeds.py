@@ -7,6 +7,7 @@ from sweeps.evaluation import kept_network
 from sweeps.launch import run
 from sweeps.progress import Progress
 from sweeps.registry import gates
+from sweeps.registry.examination import examine
 from sweeps.registry.gates import Gate
 from sweeps.registry.judging import Champion, Contest
 from sweeps.registry.losses import of_network
@@ -42,7 +43,8 @@ def judge_seeds(contest: Contest, again: SweepResult, champion: Champion | None,
         return gates.seeds([], seed=contest.trial.training.seed, losses=[], n_asked=n_seeds)
     ordered = sorted(again.ranking, key=lambda trial: losses[trial.trial])
     median = ordered[len(ordered) // 2]
-    findings = None if median.diagnosis is None else [finding["name"] for finding in median.diagnosis]
-    worth = contest.worth(of_network(networks[median.trial]), champion, findings, first=first)
-    seed = int(median.point["training.seed"])
+    network, seed = networks[median.trial], int(median.point["training.seed"])
+    trial = again.config.trial_at(dict(median.point))
+    examined = examine(again, median, trial, contest.arrays, network)
+    worth = contest.worth(of_network(network), champion, examined, first=first)
     return gates.seeds(worth, seed=seed, losses=list(losses.values()), n_asked=n_seeds)

@@ -17,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweeps.errors import InputError, TrackingError
 from sweeps.registry.packaging import Package
 from sweeps.tracking.address import check_tracker
-from sweeps.tracking.store import in_one_line, open_client
+from sweeps.tracking.store import in_one_line, longest_request_seconds, open_client
 
 NETWORK_TAG, RUN_TAG = "sweeps.network", "sweeps.run"
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 _PAGE = 100
+_OUR_TAGS = "sweeps."
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class RegistryStore:
         with self._told():
             self._client = open_client(uri)
             mlflow.set_tracking_uri(uri)  # to resolve models:/ addresses, MLflow asks the store that is set
+
+    @property
+    def request_seconds(self) -> float:
+        """The longest that one request may last before it is given up, in seconds, by the settings in force."""
+        return longest_request_seconds(self.uri)
 
     def find(self, name: str) -> Entry | None:
         """A registered model; None where there is none of that name."""
@@ -107,11 +113,13 @@ class RegistryStore:
                     return None
                 raise
 
-    def versions_of_run(self, name: str, run_id: str) -> list[ModelVersion]:
-        """The versions of a registered model that came of one run, oldest first, with their tags."""
+    def versions_of_model(self, name: str, run_id: str, model_id: str) -> list[ModelVersion]:
+        """The versions of a registered model that hold a logged model of a run, oldest first, with their tags."""
         with self._told():
             found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'", max_results=_PAGE)
-        return sorted(found, key=lambda version: int(version.version))
+        # MLflow tells a version's source, and not which logged model it is.
+        known = [version for version in found if version.source == f"models:/{model_id}"]
+        return sorted(known, key=lambda version: int(version.version))
 
     def create_version(self, name: str, model_id: str, tags: Mapping[str, str], description: str) -> str:
         """Register a logged model as the next version, with all its tags at once; gives its number."""
@@ -120,6 +128,18 @@ class RegistryStore:
                 name, f"models:/{model_id}", tags[RUN_TAG], dict(tags), description=description, model_id=model_id
             )
         return str(created.version)
+
+    def renew_version(self, version: ModelVersion, tags: Mapping[str, str], description: str) -> None:
+        """Give a version other tags, and another description, in place of those of ours that it has."""
+        name, number = version.name, str(version.version)
+        with self._told():
+            for key in version.tags.keys() - tags.keys():
+                if key.startswith(_OUR_TAGS):
+                    self._client.delete_model_version_tag(name, number, key)
+            for key, value in tags.items():
+                if version.tags.get(key) != value:
+                    self._client.set_model_version_tag(name, number, key, value)
+            self._client.update_model_version(name, number, description)
 
     def find_logged(self, experiment_id: str, run_id: str, network: str) -> str | None:
         """The model that was logged of a run from a network of this checksum, whole; None where there is none."""

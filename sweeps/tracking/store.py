@@ -39,6 +39,8 @@ _SHORT_REASONS = {
     r"database is locked": "is locked by another process",
 }
 _PAGE = 100
+# Of urllib3's, between two attempts at a request.
+_LONGEST_PAUSE_SECONDS = 120.0
 
 
 class Refused(Exception):
@@ -232,6 +234,28 @@ def open_client(uri: str) -> Any:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def longest_request_seconds(uri: str) -> float:
+    """Give how long a request to a store may last before MLflow gives it up, repetitions and pauses included.
+
+    A database has no such limit of MLflow's. SQLite waits five seconds for a lock; of a statement to another one that
+    takes longer than ten minutes, its connection is taken for dead.
+    """
+    from mlflow import environment_variables
+
+    settings: Any = environment_variables
+    if sqlite_path(uri) is not None:
+        return 30.0
+    if not uri.startswith("http"):
+        return 600.0
+    n_retries = settings.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()
+    factor, jitter = (
+        settings.MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.get(),
+        settings.MLFLOW_HTTP_REQUEST_BACKOFF_JITTER.get(),
+    )
+    pauses = sum(min(_LONGEST_PAUSE_SECONDS, factor * 2.0**attempt) + jitter for attempt in range(n_retries))
+    return float(settings.MLFLOW_HTTP_REQUEST_TIMEOUT.get() * (n_retries + 1) + pauses)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from sweeps.results import SweepResult, load_result
 from sweeps.search.space import corner_points
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import SweepRecord, SweepState
+from sweeps.tracking.runs import environment_tags
 from sweeps.trial import Surroundings, run_points
 
 PLAIN = """\
@@ -93,7 +94,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         arrays = DataArrays.from_dict(dataset.arrays)
         surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
         with Journal.create(folder.journal, record) as journal:
-            callback = JournalCallback(journal, folder, progress, config, {}, dataset.references)
+            callback = JournalCallback(journal, folder, progress, config, environment_tags(), dataset.references)
             for index, point in enumerate(corner_points(config.search)):
                 entry = {"id": f"{index:04d}", "index": index, "point": point}
                 trial: Any = SimpleNamespace(config={"points": [entry]})

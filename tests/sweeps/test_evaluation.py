@@ -17,7 +17,7 @@ from sweeps.cli import app
 from sweeps.config import SweepConfig
 from sweeps.dataset import load_splits
 from sweeps.errors import DataError, InputError
-from sweeps.evaluation import evaluate, kept_network, measure, same_data
+from sweeps.evaluation import data_of, evaluate, kept_network, measure
 from sweeps.folder import find
 from sweeps.results import SweepResult, load_result
 from sweeps.tracking.journal import Journal
@@ -64,7 +64,7 @@ def test_metrics_are_those_of_the_test_split_against_references_fitted_on_train(
 def test_the_validation_split_measures_as_the_trial_measured_it(small_sweep: MakeSweep, run_here: Run) -> None:
     result = run_here(small_sweep(model=NOISY, training={"epochs": 4, "probe_samples": 500}))
     assert result.best is not None
-    arrays = same_data(result)
+    arrays = data_of(result)
     network = kept_network(result, result.best.trial)
     again = measure(network, result.config.trial, arrays, arrays.valid)
 

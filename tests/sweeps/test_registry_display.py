@@ -6,9 +6,9 @@ import pytest
 
 from sweeps import registry_display
 from sweeps.registry import gates
-from sweeps.registry.bootstrap import Comparison
 from sweeps.registry.history import Move, MoveKind
 from sweeps.registry.promotion import Promotion, Request, Verdict
+from sweeps.registry.significance import Comparison
 
 BETTER = gates.champion(Comparison(0.4, 0.5, -0.12, -0.08, 0.95), version="1", first=False)
 TIED = gates.champion(Comparison(0.5, 0.5, -0.01, 0.01, 0.95), version="1", first=False)
@@ -31,11 +31,11 @@ def promotion(
         (promotion(Verdict.PROMOTED, SMALL, version="2"), "as version 2, by force; it replaces version 1"),
         (promotion(Verdict.REFUSED, TIED, SMALL), "not promoted to digits@champion: champion, size; version 1 stays"),
         (promotion(Verdict.REFUSED, SMALL, replaced=None), "nobody is champion"),
-        (promotion(Verdict.WOULD_BE_PROMOTED, BETTER), "would be promoted to digits@champion; this was a dry run"),
-        (promotion(Verdict.WOULD_BE_PROMOTED, SMALL), "would be promoted to digits@champion past size; this was"),
+        (promotion(Verdict.WOULD_BE_PROMOTED, BETTER), "sweep/0003 would become digits@champion; this was a dry run"),
+        (promotion(Verdict.WOULD_BE_PROMOTED, SMALL), "would become digits@champion past size; this was"),
         (
             promotion(Verdict.WOULD_BE_REFUSED, TIED),
-            "would be refused to digits@champion: champion; this was a dry run",
+            "would not be promoted to digits@champion: champion; this was a dry run",
         ),
         (promotion(Verdict.ALREADY, version="1"), "is digits@champion already, as version 1"),
     ],
@@ -68,11 +68,18 @@ def test_a_history_is_told_newest_first(capsys: pytest.CaptureFixture[str], monk
     first = Move(
         "1", None, MoveKind.PROMOTION, "the first", "sweep", "0001", "run", "2026-01-01T12:00:00+00:00", "me@here"
     )
-    registry_display.history("digits", "champion", [first, Move("7", "1", MoveKind.OUTSIDE, "by hand")])
+    registry_display.history("digits", "champion", [first, Move("7", "1", MoveKind.OUTSIDE, "by hand")], "7")
     _, newest, oldest = capsys.readouterr().out.splitlines()
     assert newest.startswith("7 <- champion")
     assert "moved outside sweeps" in newest
     assert oldest.startswith("1 ")
     assert "sweep/0001" in oldest
-    registry_display.history("digits", "canary", [])
+    registry_display.history("digits", "canary", [], None)
     assert "no version has held canary" in capsys.readouterr().out
+
+
+def test_a_history_marks_nobody_where_the_alias_was_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    registry_display.history("digits", "champion", [Move("1", None, MoveKind.PROMOTION, "the first")], None)
+    told = capsys.readouterr().out
+    assert "<- champion" not in told
+    assert "nobody is champion now" in told

@@ -7,8 +7,9 @@ import pytest
 
 from models.diagnosis import Fault
 from sweeps.registry import gates
-from sweeps.registry.bootstrap import Comparison, Outcome
+from sweeps.registry.examination import Examined
 from sweeps.registry.gates import Gate
+from sweeps.registry.significance import Comparison, Outcome
 from sweeps.sections import PromotionConfig
 
 BETTER = Comparison(0.4, 0.5, -0.12, -0.08, 0.95)
@@ -71,12 +72,22 @@ def test_test_metrics_need_samples_that_the_search_has_not_seen_and_finite_value
 
 def test_a_blocking_diagnosis_is_told_by_its_name_and_others_do_not_block() -> None:
     blocking = PromotionConfig().blocking
-    gate = gates.diagnosis(["over-fitting", "collapsed to the mean"], blocking)
-    assert gate.outcome is Outcome.FAILED
-    assert gate.sentence.startswith("collapsed to the mean:")
-    assert gates.diagnosis(["over-fitting"], blocking).outcome is Outcome.PASSED
-    assert gates.diagnosis([], blocking).outcome is Outcome.PASSED
-    assert gates.diagnosis(None, blocking).outcome is Outcome.FAILED
+    found = ["over-fitting", "collapsed to the mean"]
+    gate = gates.diagnosis(Examined(3, 3, found, found), blocking)
+    assert (gate.outcome, gate.sentence) == (Outcome.FAILED, "collapsed to the mean, at epoch 3")
+    passed = gates.diagnosis(Examined(3, 3, ["over-fitting"], None), blocking)
+    assert (passed.outcome, passed.sentence) == (Outcome.PASSED, "nothing that blocks (over-fitting) at epoch 3")
+    assert gates.diagnosis(Examined(3, 3, [], []), blocking).outcome is Outcome.PASSED
+
+
+def test_the_network_that_won_is_judged_and_the_end_of_its_training_is_told() -> None:
+    blocking = PromotionConfig().blocking
+    fine = gates.diagnosis(Examined(3, 8, [], ["collapsed to the mean"]), blocking)
+    assert fine.outcome is Outcome.PASSED
+    assert fine.sentence == "no fault found at epoch 3; at the training's end, epoch 8: collapsed to the mean"
+    poor = gates.diagnosis(Examined(1, 8, ["hardly trained: no better than the mean"], []), blocking)
+    assert poor.outcome is Outcome.FAILED
+    assert "at epoch 1; at the training's end, epoch 8: no fault found" in poor.sentence
 
 
 def test_diagnoses_that_may_block_are_those_there_are() -> None:

@@ -12,15 +12,17 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from models.diagnosis import Fault
 from sweeps.config import SweepConfig
-from sweeps.evaluation import evaluate, kept_network, same_data
-from sweeps.registry.bootstrap import Outcome
+from sweeps.evaluation import data_of, evaluate, kept_network
+from sweeps.registry.examination import Examined, examine
 from sweeps.registry.gates import Gate
 from sweeps.registry.judging import Champion, Contest, data_identity, has_same_data, judge
 from sweeps.registry.losses import of_network, of_package, sample_losses
 from sweeps.registry.packaging import Package
 from sweeps.registry.scoring import PackagedModel
 from sweeps.registry.seeds import judge_seeds, seeds_sweep
+from sweeps.registry.significance import Outcome
 from sweeps.results import SweepResult
 
 MakeSweep = Callable[..., SweepConfig]
@@ -31,6 +33,7 @@ STACK = {
     "noise": {"level": 0.1},
     "pretraining": {"epochs": 1, "learning_rate": 0.01},
 }
+SOUND = Examined(2, 2, [], [])
 TRAINING = {"epochs": 2, "learning_rate": 0.01, "batch_size": 32, "probe_samples": 400}
 
 
@@ -41,7 +44,7 @@ def run_one(small_sweep: MakeSweep, run_here: Run) -> Callable[..., tuple[Contes
     def run(**sections: Any) -> tuple[Contest, SweepResult]:
         config = small_sweep(**({"training": TRAINING} | sections))
         result = run_here(config)
-        return Contest(config, config.trial, same_data(result)), result
+        return Contest(config, config.trial, data_of(result)), result
 
     return run
 
@@ -89,7 +92,7 @@ def test_fresh_metrics_of_the_packaged_model_are_those_of_the_network_on_the_tes
 ) -> None:
     contest, result = run_one(**sections)
     model = packaged(result, contest, tmp_path)
-    gates = by_name(judge(contest, model, kept_network(result, "0000"), None, [], first=True))
+    gates = by_name(judge(contest, model, kept_network(result, "0000"), None, SOUND, first=True))
     expected = evaluate(result).metrics
     assert dict(gates["test metrics"].numbers) == pytest.approx(expected, rel=1e-4, abs=1e-6)
     assert gates["reloaded"].outcome is Outcome.PASSED
@@ -102,9 +105,74 @@ def test_a_reloaded_model_that_answers_otherwise_is_found_out(run_one: Any, tmp_
     model, network = packaged(result, contest, tmp_path), kept_network(result, "0000")
     with torch.no_grad():
         next(network.parameters())[0, 20] += 1e-3  # a pixel that is not always black
-    gates = by_name(judge(contest, model, network, None, [], first=True))
+    gates = by_name(judge(contest, model, network, None, SOUND, first=True))
     assert gates["reloaded"].outcome is Outcome.FAILED
     assert gates["reloaded"].numbers["difference"] > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("output", "change"), [("code", np.nan), ("reconstruction_error", 1e-3), ("class_probabilities", 1e-3)]
+)
+def test_every_output_of_the_reloaded_model_is_held_against_the_trained_one(
+    classifier: tuple[Contest, SweepResult, PackagedModel], output: str, change: float
+) -> None:
+    contest, result, model = classifier
+    network = kept_network(result, "0000")
+
+    def predict(samples: Any) -> Any:
+        outputs = model.predict(samples)
+        outputs[0, model.columns[output][0]] += change  # of one sample, which keeps its label
+        return outputs
+
+    changed = by_name(judge(contest, replace(model, predict=predict), network, None, SOUND, first=True))["reloaded"]
+    assert changed.outcome is Outcome.FAILED
+    assert changed.numbers["difference"] == pytest.approx(change, rel=0.1, nan_ok=True)
+
+
+@pytest.fixture
+def classifier(run_one: Any, tmp_path: Path) -> tuple[Contest, SweepResult, PackagedModel]:
+    contest, result = run_one(model=STACK, training=TRAINING | {"probe_samples": 0})
+    return contest, result, packaged(result, contest, tmp_path)
+
+
+def examined(contest: Contest, result: SweepResult) -> Examined:
+    ranked = result.ranking[0]
+    return examine(result, ranked, contest.trial, contest.arrays, kept_network(result, ranked.trial))
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"model": {"name": "shallow", "hidden_size": 8, "weight_l1": 100.0}},
+        {"model": {"name": "shallow", "hidden_size": 80}, "training": TRAINING | {"epochs": 20}},
+        {"training": TRAINING | {"learning_rate": 1e-6}},
+        {"model": STACK},
+    ],
+    ids=["collapsed", "copied", "hardly trained", "classifier"],
+)
+def test_at_its_last_epoch_a_network_has_the_faults_that_its_training_found(
+    run_one: Any, sections: dict[str, Any]
+) -> None:
+    contest, result = run_one(objective={"metric": "valid/mse", "at": "last"}, **sections)
+    found = examined(contest, result)
+    assert (
+        found.epoch
+        == found.last_epoch
+        == sections.get("training", TRAINING)["epochs"] + (contest.trial.n_pretraining_epochs)
+    )
+    assert list(found.faults) == list(found.at_end or [])
+    if sections != {"model": STACK}:
+        assert found.faults
+
+
+def test_a_network_that_won_before_its_training_ended_is_examined_as_it_was_then(run_one: Any) -> None:
+    slow = TRAINING | {"epochs": 24, "learning_rate": 1e-3}
+    contest, result = run_one(training=slow, objective={"metric": "valid/code_sparsity"})
+    found = examined(contest, result)
+    assert (found.epoch, found.last_epoch) == (1, 24)
+    assert Fault.HARDLY_TRAINED in found.faults
+    assert Fault.HARDLY_TRAINED not in (found.at_end or [])
+    assert Fault.STILL_IMPROVING not in found.faults
 
 
 @pytest.mark.parametrize(

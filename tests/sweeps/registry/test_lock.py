@@ -9,6 +9,7 @@ import pytest
 from sweeps.errors import PromotionConflict
 from sweeps.registry.lock import Lock, locked
 from sweeps.registry.store import RegistryStore
+from sweeps.tracking.store import longest_request_seconds
 
 pytestmark = pytest.mark.slow
 
@@ -98,8 +99,39 @@ def test_of_many_at_once_one_at_a_time_holds_it(store: RegistryStore) -> None:
     assert names(store, "crowd") == []
 
 
+@pytest.mark.parametrize("timeout", ["30", "300"])
+def test_a_lock_outlasts_a_request_that_hangs_for_as_long_as_it_may(
+    store: RegistryStore, monkeypatch: pytest.MonkeyPatch, timeout: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", timeout)
+    with locked(store, "patient", "champion") as lock:
+        assert lock.margin_seconds > float(timeout)
+        assert lock.seconds > lock.margin_seconds + 60
+        held = store.find(lock.name)
+    assert held is not None
+    assert float(held.tags["sweeps.lock.seconds"]) == lock.seconds
+
+
 def test_a_holder_that_was_too_slow_moves_nothing() -> None:
     fresh = Lock("lock", time.monotonic(), seconds=120, margin_seconds=40)
     fresh.check()
     with pytest.raises(PromotionConflict, match="nothing was moved"):
         Lock("lock", time.monotonic() - 81, seconds=120, margin_seconds=40).check()
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings", "seconds"),
+    [
+        ("http://h:5000", {"TIMEOUT": "30", "MAX_RETRIES": "0"}, 30),
+        ("http://h:5000", {"TIMEOUT": "300", "MAX_RETRIES": "0"}, 300),
+        ("https://h", {"TIMEOUT": "10", "MAX_RETRIES": "2", "BACKOFF_FACTOR": "2", "BACKOFF_JITTER": "1"}, 30 + 3 + 5),
+        ("sqlite:////tmp/mlflow.db", {"TIMEOUT": "300"}, 30),
+        ("postgresql://h/db", {"TIMEOUT": "30"}, 600),
+    ],
+)
+def test_a_request_lasts_as_long_as_the_settings_in_force_allow(
+    uri: str, settings: dict[str, str], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    assert longest_request_seconds(uri) == seconds

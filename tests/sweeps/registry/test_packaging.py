@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, 
 from models.network import Network
 from sweeps.errors import InputError
 from sweeps.registry.packaging import Package
-from sweeps.registry.scoring import BATCH, PackagedModel, score
+from sweeps.registry.scoring import BATCH, PackagedModel, score, score_by_alias
 
 N_FEATURES = 12
 SCALE = 1 / 16
@@ -207,3 +208,28 @@ def test_a_file_that_does_not_fit_is_refused_with_what_must_hold(package, tmp_pa
 def test_an_output_of_another_kind_is_refused_before_anything_is_read(package, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.npz"):
         score(package(CONFIGS[1])[1], tmp_path / "none.npy", tmp_path / "out.csv")
+
+
+def test_nothing_is_unpickled_even_where_the_environment_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.pytorch
+    from mlflow.exceptions import MlflowException
+
+    mlflow.pytorch.save_model(
+        torch.nn.Linear(3, 1),
+        str(tmp_path / "pickled"),
+        pip_requirements=["torch"],
+        metadata={"columns": {"code": [0, 1]}},
+        serialization_format="pickle",
+    )
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+    with pytest.raises(MlflowException, match=r"(?i)pickle"):
+        PackagedModel.load(tmp_path / "pickled")
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "true"
+
+
+def test_an_output_of_another_kind_is_refused_before_a_model_is_fetched(tmp_path: Path) -> None:
+    nowhere: Any = None  # it is never asked
+    with pytest.raises(InputError, match=r"\.npz"):
+        score_by_alias(nowhere, "digits@champion", tmp_path / "in.npy", tmp_path / "out.csv")

@@ -1,22 +1,38 @@
 """Promotion against a real MLflow server: who becomes champion, what is remembered, and what happens when it fails."""
 
+import getpass
 import json
+import platform
+import shutil
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from mlflow.models import Model
+from typer.testing import CliRunner
 
+from sweeps.cli import app
 from sweeps.config import load
 from sweeps.errors import InputError, PromotionConflict, TrackingError, UnknownModel
-from sweeps.registry.history import MoveKind, moves, rollback
+from sweeps.registry.gates import Gate
+from sweeps.registry.history import Move, MoveKind, moves, rollback
 from sweeps.registry.judging import judge
+from sweeps.registry.lock import Lock
 from sweeps.registry.packaging import Package
 from sweeps.registry.promote import promote
 from sweeps.registry.promotion import Promotion, Request, Verdict
+from sweeps.registry.record import Challenger
+from sweeps.registry.scoring import PackagedModel
+from sweeps.registry.significance import Outcome
 from sweeps.registry.store import RegistryStore
 from sweeps.results import SweepResult
+from sweeps.tracking.runs import environment_tags
+from sweeps.trials import find_trial
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +41,7 @@ LAST_STEPS = [
     "model-versions/create",
     "registered-models/set-tag",
     "registered-models/alias",
+    "registered-models/set-tag",
     "registered-models/delete",
 ]
 Deliver = Callable[..., SweepResult]
@@ -57,6 +74,12 @@ def test_the_first_champion_is_registered_with_everything_that_it_was_judged_by(
     assert (tags["sweeps.sweep"], tags["sweeps.trial"], tags["sweeps.replaced"]) == (result.sweep, "0000", "none")
     assert tags["sweeps.data.checksum"] == result.record.dataset["checksum"]
     assert tags["sweeps.forced"] == "false"
+    assert tags["sweeps.epoch"] == str(result.best.epoch)
+    assert tags["sweeps.commit"] == environment_tags().get("mlflow.source.git.commit", "unknown")
+    assert tags["sweeps.promoted_by"] == f"{getpass.getuser()}@{platform.node()}"
+    age = datetime.now(UTC) - datetime.fromisoformat(tags["sweeps.promoted_at"])
+    assert timedelta(seconds=-1) < age < timedelta(minutes=10)
+    assert gate(promotion, "diagnosis").numbers["epoch"] == result.best.epoch
     assert [gate["name"] for gate in json.loads(tags["sweeps.gates"])] == list(outcomes(promotion))
     assert tags["sweeps.gate.champion"].startswith("not applicable: no version holds the alias")
     assert outcomes(promotion) == {
@@ -113,6 +136,13 @@ def test_a_better_one_takes_over_a_worse_one_is_refused_and_rollback_goes_back(
     assert told[1].reason.startswith("better than version 1")
     with pytest.raises(UnknownModel, match="first to hold"):
         rollback(store, name, "champion")
+
+    # What was taken back and is promoted again becomes a version of its own: the old one keeps its record.
+    record = store.version(name, "2").tags
+    again = promote(better.sweep, None, Request(name))
+    assert (again.verdict, again.version, again.replaced) == (Verdict.PROMOTED, "3", "1")
+    assert store.version(name, "2").tags == record
+    assert len(ready_models(server, better)) == 1
 
 
 def test_a_tie_leaves_the_champion_in_its_place(delivered: Deliver, server: Any, name: str) -> None:
@@ -239,6 +269,88 @@ def test_another_store_than_the_sweeps_is_refused(
         promote(result.sweep, None, Request("elsewhere", first=True))
 
 
+@pytest.mark.parametrize("n_checks", [0, 1], ids=["before it is written down", "before the alias moves"])
+def test_a_promotion_that_is_cut_off_is_finished_by_the_next_one_and_leaves_no_twin(
+    delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch, n_checks: int
+) -> None:
+    challenger, store, checked = delivered(), RegistryStore(server.uri), 0
+    asked = Gate("seeds", Outcome.PASSED, "of the promotion that was cut off")
+
+    def expire(_: Lock) -> None:
+        nonlocal checked
+        checked += 1
+        if checked > n_checks:
+            raise PromotionConflict("the lock has run out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lock, "check", expire)
+        patch.setattr("sweeps.registry.promote._seeds", lambda *_: [asked])
+        with pytest.raises(PromotionConflict, match="run out"):
+            promote(challenger.sweep, None, Request(name, first=True))
+    assert champion(store, name) is None
+    assert moves(store.find(name), "champion") == []
+
+    again = promote(challenger.sweep, None, Request(name, first=True))
+    assert (again.verdict, again.version, champion(store, name)) == (Verdict.PROMOTED, "1", "1")
+    assert len(moves(store.find(name), "champion")) == 1
+    assert n_versions(server, name, "champion") == len(ready_models(server, challenger)) == 1
+    version = store.version(name, "1")
+    assert json.loads(version.tags["sweeps.gates"]) == [gate.to_dict() for gate in again.gates]
+    assert {key for key in version.tags if key.startswith("sweeps.gate.")} == {
+        f"sweeps.gate.{gate.name.replace(' ', '_')}" for gate in again.gates
+    }
+    assert asked.sentence not in version.description
+
+
+def test_a_champion_that_changed_while_the_challenger_was_judged_stays(
+    delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, better, store = delivered(), delivered(**BETTER), RegistryStore(server.uri)
+    promote(first.sweep, None, Request(name, first=True))
+    promote(first.sweep, None, Request(name, "canary", first=True))
+
+    def judge_meanwhile(*given: Any, **named: Any) -> Any:
+        store.set_alias(name, "champion", "2")
+        return judge(*given, **named)
+
+    monkeypatch.setattr("sweeps.registry.promote.judge", judge_meanwhile)
+    with pytest.raises(PromotionConflict, match=r"version 2 of .* holds champion now"):
+        promote(better.sweep, None, Request(name))
+    assert champion(store, name) == "2"
+    assert store.version(name, "3") is None
+    assert not store.find_all(f"{name}.champion.lock")
+
+
+def test_rollback_goes_back_to_no_version_that_was_never_judged(server: Any, name: str) -> None:
+    store, client = RegistryStore(server.uri), MlflowClient(server.uri)
+    over = Move("2", "1", MoveKind.FORCED, "past failed gates").to_dict() | {"made": True}
+    store.create(name, {"sweeps.history.champion.00001": json.dumps(over)}, "")
+    for _ in range(2):
+        client.create_model_version(name, "s3://elsewhere/model")
+    store.set_alias(name, "champion", "2")
+    with pytest.raises(UnknownModel, match=r"version 1 of .* must have been judged by gates"):
+        rollback(store, name, "champion")
+    assert champion(store, name) == "2"
+    client.set_model_version_tag(name, "1", "sweeps.gates", "[]")
+    assert rollback(store, name, "champion").version == "1"
+
+
+def test_history_tells_who_held_an_alias_that_was_deleted_in_mlflow_itself(
+    server: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    held = Move("1", None, MoveKind.PROMOTION, "the first").to_dict() | {"made": True}
+    RegistryStore(server.uri).create(name, {"sweeps.history.champion.00001": json.dumps(held)}, "")
+    told = CliRunner().invoke(app, ["history", name, "--json"])
+    assert told.exit_code == 0, told.output
+    plain = json.loads(told.stdout)
+    assert (plain["holder"], [move["version"] for move in plain["moves"]]) == (None, ["1"])
+    never = CliRunner().invoke(app, ["history", name, "--alias", "canary"])
+    assert "no version has held canary" in " ".join(never.stdout.split())
+    with pytest.raises(UnknownModel, match="holds the alias"):
+        rollback(RegistryStore(server.uri), name, "champion")
+
+
 @pytest.mark.parametrize(
     "request_", [Request("a/b"), Request("it's"), Request("m", alias="latest"), Request("m", "v3")]
 )
@@ -256,7 +368,7 @@ def test_going_back_or_looking_back_where_nothing_is_registered_says_so(server: 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_after(
-    delivered: Deliver, server: Any, name: str, faulty: Any, monkeypatch: pytest.MonkeyPatch
+    delivered: Deliver, server: Any, name: str, faulty: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     first, challenger = delivered(), delivered(**BETTER)
     store, client = RegistryStore(server.uri), MlflowClient(server.uri)
@@ -270,6 +382,7 @@ def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_a
         return list(judged[champion.version])
 
     monkeypatch.setattr("sweeps.registry.promote.judge", judge_once)
+    export_once(monkeypatch, tmp_path)
     with faulty(server.uri) as (address, fault):
         monkeypatch.setattr("sweeps.registry.promote._store_of", lambda _: address)
 
@@ -286,7 +399,8 @@ def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_a
         store.set_alias(name, "whole", "1")
         assert attempt("whole") is not None
         requests = list(fault.asked)
-        for number, asked in enumerate(requests, start=1):
+        do_once(monkeypatch, Challenger.of(*find_trial(challenger.sweep, None)))
+        for number, asked in ends_of_rows(requests):
             # A request that changes something may also have arrived, though its answer did not.
             for reaches in (False, True) if not asked.startswith("GET") else (False,):
                 alias = f"alias-{number}-{reaches}".lower()
@@ -305,12 +419,64 @@ def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_a
                 assert again.verdict in (Verdict.PROMOTED, Verdict.ALREADY), (asked, reaches)
                 assert store.find(name).aliases[alias] == again.version != "1"
                 assert [step.version for step in moves(store.find(name), alias)] == ["1", again.version]
+                assert n_versions(server, name, alias) == len(ready_models(server, challenger)) == 1, (asked, reaches)
         changes = [asked for asked in requests if not asked.startswith("GET")]
-        assert [asked.rpartition("/mlflow/")[2] for asked in changes[-5:]] == LAST_STEPS
+        assert [asked.rpartition("/mlflow/")[2] for asked in changes[-6:]] == LAST_STEPS
 
 
 def gate(promotion: Promotion, name: str) -> Any:
     return next(gate for gate in promotion.gates if gate.name == name)
+
+
+def ends_of_rows(requests: list[str]) -> list[tuple[int, str]]:
+    """The requests with their numbers, from 1; of files that go one after another the first and the last."""
+    kinds = [asked.partition("/artifacts/")[0] for asked in requests]
+    around = zip([None, *kinds[:-1]], kinds, [*kinds[1:], None], requests, strict=True)
+    found = [
+        (number, asked)
+        for number, (before, kind, after, asked) in enumerate(around, start=1)
+        if "/artifacts/" not in asked or not before == kind == after
+    ]
+    assert len(found) > 30
+    return found
+
+
+def export_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Have the one challenger traced once, then copied with the ids of each logged model: no request is left out."""
+    save, template = Package.save, folder / "exported"
+
+    def save_or_copy(package: Package, target: Path, model: Model) -> None:
+        if not template.exists():
+            save(package, template)
+        shutil.copytree(template, target)
+        described = Model.load(str(template))
+        described.artifact_path, described.run_id = model.artifact_path, model.run_id
+        described.model_uuid, described.model_id = model.model_uuid, model.model_id
+        described.save(str(target / "MLmodel"))
+
+    monkeypatch.setattr(Package, "save", save_or_copy)
+
+
+def do_once(monkeypatch: pytest.MonkeyPatch, challenger: Challenger) -> None:
+    """Have what needs no request to MLflow, and was done before, done no more: data, networks, models to judge by."""
+    monkeypatch.setattr(Challenger, "of", lambda *_: challenger)
+
+    def is_whole(folder: Path) -> Any:
+        assert (folder / "MLmodel").is_file()
+
+    monkeypatch.setattr(PackagedModel, "load", is_whole)
+
+
+def n_versions(server: Any, name: str, alias: str) -> int:
+    """How many versions were registered for an alias."""
+    found = MlflowClient(server.uri).search_model_versions(f"name = '{name}'", max_results=1000)
+    return sum(version.tags.get("sweeps.alias") == alias for version in found)
+
+
+def ready_models(server: Any, result: SweepResult) -> list[Any]:
+    """The whole models that were logged of a sweep's best trial."""
+    found = MlflowClient(server.uri).search_logged_models([result.record.experiment_id])
+    return [m for m in found if m.source_run_id == result.best.run_id and m.status == LoggedModelStatus.READY]
 
 
 def champion(store: RegistryStore, name: str) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.registry.bootstrap import Comparison, Outcome, compare
+from sweeps.registry.significance import Comparison, Outcome, compare
 
 
 def test_interval_agrees_with_the_normal_theory_of_paired_differences() -> None:
