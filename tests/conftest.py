@@ -168,7 +168,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return home
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_mnist() -> Path:
     """The folder of real MNIST, named by SWEEPS_DATA_DIR."""
     folder = os.environ.get("SWEEPS_DATA_DIR")
