@@ -197,7 +197,9 @@ def overview(
 def _overview(results: Sequence[SweepResult]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("sweep", no_wrap=True)
-    for heading in ("state", "trials", "failed", "best", "started"):
+    for heading in ("state", "trials", "failed"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("best", "started"):
         table.add_column(heading, overflow="fold")
     for result in results:
         best = result.ranking[0] if result.ranking else None

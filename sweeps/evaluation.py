@@ -49,7 +49,11 @@ def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
     network = kept_network(result, ranked.trial)
     arrays = data_of(result)
     if not len(arrays.test):
-        raise DataError(f"{result.sweep} has set no test samples aside: data.n_test is 0; run it with data.n_test=1000")
+        n_samples = len(arrays.train.inputs)
+        raise DataError(
+            f"{result.sweep} has set no test samples aside: data.n_test is 0, and {n_samples} samples are trained on; "
+            f"run it again with, say, --set data.n_test={max(1, n_samples // 10)}"
+        )
     metrics = measure(network, result.config.trial_at(dict(ranked.point)), arrays, arrays.test)
     return Evaluation(
         sweep=result.sweep,

@@ -98,6 +98,15 @@ def test_without_test_samples_it_says_where_they_are_set(small_sweep: MakeSweep,
         evaluate(result)
 
 
+def test_few_samples_without_a_test_split_are_told_how_many_they_can_spare(
+    small_sweep: MakeSweep, run_here: Run
+) -> None:
+    blobs = {"name": "blobs", "subset": "stripe"}
+    with pytest.raises(DataError, match=r"29 samples .* --set data\.n_test=2$"):
+        evaluate(run_here(small_sweep(data=blobs)))
+    assert evaluate(run_here(small_sweep(data=blobs | {"n_test": 2}))).n_samples == 2
+
+
 def test_data_that_have_changed_since_are_refused(small_sweep: MakeSweep, run_here: Run, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "mine.npy", seed=0)
     result = run_here(small_sweep(data={"name": "array", "path": path}))
