@@ -55,6 +55,7 @@ Report = Callable[[int | None, float | list[float], list[Event]], None]
 class Plan:
     """What to do at which epoch of a point; epochs are counted over all phases, from 1.
 
+    `identity` stands for the point's settings: what lies in its folder may be of another point that had its id before.
     `n_epochs` are the most that a point takes; with `patience` it may take fewer, for which the last phase's count.
     """
 
@@ -64,6 +65,7 @@ class Plan:
     patience: int | None = None
     n_pretraining_epochs: int = 0
     details: bool = True
+    identity: str = ""
 
     def keeps(self, epoch: int) -> bool:
         """Whether a snapshot, a checkpoint and a diagnosis are made: at the start, powers of two, rungs and the end.
@@ -107,6 +109,8 @@ class Recorder:
         self._patience = Patience(plan.patience, objectives[0])
         self._unwritten_best: bytes | None = None
         self._told: float | list[float] = math.nan
+        # All that has been told, so that a journal that lost some of it can be told again; and what is told next.
+        self._history: list[Event] = []
         self._events: list[Event] = []
         self._epoch = 0
         # What was measured in the phase that runs, epoch by epoch, and how many epochs of all phases were adopted.
@@ -137,7 +141,8 @@ class Recorder:
         if self._examines and n_epochs == 0:
             self.examination.begin(self.data.train_sample(N_TRAIN_SAMPLES, device))
         if self.first_epoch + n_epochs == 0:
-            self.report(0, self._told, self._events_of(0, {}, self._snapshot(0, device), None))
+            self._events = self._events_of(0, {}, self._snapshot(0, device), None)
+            self._tell(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Count the epoch, from 1 within its phase."""
@@ -155,7 +160,8 @@ class Recorder:
         keeps = self.is_over or self.plan.keeps(epoch)
         self._add_probe(metrics, device, wanted=keeps)
         self._keep_if_best(epoch, metrics)
-        self._write_best(is_last=self.is_over)
+        # Tune ends a trial inside the report of a rung: nothing after it is sure to run.
+        self._write_best(must=self.is_over or epoch in self.plan.rungs)
         findings = self._examine(epoch, metrics, device, keeps=keeps) if self._examines else None
         figures = self._snapshot(epoch, device) if keeps else ()
         self._events = self._events_of(epoch, metrics, figures, findings)
@@ -166,14 +172,13 @@ class Recorder:
 
         Of what is drawn there is the end alone.
         """
-        events: list[Event] = []
         for epoch, measured in enumerate(metrics, 1):
             self.start_epoch(epoch)
             draws = epoch == len(metrics) and self.plan.keeps(self._epoch)
             figures = self._snapshot(self._epoch, device) if draws else ()
-            events += self._events_of(self._epoch, measured, figures, None)
+            self._events += self._events_of(self._epoch, measured, figures, None)
         self._n_adopted += len(metrics)
-        self.report(self._epoch, self._told, events)
+        self._tell(self._epoch)
 
     @property
     def told_at_rung(self) -> float | list[float] | None:
@@ -183,22 +188,23 @@ class Recorder:
     def stop_early(self, rule: str) -> None:
         """Let the epoch that has ended be the point's last, by the rule named."""
         self.is_over = True
-        self._write_best(is_last=True)
         tags = self._tags() | {STOPPED_EARLY: rule}
         self._events = [*self._events, PointEnded(point_id=self.folder.point_id, tags=tags)]
 
     def tell(self) -> None:
         """Report the epoch that has ended."""
         if self.is_over:
-            self._keep_end(self._epoch, self._told, self._events)
-        self.report(self._epoch, self._told, self._events)
+            self._keep_end(self._epoch, self._told)
+        self._tell(self._epoch)
         self.has_told_end = self.is_over
 
     def tell_end_again(self) -> bool:
-        """Report again how the point ended by itself; False where it has not."""
+        """Report again all that was told of a point that has ended by itself; False where it has not."""
         if not self.folder.end.exists():
             return False
         end = json.loads(self.folder.end.read_text())
+        if end["identity"] != self.plan.identity:
+            return False
         self.report(end["epoch"], end["objective"], from_plain(end["events"]))
         return True
 
@@ -217,42 +223,55 @@ class Recorder:
         """Give what a checkpoint must hold beyond the phase that Lightning knows, as plain values and tensors."""
         self._saved_at = time.monotonic()
         return {
+            "identity": self.plan.identity,
             "phase": self.phase,
             "epoch": self._epoch,
             "network": self.network.state_dict(),
             "examination": self.examination.state(),
             "best": self.best,
+            "unwritten_best": self._unwritten_best,
             "patience": self._patience.state(),
             "is_over": self.is_over,
             "adopted": self._n_adopted,
             "told": self._told,
-            "events": to_plain(self._events),
+            "events": to_plain([*self._history, *self._events]),
         }
 
     def resume(self, state: dict[str, Any]) -> bool:
         """Go on from what `state` gave; False where the point had ended.
 
-        The checkpoint's epoch is reported again, for the process may have been lost before its report arrived.
+        All that was told is reported again: the driver may have been lost before it was recorded.
         """
         self.network.load_state_dict(state["network"])
         self.examination.restore(state["examination"])
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
+        self._unwritten_best = state["unwritten_best"]
         self._patience.restore(state["patience"])
         self._told = state["told"]
         self._n_adopted = state["adopted"]
-        self.report(state["epoch"], self._told, from_plain(state["events"]))
+        self._events = from_plain(state["events"])
+        self._tell(state["epoch"])
         self.is_over = self.has_told_end = bool(state["is_over"])
         return not self.is_over
 
     def _report_failure(self, reason: str, tags: dict[str, str], findings: Findings | None) -> None:
-        ended = PointEnded(point_id=self.folder.point_id, failed=True, reason=reason, tags=tags, findings=findings)
-        self._keep_end(None, math.nan, [ended])
-        self.report(None, math.nan, [ended])
+        self._events = [
+            PointEnded(point_id=self.folder.point_id, failed=True, reason=reason, tags=tags, findings=findings)
+        ]
+        self._told = math.nan
+        self._keep_end(None, self._told)
+        self._tell(None)
         self.has_told_end = True
 
-    def _keep_end(self, epoch: int | None, objective: float | list[float], events: list[Event]) -> None:
-        """Keep what is told last: should others of its pack be lost with their process, it is not trained again."""
-        end = {"epoch": epoch, "objective": objective, "events": to_plain(events)}
+    def _tell(self, epoch: int | None) -> None:
+        told, self._events = self._events, []
+        self._history += told
+        self.report(epoch, self._told, told)
+
+    def _keep_end(self, epoch: int | None, objective: float | list[float]) -> None:
+        """Keep all that is told: should its pack or the driver be lost, the point is not trained again."""
+        events = to_plain([*self._history, *self._events])
+        end = {"identity": self.plan.identity, "epoch": epoch, "objective": objective, "events": events}
         durable.write(self.folder.end, json.dumps(end).encode())
 
     def _events_of(
@@ -299,14 +318,14 @@ class Recorder:
             save_network(content, self.model, self.network)
             self._unwritten_best = content.getvalue()
 
-    def _write_best(self, *, is_last: bool) -> None:
-        """Write the best network; on a full disk after a later epoch, and at the last one wait for space."""
+    def _write_best(self, *, must: bool) -> None:
+        """Write the best network; on a full disk after a later epoch, and where it `must` be there wait for space."""
         if self._unwritten_best is None:
             return
-        patience = DISK_PATIENCE_SECONDS if is_last else 0.0
+        patience = DISK_PATIENCE_SECONDS if must else 0.0
         if durable.write(self.folder.best_network, self._unwritten_best, patience):
             self._unwritten_best = None
-        elif is_last:
+        elif must:
             where = self.folder.path
             raise OSError(f"{where} has had no space for the best network for {patience:g} s: free some there")
 

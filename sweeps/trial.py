@@ -2,12 +2,14 @@
 
 import sweeps.lean_imports  # noqa: F401, I001  # before Lightning
 import gc
+import json
 import logging
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from hashlib import sha256
 from pathlib import Path
 from platform import node
 from typing import Any, Literal
@@ -153,6 +155,7 @@ def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: R
             patience=trial.training.patience,
             n_pretraining_epochs=trial.n_pretraining_epochs,
             details=sweep.figures.detailed != "none",
+            identity=_identity(trial),
         ),
         surroundings.folder.point(point_id),
         partial(reports.take, point_id),
@@ -164,8 +167,14 @@ def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: R
     if not recorder.folder.checkpoint.exists():
         return Training(trial, phases, recorder)
     state = torch.load(recorder.folder.checkpoint, map_location="cpu", weights_only=True)["sweeps"]
+    if state["identity"] != recorder.plan.identity:
+        return Training(trial, phases, recorder)
     recorder.resume(state)
     return Training(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
+
+
+def _identity(trial: TrialConfig) -> str:
+    return sha256(json.dumps(trial.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 def _n_probe_samples(trial: TrialConfig, arrays: DataArrays) -> int:

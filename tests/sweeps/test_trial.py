@@ -1,5 +1,6 @@
 """A point trained in this process: what it reports, what it saves, and how it goes on after it was cut off."""
 
+import errno
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from datamodules.arrays import DataArrays
 from models.build import load_network
+from sweeps import recorder
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
@@ -121,10 +123,11 @@ def test_point_cut_off_goes_on_as_if_it_had_not_been(
     expected = {event.epoch: event.metrics for event in epochs(train(sweep, digits, whole))}
     with pytest.raises(CutOffError):
         train(sweep, digits, parts, cut_off_at=cut_off_at)
-    rest = epochs(train(sweep, digits, parts))
-    # These epochs are powers of two, where a checkpoint is kept; its own report may have been lost, so it comes again.
-    assert rest[0].epoch == cut_off_at
-    assert all(event.metrics == expected[event.epoch] for event in rest)
+    rest = train(sweep, digits, parts)
+    # These epochs are powers of two, where a checkpoint is kept; what was told until then comes again in one report.
+    assert [event.epoch for event in epochs(rest[:1])] == list(range(cut_off_at + 1))
+    assert [epoch for epoch, _, _ in rest] == list(range(cut_off_at, max(expected) + 1))
+    assert {event.epoch: event.metrics for event in epochs(rest)} == expected
     first, second = (load_network(folder.best_network).state_dict() for folder in (whole, parts))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -165,6 +168,71 @@ def test_point_lost_after_its_last_epoch_reports_its_end_again_and_trains_no_mor
     again = train(small_sweep(), digits, folder)
     assert [epoch for epoch, _, _ in again] == [3]
     assert isinstance(again[-1][2][-1], PointEnded)
+
+
+def test_what_is_told_again_is_what_was_told_with_its_times(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    told = [event for _, _, events in train(small_sweep(), digits, folder) for event in events]
+    (again,) = train(small_sweep(), digits, folder)
+    assert again[2] == told
+
+
+@pytest.mark.parametrize("cut_off_at", [2, 3])
+def test_what_lies_in_the_folder_of_a_point_with_other_settings_is_not_told_for_this_one(
+    small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, cut_off_at: int
+) -> None:
+    alone, taken = SweepFolder(tmp_path / "alone").point("0000"), SweepFolder(tmp_path / "taken").point("0000")
+    expected = epochs(train(small_sweep(), digits, alone))
+    with pytest.raises(CutOffError):
+        train(small_sweep(model={"name": "shallow", "hidden_size": 5}), digits, taken, cut_off_at=cut_off_at)
+    told = epochs(train(small_sweep(), digits, taken))
+    assert [event.metrics for event in told] == [event.metrics for event in expected]
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Beginnings of the names of files for which the disk has no space."""
+    names: set[str] = set()
+    write_bytes = Path.write_bytes
+
+    def write(self: Path, content: bytes) -> int:
+        if self.name.startswith(tuple(names)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    monkeypatch.setattr(recorder, "DISK_PATIENCE_SECONDS", 0.0)
+    return names
+
+
+def test_a_best_network_that_waits_for_space_when_the_process_is_lost_is_written_by_the_next(
+    small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, full_disk: set[str]
+) -> None:
+    objective = {"metric": "valid/code_sparsity", "direction": "maximize"}
+    sweep = small_sweep(training={"epochs": 6, "learning_rate": 0.05, "probe_samples": 0}, objective=objective)
+    whole, parts = SweepFolder(tmp_path / "whole").point("0000"), SweepFolder(tmp_path / "parts").point("0000")
+    sparsity = [event.metrics["valid/code_sparsity"] for event in epochs(train(sweep, digits, whole))[1:]]
+    assert max(sparsity) == max(sparsity[:4])
+    full_disk.add("best.pt")
+    with pytest.raises(CutOffError):
+        train(sweep, digits, parts, cut_off_at=4)
+    assert not parts.best_network.exists()
+    full_disk.clear()
+    train(sweep, digits, parts)
+    assert parts.best_network.read_bytes() == whole.best_network.read_bytes()
+
+
+def test_a_rung_is_not_reported_before_the_best_network_is_kept(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, full_disk: set[str]
+) -> None:
+    full_disk.add("best.pt")
+    stopping = {"name": "asha", "grace_epochs": 2, "reduction_factor": 3}
+    reported = train(small_sweep(training={"epochs": 5}, stopping=stopping), digits, folder)
+    assert [epoch for epoch, _, _ in reported] == [0, 1, None]
+    (ended,) = reported[-1][2]
+    assert isinstance(ended, PointEnded)
+    assert "no space for the best network" in (ended.reason or "")
 
 
 def test_validation_at_a_lower_rate_repeats_no_old_value(
