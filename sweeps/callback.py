@@ -136,7 +136,9 @@ class JournalCallback(tune.Callback):
         if event.metrics:
             self._journal.record_epoch(event.point_id, event.epoch, event.metrics, event.time_ms)
         for figure in event.figures:
-            self._journal.record_figure(event.point_id, figure.name, figure.kind, figure.source, event.time_ms)
+            self._journal.record_figure(
+                event.point_id, figure.name, figure.kind, figure.source, event.time_ms, event.epoch
+            )
         if best_epoch([(event.epoch, event.metrics)], self._config.objectives) is not None:
             self._measured.add(event.point_id)
         self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
@@ -151,9 +153,6 @@ class JournalCallback(tune.Callback):
         self._running.discard(point_id)
         self._ended.add(point_id)
         self._progress.point_ended(point_id, state)
-        if state is not PointState.KILLED and not self._journal.is_behind:
-            # Nothing goes on from it once the end is recorded, and the checkpoints of a thousand trials fill a disk.
-            self._folder.point(point_id).checkpoint.unlink(missing_ok=True)
 
     def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
         """The last findings that a point has reported; None where it never came to be examined.

@@ -17,6 +17,7 @@ from sweeps.progress import Progress
 from sweeps.results import SweepResult, load_result, read_result
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import SweepRecord
+from sweeps.tracking.restoration import open_journal
 
 if TYPE_CHECKING:
     from sweeps.dataset import Dataset
@@ -35,13 +36,13 @@ def resume(
     those of `run`. Raises SweepHeld where another process runs it, SweepDone where nothing is left to train.
     """
     began = started or time.time()
-    with hold(folder), Journal.open(folder.journal) as journal:
+    with hold(folder), open_journal(folder) as journal:
         was_lost = close_lost(journal)
         before = SweepConfig.restore(journal.sweep().config)
         config = extended(before, n_more) if n_more else before
         past = read_past(journal, config)
         if was_lost and not past.n_left(config):
-            end_sweep(journal, state_of(read_result(journal), interrupted=False), began, None)
+            end_sweep(journal, folder, state_of(read_result(journal), interrupted=False), began, None)
         else:
             _check_left(folder.id, journal, config, past, is_longer=n_more > 0)
             uri = store_of(journal)

@@ -7,6 +7,7 @@ from sweeps.folder import SweepFolder
 from sweeps.holding import hold
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.journal import Journal
+from sweeps.tracking.restoration import open_journal
 from sweeps.tracking.store import MlflowStore, Refused, Unavailable
 
 
@@ -18,7 +19,7 @@ def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> i
     where MLflow does not delete.
     """
     with hold(folder):
-        with Journal.open(folder.journal) as journal:
+        with open_journal(folder) as journal:
             n_pending = journal.n_pending()
             if n_pending and not (runs or force):
                 raise UndeliveredError(

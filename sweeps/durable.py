@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, on a disk that may be full for a while."""
 
 import errno
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,12 +36,17 @@ def unless_full() -> Iterator[None]:
             raise
 
 
-def write(path: Path, content: bytes, patience_seconds: float = 0.0) -> bool:
-    """Write a file whole; False where there has been no space for it for so long."""
+def write(path: Path, content: bytes, patience_seconds: float = 0.0, *, synced: bool = False) -> bool:
+    """Write a file whole; False where there has been no space for it for so long. `synced`: it survives a power cut."""
     deadline = time.monotonic() + patience_seconds
     while True:
-        with unless_full(), whole(path) as partial:
-            partial.write_bytes(content)
+        with unless_full():
+            with whole(path) as partial:
+                partial.write_bytes(content)
+                if synced:
+                    _sync(partial)
+            if synced:
+                _sync(path.parent)
             return True
         if time.monotonic() >= deadline:
             return False
@@ -52,3 +58,11 @@ def remove_partial(folder: Path) -> None:
     for partial in folder.glob("*.partial"):
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

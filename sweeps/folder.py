@@ -85,6 +85,21 @@ class SweepFolder:
         return self.path / "journal.db"
 
     @property
+    def segments(self) -> Path:
+        """Copies of the journal's entries, in files that never change: what the journal can be rebuilt from."""
+        return self.path / "journal"
+
+    @property
+    def delivered(self) -> Path:
+        """What MLflow had of the entries when this was last written."""
+        return self.segments / "delivered.json"
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether a sweep has been recorded here."""
+        return self.journal.exists() or self.segments.exists()
+
+    @property
     def references(self) -> Path:
         """What figures hold the trials against: the data's mean and PCA."""
         return self.path / "references.npz"
@@ -156,4 +171,4 @@ def all_folders() -> list[SweepFolder]:
     """Every sweep under `SWEEPS_HOME`, oldest first."""
     root = home() / "sweeps"
     folders = [SweepFolder(path) for path in root.iterdir()] if root.is_dir() else []
-    return sorted((f for f in folders if f.journal.exists()), key=lambda folder: folder.id.split("-")[-3:])
+    return sorted((f for f in folders if f.is_sweep), key=lambda folder: folder.id.split("-")[-3:])

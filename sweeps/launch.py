@@ -30,6 +30,7 @@ from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, r
 from sweeps.search.packs import largest_pack, why_single
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
+from sweeps.tracking.committer import Committer
 from sweeps.tracking.detailed import record_detailed_figures
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointState, SweepRecord, SweepState
@@ -102,7 +103,7 @@ def carry_out(
     progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
     count_past(progress, read_result(journal))
     _save_comparison(folder, config, setup.dataset)
-    with _shipping(journal, uri, folder, setup.interrupted):
+    with _committing(journal, folder) as committer, _shipping(journal, uri, folder, setup.interrupted, committer):
         if watch is not None:
             watch(progress)
         try:
@@ -110,12 +111,12 @@ def carry_out(
         except SweepFailed:
             with suppress(SweepFailed):  # the reason that is raised is the first one
                 _catch_up(journal, folder, setup.interrupted)
-            end_sweep(journal, SweepState.FAILED, began, _startup(progress, setup.share, began))
+            end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
         shutil.rmtree(folder.layers, ignore_errors=True)  # of use to running trials only
         _catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
-        end_sweep(journal, state, began, _startup(progress, setup.share, began))
+        end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
         _catch_up(journal, folder, setup.interrupted)
 
 
@@ -125,7 +126,7 @@ def _catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Even
     try:
         journal.catch_up(DISK_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
     except JournalBehind as error:
-        raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` trains again what is not recorded") from error
+        raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` records it, or trains it again") from error
 
 
 @contextmanager
@@ -172,7 +173,20 @@ def _loading(config: SweepConfig) -> "Iterator[Future[Dataset]]":
 
 
 @contextmanager
-def _shipping(journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event) -> Iterator[None]:
+def _committing(journal: Journal, folder: SweepFolder) -> Iterator[Committer]:
+    """Copy what is recorded to the sweep's folder, and at the end all of it."""
+    committer = Committer(journal, folder)
+    committer.start()
+    try:
+        yield committer
+    finally:
+        committer.close()
+
+
+@contextmanager
+def _shipping(
+    journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event, committer: Committer
+) -> Iterator[None]:
     """Deliver to MLflow in the background, and at the end for as long as that makes progress."""
     shipper = Shipper(journal, uri, folder.path)
     shipper.start()
@@ -181,6 +195,7 @@ def _shipping(journal: Journal, uri: str, folder: SweepFolder, interrupted: thre
         yield
         was_interrupted = interrupted.is_set()
     finally:
+        committer.commit()  # MLflow is sent what the folder has
         shipper.close(DELIVERY_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
 
 
@@ -301,12 +316,14 @@ def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
     return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
 
 
-def end_sweep(journal: Journal, state: SweepState, began: float, startup_seconds: float | None) -> None:
+def end_sweep(
+    journal: Journal, folder: SweepFolder, state: SweepState, began: float, startup_seconds: float | None
+) -> None:
     """Write down how the sweep ended, with the ranking for those who browse."""
     result = read_result(journal)
     if result.config.figures.detailed == "finalists":
         for trial in result.finalists:
-            record_detailed_figures(journal, SweepFolder(journal.path.parent).point(trial.trial), now_ms())
+            record_detailed_figures(journal, folder.point(trial.trial), now_ms())
     tags = {SECONDS: f"{time.time() - began:.3f}"}
     if startup_seconds is not None:
         tags[STARTUP_SECONDS] = f"{startup_seconds:.3f}"

@@ -1,16 +1,19 @@
 """Sweeps whose process was lost: they are closed, in their journals and in MLflow, when anything else starts."""
 
 import threading
+from contextlib import suppress
 
-from sweeps.errors import SweepError
+from sweeps.errors import SweepError, SweepHeld
 from sweeps.folder import SweepFolder, all_folders
 from sweeps.holding import hold, is_held
 from sweeps.results import read_result
 from sweeps.tracking.address import without_credentials
+from sweeps.tracking.committer import Committer
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointState, SweepState
+from sweeps.tracking.restoration import open_journal, read_journal
 from sweeps.tracking.runs import ranking_description
-from sweeps.tracking.shipper import sync
+from sweeps.tracking.shipper import ShipperStatus, sync
 
 PROCESS_LOST = "the process that ran the sweep was lost"
 PATIENCE_SECONDS = 10.0
@@ -35,11 +38,28 @@ def close_lost(journal: Journal) -> bool:
 
 def close_if_lost(folder: SweepFolder) -> None:
     """Close a sweep that no process runs and that has not ended; SweepHeld where one has just begun to."""
-    with Journal.open(folder.journal, read_only=True) as journal:
+    with read_journal(folder) as journal:
         if journal.sweep().state is not SweepState.RUNNING or is_held(folder):
             return
-    with hold(folder), Journal.open(folder.journal) as journal:
+    with hold(folder), open_journal(folder) as journal:
         close_lost(journal)
+
+
+def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
+    """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
+
+    Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
+    """
+    _commit(folder)
+    with Journal.open(folder.journal) as journal:
+        status = sync(journal, uri, folder.path, patience_seconds)
+    _commit(folder)
+    return status
+
+
+def _commit(folder: SweepFolder) -> None:
+    with suppress(SweepHeld), hold(folder), open_journal(folder) as journal:  # who holds it does it
+        Committer(journal, folder).commit()
 
 
 def reconcile(uri: str) -> None:
@@ -55,7 +75,7 @@ def _is_behind(folder: SweepFolder, uri: str) -> bool:
     """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
     try:
         close_if_lost(folder)
-        with Journal.open(folder.journal, read_only=True) as journal:
+        with read_journal(folder) as journal:
             return not is_held(folder) and journal.store() == without_credentials(uri) and journal.n_pending() > 0
     except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
         return False
@@ -64,7 +84,6 @@ def _is_behind(folder: SweepFolder, uri: str) -> bool:
 def _deliver(folders: list[SweepFolder], uri: str) -> None:
     for folder in folders:
         try:
-            with Journal.open(folder.journal) as journal:
-                sync(journal, uri, folder.path, PATIENCE_SECONDS)
+            deliver(folder, uri, PATIENCE_SECONDS)
         except (SweepError, OSError):  # Deleted meanwhile.
             continue

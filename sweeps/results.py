@@ -12,6 +12,7 @@ from sweeps.search.objective import best_epoch, front, rank
 from sweeps.tracking.address import experiment_link, run_link, tracking_uri, without_credentials
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.restoration import read_journal
 
 # Tags of the parent run: seconds from the start of the command to its end, and until every worker was ready to train.
 SECONDS = "sweeps.seconds"
@@ -147,7 +148,7 @@ def load_result(folder: SweepFolder) -> SweepResult:
     """The result of the sweep in a folder, as it stands; one whose process was lost is INTERRUPTED."""
     # First, for a sweep that ends between the two looks is not lost.
     held = is_held(folder)
-    with Journal.open(folder.journal, read_only=True) as journal:
+    with read_journal(folder) as journal:
         result = read_result(journal)
     return result if held or result.record.state is not SweepState.RUNNING else _lost(result)
 

@@ -43,7 +43,7 @@ def supervise(sweep_id: str, arguments: Sequence[str]) -> int:
             time.sleep(RESTART_PAUSE_SECONDS)
             if driver.is_stopped:
                 break
-            command = ["resume", sweep_id] if folder.journal.exists() else command
+            command = ["resume", sweep_id] if folder.is_sweep else command
     else:
         tell(f"the driver ended with status {status} once more: `sweeps resume {sweep_id}` goes on with the sweep")
     return 0 if status in SUCCESSFUL else max(status, 1)

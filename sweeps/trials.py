@@ -8,8 +8,8 @@ from typing import Any
 from sweeps.errors import UnknownTrial
 from sweeps.folder import all_folders, find
 from sweeps.results import SweepResult, load_result
-from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState
+from sweeps.tracking.restoration import read_journal
 
 _RUN_ID = re.compile("[0-9a-f]{32}")
 
@@ -80,7 +80,7 @@ def _of_path(run: str) -> tuple[str, str | None]:
 def _of_run(run_id: str) -> tuple[str, str | None]:
     """Sweep and trial of an MLflow run, from the journals here; without a trial where it is a sweep's own run."""
     for folder in all_folders():
-        with Journal.open(folder.journal, read_only=True) as journal:
+        with read_journal(folder) as journal:
             for trial_id, known in journal.run_ids().items():
                 if known == run_id:
                     return folder.id, trial_id

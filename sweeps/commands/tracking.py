@@ -1,6 +1,5 @@
 """Commands for what MLflow has of a sweep."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -18,21 +17,20 @@ def sync(
     """Deliver to MLflow what it has not got of a sweep."""
     from sweeps import display
     from sweeps.folder import find
-    from sweeps.lost import close_if_lost
+    from sweeps.launch import store_of
+    from sweeps.lost import close_if_lost, deliver
     from sweeps.results import load_result
-    from sweeps.tracking.address import check_tracker, tracking_uri
-    from sweeps.tracking.journal import Journal
-    from sweeps.tracking.shipper import sync as deliver
+    from sweeps.tracking.address import check_tracker
+    from sweeps.tracking.restoration import read_journal
 
     if client := elsewhere.client_for(sweep, address):
         submitted.print_relayed(client, ["sync", sweep, "--patience", str(patience)], as_json)
     folder = find(sweep)
     close_if_lost(folder)
-    with Journal.open(folder.journal) as journal:
-        # Where the environment names no store, the one that has the sweep's runs already.
-        uri = tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())
-        check_tracker(uri)
-        delivery = deliver(journal, uri, folder.path, patience)
+    with read_journal(folder) as journal:
+        uri = store_of(journal)
+    check_tracker(uri)
+    delivery = deliver(folder, uri, patience)
     result = load_result(folder)
     plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
     print_result(plain | {"error": delivery.error}, as_json, lambda: display.delivered(result, delivery.error))

@@ -13,8 +13,8 @@ from models.network import Network
 from sweeps.evaluation import data_of, evaluate, kept_network, measure
 from sweeps.folder import find
 from sweeps.results import RankedTrial, SweepResult
-from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord
+from sweeps.tracking.restoration import read_journal
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class FinishedSweep:
     def trials(self) -> list[Trained]:
         """Its finished trials, in the order of their points."""
         ranked = {trial.trial: trial for trial in self.result.ranking}
-        with Journal.open(find(self.result.sweep).journal, read_only=True) as journal:
+        with read_journal(find(self.result.sweep)) as journal:
             return [
                 Trained(self, point, ranked[point.point_id], dict(journal.history(point.point_id)))
                 for point in sorted(self.result.points, key=lambda point: point.index)

@@ -1,7 +1,8 @@
 """Entries that the journal's disk does not take for now: kept in memory, in order, and tried again.
 
 A full disk, or a database that another process has locked, ends no trial: what happened is recorded when the disk takes
-it again. What waits here is lost with the process, and its amount is bounded.
+it again. What waits here is bounded, and lost with the process: when the sweep is resumed, the trials' folders tell it
+again, or it is trained again.
 """
 
 import logging

@@ -19,9 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sweeps.errors import SweepError
 from sweeps.tracking.backlog import Backlog, JournalBehind, Row
+from sweeps.tracking.database import EntryRow, made_database, open_database
 from sweeps.tracking.records import (
+    Delivered,
     Entry,
     EntryKind,
     PointRecord,
@@ -33,31 +34,8 @@ from sweeps.tracking.records import (
     sweep_after,
 )
 
-_VERSION = 1
-_BUSY_SECONDS = 5.0
 _CATCH_UP_SECONDS = 1.0
-_SCHEMA = f"""
-PRAGMA journal_mode = WAL;
-BEGIN;
-CREATE TABLE entries (
-    entry_id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    point_id TEXT,
-    epoch INTEGER,
-    time_ms INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    delivery TEXT NOT NULL DEFAULT 'pending',  -- pending, shipped or refused
-    refusal TEXT
-);
-CREATE UNIQUE INDEX one_start ON entries (point_id) WHERE kind = 'point_start';
-CREATE UNIQUE INDEX one_epoch ON entries (point_id, epoch) WHERE kind = 'epoch';
-CREATE INDEX by_kind ON entries (kind, point_id);
-CREATE INDEX still_pending ON entries (entry_id) WHERE delivery = 'pending';
-CREATE TABLE store (uri TEXT NOT NULL, experiment_id TEXT);  -- one row, once delivery has begun
-CREATE TABLE runs (point_id TEXT PRIMARY KEY, run_id TEXT NOT NULL);  -- the sweep's own run has the point ''
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
+_EVERY = 2**62
 
 
 class Journal:
@@ -73,36 +51,17 @@ class Journal:
     def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
         """Start the journal of a sweep; FileExistsError where there is one already."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Made under another name, for whoever finds a journal to find a whole one.
-        partial = path.with_name(f"{path.name}.partial")
-        for left in (partial, *(partial.with_name(f"{partial.name}{suffix}") for suffix in ("-wal", "-shm"))):
-            left.unlink(missing_ok=True)  # of a process that was killed while it made one
-        partial.touch()
-        with cls(partial, _connect(partial, "rw")) as journal:
-            journal._connection.executescript(_SCHEMA)
-            journal._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
-        try:
-            path.hardlink_to(partial)
-        finally:
-            partial.unlink()
+        with made_database(path) as connection:
+            cls(path, connection)._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
         return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> "Journal":
-        """Open a journal that exists; FileNotFoundError where there is none. `read_only` is for onlookers."""
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(path)
-        try:
-            connection = _connect(path, "ro" if read_only else "rw")
-            ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-        except sqlite3.DatabaseError as error:
-            raise SweepError(f"{path} must be the journal of a sweep, but cannot be read: {error}") from error
-        if version != _VERSION:
-            connection.close()
-            raise SweepError(f"{path} must be a journal of version {_VERSION}, not {version}: use the matching sweeps")
-        return cls(path, connection)
+        """Open a journal that exists; `read_only` is for onlookers.
+
+        FileNotFoundError where there is none, DamagedJournal where it cannot be read.
+        """
+        return cls(Path(path), open_database(Path(path), read_only=read_only))
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
@@ -130,14 +89,16 @@ class Journal:
         values = {name: float(value) for name, value in metrics.items()}
         return self._append(EntryKind.EPOCH, point_id, time_ms, {"metrics": values}, epoch)
 
-    def record_figure(self, point_id: str | None, name: str, kind: str, source: str, time_ms: int) -> None:
-        """Ask for a figure in a point's run, or the parent's where `point_id` is None.
+    def record_figure(
+        self, point_id: str | None, name: str, kind: str, source: str, time_ms: int, epoch: int | None = None
+    ) -> None:
+        """Ask for a figure in a point's run, or the parent's where `point_id` is None; for one of an `epoch` once.
 
         `name` is its path among the run's artifacts (`filters/epoch-0004.png`), `kind` one that `figures.draw` knows,
         `source` the file that it is drawn from, relative to the sweep folder; "" for a kind that is made from the
         journal itself.
         """
-        self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source})
+        self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source}, epoch)
 
     def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
         """Record that a point runs again: its process or node was lost, or the sweep is resumed."""
@@ -220,11 +181,14 @@ class Journal:
     def pending(self, limit: int, *, figures: bool | None = None) -> list[Entry]:
         """Give the oldest entries that MLflow has yet to get, at most `limit`, in order.
 
-        `figures` asks for figures only, or for all but figures.
+        `figures` asks for figures only, or for all but figures. Where entries are copied to the sweep's folder, those
+        that are: what MLflow has, a journal that is rebuilt has, too, with the same times.
         """
         which = {None: "", True: "AND kind = 'figure'", False: "AND kind <> 'figure'"}[figures]
-        query = f"SELECT {_COLUMNS} FROM entries WHERE delivery = 'pending' {which} ORDER BY entry_id LIMIT ?"  # noqa: S608
-        return [_entry(row) for row in self._query(query, (limit,))]
+        ready = f"delivery = 'pending' AND entry_id <= ? {which}"
+        query = f"SELECT {_COLUMNS} FROM entries WHERE {ready} ORDER BY entry_id LIMIT ?"  # noqa: S608
+        through = self.committed()
+        return [_entry(row) for row in self._query(query, (_EVERY if through is None else through, limit))]
 
     def n_pending(self) -> int:
         """Count the entries that MLflow has yet to get."""
@@ -255,6 +219,42 @@ class Journal:
     def store(self) -> str | None:
         """Give the URI, without credentials, of the store that gets the entries; None before delivery has begun."""
         return next((uri for (uri,) in self._query("SELECT uri FROM store")), None)
+
+    def rows(self, first: int, limit: int = _EVERY) -> list[EntryRow]:
+        """Give entries from the id `first` on, at most `limit`, as they are stored."""
+        query = f"SELECT {_COLUMNS} FROM entries WHERE entry_id >= ? ORDER BY entry_id LIMIT ?"  # noqa: S608
+        return [(*row,) for row in self._query(query, (first, limit))]
+
+    def committed(self) -> int | None:
+        """Give the id through which the sweep's folder has the entries; None where they are not copied there."""
+        return next((int(through) for (through,) in self._query("SELECT through FROM committed")), None)
+
+    def set_committed(self, through: int) -> None:
+        """Record through which id the sweep's folder has the entries."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM committed")
+            self._connection.execute("INSERT INTO committed VALUES (?)", (through,))
+
+    def delivered(self) -> Delivered | None:
+        """Give what MLflow has; None before delivery has begun."""
+        query = "SELECT coalesce(min(entry_id) - 1, ?) FROM entries WHERE delivery <> 'shipped'"
+        for uri, experiment_id in self._query("SELECT uri, experiment_id FROM store"):
+            ((through,),) = self._query(query, (self.n_entries(),))
+            return Delivered(uri, experiment_id, through, {point or "": run for point, run in self.run_ids().items()})
+        return None
+
+    def set_delivered(self, delivered: Delivered) -> None:
+        """Take up what is known of a delivery by a journal that is lost."""
+        with self._transaction():
+            self._connection.execute("INSERT INTO store VALUES (?, ?)", (delivered.store, delivered.experiment_id))
+            self._connection.executemany("INSERT INTO runs VALUES (?, ?)", delivered.runs.items())
+            shipped = "UPDATE entries SET delivery = 'shipped' WHERE entry_id <= ?"
+            self._connection.execute(shipped, (delivered.through,))
+
+    def n_entries(self) -> int:
+        """Count the entries; the last one has this id."""
+        ((count,),) = self._query("SELECT coalesce(max(entry_id), 0) FROM entries")
+        return int(count)
 
     def set_experiment_id(self, experiment_id: str) -> None:
         """Record which experiment of the store the runs are in."""
@@ -358,14 +358,6 @@ _TIMES = """
 """
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    # A commit then survives the death of the process, not a power cut; `flush` is for that.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-def _entry(row: tuple[int, str, str | None, int | None, int, str]) -> Entry:
+def _entry(row: EntryRow) -> Entry:
     entry_id, kind, point_id, epoch, time_ms, body = row
     return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))

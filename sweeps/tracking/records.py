@@ -109,6 +109,16 @@ class Entry:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """What MLflow has of a journal: all entries through an id, or more, and the runs of points ("": the parent)."""
+
+    store: str
+    experiment_id: str | None
+    through: int
+    runs: Mapping[str, str]
+
+
 def sweep_after(record: SweepRecord, entry: Entry) -> SweepRecord:
     """Give the sweep as it stands once it has ended, or goes on, perhaps with another config."""
     if entry.kind == EntryKind.SWEEP_RESUME:

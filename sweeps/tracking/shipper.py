@@ -155,7 +155,7 @@ class _Loop:
             longest = _LAST_BACKOFF_SECONDS if deadline is None else _CLOSING_BACKOFF_SECONDS
             seconds = min(longest, _FIRST_BACKOFF_SECONDS * 2.0**self._n_failures) * random.uniform(0.5, 1.5)
         else:
-            seconds = INTERVAL_SECONDS if deadline is None else 0.0
+            seconds = 0.0 if deadline is not None and progress.n_done else INTERVAL_SECONDS
         if deadline is None:
             self._woken.wait(seconds)
         else:

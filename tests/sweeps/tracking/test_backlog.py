@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking import backlog, journal
+from sweeps.tracking import backlog, database
 from sweeps.tracking.backlog import JournalBehind
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepRecord
@@ -90,7 +90,7 @@ def test_no_more_waits_in_memory_than_may(disk: FullDisk, monkeypatch: pytest.Mo
 def test_a_locked_database_holds_up_what_happens_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
     with Journal.create(tmp_path / "journal.db", SweepRecord("s", "quickstart", "e", {}, start_ms=5)) as locked:
         other = sqlite3.connect(locked.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,125 @@
+"""Copies what the journal records into the sweep's folder, from a thread, so that the folder alone tells the sweep."""
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from dataclasses import asdict
+
+from sweeps import durable
+from sweeps.folder import SweepFolder
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import Delivered, EntryKind, PointState
+from sweeps.tracking.segments import Segment, segments_in, write_segment
+
+# A segment is written when so many entries wait for one, or the oldest has waited for so long.
+MAX_WAITING = 500
+SECONDS = 5.0
+# So many that follow one another, each of fewer entries than that, become one: a long sweep leaves few files.
+N_MERGED = 32
+FEW = 1000
+_POLL_SECONDS = 0.5
+_MAX_ENTRIES = 5000
+_ENDED = (PointState.FINISHED, PointState.FAILED)
+
+logger = logging.getLogger(__name__)
+
+
+class Committer:
+    """Writes segments for as long as a sweep runs; MLflow is sent what they hold. Start, then close."""
+
+    def __init__(self, journal: Journal, folder: SweepFolder) -> None:
+        self._journal = journal
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._committed_at = time.monotonic()
+        self._delivered: Delivered | None = None
+        self._has_told = False
+        self._through = journal.committed() or 0
+        self._segments = [segment for segment in segments_in(folder.segments) if segment.last <= self._through]
+        journal.set_committed(self._through)
+
+    def start(self) -> None:
+        """Write what there is, and then what comes."""
+        self.commit()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.commit()
+
+    def commit(self) -> bool:
+        """Write what is recorded and not yet in a segment, and what MLflow has; False where the folder takes nothing.
+
+        Of a trial whose end is in a segment nothing goes on, and its checkpoint is removed: those of a thousand trials
+        fill a disk.
+        """
+        with self._lock:
+            self._committed_at = time.monotonic()
+            try:
+                is_done = self._write_segments() and self._write_delivered()
+                self._tell(None if is_done else "no space is left")
+            except (OSError, sqlite3.OperationalError) as error:
+                is_done = False
+                self._tell(" ".join(str(error).split()))
+            return is_done
+
+    def _run(self) -> None:
+        while not self._over.wait(_POLL_SECONDS):
+            n_waiting = self._journal.n_entries() - self._through
+            is_late = time.monotonic() - self._committed_at >= SECONDS
+            if is_late or n_waiting >= MAX_WAITING:
+                self.commit()
+
+    def _write_segments(self) -> bool:
+        self._folder.segments.mkdir(parents=True, exist_ok=True)
+        while rows := self._journal.rows(self._through + 1, _MAX_ENTRIES):
+            segment = write_segment(self._folder.segments, rows)
+            if segment is None:
+                return False
+            self._journal.set_committed(segment.last)
+            self._through = segment.last
+            self._segments.append(segment)
+            for _, kind, point_id, _, _, body in rows:
+                if kind == EntryKind.POINT_END and json.loads(body)["state"] in _ENDED:
+                    self._folder.point(str(point_id)).checkpoint.unlink(missing_ok=True)
+        return self._merge()
+
+    def _merge(self) -> bool:
+        small: list[Segment] = []
+        while len(small) < len(self._segments) and len(self._segments[-1 - len(small)]) < FEW:
+            small.insert(0, self._segments[-1 - len(small)])
+        if len(small) < N_MERGED:
+            return True
+        rows = self._journal.rows(small[0].first, small[-1].last - small[0].first + 1)
+        merged = write_segment(self._folder.segments, rows)
+        if merged is None:
+            return False
+        self._segments[-len(small) :] = [merged]
+        for segment in small:
+            (self._folder.segments / segment.name).unlink(missing_ok=True)
+        return True
+
+    def _write_delivered(self) -> bool:
+        """Keep what MLflow has, so that it need not be sent all of it again; it may have more by now."""
+        delivered = self._journal.delivered()
+        if delivered is not None and delivered != self._delivered:
+            if not durable.write(self._folder.delivered, json.dumps(asdict(delivered)).encode()):
+                return False
+            self._delivered = delivered
+        return True
+
+    def _tell(self, problem: str | None) -> None:
+        """Say once that the folder takes nothing, and once that it does again."""
+        if problem is not None and not self._has_told:
+            where = self._folder.segments
+            logger.warning("The sweep goes on, but %s takes no segments (%s): free space there", where, problem)
+        elif problem is None and self._has_told:
+            logger.warning("%s takes segments again: nothing is lost", self._folder.segments)
+        self._has_told = problem is not None

@@ -1,0 +1,121 @@
+"""When segments are written, how few are left, and what goes once they are there."""
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeps.folder import SweepFolder
+from sweeps.tracking import committer as committing
+from sweeps.tracking.committer import Committer
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.segments import read_segments, segments_in
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    return SweepFolder(tmp_path / "s")
+
+
+@pytest.fixture
+def journal(folder: SweepFolder) -> Iterator[Journal]:
+    with Journal.create(folder.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal:
+        yield journal
+
+
+def until(is_met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_met():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_sweep_that_starts_is_in_its_folder_at_once(journal: Journal, folder: SweepFolder) -> None:
+    committer = Committer(journal, folder)
+    committer.start()
+    assert len(read_segments(folder.segments).rows) == 1
+    committer.close()
+
+
+def test_an_entry_waits_for_its_segment_no_longer_than_told(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "SECONDS", 0.05)
+    committer = Committer(journal, folder)
+    committer.start()
+    journal.record_epoch("p", 1, {}, 6)
+    until(lambda: journal.committed() == 2)
+    committer.close()
+
+
+def test_many_entries_are_written_without_waiting(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "SECONDS", 1e9)
+    monkeypatch.setattr(committing, "MAX_WAITING", 3)
+    committer = Committer(journal, folder)
+    committer.start()
+    for epoch in range(3):
+        journal.record_epoch("p", epoch, {}, 6)
+    until(lambda: journal.committed() == 4)
+    committer.close()
+
+
+def test_the_end_leaves_nothing_that_is_not_committed(journal: Journal, folder: SweepFolder) -> None:
+    committer = Committer(journal, folder)
+    committer.start()
+    journal.record_epoch("p", 1, {}, 6)
+    committer.close()
+    assert list(read_segments(folder.segments).rows) == journal.rows(1)
+
+
+def test_a_long_sweep_leaves_few_segments_and_all_its_entries(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "FEW", 20)
+    monkeypatch.setattr(committing, "N_MERGED", 8)
+    committer = Committer(journal, folder)
+    for epoch in range(200):
+        journal.record_epoch("p", epoch, {}, 6)
+        committer.commit()
+    assert list(read_segments(folder.segments).rows) == journal.rows(1)
+    assert len(segments_in(folder.segments)) < 200 / 20 + 8
+
+
+@pytest.mark.parametrize(
+    ("state", "stays"), [(PointState.FINISHED, False), (PointState.FAILED, False), (PointState.KILLED, True)]
+)
+def test_a_checkpoint_stays_until_the_end_of_its_point_is_committed(
+    journal: Journal, folder: SweepFolder, state: PointState, stays: bool
+) -> None:
+    committer = Committer(journal, folder)
+    checkpoint = folder.point("0000").checkpoint
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
+    committer.commit()
+    journal.end_point("0000", state, None, {}, 7)
+    assert checkpoint.exists()
+    committer.commit()
+    assert checkpoint.exists() == stays
+
+
+def test_a_full_disk_is_told_once_and_waited_for(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    committer = Committer(journal, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert not committer.commit()
+        assert not committer.commit()
+        assert journal.committed() == 0
+    assert ["free space there" in message for message in caplog.messages] == [True]
+    assert committer.commit()
+    assert journal.committed() == 1
+    assert "nothing is lost" in caplog.messages[-1]
