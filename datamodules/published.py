@@ -86,9 +86,15 @@ def load_published(dataset: PublishedDataset) -> Source:
     )
 
 
+def _home() -> Path:
+    """The folder of cached data: `SWEEPS_LOCAL`, or `SWEEPS_HOME` where that is a path and no URL."""
+    home = os.environ.get("SWEEPS_LOCAL") or os.environ.get("SWEEPS_HOME") or "~/.sweeps"
+    return Path("~/.sweeps" if "://" in home else home)
+
+
 def _locate(dataset: PublishedDataset) -> dict[PublishedFile, Path]:
     own = os.environ.get("SWEEPS_DATA_DIR")
-    root = Path(own) if own else Path(os.environ.get("SWEEPS_HOME") or "~/.sweeps") / "data"
+    root = Path(own) if own else _home() / "data"
     folder = root.expanduser() / dataset.name
     found = {file: _find(file, folder) for file in dataset.files}
     missing = [file for file, path in found.items() if path is None]

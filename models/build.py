@@ -1,8 +1,9 @@
 """From the config to networks and phases of training, and networks to files and back."""
 
+import io
 import pickle
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -100,11 +101,18 @@ def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -
     torch.save(content, file)
 
 
-def load_network(path: Path) -> Network:
+class Readable(Protocol):
+    """A file, wherever it lies."""
+
+    def read_bytes(self) -> bytes:
+        """What it holds."""
+
+
+def load_network(path: Readable) -> Network:
     """Read, on the CPU, what `save_network` wrote. Raises ModelError where the file is something else."""
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        content: Any = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
         raise ModelError(f"{path} must be a network saved by this package, and cannot be read as one") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ModelError(f"{path} must be a network saved by this package in the format {_FORMAT!r}, and is not")

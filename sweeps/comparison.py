@@ -1,6 +1,6 @@
 """What the figures of a sweep hold its trials against: the mean of the data, and PCA; saved once a sweep."""
 
-from pathlib import Path
+import io
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ from datamodules.arrays import DataArrays
 from models.pca import PrincipalComponents
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
-from sweeps.durable import whole
+from sweeps.durable import write_or_raise
 from sweeps.events import N_CODES
+from sweeps.remote import Place
 
 
-def save_comparison(path: Path, config: SweepConfig, dataset: Dataset) -> None:
+def save_comparison(path: Place, config: SweepConfig, dataset: Dataset) -> None:
     """Write `mean` (features,), and for codes that narrow `components` (features, n), as many as the largest has units.
 
     Where a code may have two units, `codes` (samples, 2) are PCA's of the validation samples whose codes trials save,
@@ -29,8 +30,9 @@ def save_comparison(path: Path, config: SweepConfig, dataset: Dataset) -> None:
         saved["components"] = dataset.pca.first(n_components).components
     if sizes and min(sizes) <= 2 <= max(sizes) and n_features > 2 <= dataset.pca.components.shape[1]:
         saved |= _codes(dataset.pca.first(2), DataArrays.from_dict(dataset.arrays))
-    with whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **saved)
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **saved)
+    write_or_raise(path, content.getvalue())
 
 
 def _codes(pca: PrincipalComponents, arrays: DataArrays) -> dict[str, NDArray[Any]]:

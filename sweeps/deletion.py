@@ -1,6 +1,7 @@
 """A sweep removed: its folder, and where asked its runs in MLflow."""
 
 import shutil
+from pathlib import Path
 
 from sweeps.errors import TrackingError, UndeliveredError
 from sweeps.folder import SweepFolder
@@ -48,10 +49,16 @@ def _delete_runs(journal: Journal) -> int:
 
 def _remove(folder: SweepFolder) -> None:
     """The journal last: a sweep that is removed in part is still listed, and can be deleted again."""
-    kept = (folder.journal.name, folder.lock.name)
-    for part in folder.path.iterdir():
-        if part.is_dir():
-            shutil.rmtree(part)
-        elif not part.name.startswith(kept):
-            part.unlink()
-    shutil.rmtree(folder.path)
+    if isinstance(folder.path, Path):
+        kept = (folder.journal.name, folder.lock.name, folder.segments.name)
+        for part in folder.path.iterdir():
+            if part.name.startswith(kept):
+                continue
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
+        shutil.rmtree(folder.path)
+    else:
+        folder.path.remove_tree()
+    shutil.rmtree(folder.local, ignore_errors=True)

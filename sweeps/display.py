@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.folder import home
+from sweeps.folder import storage
 from sweeps.progress import Progress
 from sweeps.results import SweepResult
 from sweeps.tracking.records import PointState, SweepState
@@ -213,7 +213,7 @@ def _overview(results: Sequence[SweepResult]) -> None:
             started.strftime("%Y-%m-%d %H:%M"),
         )
     Console(soft_wrap=not results).print(
-        table if results else f"no sweeps in {home() / 'sweeps'} yet: try `sweeps run quickstart`"
+        table if results else f"no sweeps in {storage() / 'sweeps'} yet: try `sweeps run quickstart`"
     )
 
 

@@ -6,6 +6,7 @@ SweepError
 │   ├── DataError       the data set
 │   ├── TrackingError   the MLflow server
 │   ├── ClusterError    the Ray cluster
+│   ├── StorageError    the store that holds the sweeps
 │   ├── UnknownSweep    no sweep of that name
 │   ├── SweepHeld       another process runs the sweep
 │   ├── UndeliveredError  what would be deleted is nowhere else
@@ -47,6 +48,14 @@ class TrackingError(InputError):
 
 class ClusterError(InputError):
     """The Ray cluster does not answer, or lacks what the sweep needs."""
+
+
+class StorageError(InputError, OSError):
+    """The store that holds the sweeps does not answer, or refuses; `passes` where trying again may help."""
+
+    def __init__(self, faults: str, *, passes: bool) -> None:
+        super().__init__(faults)
+        self.passes = passes
 
 
 class UnknownSweep(InputError):

@@ -1,28 +1,40 @@
-"""Where a sweep's files lie: one folder a sweep, under `SWEEPS_HOME`."""
+"""Where a sweep's files lie: one folder a sweep, under `SWEEPS_HOME`, a path or the URL of an object store."""
 
 import os
 import re
 import secrets
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from sweeps.durable import whole
-from sweeps.errors import InputError, UnknownSweep
+from sweeps import durable
+from sweeps.errors import InputError, StorageError, UnknownSweep
+from sweeps.remote import Place, RemotePath, place
+
+
+def storage() -> Place:
+    """Where sweeps lie, and their checkpoints and arrays: `SWEEPS_HOME`, by default `~/.sweeps`."""
+    found = place(os.environ.get("SWEEPS_HOME") or "~/.sweeps")
+    return found.expanduser().absolute() if isinstance(found, Path) else found
 
 
 def home() -> Path:
-    """The folder of sweeps and cached data: `SWEEPS_HOME`, by default `~/.sweeps`."""
-    return Path(os.environ.get("SWEEPS_HOME") or Path.home() / ".sweeps").expanduser().absolute()
+    """The folder of cached data and of journals that are written to: on a disk of this host.
+
+    `SWEEPS_LOCAL`; by default `SWEEPS_HOME` where that is a path, else `~/.sweeps`.
+    """
+    own, stored = os.environ.get("SWEEPS_LOCAL"), storage()
+    if own or isinstance(stored, RemotePath):
+        return Path(own or "~/.sweeps").expanduser().absolute()
+    return stored
 
 
 @dataclass(frozen=True)
 class PointFolder:
     """What one point leaves behind."""
 
-    path: Path
+    path: Place
 
     @property
     def point_id(self) -> str:
@@ -30,22 +42,22 @@ class PointFolder:
         return self.path.name
 
     @property
-    def checkpoint(self) -> Path:
+    def checkpoint(self) -> Place:
         """Lightning's last checkpoint, for as long as training may go on from it."""
         return self.path / "last.ckpt"
 
     @property
-    def end(self) -> Path:
+    def end(self) -> Place:
         """What the point told last, once it has ended by itself: told again if the pack that it was part of is lost."""
         return self.path / "end.json"
 
     @property
-    def best_network(self) -> Path:
+    def best_network(self) -> Place:
         """The network at its best epoch so far by the objective."""
         return self.path / "best.pt"
 
     @property
-    def best_arrays(self) -> Path:
+    def best_arrays(self) -> Place:
         """What detailed figures are drawn from, of the best epoch as of the last snapshot."""
         return self.path / "best.npz"
 
@@ -54,20 +66,27 @@ class PointFolder:
         """The folder of the sweep that the point is of."""
         return SweepFolder(self.path.parent.parent)
 
-    def snapshot(self, epoch: int) -> Path:
+    def snapshot(self, epoch: int) -> Place:
         """Filters, originals and reconstructions after `epoch`."""
         return self.path / f"snapshot-{epoch:05d}.npz"
 
-    def in_sweep(self, path: Path) -> str:
+    def in_sweep(self, path: Place) -> str:
         """A path in this folder as it is named in the journal: relative to the sweep's folder."""
-        return str(path.relative_to(self.sweep.path))
+        return f"points/{self.point_id}/{path.name}"
 
 
 @dataclass(frozen=True)
 class SweepFolder:
     """One sweep's folder."""
 
-    path: Path
+    path: Place
+
+    @property
+    def local(self) -> Path:
+        """What of a sweep lies on the disk of the host that runs it: its folder, where that is on such a disk."""
+        if isinstance(self.path, Path) and not os.environ.get("SWEEPS_LOCAL"):
+            return self.path
+        return home() / "sweeps" / self.id
 
     @property
     def id(self) -> str:
@@ -75,22 +94,22 @@ class SweepFolder:
         return self.path.name
 
     @property
-    def config(self) -> Path:
+    def config(self) -> Place:
         """The sweep file as it was run."""
         return self.path / "sweep.yaml"
 
     @property
     def journal(self) -> Path:
         """The SQLite journal."""
-        return self.path / "journal.db"
+        return self.local / "journal.db"
 
     @property
-    def segments(self) -> Path:
+    def segments(self) -> Place:
         """Copies of the journal's entries, in files that never change: what the journal can be rebuilt from."""
         return self.path / "journal"
 
     @property
-    def delivered(self) -> Path:
+    def delivered(self) -> Place:
         """What MLflow had of the entries when this was last written."""
         return self.segments / "delivered.json"
 
@@ -100,24 +119,28 @@ class SweepFolder:
         return self.journal.exists() or self.segments.exists()
 
     @property
-    def references(self) -> Path:
+    def references(self) -> Place:
         """What figures hold the trials against: the data's mean and PCA."""
         return self.path / "references.npz"
 
     @property
-    def layers(self) -> Path:
+    def layers(self) -> Place:
         """Pre-trained layers that points have in common, for as long as the sweep runs."""
         return self.path / "layers"
 
     @property
     def lock(self) -> Path:
         """What the process that runs the sweep holds locked, and in which it says who it is."""
-        return self.path / "held-by.json"
+        return (self.path if isinstance(self.path, Path) else self.local) / "held-by.json"
+
+    @property
+    def lease(self) -> RemotePath | None:
+        """What that process writes again and again, where other hosts see no lock; None where they do."""
+        return self.path / "held-by.json" if isinstance(self.path, RemotePath) else None
 
     def write_config(self, text: str) -> None:
         """Write the sweep file, whole or not at all."""
-        with whole(self.config) as partial:
-            partial.write_text(text)
+        durable.write_or_raise(self.config, text.encode())
 
     def point(self, point_id: str) -> PointFolder:
         """The folder of one point."""
@@ -125,16 +148,19 @@ class SweepFolder:
 
 
 def check_home() -> None:
-    """Make sure that sweeps can be written where SWEEPS_HOME says; InputError where they cannot."""
-    path = home() / "sweeps"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"SWEEPS_HOME must be a folder that can be written; {home()} is not ({error.strerror}): name one of yours"
-        ) from error
+    """Make sure that sweeps can be written where they are to lie; InputError where they cannot."""
+    for name, path in {"SWEEPS_HOME": storage(), "SWEEPS_LOCAL": home()}.items():
+        probe = path / "sweeps" / f".{secrets.token_hex(8)}"
+        try:
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except StorageError as error:
+            raise InputError(f"{name} must name a store that can be written: {error}") from None
+        except OSError as error:
+            raise InputError(
+                f"{name} must be a folder that can be written; {path} is not ({error.strerror}): name one of yours"
+            ) from error
 
 
 def new_id(name: str) -> str:
@@ -146,9 +172,10 @@ def new_id(name: str) -> str:
 
 def create(name: str, sweep_id: str | None = None) -> SweepFolder:
     """Make the folder of a new sweep, under a new id or under one that has been given to it, perhaps in vain before."""
-    path = home() / "sweeps" / (sweep_id or new_id(name))
-    path.mkdir(parents=True, exist_ok=sweep_id is not None)
-    return SweepFolder(path)
+    folder = SweepFolder(storage() / "sweeps" / (sweep_id or new_id(name)))
+    folder.path.mkdir(parents=True, exist_ok=sweep_id is not None)
+    folder.local.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def find(sweep_id: str) -> SweepFolder:
@@ -159,16 +186,16 @@ def find(sweep_id: str) -> SweepFolder:
     ids = [folder.id for folder in all_folders()]
     matches = [sweep_id] if sweep_id in ids else [known for known in ids if known.startswith(sweep_id)]
     if len(matches) == 1:
-        return SweepFolder(home() / "sweeps" / matches[0])
+        return SweepFolder(storage() / "sweeps" / matches[0])
     if matches:
         raise UnknownSweep(f"{sweep_id!r} must name one sweep; it starts {len(matches)}: {', '.join(sorted(matches))}")
     closest = get_close_matches(sweep_id, ids, n=1, cutoff=0.4)
     hint = f"Did you mean {closest[0]!r}?" if closest else "`sweeps list` shows those there are."
-    raise UnknownSweep(f"no sweep {sweep_id!r} in {home() / 'sweeps'}. {hint}")
+    raise UnknownSweep(f"no sweep {sweep_id!r} in {storage() / 'sweeps'}. {hint}")
 
 
 def all_folders() -> list[SweepFolder]:
     """Every sweep under `SWEEPS_HOME`, oldest first."""
-    root = home() / "sweeps"
+    root = storage() / "sweeps"
     folders = [SweepFolder(path) for path in root.iterdir()] if root.is_dir() else []
     return sorted((f for f in folders if f.is_sweep), key=lambda folder: folder.id.split("-")[-3:])

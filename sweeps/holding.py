@@ -8,13 +8,15 @@ import signal
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sweeps.errors import SweepDone, SweepHeld
 from sweeps.folder import SweepFolder
+from sweeps.lease import SECONDS, leased, leaseholder
+from sweeps.remote import RemotePath
 
 _POLL_SECONDS = 0.1
 # struct flock of 64-bit Linux: type, whence, start, length (0: the whole file), process.
@@ -55,20 +57,43 @@ class Holder:
 @contextmanager
 def hold(folder: SweepFolder) -> Iterator[None]:
     """Be the one process that runs a sweep, or deletes it; SweepHeld where another does."""
+    folder.lock.parent.mkdir(parents=True, exist_ok=True)
+    me = Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0)
     with folder.lock.open("a+") as file:
         # Not flock, nor a lock of the process: looking whether one is held must neither take nor end it.
         try:
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError):
-            who = _read(file)
-            raise SweepHeld(
-                f"{folder.id} must be run by one process at a time, and {who or 'another process'} runs it: "
-                f"`sweeps stop {folder.id}` ends that"
-            ) from None
+            raise _held(folder, _read(file)) from None
         file.truncate(0)
-        file.write(json.dumps(asdict(Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0))))
+        file.write(json.dumps(asdict(me)))
         file.flush()
+        with _holding_lease(folder, me):
+            yield
+
+
+@contextmanager
+def _holding_lease(folder: SweepFolder, me: Holder) -> Iterator[None]:
+    """Tell other hosts, too, where they do not see the lock."""
+    if folder.lease is None:
         yield
+        return
+    if other := _leaseholder(folder.lease):
+        raise _held(folder, other)
+    with ExitStack() as lease:
+        try:
+            lease.enter_context(leased(folder.lease, asdict(me)))
+        except BlockingIOError:
+            raise _held(folder, _leaseholder(folder.lease)) from None
+        yield
+
+
+def _held(folder: SweepFolder, holder: Holder | None) -> SweepHeld:
+    lost = "" if folder.lease is None else f"; one that was lost gives it up within {SECONDS:g} s"
+    return SweepHeld(
+        f"{folder.id} must be run by one process at a time, and {holder or 'another process'} runs it: "
+        f"`sweeps stop {folder.id}` ends that{lost}"
+    )
 
 
 def stop(folder: SweepFolder, patience_seconds: float) -> None:
@@ -93,18 +118,31 @@ def is_held(folder: SweepFolder) -> bool:
     """Whether a process runs the sweep."""
     try:
         with folder.lock.open("r") as file:
-            return _is_locked(file)
+            if _is_locked(file):
+                return True
     except FileNotFoundError:
-        return False
+        pass
+    return folder.lease is not None and _leaseholder(folder.lease) is not None
 
 
 def holder_of(folder: SweepFolder) -> Holder | None:
     """The process that runs the sweep; None where none does, or it has not yet written down which it is."""
     try:
         with folder.lock.open("r") as file:
-            return _read(file) if _is_locked(file) else None
+            if _is_locked(file):
+                return _read(file)
     except FileNotFoundError:
+        pass
+    return None if folder.lease is None else _leaseholder(folder.lease)
+
+
+def _leaseholder(lease: RemotePath) -> Holder | None:
+    """Who has the lease; not a process of this host that has ended."""
+    try:
+        holder = Holder(**(leaseholder(lease) or {}))
+    except TypeError:
         return None
+    return holder if holder.is_here or holder.host != platform.node() else None
 
 
 def _is_locked(file: IO[str]) -> bool:

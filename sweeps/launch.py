@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import shutil
 import tempfile
 import threading
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sweeps import durable
 from sweeps import folder as folders
 from sweeps.cluster import session
 from sweeps.cluster.session import Cluster
@@ -113,7 +113,7 @@ def carry_out(
                 _catch_up(journal, folder, setup.interrupted)
             end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
-        shutil.rmtree(folder.layers, ignore_errors=True)  # of use to running trials only
+        durable.try_to_remove(folder.layers)  # of use to running trials only
         _catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))

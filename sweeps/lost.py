@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from sweeps.errors import SweepError, SweepHeld
 from sweeps.folder import SweepFolder, all_folders
-from sweeps.holding import hold, is_held
+from sweeps.holding import hold, holder_of, is_held
 from sweeps.results import read_result
 from sweeps.tracking.address import without_credentials
 from sweeps.tracking.committer import Committer
@@ -49,7 +49,11 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
     """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
 
     Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
+    SweepHeld where one does on another host, which delivers by itself.
     """
+    holder = holder_of(folder)
+    if holder is not None and not holder.is_here:
+        raise SweepHeld(f"{folder.id} must be delivered by the process that runs it, and {holder} does: wait for it")
     _commit(folder)
     with Journal.open(folder.journal) as journal:
         status = sync(journal, uri, folder.path, patience_seconds)
@@ -67,7 +71,8 @@ def reconcile(uri: str) -> None:
 
     What it does not come to before the process ends waits for the next start, or for `sweeps sync`.
     """
-    folders = [folder for folder in all_folders() if _is_behind(folder, uri)]
+    here = [folder for folder in all_folders() if folder.journal.exists()]  # in a store there are those of other hosts
+    folders = [folder for folder in here if _is_behind(folder, uri)]
     threading.Thread(target=_deliver, args=(folders, uri), name="reconciler", daemon=True).start()
 
 

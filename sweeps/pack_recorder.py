@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -15,6 +14,7 @@ from models.member import Member
 from sweeps import durable
 from sweeps.events import Event
 from sweeps.recorder import Recorder
+from sweeps.remote import Place
 from sweeps.search.halving import Halving
 
 # The epoch last told of (None: a point failed), the objective so far of each point by its id, and what has happened.
@@ -76,7 +76,7 @@ class PackRecorder(Checkpoint):
                     recorder.end_epoch(dict(member.metrics), trainer.strategy.root_device)
         self._halve(left)
         if any(recorder.must_save for member, recorder in left if member.error is None):
-            trainer.save_checkpoint(self.recorders[0].folder.checkpoint)
+            trainer.save_checkpoint(self.recorders[0].folder.checkpoint.name)
         for member, recorder in left:
             if member.error is not None:
                 recorder.fail(member.error)
@@ -121,7 +121,7 @@ class PointCheckpoints(CheckpointIO):
     What `PackRecorder` adds says whose files are written. A file is what a pack of this one point would have written.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Place]) -> None:
         self._paths = paths
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -134,7 +134,7 @@ class PointCheckpoints(CheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """The files as one checkpoint; they must be of one epoch."""
-        parts = [torch.load(own, map_location="cpu", weights_only=True) for own in self._paths]
+        parts = [torch.load(io.BytesIO(own.read_bytes()), map_location="cpu", weights_only=True) for own in self._paths]
         tensors = [
             (f"members.{index}.{name.removeprefix('members.0.')}", tensor)
             for index, part in enumerate(parts)

@@ -2,12 +2,15 @@
 
 import fcntl
 import io
+import os
 import pickle
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -18,6 +21,7 @@ from models.prefix import prefix_digest
 from models.stacked_denoising import StackedDenoisingAutoencoder
 from sweeps import durable
 from sweeps.config import SweepConfig
+from sweeps.remote import Place, RemotePath
 from sweeps.search.packs import draws_seed
 from sweeps.search.space import Interval
 from sweeps.training import Training
@@ -39,15 +43,15 @@ class TrainedLayer:
 class LayerStore:
     """Layers in a folder that all workers share, each written whole by one of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def load(self, key: str) -> TrainedLayer | None:
         """The layer of this key; None where nobody has saved it, or it cannot be read."""
         try:
-            content = torch.load(self._path(key), map_location="cpu", weights_only=True)
+            content = torch.load(io.BytesIO(self._path(key).read_bytes()), map_location="cpu", weights_only=True)
             return TrainedLayer(content["parameters"], content["metrics"])
-        except (OSError, EOFError, RuntimeError, KeyError, pickle.UnpicklingError):
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError):
             return None
 
     def save(self, key: str, layer: TrainedLayer) -> None:
@@ -58,9 +62,13 @@ class LayerStore:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
-        """Be the only one to train the layer of this key; False where another process is. It ends with the process."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{key}.lock").open("a") as file:
+        """Be the only one to train the layer of this key; False where another process is. It ends with the process.
+
+        In a store the only one of this host: nobody locks there, and a layer that is trained twice is the same.
+        """
+        folder = self._folder if isinstance(self._folder, Path) else _local(self._folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{key}.lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -68,8 +76,12 @@ class LayerStore:
             else:
                 yield True
 
-    def _path(self, key: str) -> Path:
+    def _path(self, key: str) -> Place:
         return self._folder / f"{key}.pt"
+
+
+def _local(folder: RemotePath) -> Path:
+    return Path(tempfile.gettempdir()) / f"sweeps-{os.getuid()}-{sha256(str(folder).encode()).hexdigest()[:16]}"
 
 
 def pretrain(trainings: Sequence[Training], index: int, sweep: SweepConfig, store: LayerStore, fit: Fit) -> None:

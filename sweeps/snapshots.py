@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from models.network import Network, encoder_product
 from sweeps import durable
 from sweeps.events import N_CODES, Figure
 from sweeps.folder import PointFolder
+from sweeps.remote import Place
 
 N_FILTERS = 100  # as many as are drawn: a thousand would be 3 MB a snapshot
 N_RECONSTRUCTIONS = 10
@@ -79,7 +79,7 @@ def _product(network: Network) -> dict[str, NDArray[Any]]:
     return {"product": _array(encoder_product(network, N_FILTERS))} if len(network.encoder_weights()) > 1 else {}
 
 
-def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> bool:
+def _write(path: Place, arrays: dict[str, NDArray[Any]]) -> bool:
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     return durable.write(path, content.getvalue())

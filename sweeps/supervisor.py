@@ -12,7 +12,7 @@ from types import FrameType
 
 from sweeps.document import parse_document
 from sweeps.errors import SweepError
-from sweeps.folder import SweepFolder, home
+from sweeps.folder import SweepFolder, home, storage
 from sweeps.results import load_result
 
 MAX_RESTARTS = 3
@@ -31,7 +31,7 @@ def supervise(sweep_id: str, arguments: Sequence[str]) -> int:
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         tell("MLFLOW_TRACKING_URI must be set on the cluster, in the environment of its Ray processes")
         return 2
-    folder = SweepFolder(home() / "sweeps" / sweep_id)
+    folder = SweepFolder(storage() / "sweeps" / sweep_id)
     driver = Driver()
     command = [*arguments, *_data_settings(Path("sweep.yaml"))] if arguments[0] == "run" else list(arguments)
     for n_restarts in range(MAX_RESTARTS + 1):

@@ -2,6 +2,7 @@
 
 import sweeps.lean_imports  # noqa: F401, I001  # before Lightning
 import gc
+import io
 import json
 import logging
 import math
@@ -10,7 +11,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
-from pathlib import Path
 from platform import node
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
 from sweeps.prefixes import LayerStore, pretrain
 from sweeps.recorder import Plan, Recorder, reason_of
+from sweeps.remote import place
 from sweeps.search.halving import halving
 from sweeps.search.packs import batches_of, draws_seed
 from sweeps.search.space import Point
@@ -88,7 +89,7 @@ def run_pack(
             config,
             DataArrays.from_dict(data),
             References(np.asarray(pca_mse)),
-            SweepFolder(Path(folder)),
+            SweepFolder(place(folder)),
             np.asarray(column_mean),
             accelerator,
         )
@@ -166,7 +167,9 @@ def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: R
         return None
     if not recorder.folder.checkpoint.exists():
         return Training(trial, phases, recorder)
-    state = torch.load(recorder.folder.checkpoint, map_location="cpu", weights_only=True)["sweeps"]
+    state = torch.load(io.BytesIO(recorder.folder.checkpoint.read_bytes()), map_location="cpu", weights_only=True)[
+        "sweeps"
+    ]
     if state["identity"] != recorder.plan.identity:
         return Training(trial, phases, recorder)
     recorder.resume(state)
@@ -237,7 +240,7 @@ def _fit(index: int, surroundings: Surroundings, reports: Reports, trainings: Se
     trainer.fit(
         module,
         datamodule=served,
-        ckpt_path=first.recorder.folder.checkpoint if first.goes_on_in(index) else None,
+        ckpt_path=first.recorder.folder.checkpoint.name if first.goes_on_in(index) else None,
         weights_only=True,
     )
     for phase in phases:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
+from sweeps.remote import Place
 from sweeps.tracking.address import run_link
 from sweeps.tracking.figures import FigureError, draw
 from sweeps.tracking.journal import Journal
@@ -46,7 +47,7 @@ class WindowOutcome:
 class Delivery:
     """Delivers entries to one store, and marks in the journal what has arrived."""
 
-    def __init__(self, journal: Journal, store: MlflowStore, sweep_folder: Path) -> None:
+    def __init__(self, journal: Journal, store: MlflowStore, sweep_folder: Place) -> None:
         self._journal = journal
         self._store = store
         self._folder = sweep_folder
@@ -197,12 +198,12 @@ class Delivery:
         return diagnosis_text(point.diagnosis).encode()
 
     def _png(self, point_id: str | None, body: Mapping[str, Any]) -> bytes:
-        source = (self._folder / body["source"]).resolve()
-        if not source.is_relative_to(self._folder.resolve()):
+        name = PurePosixPath(body["source"])
+        if name.is_absolute() or ".." in name.parts:
             raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
         point = self._journal.point(point_id) if point_id is not None else None
         history = self._journal.history(point_id) if point_id is not None else []
-        return draw(body["kind"], source, history, point.references if point else {})
+        return draw(body["kind"], self._folder / body["source"], history, point.references if point else {})
 
 
 def _by_run(window: Sequence[Entry]) -> list[tuple[str | None, list[Entry]]]:

@@ -1,9 +1,9 @@
 """The detailed figures of a trial: which it has, and how each is drawn from the arrays of its best epoch."""
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from models.panels import draw_labelled_rows, draw_scales, draw_stages
 from models.pca import PrincipalComponents
 from models.plots import draw_codes, draw_matrix
 from sweeps.folder import PointFolder
+from sweeps.remote import Place
 from sweeps.tracking.journal import Journal
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -32,7 +33,7 @@ def figures_of(folder: PointFolder) -> list[str]:
     """The kinds of detailed figures that can be drawn of a trial; none where it has saved no best epoch."""
     if not folder.best_arrays.exists():
         return []
-    with np.load(folder.best_arrays, allow_pickle=False) as file:
+    with np.load(io.BytesIO(folder.best_arrays.read_bytes()), allow_pickle=False) as file:
         return [kind for kind, figure in KINDS.items() if figure.needed <= set(file.files)]
 
 
@@ -165,6 +166,6 @@ def _with_error(name: str, mse: float | None) -> str:
     return name if mse is None else f"{name}\nmse {mse:.4g}"
 
 
-def _load(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as file:
+def _load(path: Place) -> Arrays:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}

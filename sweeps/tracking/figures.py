@@ -3,7 +3,6 @@
 import io
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 from models.figures import draw_filters, draw_rows, enlarged
 from models.plots import draw_loss_curve
 from sweeps.folder import PointFolder
+from sweeps.remote import Place
 from sweeps.tracking.detailed import KINDS, draw_detailed
 
 History = Sequence[tuple[int, Mapping[str, float]]]
@@ -23,7 +23,7 @@ class FigureError(Exception):
     """A figure cannot be drawn, now or later: what it is drawn from is missing, damaged or of no use."""
 
 
-def draw(kind: str, source: Path, history: History, references: Mapping[str, float]) -> bytes:
+def draw(kind: str, source: Place, history: History, references: Mapping[str, float]) -> bytes:
     """Give a figure as PNG, drawn by its kind.
 
     "filters" and "reconstructions" from the snapshot `source`; "loss_curve" from `history` and `references`; those of
@@ -44,8 +44,8 @@ def draw(kind: str, source: Path, history: History, references: Mapping[str, flo
     raise FigureError(f"a figure must be one of {known}, not {kind!r}")
 
 
-def _from_snapshot(kind: str, source: Path) -> Image.Image:
-    with np.load(source, allow_pickle=False) as snapshot:
+def _from_snapshot(kind: str, source: Place) -> Image.Image:
+    with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as snapshot:
         shape = tuple(snapshot["image_shape"].tolist()) if "image_shape" in snapshot else None
         if kind == "filters":
             return enlarged(draw_filters(snapshot["filters"], shape))

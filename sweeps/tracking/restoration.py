@@ -3,8 +3,10 @@
 import json
 import logging
 from contextlib import suppress
+from pathlib import Path
 
 from sweeps.folder import SweepFolder
+from sweeps.remote import Place
 from sweeps.tracking.database import (
     DamagedJournal,
     database_in_memory,
@@ -57,7 +59,8 @@ def read_journal(folder: SweepFolder) -> Journal:
         fill(connection, reading.rows)
         journal = Journal(folder.journal, connection)
         _take_up_delivered(journal, folder)
-        _tell(folder, error, reading)
+        if folder.local == folder.path or reading.faults:  # else it may well be another host's
+            _tell(folder, error, reading)
         return journal
 
 
@@ -71,7 +74,7 @@ def _with_all(journal: Journal, reading: Reading) -> Journal:
 
 def _not_behind(journal: Journal, folder: SweepFolder) -> Journal:
     """The journal, if it has as much as the segments, where they do not lie beside it."""
-    if folder.journal.parent != folder.path:
+    if folder.local != folder.path:
         last = max((segment.last for segment in segments_in(folder.segments)), default=0)
         if last > journal.n_entries():
             journal.close()
@@ -101,8 +104,14 @@ def _set_aside_others(folder: SweepFolder, reading: Reading) -> None:
     """Give segments that were not used another name: what is written from now on takes their place."""
     for segment in segments_in(folder.segments):
         if segment not in reading.used:
-            path = folder.segments / segment.name
-            path.replace(path.with_name(f"{path.name}{_ASIDE}"))
+            _rename(folder.segments / segment.name, f"{segment.name}{_ASIDE}")
+
+
+def _rename(path: Place, name: str) -> None:
+    if isinstance(path, Path):
+        path.replace(path.with_name(name))
+    else:
+        path.replace(path.with_name(name))
 
 
 def _tell(folder: SweepFolder, error: Exception, reading: Reading) -> None:

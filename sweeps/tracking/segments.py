@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from sweeps import durable
+from sweeps.remote import Place
 from sweeps.tracking.database import EntryRow
 
 _NAME = re.compile(r"(?P<first>\d{9,})-(?P<last>\d{9,})-(?P<digest>[0-9a-f]{64})\.jsonl")
@@ -47,14 +47,14 @@ class Reading:
     faults: Sequence[str]
 
 
-def segments_in(folder: Path) -> list[Segment]:
+def segments_in(folder: Place) -> list[Segment]:
     """The segments that a folder holds, those first that begin first, and of these the longest."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found = [_parsed(match) for name in names if (match := _NAME.fullmatch(name))]
     return sorted(found, key=lambda segment: (segment.first, -segment.last, segment.digest))
 
 
-def read_segments(folder: Path) -> Reading:
+def read_segments(folder: Place) -> Reading:
     """Read what a folder's segments hold, as far as they follow one another and are whole."""
     rows: list[EntryRow] = []
     used: list[Segment] = []
@@ -75,7 +75,7 @@ def read_segments(folder: Path) -> Reading:
     return Reading(rows, used, faults)
 
 
-def write_segment(folder: Path, rows: Sequence[EntryRow]) -> Segment | None:
+def write_segment(folder: Place, rows: Sequence[EntryRow]) -> Segment | None:
     """Write entries that follow one another as a segment; None where the disk has no space for it."""
     content = b"".join(_line(row) for row in rows)
     segment = Segment(rows[0][0], rows[-1][0], sha256(content).hexdigest())

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.remote import Place
 from sweeps.tracking.address import without_credentials
 from sweeps.tracking.delivery import Delivery, WindowOutcome
 from sweeps.tracking.journal import Journal
@@ -41,7 +42,7 @@ class ShipperStatus:
 class Shipper:
     """Delivers a journal to MLflow from a thread of its own; start, then close."""
 
-    def __init__(self, journal: Journal, tracking_uri: str, sweep_folder: Path) -> None:
+    def __init__(self, journal: Journal, tracking_uri: str, sweep_folder: Place) -> None:
         self._journal = journal
         self._loop = _Loop(journal.path, tracking_uri, sweep_folder)
         self._thread = threading.Thread(target=self._loop.run, name="shipper", daemon=True)
@@ -62,7 +63,7 @@ class Shipper:
         return self._journal.n_pending()
 
 
-def sync(journal: Journal, tracking_uri: str, sweep_folder: Path, patience_seconds: float) -> ShipperStatus:
+def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seconds: float) -> ShipperStatus:
     """Deliver what is pending while the caller waits; give up when nothing has arrived for this long."""
     loop = _Loop(journal.path, tracking_uri, sweep_folder)
     loop.finish(patience_seconds)
@@ -77,7 +78,7 @@ def _status(journal: Journal, loop: "_Loop") -> ShipperStatus:
 class _Loop:
     """Window after window, with a growing pause after each failure, until told to finish."""
 
-    def __init__(self, journal_path: Path, tracking_uri: str, sweep_folder: Path) -> None:
+    def __init__(self, journal_path: Path, tracking_uri: str, sweep_folder: Place) -> None:
         self.error: str | None = None
         self._journal_path = journal_path
         self._uri = tracking_uri

@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 
 from sweeps.folder import SweepFolder
-from sweeps.tracking.records import PointState
 from sweeps.tracking.segments import read_segments
 
 pytestmark = pytest.mark.slow
 
-SIZES = {"model.hidden_size": {"grid": [8, 12, 16]}}
+# One ends while the other has long to go.
+LENGTHS = {"training.epochs": {"grid": [60, 1000]}}
 
 
 def committed_ends(folder: SweepFolder) -> set[str | None]:
     return {point_id for _, kind, point_id, *_ in read_segments(folder.segments).rows if kind == "point_end"}
+
+
+def n_epochs(home: Any, folder: SweepFolder) -> int:
+    with home.journal(folder.id) as journal:
+        return sum(len(journal.history(point.point_id)) for point in journal.points())
 
 
 def lose(folder: SweepFolder) -> None:
@@ -31,24 +36,18 @@ def truncate(folder: SweepFolder) -> None:
 
 @pytest.mark.parametrize("spoil", [lose, truncate])
 def test_a_killed_sweep_without_its_journal_is_resumed_from_its_segments(
-    home: Any, sweep_file: Callable[..., str], long_training: dict[str, Any], spoil: Callable[[SweepFolder], None]
+    home: Any, sweep_file: Callable[..., str], spoil: Callable[[SweepFolder], None]
 ) -> None:
-    process = home.start("run", sweep_file(training=long_training, search=SIZES, algorithm={"name": "grid"}), "--json")
+    training = {"epochs": 60, "probe_samples": 0}
+    process = home.start("run", sweep_file(training=training, search=LENGTHS, algorithm={"name": "grid"}), "--json")
     home.wait_until(process, lambda: home.only_sweep() is not None)
     folder = SweepFolder(home.path / "sweeps" / home.only_sweep())
 
-    def one_has_ended_and_another_is_well_on() -> bool:
-        running = [point for point in home.points(folder.id) if point.state is PointState.RUNNING]
-        with home.journal(folder.id) as journal:
-            well_on = any(40 < len(journal.history(point.point_id)) < 150 for point in running)
-        return well_on and bool(committed_ends(folder))
-
-    home.wait_until(process, one_has_ended_and_another_is_well_on)
+    home.wait_until(process, lambda: committed_ends(folder) == {"0000"} and n_epochs(home, folder) > 60 + 70)
     process.kill()
     process.communicate()
     committed = list(read_segments(folder.segments).rows)
-    ended = committed_ends(folder)
-    trained = {path: path.stat().st_mtime_ns for point_id in ended for path in written_by(folder, str(point_id))}
+    trained = {path: path.stat().st_mtime_ns for path in written_by(folder, "0000")}
     spoil(folder)
 
     told = home.sweeps("status", folder.id, "--json")
@@ -57,14 +56,16 @@ def test_a_killed_sweep_without_its_journal_is_resumed_from_its_segments(
     assert home.run_json("best", folder.id)["ranking"]
 
     printed = home.run_json("resume", folder.id)
-    assert (printed["state"], printed["trials"], printed["failed"], printed["undelivered"]) == ("FINISHED", 3, 0, 0)
+    assert (printed["state"], printed["trials"], printed["failed"], printed["undelivered"]) == ("FINISHED", 2, 0, 0)
     with home.journal(folder.id) as journal:
         assert journal.rows(1, len(committed)) == committed
         for point in journal.points():
-            assert [epoch for epoch, _ in journal.history(point.point_id)] == list(range(1, 151))
+            assert [epoch for epoch, _ in journal.history(point.point_id)] == list(
+                range(1, 1 + point.point["training.epochs"])
+            )
     recorded, stored = home.recorded_and_stored(folder.id)
     assert stored == recorded
-    assert home.statuses("small") == ["FINISHED"] * 3
+    assert home.statuses("small") == ["FINISHED"] * 2
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
 
     # What the sweep has left tells it whole, also to somebody who has never seen its journal.

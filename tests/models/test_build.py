@@ -94,6 +94,15 @@ def test_a_file_that_is_no_network_is_refused_by_name(content: Any, tmp_path: Pa
         load_network(path)
 
 
+@pytest.mark.parametrize("n_bytes", [10, 500, -100, -1])
+def test_a_network_that_is_cut_is_refused_by_name(n_bytes: int, tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    save_network(path, MODELS[3], build_network(MODELS[3], input_size=12, n_classes=3, seed=5))
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(ModelError, match=r"network\.pt must"):
+        load_network(path)
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("input_size", 13), ("model", {"name": "shallow", "hidden": 3}), ("n_classes", 4)]
 )

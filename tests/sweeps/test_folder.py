@@ -50,5 +50,16 @@ def test_folder_without_a_journal_is_no_sweep() -> None:
     assert folders.all_folders() == []
 
 
+def test_the_journal_of_a_sweep_on_a_shared_volume_lies_where_the_environment_says(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path))
+    folder = make("shared")
+    assert folder.journal == tmp_path / "sweeps" / folder.id / "journal.db"
+    assert folder.lock.parent == folder.path == own_home / "sweeps" / folder.id
+    assert folders.home() == tmp_path
+    assert folders.find(folder.id) == folder
+
+
 def test_home_is_where_the_environment_says(own_home: Path) -> None:
     assert folders.home() == own_home

@@ -148,6 +148,14 @@ def test_stacked_point_reports_pretraining_without_valid_metrics(
     assert all("valid/classification_error" in event.metrics for event in events[5:])
 
 
+def test_a_point_keeps_its_last_checkpoint_and_its_best_network_and_no_more(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    train(small_sweep(training={"epochs": 8, "probe_samples": 0}), digits, folder)
+    kept = {path.name for path in folder.path.iterdir() if not path.name.endswith((".npz", ".json"))}
+    assert kept == {"last.ckpt", "best.pt"}
+
+
 def test_best_network_is_that_of_the_best_epoch(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
     # A rate that overshoots: the last epoch is not the best one.
     sweep = small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0})

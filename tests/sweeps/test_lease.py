@@ -1,0 +1,106 @@
+"""Which process of which host runs a sweep whose folder is in an object store."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from sweeps import lease as leases
+from sweeps.errors import SweepHeld
+from sweeps.folder import SweepFolder
+from sweeps.holding import hold, holder_of, is_held
+from sweeps.lease import leased, leaseholder
+from sweeps.remote import RemotePath
+
+ME, OTHER = {"host": "here", "pid": 1, "started": 1}, {"host": "there", "pid": 2, "started": 2}
+
+
+@pytest.fixture
+def file() -> RemotePath:
+    return RemotePath(f"memory://{token_hex(4)}/held-by.json")
+
+
+@pytest.fixture
+def folder(file: RemotePath) -> SweepFolder:
+    return SweepFolder(file.parent / "sweeps" / token_hex(4))
+
+
+def write(file: RemotePath, holder: dict[str, Any], age_seconds: float = 0.0) -> None:
+    file.write_bytes(json.dumps({"holder": holder, "renewed": time.time() - age_seconds}).encode())
+
+
+def test_a_lease_lasts_as_long_as_it_is_held(file: RemotePath) -> None:
+    assert leaseholder(file) is None
+    with leased(file, ME):
+        assert leaseholder(file) == ME
+    assert leaseholder(file) is None
+
+
+def test_a_lease_is_renewed(file: RemotePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "_SECONDS_BETWEEN_RENEWALS", 0.01)
+    with leased(file, ME):
+        first = file.read_bytes()
+        deadline = time.monotonic() + 60
+        while file.read_bytes() == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_lease_that_was_not_renewed_for_long_is_free(file: RemotePath) -> None:
+    write(file, OTHER, age_seconds=leases.SECONDS + 1)
+    assert leaseholder(file) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"holder": {}}'])
+def test_a_lease_that_cannot_be_read_is_free(file: RemotePath, content: bytes) -> None:
+    file.write_bytes(content)
+    assert leaseholder(file) is None
+
+
+def test_a_process_whose_lease_another_has_taken_is_interrupted_and_leaves_it(
+    file: RemotePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_SECONDS_BETWEEN_RENEWALS", 0.01)
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        with leased(file, ME):
+            write(file, OTHER)
+            deadline = time.monotonic() + 60
+            while not interrupts:
+                write(file, OTHER)  # our own renewal may have been under way
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert leaseholder(file) == OTHER
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_sweep_in_a_store_that_another_host_runs_is_held(folder: SweepFolder) -> None:
+    assert folder.lease is not None
+    assert not is_held(folder)
+    write(folder.lease, OTHER)
+    assert is_held(folder)
+    assert str(holder_of(folder)) == "process 2 on there"
+    with pytest.raises(SweepHeld, match="process 2 on there runs it"), hold(folder):
+        pass
+
+
+def test_a_sweep_in_a_store_whose_process_on_this_host_has_ended_is_free(folder: SweepFolder) -> None:
+    assert folder.lease is not None
+    write(folder.lease, OTHER | {"host": os.uname().nodename, "pid": 2**22 + 1})
+    assert not is_held(folder)
+    with hold(folder):
+        assert is_held(folder)
+        with pytest.raises(SweepHeld), hold(folder):
+            pass
+    assert not is_held(folder)
+
+
+def test_a_sweep_on_a_disk_needs_no_lease(tmp_path: Path) -> None:
+    assert SweepFolder(tmp_path).lease is None

@@ -1,0 +1,134 @@
+"""A sweep whose folder lies in an object store, here in memory: trained, looked at, continued and removed."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from sweeps import folder as folders
+from sweeps.config import SweepConfig
+from sweeps.dataset import Dataset
+from sweeps.deletion import delete
+from sweeps.errors import InputError, SweepHeld, UnknownSweep
+from sweeps.evaluation import evaluate
+from sweeps.folder import SweepFolder
+from sweeps.lost import deliver
+from sweeps.remote import RemotePath
+from sweeps.results import SweepResult, load_all, load_result
+from sweeps.tracking.committer import Committer
+from sweeps.tracking.figures import draw
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.restoration import open_journal
+from sweeps.trial import Surroundings, run_points
+
+RunHere = Callable[[SweepConfig], SweepResult]
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SWEEPS_HOME", f"memory://{token_hex(4)}/home")
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "local"))
+
+
+@pytest.fixture
+def sweep(run_here: RunHere, small_sweep: Callable[..., SweepConfig]) -> SweepFolder:
+    """A finished sweep of one point, committed."""
+    folders.check_home()
+    result = run_here(small_sweep())
+    folder = folders.find(result.sweep)
+    with Journal.open(folder.journal) as journal:
+        Committer(journal, folder).commit()
+    return folder
+
+
+def files(path: Path) -> set[str]:
+    return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+
+
+def test_only_the_journal_lies_on_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
+    local = {Path(name).name.split("-")[0] for name in files(tmp_path / "local" / "sweeps")}
+    assert local == {"journal.db"}
+    point = sweep.point("0000")
+    assert isinstance(point.path, RemotePath)
+    for file in (point.best_network, point.snapshot(2), point.best_arrays, point.end):
+        assert file.exists()
+    assert not point.checkpoint.exists()  # its end is committed
+
+
+def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = load_result(sweep)
+    expected = evaluate(before)
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
+    ((result,), faults) = load_all()
+    assert not faults
+    assert not caplog.messages
+    assert result.best == before.best
+    assert evaluate(result) == expected
+    assert draw("filters", sweep.point("0000").snapshot(1), [], {}).startswith(b"\x89PNG")
+    assert not (tmp_path / "elsewhere" / "sweeps" / sweep.id).exists()
+
+
+def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
+        with open_journal(sweep) as journal:
+            journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
+            Committer(journal, sweep).commit()
+    best = load_result(sweep).best
+    assert best is not None
+    assert best.epoch == 9
+
+
+class CutOffError(BaseException):
+    """Stands for the end of a process."""
+
+
+def test_a_point_goes_on_from_its_checkpoint_in_the_store(
+    small_sweep: Callable[..., SweepConfig], digits: Dataset
+) -> None:
+    folder = folders.create("small")
+    surroundings = Surroundings(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    told: list[int | None] = []
+
+    def report(epoch: int | None, *_: Any) -> None:
+        told.append(epoch)
+        if told == [0, 1, 2]:
+            raise CutOffError
+
+    torch.set_num_threads(1)
+    with pytest.raises(CutOffError):
+        run_points({"0000": {}}, surroundings, report)
+    run_points({"0000": {}}, surroundings, report)
+    assert told == [0, 1, 2, 2, 3]
+
+
+def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> None:
+    assert sweep.lease is not None
+    lease = {"holder": {"host": "there", "pid": 2, "started": 2}, "renewed": time.time()}
+    sweep.lease.write_bytes(json.dumps(lease).encode())
+    with pytest.raises(SweepHeld, match="process 2 on there"):
+        deliver(sweep, "http://127.0.0.1:1", 0.0)
+
+
+def test_it_is_removed_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
+    delete(sweep, force=True)
+    assert not sweep.path.exists()
+    assert not (tmp_path / "local" / "sweeps" / sweep.id).exists()
+    with pytest.raises(UnknownSweep):
+        folders.find(sweep.id)
+
+
+def test_a_store_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEPS_HOME", "gopher://nowhere/home")
+    with pytest.raises(InputError, match="SWEEPS_HOME must name a store that can be written"):
+        folders.check_home()
