@@ -115,17 +115,24 @@ class Autoencoder(LightningModule):
 
     def _step(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws, loss_sums: Tensor) -> list[Learner]:
         """One step; the learners that go on: in halves where memory, or one member, does not allow it together."""
-        try:
-            losses = learner.step(batches, draws)
-        except Exception as error:
+        losses = self._tried(learner, batches, draws)
+        if losses is None:
+            # Out of the handler: what the error's traceback held is free by now.
             parts = divided(learner)
-            if not parts:
-                learner.trainees[0].member.error = error
             for part in parts:
                 self._prepare(part)
             return [left for part in parts for left in self._step(part, batches, draws, loss_sums)]
         loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batches[0][0]))
         return [learner]
+
+    def _tried(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws) -> Tensor | None:
+        """The losses of a step, (trainees,); None where it raised, which ends a member that took it alone."""
+        try:
+            return learner.step(batches, draws)
+        except Exception as error:
+            if len(learner.trainees) == 1:
+                learner.trainees[0].member.error = error
+            return None
 
     def _take(self, member: Member, metrics: dict[str, float]) -> None:
         if member.is_in_training:

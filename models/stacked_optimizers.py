@@ -79,15 +79,20 @@ class StackedAdam(StackedOptimizer):
         """One step."""
         first, second = ([tensor.whole for tensor in self._state[name]] for name in self.state_names())
         beta1, beta2 = self._betas
+        # All memory that the step takes, before anything is changed: where there is none, half a step is not taken.
+        denominators, updates = ([torch.empty_like(tensor) for tensor in second] for _ in range(2))
+        scales = _each(-rates / (1 - beta1 ** (self._n_steps + 1)), updates)
         self._n_steps += 1
         torch._foreach_lerp_(first, gradients, 1 - beta1)
         torch._foreach_mul_(second, beta2)
         torch._foreach_addcmul_(second, gradients, gradients, value=1 - beta2)
-        denominators = list(torch._foreach_sqrt(second))
+        torch._foreach_copy_(denominators, second)
+        torch._foreach_sqrt_(denominators)
         torch._foreach_div_(denominators, (1 - beta2**self._n_steps) ** 0.5)
         torch._foreach_add_(denominators, self._eps)
-        updates = list(torch._foreach_div(first, denominators))
-        torch._foreach_mul_(updates, _each(-rates / (1 - beta1**self._n_steps), updates))
+        torch._foreach_copy_(updates, first)
+        torch._foreach_div_(updates, denominators)
+        torch._foreach_mul_(updates, scales)
         torch._foreach_add_(self._parameters, updates)
 
     def write_back(self) -> None:

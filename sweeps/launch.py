@@ -27,7 +27,7 @@ from sweeps.lost import reconcile
 from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
-from sweeps.search.packs import largest_pack, why_single
+from sweeps.search.packs import can_pack, largest_pack, why_single
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
 from sweeps.tracking.committer import Committer
@@ -147,7 +147,7 @@ def _share(config: SweepConfig, cluster: Cluster) -> Share:
     reason = why_single(config)
     if reason is not None and config.n_trials > 1 and config.execution != "single":
         logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
-    return share_of(config.resources, cluster, packs=largest_pack(config, on_gpu=cluster.gpus > 0) > 1)
+    return share_of(config.resources, cluster, packs=can_pack(config))
 
 
 def store_of(journal: Journal) -> str:
@@ -285,7 +285,7 @@ def _tuner(
                 past.begun,
                 largest_pack=largest_pack(config, on_gpu=share.gpus > 0),
             ),
-            scheduler=scheduler(config, past.told),
+            scheduler=scheduler(config, past.told, past.begun_told),
             num_samples=past.n_left(config),
             # Without it Tune keeps one pending trial only, however many the searcher would give.
             max_concurrent_trials=share.concurrency,

@@ -26,6 +26,7 @@ class Past:
     begun: Mapping[int, Point] = field(default_factory=dict)
     ended_ids: frozenset[str] = frozenset()
     told: Sequence[tuple[Point, Sequence[Told]]] = ()
+    begun_told: Mapping[str, Sequence[Told]] = field(default_factory=dict)
 
     def n_left(self, config: SweepConfig) -> int:
         """How many points have yet to end."""
@@ -41,6 +42,9 @@ def read_past(journal: Journal, config: SweepConfig) -> Past:
         begun={point.index: dict(point.point) for point in points if point.state not in ENDED},
         ended_ids=frozenset(point.point_id for point in ended),
         told=[(dict(p.point), told(journal.history(p.point_id), config.objectives[0])) for p in ended],
+        begun_told={
+            p.point_id: told(journal.history(p.point_id), config.objectives[0]) for p in points if p.state not in ENDED
+        },
     )
 
 

@@ -72,7 +72,11 @@ class Plan:
 
         And at the end of pre-training. With `details` the best epoch so far is kept then for its detailed figures.
         """
-        return epoch & (epoch - 1) == 0 or epoch in self.rungs or epoch in (self.n_pretraining_epochs, self.n_epochs)
+        return epoch & (epoch - 1) == 0 or epoch == self.n_pretraining_epochs or self.compares(epoch)
+
+    def compares(self, epoch: int) -> bool:
+        """Whether the point may end here, and be compared with others by all of its metrics: at rungs and the end."""
+        return epoch in self.rungs or epoch == self.n_epochs
 
 
 class Recorder:
@@ -158,7 +162,7 @@ class Recorder:
         self._add_probe(metrics, device, wanted=any(ranks.metric == "valid/probe_error" for ranks in self.objectives))
         self.is_over = self._loses_patience(epoch - self.first_epoch, metrics) or epoch == self.plan.n_epochs
         keeps = self.is_over or self.plan.keeps(epoch)
-        self._add_probe(metrics, device, wanted=keeps)
+        self._add_probe(metrics, device, wanted=self.is_over or self.plan.compares(epoch))
         self._keep_if_best(epoch, metrics)
         # Tune ends a trial inside the report of a rung: nothing after it is sure to run.
         self._write_best(must=self.is_over or epoch in self.plan.rungs)
@@ -330,7 +334,7 @@ class Recorder:
             raise OSError(f"{where} has had no space for the best network for {patience:g} s: free some there")
 
     def _add_probe(self, metrics: dict[str, float], device: torch.device, *, wanted: bool) -> None:
-        """The probe costs more than an epoch of a small model: take it where it ranks, else where figures are kept."""
+        """The probe costs more than an epoch of a small model: take it where it ranks, else where the point may end."""
         if wanted and self.plan.n_probe_samples and "valid/mse" in metrics and "valid/probe_error" not in metrics:
             metrics["valid/probe_error"] = self._probe(device)
 

@@ -119,7 +119,7 @@ def _start_local() -> None:
         os.environ.setdefault(key, value)
     try:
         local_ray.start()
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises nothing more special where its processes do not start in time
         raise ClusterError(f"Ray must start on this machine; it said: {_first_line(error)}") from error
 
 

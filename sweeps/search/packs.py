@@ -1,19 +1,22 @@
 """Which points of a sweep are trained together, as packs. Plain Python: the driver loads no torch."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
 from models.config import StackedDenoisingConfig
 from sweeps.config import SweepConfig, TrialConfig
+from sweeps.search.searchers import independent_point
 
 ItemT = TypeVar("ItemT")
 
 # On a CPU a pack of 8 has most of what packing gains there, and is lost or retried as one; a GPU takes what it has
 # memory for, and where that ends the pack is divided (tests/benchmarks/test_packs.py measures both).
 _LARGEST_ON_CPU, _LARGEST_ON_GPU = 8, 64
+# As many points tell whether others will be alike.
+_N_FIRST = 64
 
 
 def why_single(sweep: SweepConfig) -> str | None:
@@ -30,6 +33,13 @@ def largest_pack(sweep: SweepConfig, *, on_gpu: bool) -> int:
     if why_single(sweep) is not None:
         return 1
     return _LARGEST_ON_GPU if on_gpu else _LARGEST_ON_CPU
+
+
+def can_pack(sweep: SweepConfig) -> bool:
+    """Whether any of a sweep's points share a pack, by the points that its range begins with."""
+    first = [independent_point(sweep, index) for index in range(min(sweep.n_trials, _N_FIRST))]
+    keys = Counter(batches_of(sweep, sweep.trial_at(point)) for point in first)
+    return any(n_alike > 1 for key, n_alike in keys.items() if key is not None)
 
 
 def batches_of(sweep: SweepConfig, trial: TrialConfig) -> Hashable | None:

@@ -84,9 +84,7 @@ class IndependentSearcher:
         """Nothing to learn."""
 
     def _point(self, index: int) -> Point:
-        if self._config.algorithm.name == "grid":
-            return grid_point(self._config.search, index)
-        return random_point(self._config.search, self._config.algorithm.seed, index)
+        return independent_point(self._config, index)
 
 
 class TpeSearcher:
@@ -173,6 +171,13 @@ class TpeSearcher:
 def point_id(index: int) -> str:
     """The name of a point within its sweep."""
     return f"{index:04d}"
+
+
+def independent_point(config: SweepConfig, index: int) -> Point:
+    """The index-th point of a grid, or of random search, with which TPE begins in its own way."""
+    if config.algorithm.name == "grid":
+        return grid_point(config.search, index)
+    return random_point(config.search, config.algorithm.seed, index)
 
 
 def grid_point(search: Mapping[str, Choices | Interval], index: int) -> Point:

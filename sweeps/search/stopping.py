@@ -1,7 +1,7 @@
 """Early stopping: trials that fall behind at a rung end there (asynchronous successive halving, Li et al. 2020)."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,16 +30,20 @@ def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
 
 
 def scheduler(
-    config: SweepConfig, past: Iterable[tuple[Point, Sequence[tuple[int, float]]]] = ()
+    config: SweepConfig,
+    past: Iterable[tuple[Point, Sequence[tuple[int, float]]]] = (),
+    begun: Mapping[str, Sequence[tuple[int, float]]] | None = None,
 ) -> TrialScheduler | None:
     """What stops trials early, by the `epoch` and `objective` of their results.
 
     None where nothing is stopped, or where packs halve themselves (`sweeps.search.halving`).
     `past` holds trials of an earlier start of the sweep, for others to be compared with: each point, and what was told.
+    `begun` holds what trials that go on had told by then, by the ids of their points: at the rungs behind
+    them they have been compared.
     """
     if config.stopping.name == "none" or config.execution == "packed":
         return None
-    made = RungScheduler(config)
+    made = RungScheduler(config, begun or {})
     for number, (point, told) in enumerate(past):
         made.recall(number, point, told)
     return made
@@ -67,8 +71,9 @@ class SweepStopper(Stopper):
 class RungScheduler(AsyncHyperBandScheduler):
     """Ray's asynchronous halving at `rung_epochs`: a result without a value passes, pre-training does not count."""
 
-    def __init__(self, config: SweepConfig) -> None:
+    def __init__(self, config: SweepConfig, begun: Mapping[str, Sequence[tuple[int, float]]]) -> None:
         self._config = config
+        self._begun = begun
         longest = max(trial.training.epochs for trial in config.corner_trials())
         super().__init__(
             time_attr="epoch",
@@ -84,9 +89,15 @@ class RungScheduler(AsyncHyperBandScheduler):
     def recall(self, number: int, point: Point, told: Iterable[tuple[int, float]]) -> None:
         """Count a trial that has been trained before."""
         trial: Any = SimpleNamespace(trial_id=f"past-{number}", config={"points": [{"point": point}]})
-        self.on_trial_add(None, trial)  # type: ignore[arg-type]
+        self.on_trial_add(None, trial)
         for epoch, objective in told:
             self.on_trial_result(None, trial, {"epoch": epoch, "objective": objective})
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Count what a trial that goes on has told; what was decided then is done."""
+        super().on_trial_add(tune_controller, trial)
+        for epoch, objective in self._begun.get(trial.config["points"][0].get("id", ""), ()):
+            self.on_trial_result(tune_controller, trial, {"epoch": epoch, "objective": objective})
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Go on or stop."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.config import SweepConfig
-from sweeps.search.packs import batches_of, largest_pack, packs, why_single
+from sweeps.search.packs import batches_of, can_pack, largest_pack, packs, why_single
 from sweeps.search.stopping import scheduler
 
 MakeSweep = Callable[..., SweepConfig]
@@ -108,3 +108,24 @@ def test_items_that_are_all_alike_are_divided_evenly(n_items: int, largest: int,
     sizes = Counter(map(len, made))
     assert max(sizes) - min(sizes) <= 1
     assert len(made) >= min(n_items, concurrency)
+
+
+@pytest.mark.parametrize(
+    ("search", "packs_some"),
+    [
+        ({"model.hidden_size": {"int": [2, 64]}}, True),
+        ({"training.batch_size": {"choice": [16, 32]}}, True),
+        ({"training.seed": {"int": [0, 10**9]}}, False),
+        ({"training.seed": {"grid": [1, 2, 3]}}, False),
+    ],
+    ids=str,
+)
+def test_a_sweep_packs_where_any_of_its_points_are_alike(
+    small_sweep: MakeSweep, search: dict[str, Any], packs_some: bool
+) -> None:
+    algorithm = {"name": "grid" if "grid" in str(search) else "random"}
+    assert can_pack(small_sweep(search=search, budget={"trials": 8}, algorithm=algorithm)) == packs_some
+
+
+def test_one_point_alone_is_no_pack(small_sweep: MakeSweep) -> None:
+    assert not can_pack(small_sweep())

@@ -132,3 +132,17 @@ def test_trials_of_an_earlier_start_are_compared_with() -> None:
     assert resumed.stops(0, 1, 0.9)
     assert not resumed.stops(1, 1, 0.4)
     assert resumed.stops(1, 3, 0.4)
+
+
+def test_a_trial_that_goes_on_is_compared_at_the_rungs_behind_it_as_it_was_there() -> None:
+    """It comes back beside a rung, with what it has reached by then, and must not set the mark there."""
+    config = sweep(1, 3)
+    told = [(1, 5.0), (2, 0.1)]
+    made: Any = scheduler(config, (), {"0000": told})
+    back, fresh = (
+        SimpleNamespace(trial_id=name, config={"points": [{"id": name, "point": {}}]}) for name in ("0000", "0001")
+    )
+    for trial in (back, fresh):
+        made.on_trial_add(None, trial)
+    assert made.on_trial_result(None, back, {"epoch": 2, "objective": 0.1}) == made.CONTINUE
+    assert made.on_trial_result(None, fresh, {"epoch": 1, "objective": 4.0}) == made.CONTINUE
