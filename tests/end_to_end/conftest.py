@@ -89,9 +89,9 @@ class Home:
         """How the child runs stand in the local store, by trial."""
         return [run.info.status for _, run in sorted(self.runs(experiment).items())]
 
-    def recorded_and_stored(self, sweep_id: str) -> tuple[Counter[Any], Counter[Any]]:
-        """Every metric of a sweep, as often as the journal has it, and as often as the local store has it."""
-        client = MlflowClient(self.uri)
+    def recorded_and_stored(self, sweep_id: str, uri: str | None = None) -> tuple[Counter[Any], Counter[Any]]:
+        """Every metric of a sweep, as often as the journal has it, and as the store has it, the local one or `uri`."""
+        client = MlflowClient(uri or self.uri)
         recorded: Counter[Any] = Counter()
         stored: Counter[Any] = Counter()
         with self.journal(sweep_id) as journal:

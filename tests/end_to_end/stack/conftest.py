@@ -1,0 +1,136 @@
+"""The stack of docker-compose.yml, built and brought up for real: once for the tests of a module."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SECRETS = ("POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN")
+BUILD_SECONDS, UP_SECONDS = 1500, 600
+HELD = {"MLFLOW_PORT": "5000", "RAY_API_PORT": "8265"}
+
+
+class Stack:
+    """A project of its own: with its ports, volumes and passwords, beside whatever else the engine runs."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        no_secrets = folder / "env"  # in place of a person's own .env
+        no_secrets.touch()
+        self._command = [*command, "--env-file", str(no_secrets)]
+        self.project = f"sweeps-test-{os.getpid()}"
+        self.secrets = {name: secrets.token_hex(32) for name in SECRETS}
+        self.ports = dict(zip(HELD, map(str, free_ports(len(HELD))), strict=True))
+        self.environment = {"COMPOSE_PROJECT_NAME": self.project, "SWEEPS_TAG": "test", "RAY_WORKER_CPUS": "1"}
+
+    @property
+    def mlflow(self) -> str:
+        """MLflow's address, from here."""
+        return f"http://127.0.0.1:{self.ports['MLFLOW_PORT']}"
+
+    @property
+    def api_server(self) -> str:
+        """That of Ray's API server."""
+        return f"http://127.0.0.1:{self.ports['RAY_API_PORT']}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What a person has in the environment who is let into MLflow."""
+        return {
+            "MLFLOW_TRACKING_URI": self.mlflow,
+            "MLFLOW_TRACKING_USERNAME": "admin",
+            "MLFLOW_TRACKING_PASSWORD": self.secrets["MLFLOW_ADMIN_PASSWORD"],
+        }
+
+    def compose(self, *arguments: str, seconds: float = UP_SECONDS) -> str:
+        """Give a command to Compose, which has to succeed; what it prints."""
+        done = self.attempt(*arguments, secrets=self.secrets, seconds=seconds)
+        assert done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def attempt(
+        self, *arguments: str, secrets: Mapping[str, str], seconds: float = UP_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Give a command to Compose with some secrets in the environment."""
+        given = {key: value for key, value in os.environ.items() if key not in SECRETS}
+        return subprocess.run(
+            [*self._command, *arguments],
+            cwd=ROOT,
+            env=given | self.environment | self.ports | dict(secrets),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def up(self, *services: str) -> None:
+        """Bring services up, or all; wait until each container is healthy."""
+        self.compose("up", "-d", *services)
+        self.wait_until(self._all_are_healthy)
+
+    def containers(self, *options: str) -> list[str]:
+        """The ids of this project's containers that run, or of those that other options of `docker ps` choose."""
+        command = ["docker", "ps", "-q", "--filter", f"label=com.docker.compose.project={self.project}", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    def inside(self, service: str, *command: str) -> str:
+        """What a command prints that runs in a service's container."""
+        return self.compose("exec", "-T", service, *command)
+
+    def wait_until(self, is_met: Callable[[], bool]) -> None:
+        """Poll until a condition is met."""
+        deadline = time.monotonic() + UP_SECONDS
+        while not is_met():
+            assert time.monotonic() < deadline, self.compose("logs", "--tail", "40")
+            time.sleep(0.5)
+
+    def _all_are_healthy(self) -> bool:
+        made = self.containers("--all")
+        return bool(made) and len(self.containers("--filter", "health=healthy")) == len(made)
+
+
+def free_ports(n: int) -> list[int]:
+    probes = [socket.socket() for _ in range(n)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def compose_command() -> list[str]:
+    """Today's `docker compose`, or `docker-compose` where that is what there is."""
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a Docker engine that answers")
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "compose"]
+    if not shutil.which("docker-compose"):
+        pytest.skip("needs docker-compose")
+    return ["docker-compose"]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The stack before anything of it is built."""
+    return Stack(compose_command(), tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Stack) -> Iterator[Stack]:
+    """The stack, built and up, and this process let into its MLflow."""
+    engine.compose("build", seconds=BUILD_SECONDS)
+    try:
+        engine.up()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in engine.credentials.items():
+                patch.setenv(name, value)
+            yield engine
+    finally:
+        engine.compose("down", "--volumes", "--timeout", "2")
