@@ -78,15 +78,12 @@ def connect(address: str | None) -> Iterator[Cluster]:
     if ray.is_initialized():
         yield _resources()
         return
-    is_local = address in (None, "", "local")
-    if is_local:
+    if address in (None, "", "local"):
         _start_local()
     else:
         _connect(str(address))
     try:
-        _let_tune_use_idle_workers()  # imports Tune, while the workers start
-        if is_local:
-            local_ray.await_workers()
+        _let_tune_use_idle_workers()  # imports Tune, while Ray starts workers
         yield _resources()
     finally:
         ray.shutdown()
