@@ -16,10 +16,14 @@ def start() -> None:
 
 @contextmanager
 def _fewer_processes() -> Iterator[None]:
-    """Leave out what a local Ray has no use for, each a Python process: autoscaler, web server, what forwards logs."""
+    """Leave out what a local Ray has no use for, each a Python process: autoscaler, web server, what forwards logs.
+
+    Ray has no setting for them. A version that starts them by other methods starts them.
+    """
     from ray._private.node import Node
 
     with ExitStack() as patches:
         for start_process in ("start_monitor", "start_log_monitor", "start_api_server"):
-            patches.enter_context(patch.object(Node, start_process))
+            if hasattr(Node, start_process):
+                patches.enter_context(patch.object(Node, start_process))
         yield

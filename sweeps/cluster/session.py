@@ -140,7 +140,9 @@ def _let_tune_use_idle_workers() -> None:
     """Tune asks for an environment of its own for its actors, which no worker has that is there already."""
     from ray.tune.execution import class_cache
 
-    class_cache.DEFAULT_ENV_VARS.clear()  # WORKER_ENVIRONMENT has what is in it
+    # WORKER_ENVIRONMENT has what is in it.
+    if hasattr(class_cache, "DEFAULT_ENV_VARS"):
+        class_cache.DEFAULT_ENV_VARS.clear()
 
 
 def _first_line(error: Exception) -> str:
