@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import math
 import os
 import pickle
 import tempfile
@@ -23,7 +24,7 @@ from sweeps import durable
 from sweeps.config import SweepConfig
 from sweeps.remote import Place, RemotePath
 from sweeps.search.packs import draws_seed
-from sweeps.search.space import Interval
+from sweeps.search.space import Choices, Interval
 from sweeps.training import Training
 
 _POLL_SECONDS = 0.2
@@ -113,9 +114,15 @@ def layer_key(training: Training, index: int, sweep: SweepConfig) -> str | None:
 
 
 def can_recur(sweep: SweepConfig) -> bool:
-    """Whether two points can agree on a layer: not where a setting of all layers is drawn from a continuous range."""
-    of_layers = [values for path, values in sweep.search.items() if path.startswith("model.")]
-    return sweep.n_trials > 1 and all(not isinstance(values, Interval) or values.is_whole for values in of_layers)
+    """Whether points can be expected to agree on a layer: what decides one takes fewer values than there are points."""
+    deciding = [values for path, values in sweep.search.items() if path.startswith("model.") or path == "training.seed"]
+    return sweep.n_trials > 1 and all(_n_values(values) <= sweep.n_trials for values in deciding)
+
+
+def _n_values(values: Interval | Choices) -> float:
+    if isinstance(values, Choices):
+        return 1  # somebody who writes them down means them to be taken again
+    return values.high - values.low + 1 if values.is_whole else math.inf
 
 
 def _train_claimed(

@@ -31,6 +31,7 @@ def results(request: pytest.FixtureRequest, is_quick: bool) -> Iterator[dict[str
     if folder and measured["figures"]:
         name = Path(request.module.__file__).stem.removeprefix("test_")
         device = "gpu" if torch.cuda.is_available() else "cpu"
+        Path(folder).mkdir(parents=True, exist_ok=True)
         Path(folder, f"{name}-{device}.json").write_text(json.dumps(measured, indent=2) + "\n")
 
 

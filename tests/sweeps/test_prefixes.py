@@ -263,6 +263,8 @@ def _equal(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Ten
         ({"training.learning_rate": {"loguniform": [1e-4, 1e-2]}}, True),
         ({"model.weight_l1": {"loguniform": [1e-4, 1e-2]}}, False),
         ({"model.weight_l1": {"choice": [0.0, 1e-3]}}, True),
+        ({"training.seed": {"int": [0, 3]}}, True),
+        ({"training.seed": {"int": [0, 1000]}}, False),
         ({"model.noise.level": {"uniform": [0.0, 0.4]}, "training.learning_rate": {"choice": [1e-3]}}, False),
     ],
 )
