@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sweeps.cluster.jobs import start, translated
+from sweeps.cluster.jobs import TOLD, start, translated
 from sweeps.cluster.shipment import Shipment
-from sweeps.errors import ClusterError
+from sweeps.errors import ClusterError, InputError
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -45,6 +45,23 @@ def relay(client: "JobSubmissionClient", arguments: Sequence[str], cargo: Shipme
                 client.delete_job(job)
 
 
+def relay_json(client: "JobSubmissionClient", arguments: Sequence[str], cargo: Shipment) -> dict[str, Any]:
+    """What a command on the cluster prints with --json.
+
+    Raises InputError with what it finds wrong, ClusterError where it ends without a word of JSON.
+    """
+    answer = relay(client, [*arguments, "--json"], cargo)
+    try:
+        printed: dict[str, Any] = json.loads(answer.output)
+    except ValueError:
+        reason = (answer.errors.strip().splitlines() or ["nothing"])[-1].removeprefix(TOLD)[-300:]
+        ended = f"it ended with status {answer.status} and said: {reason}"
+        raise ClusterError(f"`sweeps {arguments[0]}` must answer on the cluster; {ended}") from None
+    if answer.status:
+        raise InputError(printed["errors"])
+    return printed
+
+
 def _answer_of(client: "JobSubmissionClient", job: str) -> Answer:
     with translated("give the log of a job"):
         while not client.get_job_status(job).is_terminal():
@@ -53,7 +70,7 @@ def _answer_of(client: "JobSubmissionClient", job: str) -> Answer:
         message = client.get_job_info(job).message
     found = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
     if not found:
-        told = [line.removeprefix("sweeps: ") for line in lines if line.startswith("sweeps: ")]
+        told = [line.removeprefix(TOLD) for line in lines if line.startswith(TOLD)]
         reason = " ".join((told[-1] if told else message or "no reason given").split())[-300:]
         raise ClusterError(f"the cluster must give the command, and did not: {reason}")
     return Answer(**json.loads(found[-1]))

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sweeps.cluster.jobs import Client, SubmittedSweep
-    from sweeps.cluster.relay import Answer
     from sweeps.cluster.shipment import Shipment
 
 STARTED = time.time()
@@ -85,12 +84,13 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
     A head that was lost has lost its list of jobs, and the sweeps are where they were.
     """
     from sweeps.cluster.jobs import find_submitted
+    from sweeps.cluster.relay import relay_json
     from sweeps.errors import SweepHeld, UnknownSweep
 
     try:
         submitted = find_submitted(client, sweep)
     except UnknownSweep as unknown:
-        found = json.loads(_relayed(client, ["list", "--json"], cargo).output)["sweeps"]
+        found = relay_json(client, ["list"], cargo)["sweeps"]
         matches = [s for s in found if s["sweep"] == sweep] or [s for s in found if s["sweep"].startswith(sweep)]
         if len(matches) != 1:
             raise unknown from None
@@ -105,10 +105,11 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
 
 def print_relayed(client: "Client", arguments: "Sequence[str]", as_json: bool) -> NoReturn:
     """Give a command on the cluster, print what it printed there and end as it ended."""
+    from sweeps.cluster.relay import relay
     from sweeps.cluster.shipment import packed
 
     with packed() as cargo:
-        answer = _relayed(client, [*arguments, *(["--json"] if as_json else [])], cargo)
+        answer = relay(client, [*arguments, *(["--json"] if as_json else [])], cargo)
     typer.echo(answer.output, nl=False)
     typer.echo(answer.errors, nl=False, err=True)
     raise typer.Exit(answer.status)
@@ -117,22 +118,13 @@ def print_relayed(client: "Client", arguments: "Sequence[str]", as_json: bool) -
 def delete_there(client: "Client", sweep: str, options: "Sequence[str]") -> dict[str, Any]:
     """Delete a sweep on the cluster, and its jobs from the cluster's list; what `delete` tells of it."""
     from sweeps.cluster.jobs import forget
+    from sweeps.cluster.relay import relay_json
     from sweeps.cluster.shipment import packed
-    from sweeps.errors import InputError
 
     with packed() as cargo:
-        answer = _relayed(client, ["delete", sweep, *options, "--json"], cargo)
-    plain: dict[str, Any] = json.loads(answer.output)
-    if answer.status:
-        raise InputError(plain["errors"])
+        plain = relay_json(client, ["delete", sweep, *options], cargo)
     forget(client, plain["sweep"])
     return plain
-
-
-def _relayed(client: "Client", arguments: "Sequence[str]", cargo: "Shipment") -> "Answer":
-    from sweeps.cluster.relay import relay
-
-    return relay(client, arguments, cargo)
 
 
 def _submit(
