@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from sweeps.commands.terminal import Address, Json, Offline, Overrides, Recipe, Sweep, print_result
+from sweeps.commands.terminal import Address, Json, Offline, Overrides, Recipe, Sweep, print_result, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,13 +103,16 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
     return submitted.sweep, submitted.state, submitted.n_trials or 0
 
 
-def print_relayed(client: "Client", arguments: "Sequence[str]", as_json: bool) -> NoReturn:
-    """Give a command on the cluster, print what it printed there and end as it ended."""
-    from sweeps.cluster.relay import relay
+def print_relayed(
+    client: "Client", arguments: "Sequence[str]", as_json: bool, seconds: float | None = None
+) -> NoReturn:
+    """Give a command on the cluster, wait for it so many `seconds`, print what it printed there and end as it ended."""
+    from sweeps.cluster.relay import SECONDS, relay
     from sweeps.cluster.shipment import packed
 
+    tell(f"`sweeps {arguments[0]}` is given on the cluster")
     with packed() as cargo:
-        answer = relay(client, [*arguments, *(["--json"] if as_json else [])], cargo)
+        answer = relay(client, [*arguments, *(["--json"] if as_json else [])], cargo, seconds or SECONDS)
     typer.echo(answer.output, nl=False)
     typer.echo(answer.errors, nl=False, err=True)
     raise typer.Exit(answer.status)
@@ -121,6 +124,7 @@ def delete_there(client: "Client", sweep: str, options: "Sequence[str]") -> dict
     from sweeps.cluster.relay import relay_json
     from sweeps.cluster.shipment import packed
 
+    tell("`sweeps delete` is given on the cluster")
     with packed() as cargo:
         plain = relay_json(client, ["delete", sweep, *options], cargo)
     forget(client, plain["sweep"])

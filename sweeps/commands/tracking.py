@@ -7,6 +7,9 @@ import typer
 from sweeps.commands import elsewhere, submitted
 from sweeps.commands.terminal import Address, Json, Sweep, print_result
 
+# What a sweep of thousands of trials takes, delivered from the cluster by an MLflow that is busy.
+SECONDS_THERE = 3600.0
+
 
 def sync(
     sweep: Sweep,
@@ -24,7 +27,8 @@ def sync(
     from sweeps.tracking.restoration import read_journal
 
     if client := elsewhere.client_for(sweep, address):
-        submitted.print_relayed(client, ["sync", sweep, "--patience", str(patience)], as_json)
+        arguments = ["sync", sweep, "--patience", str(patience)]
+        submitted.print_relayed(client, arguments, as_json, SECONDS_THERE + patience)
     folder = find(sweep)
     close_if_lost(folder)
     with read_journal(folder) as journal:

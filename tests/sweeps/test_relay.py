@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from ray.job_submission import JobDetails, JobStatus, JobType
 
-from sweeps.cluster.relay import ANSWER, Answer
+from sweeps.cluster.relay import ANSWER, Answer, relay
+from sweeps.cluster.shipment import Shipment
 from sweeps.commands import submitted
 from sweeps.errors import ClusterError, InputError
 
@@ -19,29 +21,44 @@ CRASHED = Answer(1, "", "Traceback (most recent call last):\n  File ...\nOSError
 
 @dataclass
 class Cluster:
-    """A client of Ray's jobs on a cluster that lists none, and ends each that it gets with this in its log."""
+    """A client of Ray's jobs on a cluster that lists none, and gives each that it gets this state and log.
+
+    Told to end, a job does so when it has been looked at twice more; one that has not ended cannot be deleted.
+    """
 
     log: str = ""
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    state: JobStatus = JobStatus.SUCCEEDED
+    asked: list[str] = field(default_factory=list)
+    n_looks_until_stopped: int | None = None
 
     def list_jobs(self) -> list[JobDetails]:
         return []
 
     def submit_job(self, *, submission_id: str, **_: Any) -> str:
-        self.asked.append(("submit", submission_id))
+        self.asked.append(f"submit {submission_id}")
         return submission_id
 
     def get_job_status(self, job: str) -> JobStatus:
-        return JobStatus.SUCCEEDED
+        if self.n_looks_until_stopped is not None:
+            self.n_looks_until_stopped -= 1
+            self.state = self.state if self.n_looks_until_stopped else JobStatus.STOPPED
+        return self.state
 
     def get_job_info(self, job: str) -> JobDetails:
-        return JobDetails(type=JobType.SUBMISSION, submission_id=job, status=self.get_job_status(job), entrypoint="")
+        return JobDetails(type=JobType.SUBMISSION, submission_id=job, status=self.state, entrypoint="")
 
     def get_job_logs(self, job: str) -> str:
         return self.log
 
+    def stop_job(self, job: str) -> bool:
+        self.asked.append(f"stop {job}")
+        self.n_looks_until_stopped = 2
+        return True
+
     def delete_job(self, job: str) -> bool:
-        self.asked.append(("delete", job))
+        if not self.state.is_terminal():
+            raise RuntimeError(f"{job} has not ended")
+        self.asked.append(f"delete {job}")
         return True
 
 
@@ -75,3 +92,39 @@ def test_delete_tells_what_the_cluster_refuses() -> None:
     refused = Answer(2, json.dumps({"errors": ["lost holds 3 entries"]}), "")
     with pytest.raises(InputError, match="lost holds 3 entries"):
         submitted.delete_there(answering(refused), "lost", ["--runs"])
+
+
+def test_a_job_that_does_not_end_is_told_by_its_id_and_ended_and_forgotten() -> None:
+    cluster = Cluster(state=JobStatus.PENDING)
+    with pytest.raises(ClusterError, match=r"in 0 s, and has not: its job sweeps-best-.* is PENDING") as told:
+        relay(cast("Client", cluster), ["best", "mine"], Shipment(Path()), seconds=0)
+    job = cluster.asked[0].removeprefix("submit ")
+    assert job in str(told.value)
+    assert cluster.asked == [f"submit {job}", f"stop {job}", f"delete {job}"]
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_ended_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(state=JobStatus.RUNNING)
+
+    def press_control_c(_seconds: float) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweeps.cluster.relay.time.sleep", press_control_c)
+    with pytest.raises(KeyboardInterrupt):
+        relay(cast("Client", cluster), ["sync", "mine"], Shipment(Path()))
+    assert [asked.split()[0] for asked in cluster.asked] == ["submit", "stop", "delete"]
+
+
+def test_a_job_that_cannot_be_forgotten_hides_neither_an_error_nor_an_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_cluster: Cluster, _job: str) -> bool:
+        raise RuntimeError("not now")
+
+    monkeypatch.setattr(Cluster, "delete_job", refuse)
+    with pytest.raises(ClusterError, match="no reason given"):
+        relay(cast("Client", Cluster("nothing of ours")), ["best", "mine"], Shipment(Path()))
+    answer = Answer(0, "the best", "")
+    assert relay(answering(answer), ["best", "mine"], Shipment(Path())) == answer
+    assert ["not now" in record.getMessage() for record in caplog.records] == [True, True]
