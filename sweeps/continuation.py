@@ -36,7 +36,7 @@ def resume(
     those of `run`. Raises SweepHeld where another process runs it, SweepDone where nothing is left to train.
     """
     began = started or time.time()
-    with hold(folder), open_journal(folder) as journal:
+    with hold(folder) as is_mine, open_journal(folder) as journal:
         was_lost = close_lost(journal)
         before = SweepConfig.restore(journal.sweep().config)
         config = extended(before, n_more) if n_more else before
@@ -52,7 +52,7 @@ def resume(
                 folder.write_config(config.to_yaml())
                 tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}
                 journal.resume_sweep(config.to_dict() if n_more else None, tags, now_ms())
-                carry_out(config, setup, folder, journal, past, began, watch, uri)
+                carry_out(config, setup, folder, journal, past, began, watch, uri, is_mine)
     return load_result(folder)
 
 

@@ -7,7 +7,7 @@ import platform
 import signal
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from sweeps.errors import SweepDone, SweepHeld
 from sweeps.folder import SweepFolder
 from sweeps.lease import SECONDS, leased, leaseholder
 from sweeps.remote import RemotePath
+
+IsMine = Callable[[], bool]
 
 _POLL_SECONDS = 0.1
 # struct flock of 64-bit Linux: type, whence, start, length (0: the whole file), process.
@@ -55,8 +57,12 @@ class Holder:
 
 
 @contextmanager
-def hold(folder: SweepFolder) -> Iterator[None]:
-    """Be the one process that runs a sweep, or deletes it; SweepHeld where another does."""
+def hold(folder: SweepFolder) -> Iterator[IsMine]:
+    """Be the one process that runs a sweep, or deletes it; SweepHeld where another does.
+
+    Gives what tells whether this still is so: in a store, another process may take it up while this one does not reach
+    it. StorageError where that cannot be told for now.
+    """
     folder.lock.parent.mkdir(parents=True, exist_ok=True)
     me = Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0)
     with folder.lock.open("a+") as file:
@@ -68,24 +74,24 @@ def hold(folder: SweepFolder) -> Iterator[None]:
         file.truncate(0)
         file.write(json.dumps(asdict(me)))
         file.flush()
-        with _holding_lease(folder, me):
-            yield
+        with _holding_lease(folder, me) as is_mine:
+            yield is_mine
 
 
 @contextmanager
-def _holding_lease(folder: SweepFolder, me: Holder) -> Iterator[None]:
+def _holding_lease(folder: SweepFolder, me: Holder) -> Iterator[IsMine]:
     """Tell other hosts, too, where they do not see the lock."""
     if folder.lease is None:
-        yield
+        yield lambda: True
         return
     if other := _leaseholder(folder.lease):
         raise _held(folder, other)
-    with ExitStack() as lease:
+    with ExitStack() as stack:
         try:
-            lease.enter_context(leased(folder.lease, asdict(me)))
+            lease = stack.enter_context(leased(folder.lease, asdict(me)))
         except BlockingIOError:
             raise _held(folder, _leaseholder(folder.lease)) from None
-        yield
+        yield lease.is_mine
 
 
 def _held(folder: SweepFolder, holder: Holder | None) -> SweepHeld:

@@ -18,10 +18,10 @@ from sweeps.cluster import session
 from sweeps.cluster.session import Cluster
 from sweeps.cluster.share import Share, share_of
 from sweeps.config import SweepConfig
-from sweeps.errors import SweepFailed
+from sweeps.errors import SweepFailed, SweepHeld
 from sweeps.events import now_ms
 from sweeps.folder import SweepFolder
-from sweeps.holding import hold
+from sweeps.holding import IsMine, hold
 from sweeps.interruption import interruption
 from sweeps.lost import reconcile
 from sweeps.past import Past, count_past
@@ -82,10 +82,10 @@ def run(
     reconcile(uri)
     with set_up(config) as setup:
         folder = folders.create(config.name, sweep_id)
-        with hold(folder):
+        with hold(folder) as is_mine:
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
-                carry_out(config, setup, folder, journal, Past(), began, watch, uri)
+                carry_out(config, setup, folder, journal, Past(), began, watch, uri, is_mine)
     return load_result(folder)
 
 
@@ -98,26 +98,45 @@ def carry_out(
     began: float,
     watch: Callable[[Progress], None] | None,
     uri: str,
+    is_mine: IsMine,
 ) -> None:
-    """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended."""
+    """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended.
+
+    `is_mine` is what `hold` gives. SweepHeld where another process has taken up the sweep meanwhile.
+    """
     progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
     count_past(progress, read_result(journal))
     _save_comparison(folder, config, setup.dataset)
-    with _committing(journal, folder) as committer, _shipping(journal, uri, folder, setup.interrupted, committer):
+    with (
+        _committing(journal, folder, is_mine) as committer,
+        _shipping(journal, uri, folder, setup.interrupted, committer),
+    ):
         if watch is not None:
             watch(progress)
         try:
-            _train(config, setup, folder, journal, past, progress)
+            _train(config, setup, folder, journal, past, progress, committer)
         except SweepFailed:
             with suppress(SweepFailed):  # the reason that is raised is the first one
                 _catch_up(journal, folder, setup.interrupted)
+            _check_mine(folder, committer)
             end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
+        _check_mine(folder, committer)
         durable.try_to_remove(folder.layers)  # of use to running trials only
         _catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
         _catch_up(journal, folder, setup.interrupted)
+
+
+def _check_mine(folder: SweepFolder, committer: Committer) -> None:
+    """SweepHeld where another process has taken up the sweep: what is left here is of an earlier time."""
+    committer.commit()
+    if committer.is_lost:
+        raise SweepHeld(
+            f"{folder.id} must be run by one process at a time, and another has taken it up while this one did not "
+            f"reach the store: `sweeps status {folder.id}` tells how it goes on there"
+        )
 
 
 def _catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event) -> None:
@@ -173,9 +192,9 @@ def _loading(config: SweepConfig) -> "Iterator[Future[Dataset]]":
 
 
 @contextmanager
-def _committing(journal: Journal, folder: SweepFolder) -> Iterator[Committer]:
+def _committing(journal: Journal, folder: SweepFolder, is_mine: IsMine) -> Iterator[Committer]:
     """Copy what is recorded to the sweep's folder, and at the end all of it."""
-    committer = Committer(journal, folder)
+    committer = Committer(journal, folder, is_mine)
     committer.start()
     try:
         yield committer
@@ -221,9 +240,15 @@ def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began:
 
 
 def _train(
-    config: SweepConfig, setup: Setup, folder: SweepFolder, journal: Journal, past: Past, progress: Progress
+    config: SweepConfig,
+    setup: Setup,
+    folder: SweepFolder,
+    journal: Journal,
+    past: Past,
+    progress: Progress,
+    committer: Committer,
 ) -> None:
-    """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted."""
+    """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted or lost."""
     from sweeps.callback import JournalCallback
 
     references = setup.dataset.references
@@ -231,7 +256,7 @@ def _train(
     deadline = time.monotonic() + seconds_left(config, journal)
 
     def is_over() -> bool:
-        return setup.interrupted.is_set() or time.monotonic() > deadline
+        return setup.interrupted.is_set() or committer.is_lost or time.monotonic() > deadline
 
     try:
         # What Tune itself keeps is of no use afterwards, and need not lie where the workers see it.

@@ -62,8 +62,8 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
 
 
 def _commit(folder: SweepFolder) -> None:
-    with suppress(SweepHeld), hold(folder), open_journal(folder) as journal:  # who holds it does it
-        Committer(journal, folder).commit()
+    with suppress(SweepHeld), hold(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
+        Committer(journal, folder, is_mine).commit()
 
 
 def reconcile(uri: str) -> None:

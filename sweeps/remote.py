@@ -7,7 +7,8 @@ and folders are but the beginnings of names. Credentials are those of the enviro
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +24,7 @@ T = TypeVar("T")
 # How long reading waits for a store that does not answer; who writes says so by itself (`sweeps.durable`).
 PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
 _REFUSALS = re.compile(
     r"ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY|SIGNATURE|INVALID_CLIENT_TOKEN|HTTP status 40[13]|credential",
     re.IGNORECASE,
@@ -152,7 +154,8 @@ class RemotePath:
         return fs, f"{prefix.rstrip('/')}{self._path}"
 
     def _patiently(self, do: "Callable[[FileSystem, str], T]") -> T:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        seconds = _patience.get()
+        deadline = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
         while True:
             try:
                 return self._once(do)
@@ -173,6 +176,16 @@ class RemotePath:
 
 
 Place = Path | RemotePath
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Let what this thread reads wait for so long, not for PATIENCE_SECONDS, for a store that does not answer."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
 
 
 def place(text: str) -> Place:

@@ -5,10 +5,12 @@ import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from sweeps import durable
 from sweeps.folder import SweepFolder
+from sweeps.tracking.database import EntryRow
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import Delivered, EntryKind, PointState
 from sweeps.tracking.segments import Segment, segments_in, write_segment
@@ -26,12 +28,22 @@ _ENDED = (PointState.FINISHED, PointState.FAILED)
 logger = logging.getLogger(__name__)
 
 
-class Committer:
-    """Writes segments for as long as a sweep runs; MLflow is sent what they hold. Start, then close."""
+class _Lost(Exception):
+    """Another process has taken up the sweep."""
 
-    def __init__(self, journal: Journal, folder: SweepFolder) -> None:
+
+class Committer:
+    """Writes segments for as long as a sweep runs; MLflow is sent what they hold. Start, then close.
+
+    `is_mine` tells whether the sweep is still this process's (`sweeps.holding`): it is asked before anything is written
+    or removed. Once it is not, nothing is any more, for another process writes there.
+    """
+
+    def __init__(self, journal: Journal, folder: SweepFolder, is_mine: Callable[[], bool] = lambda: True) -> None:
         self._journal = journal
         self._folder = folder
+        self._is_mine = is_mine
+        self.is_lost = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -62,9 +74,15 @@ class Committer:
         """
         with self._lock:
             self._committed_at = time.monotonic()
+            if self.is_lost:
+                return False
             try:
                 is_done = self._write_segments() and self._write_delivered()
                 self._tell(None if is_done else "no space is left")
+            except _Lost:
+                is_done = False
+                self.is_lost = True
+                logger.warning("Another process has taken up %s: this one leaves its folder alone", self._folder.id)
             except (OSError, sqlite3.OperationalError) as error:
                 is_done = False
                 self._tell(" ".join(str(error).split()))
@@ -77,19 +95,29 @@ class Committer:
             if is_late or n_waiting >= MAX_WAITING:
                 self.commit()
 
+    def _check_mine(self) -> None:
+        if not self._is_mine():
+            raise _Lost
+
     def _write_segments(self) -> bool:
         self._folder.segments.mkdir(parents=True, exist_ok=True)
         while rows := self._journal.rows(self._through + 1, _MAX_ENTRIES):
+            self._check_mine()
             segment = write_segment(self._folder.segments, rows)
             if segment is None:
                 return False
+            self._check_mine()
             self._journal.set_committed(segment.last)
             self._through = segment.last
             self._segments.append(segment)
-            for _, kind, point_id, _, _, body in rows:
-                if kind == EntryKind.POINT_END and json.loads(body)["state"] in _ENDED:
-                    self._folder.point(str(point_id)).checkpoint.unlink(missing_ok=True)
+            self._remove_checkpoints(rows)
         return self._merge()
+
+    def _remove_checkpoints(self, rows: Sequence[EntryRow]) -> None:
+        for _, kind, point_id, _, _, body in rows:
+            if kind == EntryKind.POINT_END and json.loads(body)["state"] in _ENDED:
+                self._check_mine()
+                self._folder.point(str(point_id)).checkpoint.unlink(missing_ok=True)
 
     def _merge(self) -> bool:
         small: list[Segment] = []
@@ -97,12 +125,14 @@ class Committer:
             small.insert(0, self._segments[-1 - len(small)])
         if len(small) < N_MERGED:
             return True
+        self._check_mine()
         rows = self._journal.rows(small[0].first, small[-1].last - small[0].first + 1)
         merged = write_segment(self._folder.segments, rows)
         if merged is None:
             return False
         self._segments[-len(small) :] = [merged]
         for segment in small:
+            self._check_mine()
             (self._folder.segments / segment.name).unlink(missing_ok=True)
         return True
 
@@ -110,6 +140,7 @@ class Committer:
         """Keep what MLflow has, so that it need not be sent all of it again; it may have more by now."""
         delivered = self._journal.delivered()
         if delivered is not None and delivered != self._delivered:
+            self._check_mine()
             if not durable.write(self._folder.delivered, json.dumps(asdict(delivered)).encode()):
                 return False
             self._delivered = delivered

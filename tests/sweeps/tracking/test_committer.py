@@ -1,17 +1,22 @@
 """When segments are written, how few are left, and what goes once they are there."""
 
 import errno
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from sweeps.folder import SweepFolder
+from sweeps.holding import hold
+from sweeps.remote import RemotePath
 from sweeps.tracking import committer as committing
 from sweeps.tracking.committer import Committer
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.restoration import open_journal
 from sweeps.tracking.segments import read_segments, segments_in
 
 
@@ -119,3 +124,74 @@ def test_a_full_disk_is_told_once_and_waited_for(
     assert committer.commit()
     assert journal.committed() == 1
     assert "nothing is lost" in caplog.messages[-1]
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
+    """The folder of a sweep in a store."""
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "here"))
+    return SweepFolder(RemotePath(f"memory://{token_hex(4)}/home/sweeps/s"))
+
+
+def run_out(folder: SweepFolder) -> None:
+    """Let the lease be as after a minute in which its holder did not reach the store."""
+    assert folder.lease is not None
+    folder.lease.write_bytes(json.dumps(json.loads(folder.lease.read_bytes()) | {"renewed": 0.0}).encode())
+
+
+def lease_to(folder: SweepFolder, host: str) -> None:
+    assert folder.lease is not None
+    holder = {"host": host, "pid": 2, "started": 2}
+    folder.lease.write_bytes(json.dumps({"holder": holder, "renewed": time.time()}).encode())
+
+
+def give_back(folder: SweepFolder) -> None:
+    assert folder.lease is not None
+    folder.lease.unlink()
+
+
+@pytest.mark.parametrize("gives_back", [False, True])
+def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
+    shared: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_back: bool
+) -> None:
+    checkpoint = shared.point("0000").checkpoint
+    with (
+        hold(shared) as is_mine,
+        Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
+    ):
+        cut_off = Committer(journal, shared, is_mine)
+        journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
+        assert cut_off.commit()
+        for epoch in range(5):
+            journal.record_epoch("0000", epoch, {"valid/mse": 1.0}, 7)
+        journal.end_point("0000", PointState.FINISHED, None, {}, 8)
+        checkpoint.write_bytes(b"of the other host")
+        lease_to(shared, "there")
+        with monkeypatch.context() as there:
+            there.setenv("SWEEPS_LOCAL", str(tmp_path / "there"))
+            with open_journal(shared) as taken_up:
+                taken_up.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
+                Committer(taken_up, shared).commit()
+                expected = taken_up.rows(1)
+        before = segments_in(shared.segments)
+        if gives_back:
+            give_back(shared)
+        assert not cut_off.commit()
+        assert cut_off.is_lost
+        cut_off.close()
+        assert segments_in(shared.segments) == before
+        assert checkpoint.exists()
+        assert journal.committed() == 2
+    assert list(read_segments(shared.segments).rows) == expected
+
+
+def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(shared: SweepFolder) -> None:
+    with (
+        hold(shared) as is_mine,
+        Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
+    ):
+        run_out(shared)
+        assert Committer(journal, shared, is_mine).commit()
+        assert len(read_segments(shared.segments).rows) == 1
+        assert shared.lease is not None
+        assert json.loads(shared.lease.read_bytes())["renewed"] > 0
