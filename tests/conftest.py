@@ -193,6 +193,13 @@ def server(mlflow_server: MlflowServer) -> MlflowServer:
     return mlflow_server
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests have measured: what they give to `record_property`."""
+    for report in terminalreporter.getreports("passed"):
+        for what, figure in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid}: {what}: {figure:.1f}")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """In CI a test that skips has failed: what CI should run, it must run."""

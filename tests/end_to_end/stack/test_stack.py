@@ -4,7 +4,9 @@ import json
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -173,25 +175,44 @@ def assert_complete(home: Any, process: subprocess.Popen[str], uri: str) -> None
     assert sum(recorded.values()) >= 2 * 150
 
 
-def test_ten_journals_shipped_at_once_are_complete(stack: Any, home: Any, sweep_file: Callable[..., str]) -> None:
+def test_ten_journals_shipped_at_once_are_complete(
+    stack: Any, home: Any, sweep_file: Callable[..., str], faulty: Any, record_property: Callable[[str, object], None]
+) -> None:
     path = sweep_file(
         experiment="together",
         search={"model.hidden_size": {"choice": [8, 16]}, "training.learning_rate": {"loguniform": [1e-4, 1e-2]}},
         budget={"trials": N_TRIALS},
     )
-    first = home.run_json("run", path, "--offline", MLFLOW_TRACKING_URI="http://127.0.0.1:9")["sweep"]
-    all_sweeps = [first, *(copy_of(home, first, number) for number in range(1, N_TOGETHER))]
-    for process in [home.start("sync", name, "--json", **stack.credentials) for name in all_sweeps]:
+    alone = home.run_json("run", path, "--offline", MLFLOW_TRACKING_URI="http://127.0.0.1:9")["sweep"]
+    together = [copy_of(home, alone, number) for number in range(N_TOGETHER)]
+    with faulty(stack.mlflow) as (address, requests):  # which fails none, and counts them
+        there = stack.credentials | {"MLFLOW_TRACKING_URI": address}
+        seconds_alone, n_alone = sync_at_once(home, [alone], there), len(requests.asked)
+        seconds_together = sync_at_once(home, together, there)
+    n_together = len(requests.asked) - n_alone
+    record_property("requests per trial, one journal", n_alone / N_TRIALS)
+    record_property(f"requests per trial, {N_TOGETHER} journals", n_together / (N_TOGETHER * N_TRIALS))
+    record_property("seconds of `sync`, one journal", seconds_alone)
+    record_property(f"seconds of `sync`, {N_TOGETHER} journals at once", seconds_together)
+    client = MlflowClient(stack.mlflow)
+    experiment = client.get_experiment_by_name("together").experiment_id
+    for name in together:
+        runs = client.search_runs([experiment], f"tags.`{SWEEP_TAG}` = '{name}'", max_results=N_TRIALS + 10)
+        assert [run.info.status for run in runs] == ["FINISHED"] * (N_TRIALS + 1)
+    with ThreadPoolExecutor() as threads:
+        for recorded, stored in threads.map(lambda name: home.recorded_and_stored(name, stack.mlflow), together):
+            assert stored == recorded
+            assert len({point for point, *_ in recorded}) == N_TRIALS
+
+
+def sync_at_once(home: Any, names: Iterable[str], there: Mapping[str, str]) -> float:
+    """Deliver sweeps by processes that run at the same time; seconds until the last has delivered everything."""
+    began = time.monotonic()
+    for process in [home.start("sync", name, "--json", **there) for name in names]:
         output, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         assert (json.loads(output)["undelivered"], json.loads(output)["refused"]) == (0, 0)
-    client = MlflowClient(stack.mlflow)
-    experiment = client.get_experiment_by_name("together").experiment_id
-    for name in all_sweeps:
-        runs = client.search_runs([experiment], f"tags.`{SWEEP_TAG}` = '{name}'", max_results=N_TRIALS + 10)
-        assert [run.info.status for run in runs] == ["FINISHED"] * (N_TRIALS + 1)
-    recorded, stored = home.recorded_and_stored(all_sweeps[-1], stack.mlflow)
-    assert stored == recorded
+    return time.monotonic() - began
 
 
 def copy_of(home: Any, sweep: str, number: int) -> str:
