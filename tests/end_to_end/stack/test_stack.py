@@ -21,8 +21,17 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 CHROMIUM = shutil.which("chromium")
 FIGURE = "filters/epoch-00000.png"
-N_EPOCHS = 300
+# So many that workers and servers are lost, and found again, while most of them are to come.
+N_EPOCHS = 600
 N_TOGETHER, N_TRIALS = 10, 20
+# Prints how often trials of a sweep were lost and went on.
+N_RETRIES = """\
+import sys
+from sweeps.folder import find
+from sweeps.tracking.restoration import read_journal
+with read_journal(find(sys.argv[1])) as journal:
+    print(sum(point.n_retries for point in journal.points()))
+"""
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN"])
@@ -67,6 +76,7 @@ class Submitted:
             "objective": {"metric": "valid/mse"},
             "search": {"model.hidden_size": {"grid": [4, 8, 16]}},
             "algorithm": {"name": "grid"},
+            "execution": "single",
         }
         path = home.path / "submitted.yaml"
         path.write_text(json.dumps(document))
@@ -95,7 +105,8 @@ class Submitted:
 def submitted(stack: Any, session_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
     """A sweep whose workers were killed in the middle, after its end."""
     sweep = Submitted(stack, session_home(tmp_path_factory.mktemp("person")))
-    stack.wait_until(lambda: sum(map(len, sweep.steps())) > 30)
+    # The head and the worker have one CPU each: where two trials run, one of them is on the worker.
+    stack.wait_until(lambda: sum(len(steps) > 10 for steps in sweep.steps()) >= 2)
     stack.compose("kill", "ray-worker")
     stack.wait_until(lambda: sweep.tell("status", sweep.sweep)["state"] not in ("PENDING", "RUNNING"))
     return sweep
@@ -108,6 +119,7 @@ def test_a_sweep_submitted_from_the_host_is_complete_though_its_workers_are_kill
     assert (ended["state"], ended["errors"]) == ("FINISHED", []), log
     assert ended["told"].startswith("FINISHED: 3 of 3 trials ended, 0 failed")
     assert ended["tracked"]["trials"] == {"FINISHED": 3}
+    assert int(stack.inside("ray-head", "python", "-c", N_RETRIES, submitted.sweep)) > 0
     assert submitted.steps() == [list(range(1, N_EPOCHS + 1))] * 3
     assert not any(secret in log + json.dumps(ended) for secret in stack.secrets.values())
 
@@ -135,9 +147,11 @@ def test_the_mlflow_ui_opens_with_the_password_and_not_with_another(stack: Any, 
 def test_a_postgresql_that_is_restarted_in_mid_sweep_has_every_number_once(
     stack: Any, home: Any, sweep_file: Callable[..., str], long_training: dict[str, Any]
 ) -> None:
-    process = home.start("run", sweep(sweep_file, long_training), "--json", **stack.credentials)
+    training = long_training | {"epochs": N_EPOCHS}
+    process = home.start("run", sweep(sweep_file, training), "--json", **stack.credentials)
     home.wait_for_epochs(process, 40)
     stack.compose("restart", "--timeout", "1", "postgres")
+    assert home.n_epochs() < 2 * N_EPOCHS, "PostgreSQL was restarted too late"
     assert_complete(home, process, stack.mlflow)
 
 
