@@ -224,6 +224,7 @@ def test_a_submitted_sweep_comes_to_its_end_though_its_driver_is_killed(
     client: Callable[..., dict[str, Any]],
     sweep_file: Callable[..., str],
     tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     path = array_sweep(
         sweep_file, tmp_path, 150, search={"model.hidden_size": {"grid": [4, 8]}}, algorithm={"name": "grid"}
@@ -231,6 +232,7 @@ def test_a_submitted_sweep_comes_to_its_end_though_its_driver_is_killed(
     submitted = client("submit", path)
     sweep = submitted["sweep"]
     assert submitted["job"] == sweep
+    record_property("seconds of `submit`", submitted["seconds"])
     wait_until(lambda: n_epochs(cluster_home, sweep) > 60)
     driver_of(sweep).kill()
     head.wait_for_job(sweep)
