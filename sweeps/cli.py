@@ -4,7 +4,7 @@ import typer
 
 from sweeps.commands import files, looking, promotion, running, submitted, tracking
 from sweeps.commands.terminal import fail
-from sweeps.errors import InputError, SweepError
+from sweeps.errors import InputError, StorageError, SweepError
 
 app = typer.Typer(
     name="sweeps",
@@ -43,6 +43,8 @@ def main() -> None:
     """Run the command line; a mistake of the caller is told in a line for each fault, never in a traceback."""
     try:
         app()
+    except StorageError as error:
+        fail(error.faults, status=1 if error.passes else 2)  # 1: another start may come further
     except InputError as error:
         fail(error.faults, status=2)
     except SweepError as error:

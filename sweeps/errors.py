@@ -6,7 +6,7 @@ SweepError
 │   ├── DataError       the data set
 │   ├── TrackingError   the MLflow server
 │   ├── ClusterError    the Ray cluster
-│   ├── StorageError    the store that holds the sweeps
+│   ├── StorageError    the store that holds the sweeps; exit status 1 where it only does not answer for now
 │   ├── UnknownSweep    no sweep of that name
 │   ├── SweepHeld       another process runs the sweep
 │   ├── UndeliveredError  what would be deleted is nowhere else

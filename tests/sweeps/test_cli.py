@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sweeps import cli
 from sweeps.cli import app
 from sweeps.config import recipe_names
+from sweeps.errors import StorageError
 
 HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "matplotlib", "optuna")
 
@@ -74,3 +76,16 @@ def test_faults_are_told_as_json_too() -> None:
     assert done.returncode == 2
     assert "training.epochs" in json.loads(done.stdout)["errors"][0]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("passes", "status"), [(True, 1), (False, 2)])
+def test_a_store_that_does_not_answer_for_now_is_no_bad_input(
+    monkeypatch: pytest.MonkeyPatch, passes: bool, status: int
+) -> None:
+    def away() -> None:
+        raise StorageError("no answer", passes=passes)
+
+    monkeypatch.setattr(cli, "app", away)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == status

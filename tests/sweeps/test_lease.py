@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweeps import lease as leases
-from sweeps.errors import SweepHeld
+from sweeps.errors import StorageError, SweepHeld
 from sweeps.folder import SweepFolder
 from sweeps.holding import hold, holder_of, is_held
 from sweeps.lease import leased, leaseholder
@@ -79,6 +79,34 @@ def test_a_process_whose_lease_another_has_taken_is_interrupted_and_leaves_it(
         assert leaseholder(file) == OTHER
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_store_that_is_away_at_the_end_keeps_the_lease_and_fails_nothing(
+    file: RemotePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise StorageError("no answer", passes=True)
+
+    with monkeypatch.context() as patch, leased(file, ME):
+        patch.setattr(RemotePath, "_once", away)
+    assert leaseholder(file) == ME
+
+
+def test_a_lease_that_was_removed_is_lost_and_not_written_again(file: RemotePath) -> None:
+    with leased(file, ME) as lease:
+        assert lease.is_mine()
+        file.unlink()
+        assert not lease.renew()
+        assert not file.exists()
+
+
+def test_a_lease_that_another_has_had_is_never_ours_again(file: RemotePath) -> None:
+    with leased(file, ME) as lease:
+        write(file, OTHER, age_seconds=leases.SECONDS + 1)
+        assert not lease.is_mine()
+        file.unlink()
+        assert not lease.renew()
+        assert not file.exists()
 
 
 def test_a_sweep_in_a_store_that_another_host_runs_is_held(folder: SweepFolder) -> None:
