@@ -34,8 +34,8 @@ from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
 from sweeps.prefixes import LayerStore, pretrain
-from sweeps.recorder import Plan, Recorder, reason_of
-from sweeps.remote import place
+from sweeps.recorder import DISK_PATIENCE_SECONDS, Plan, Recorder, reason_of
+from sweeps.remote import patience, place
 from sweeps.search.halving import halving
 from sweeps.search.packs import batches_of, draws_seed
 from sweeps.search.space import Point
@@ -104,9 +104,14 @@ def run_points(points: Mapping[str, Point], surroundings: Surroundings, report: 
     """Train points, by their ids, to their ends, from their last checkpoints where there are any; report each epoch.
 
     Those that take the same batches train together. A point that diverges ends with the first epoch whose loss or
-    metrics are not finite; that point, and one that raises, is reported as failed.
+    metrics are not finite; that point, and one that raises, is reported as failed. A store that does not answer is
+    waited for as long as a full disk.
     """
-    reports = Reports(report)
+    with patience(DISK_PATIENCE_SECONDS):
+        _run_points(points, surroundings, Reports(report))
+
+
+def _run_points(points: Mapping[str, Point], surroundings: Surroundings, reports: Reports) -> None:
     together: dict[Hashable, list[Training]] = defaultdict(list)
     for point_id, point in points.items():
         try:

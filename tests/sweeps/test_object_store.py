@@ -12,11 +12,13 @@ import torch
 
 from datamodules.arrays import DataArrays
 from sweeps import folder as folders
+from sweeps import remote
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.deletion import delete
-from sweeps.errors import InputError, SweepHeld, UnknownSweep
+from sweeps.errors import InputError, StorageError, SweepHeld, UnknownSweep
 from sweeps.evaluation import evaluate
+from sweeps.events import Event, PointEnded
 from sweeps.folder import SweepFolder
 from sweeps.lost import deliver
 from sweeps.remote import RemotePath
@@ -110,6 +112,28 @@ def test_a_point_goes_on_from_its_checkpoint_in_the_store(
         run_points({"0000": {}}, surroundings, report)
     run_points({"0000": {}}, surroundings, report)
     assert told == [0, 1, 2, 2, 3]
+
+
+def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader_would(
+    small_sweep: Callable[..., SweepConfig], digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folders.create("small")
+    surroundings = Surroundings(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    once, failures, told = RemotePath._once, iter(range(3)), list[Event]()
+
+    def away_for_a_while(path: RemotePath, do: Any) -> Any:
+        if next(failures, None) is not None:
+            raise StorageError("no answer", passes=True)
+        return once(path, do)
+
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(remote, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(RemotePath, "_once", away_for_a_while)
+    torch.set_num_threads(1)
+    run_points({"0000": {}}, surroundings, lambda _epoch, _objectives, events: told.extend(events))
+    assert next(failures, None) is None
+    assert isinstance(told[-1], PointEnded)
+    assert not told[-1].failed
 
 
 def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> None:
