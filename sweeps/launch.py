@@ -30,7 +30,7 @@ from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, r
 from sweeps.search.packs import can_pack, largest_pack, why_single
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
-from sweeps.tracking.committer import Committer
+from sweeps.tracking.committer import Committer, FolderBehind
 from sweeps.tracking.detailed import record_detailed_figures
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointState, SweepRecord, SweepState
@@ -127,6 +127,7 @@ def carry_out(
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
         _catch_up(journal, folder, setup.interrupted)
+        _copy_all(folder, committer, setup.interrupted)
 
 
 def _check_mine(folder: SweepFolder, committer: Committer) -> None:
@@ -146,6 +147,15 @@ def _catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Even
         journal.catch_up(DISK_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
     except JournalBehind as error:
         raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` records it, or trains it again") from error
+
+
+def _copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.Event) -> None:
+    """Wait for the sweep's folder, which may be in a store, as for the disk: it alone tells other hosts the sweep."""
+    was_interrupted = interrupted.is_set()
+    try:
+        committer.catch_up(DISK_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
+    except FolderBehind as error:
+        raise SweepFailed(f"{error}. Then `sweeps sync {folder.id}`, given here, copies what is recorded") from error
 
 
 @contextmanager

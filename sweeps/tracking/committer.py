@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from sweeps import durable
+from sweeps.errors import StorageError, SweepError
 from sweeps.folder import SweepFolder
 from sweeps.tracking.database import EntryRow
 from sweeps.tracking.journal import Journal
@@ -22,10 +23,15 @@ SECONDS = 5.0
 N_MERGED = 32
 FEW = 1000
 _POLL_SECONDS = 0.5
+_CATCH_UP_SECONDS = 1.0
 _MAX_ENTRIES = 5000
 _ENDED = (PointState.FINISHED, PointState.FAILED)
 
 logger = logging.getLogger(__name__)
+
+
+class FolderBehind(SweepError):
+    """The sweep's folder has not taken all that is recorded."""
 
 
 class _Lost(Exception):
@@ -49,10 +55,9 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._committed_at = time.monotonic()
         self._delivered: Delivered | None = None
-        self._has_told = False
-        self._through = journal.committed() or 0
-        self._segments = [segment for segment in segments_in(folder.segments) if segment.last <= self._through]
-        journal.set_committed(self._through)
+        self._through: int | None = None  # until the journal and the folder have told
+        self._segments: list[Segment] = []
+        self._problem: str | None = None
 
     def start(self) -> None:
         """Write what there is, and then what comes."""
@@ -76,24 +81,55 @@ class Committer:
             self._committed_at = time.monotonic()
             if self.is_lost:
                 return False
+            where = self._folder.segments
             try:
                 is_done = self._write_segments() and self._write_delivered()
-                self._tell(None if is_done else "no space is left")
+                self._tell(None if is_done else f"{where} takes no segments (no space is left): free space there")
             except _Lost:
                 is_done = False
                 self.is_lost = True
                 logger.warning("Another process has taken up %s: this one leaves its folder alone", self._folder.id)
-            except (OSError, sqlite3.OperationalError) as error:
+            except sqlite3.OperationalError as error:
                 is_done = False
-                self._tell(" ".join(str(error).split()))
+                self._tell(
+                    f"{self._journal.path} cannot be used ({error}): free space there, or end what has it locked"
+                )
+            except StorageError as error:
+                is_done = False
+                self._tell(f"{where} takes no segments: {error}")
+            except OSError as error:
+                is_done = False
+                self._tell(f"{where} takes no segments ({' '.join(str(error).split())}): free space there")
             return is_done
+
+    def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Write what waits, for as long as the folder may need; FolderBehind where it takes longer.
+
+        Nothing is waited for where the sweep is another process's.
+        """
+        deadline = time.monotonic() + patience_seconds
+        while not self.commit() and not self.is_lost:
+            if is_cancelled() or time.monotonic() > deadline:
+                raise FolderBehind(str(self._problem))
+            time.sleep(_CATCH_UP_SECONDS)
 
     def _run(self) -> None:
         while not self._over.wait(_POLL_SECONDS):
-            n_waiting = self._journal.n_entries() - self._through
-            is_late = time.monotonic() - self._committed_at >= SECONDS
-            if is_late or n_waiting >= MAX_WAITING:
+            if time.monotonic() - self._committed_at >= SECONDS or self._are_many_waiting():
                 self.commit()
+
+    def _are_many_waiting(self) -> bool:
+        try:
+            return self._journal.last_id() - (self._through or 0) >= MAX_WAITING
+        except sqlite3.OperationalError:
+            return False  # the next commit says what is the matter, if it still is
+
+    def _begin(self) -> int:
+        """Learn what is in segments already; give the id of the last such entry."""
+        through = self._journal.committed() or 0
+        self._segments = [segment for segment in segments_in(self._folder.segments) if segment.last <= through]
+        self._journal.set_committed(through)
+        return through
 
     def _check_mine(self) -> None:
         if not self._is_mine():
@@ -101,6 +137,8 @@ class Committer:
 
     def _write_segments(self) -> bool:
         self._folder.segments.mkdir(parents=True, exist_ok=True)
+        if self._through is None:
+            self._through = self._begin()
         while rows := self._journal.rows(self._through + 1, _MAX_ENTRIES):
             self._check_mine()
             segment = write_segment(self._folder.segments, rows)
@@ -147,10 +185,9 @@ class Committer:
         return True
 
     def _tell(self, problem: str | None) -> None:
-        """Say once that the folder takes nothing, and once that it does again."""
-        if problem is not None and not self._has_told:
-            where = self._folder.segments
-            logger.warning("The sweep goes on, but %s takes no segments (%s): free space there", where, problem)
-        elif problem is None and self._has_told:
+        """Say once that segments are not written, and once that they are again."""
+        if problem is not None and self._problem is None:
+            logger.warning("The sweep goes on, but %s", problem)
+        elif problem is None and self._problem is not None:
             logger.warning("%s takes segments again: nothing is lost", self._folder.segments)
-        self._has_told = problem is not None
+        self._problem = problem

@@ -239,7 +239,7 @@ class Journal:
         """Give what MLflow has; None before delivery has begun."""
         query = "SELECT coalesce(min(entry_id) - 1, ?) FROM entries WHERE delivery <> 'shipped'"
         for uri, experiment_id in self._query("SELECT uri, experiment_id FROM store"):
-            ((through,),) = self._query(query, (self.n_entries(),))
+            ((through,),) = self._query(query, (self.last_id(),))
             return Delivered(uri, experiment_id, through, {point or "": run for point, run in self.run_ids().items()})
         return None
 
@@ -251,10 +251,10 @@ class Journal:
             shipped = "UPDATE entries SET delivery = 'shipped' WHERE entry_id <= ?"
             self._connection.execute(shipped, (delivered.through,))
 
-    def n_entries(self) -> int:
-        """Count the entries; the last one has this id."""
-        ((count,),) = self._query("SELECT coalesce(max(entry_id), 0) FROM entries")
-        return int(count)
+    def last_id(self) -> int:
+        """Give the id of the last entry: 0 where there is none."""
+        ((entry_id,),) = self._query("SELECT coalesce(max(entry_id), 0) FROM entries")
+        return int(entry_id)
 
     def set_experiment_id(self, experiment_id: str) -> None:
         """Record which experiment of the store the runs are in."""

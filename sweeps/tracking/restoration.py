@@ -76,7 +76,7 @@ def _not_behind(journal: Journal, folder: SweepFolder) -> Journal:
     """The journal, if it has as much as the segments, where they do not lie beside it."""
     if folder.local != folder.path:
         last = max((segment.last for segment in segments_in(folder.segments)), default=0)
-        if last > journal.n_entries():
+        if last > journal.last_id():
             journal.close()
             raise DamagedJournal(f"{journal.path} is of an earlier time than the segments")
     return journal

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,8 @@ from sweeps.folder import SweepFolder
 from sweeps.holding import hold
 from sweeps.remote import RemotePath
 from sweeps.tracking import committer as committing
-from sweeps.tracking.committer import Committer
+from sweeps.tracking import database
+from sweeps.tracking.committer import Committer, FolderBehind
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.restoration import open_journal
@@ -195,3 +198,63 @@ def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(s
         assert len(read_segments(shared.segments).rows) == 1
         assert shared.lease is not None
         assert json.loads(shared.lease.read_bytes())["renewed"] > 0
+
+
+def test_the_end_waits_for_a_folder_that_takes_nothing_as_long_as_told(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_failures = 3
+    write = Path.write_bytes
+
+    def full_for_a_while(path: Path, content: bytes) -> int:
+        nonlocal n_failures
+        n_failures -= 1
+        if n_failures >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full_for_a_while)
+    monkeypatch.setattr(committing, "_CATCH_UP_SECONDS", 0.0)
+    committer = Committer(journal, folder)
+    with pytest.raises(FolderBehind, match="free space there"):
+        committer.catch_up(0.0, lambda: True)
+    committer.catch_up(60.0)
+    assert n_failures < 0
+    assert list(read_segments(folder.segments).rows) == journal.rows(1)
+
+
+def test_the_committer_outlives_a_journal_that_cannot_be_read_for_a_while(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_POLL_SECONDS", 0.01)
+    asked: list[int] = []
+
+    def last_id() -> int:
+        asked.append(1)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    committer = Committer(journal, folder)
+    committer.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "last_id", last_id)
+        until(lambda: len(asked) > 1)
+    monkeypatch.setattr(committing, "SECONDS", 0.0)
+    journal.record_epoch("p", 1, {}, 6)
+    until(lambda: journal.committed() == 2)
+    committer.close()
+
+
+def test_a_sweep_starts_with_a_journal_that_is_locked_and_the_line_names_it(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.0)
+    with Journal.create(folder.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal:
+        other = sqlite3.connect(folder.journal, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        committer = Committer(journal, folder)
+        with caplog.at_level(logging.WARNING):
+            assert not committer.commit()
+        assert f"{folder.journal} cannot be used (database is locked)" in caplog.text
+        other.close()
+        assert committer.commit()
+        assert journal.committed() == 1

@@ -153,7 +153,7 @@ def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, capl
     (folder.segments / second.name).write_bytes(b"cut")
     with open_journal(folder) as journal:
         assert second.name in caplog.messages[-1]
-        assert journal.n_entries() == 11
+        assert journal.last_id() == 11
         journal.record_epoch("0001", 4, {"valid/mse": 0.2}, 10)
         Committer(journal, folder).commit()
     lose(folder)
@@ -166,7 +166,7 @@ def test_what_mlflow_has_need_not_be_known(folder: SweepFolder) -> None:
     folder.delivered.write_bytes(b'{"store": "http')
     with open_journal(folder) as journal:
         assert journal.store() is None
-        assert journal.n_pending() == journal.n_entries() == 11
+        assert journal.n_pending() == journal.last_id() == 11
 
 
 def test_a_folder_without_journal_and_segments_is_refused(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def happen(journal: Journal, committer: Committer, kind: str, number: int) -> No
     if kind == "start":
         journal.start_point(PointRecord(point_id, number, {}, "p", start_ms=6))
     elif kind == "epoch":
-        journal.record_epoch(point_id, journal.n_entries(), {"valid/mse": 1 / (number + 1)}, 7)
+        journal.record_epoch(point_id, journal.last_id(), {"valid/mse": 1 / (number + 1)}, 7)
     elif kind == "end":
         journal.end_point(point_id, PointState.FINISHED, None, {}, 8)
     elif kind == "retry":
