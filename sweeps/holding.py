@@ -27,11 +27,16 @@ _FLOCK = struct.Struct("hhqqi0q")
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that runs a sweep; `started` is its start in clock ticks since the boot: a number may be used again."""
+    """A process that runs a sweep; `started` is its start in clock ticks since the boot: a number may be used again.
+
+    `boot` tells hosts of one name apart: the boot of the machine, and the namespace in which `pid` counts. It is empty
+    where an earlier version has written the holder down.
+    """
 
     host: str
     pid: int
     started: int
+    boot: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -39,7 +44,12 @@ class Holder:
     @property
     def is_here(self) -> bool:
         """Whether the process runs on this machine."""
-        return self.host == platform.node() and _start_of(self.pid) == self.started
+        return self.is_of_here and _start_of(self.pid) == self.started
+
+    @property
+    def is_of_here(self) -> bool:
+        """Whether the process runs on this machine, or has ended there: another one may have the same name."""
+        return self.host == platform.node() and self.boot in ("", _boot())
 
     def interrupt(self) -> None:
         """Ask the process to end cleanly, as Ctrl-C does; nothing where it has ended."""
@@ -64,7 +74,7 @@ def hold(folder: SweepFolder) -> Iterator[IsMine]:
     it. StorageError where that cannot be told for now.
     """
     folder.lock.parent.mkdir(parents=True, exist_ok=True)
-    me = Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0)
+    me = Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0, _boot())
     with folder.lock.open("a+") as file:
         # Not flock, nor a lock of the process: looking whether one is held must neither take nor end it.
         try:
@@ -148,7 +158,7 @@ def _leaseholder(lease: RemotePath) -> Holder | None:
         holder = Holder(**(leaseholder(lease) or {}))
     except TypeError:
         return None
-    return holder if holder.is_here or holder.host != platform.node() else None
+    return holder if holder.is_here or not holder.is_of_here else None
 
 
 def _is_locked(file: IO[str]) -> bool:
@@ -167,6 +177,10 @@ def _read(file: IO[str]) -> Holder | None:
         return Holder(**written)
     except (ValueError, TypeError):  # It has the lock, and writes next.
         return None
+
+
+def _boot() -> str:
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def _start_of(pid: int) -> int | None:

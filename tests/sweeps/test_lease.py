@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -128,6 +129,19 @@ def test_a_sweep_in_a_store_whose_process_on_this_host_has_ended_is_free(folder:
         with pytest.raises(SweepHeld), hold(folder):
             pass
     assert not is_held(folder)
+
+
+@pytest.mark.parametrize("boot", ["of another machine", "of this one"])
+def test_a_sweep_in_a_store_whose_process_is_not_found_is_free_only_if_it_ran_on_this_very_host(
+    folder: SweepFolder, boot: str
+) -> None:
+    assert folder.lease is not None
+    with hold(folder):
+        mine = holder_of(folder)
+    assert mine is not None
+    own = mine.boot if boot == "of this one" else boot
+    write(folder.lease, asdict(replace(mine, pid=2**22 + 1, boot=own)))
+    assert is_held(folder) == (boot == "of another machine")
 
 
 def test_a_sweep_on_a_disk_needs_no_lease(tmp_path: Path) -> None:
