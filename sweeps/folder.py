@@ -3,6 +3,8 @@
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -10,7 +12,10 @@ from pathlib import Path
 
 from sweeps import durable
 from sweeps.errors import InputError, StorageError, UnknownSweep
-from sweeps.remote import Place, RemotePath, place
+from sweeps.remote import Place, RemotePath, patience, place
+
+# More than a sweep takes before it trains: its sweep file, and a journal of one entry.
+_START_BYTES = 2**20
 
 
 def storage() -> Place:
@@ -139,8 +144,9 @@ class SweepFolder:
         return self.path / "held-by.json" if isinstance(self.path, RemotePath) else None
 
     def write_config(self, text: str) -> None:
-        """Write the sweep file, whole or not at all."""
-        durable.write_or_raise(self.config, text.encode())
+        """Write the sweep file, whole or not at all; InputError where the disk is full."""
+        with _told_if_full(self.path):
+            durable.write_or_raise(self.config, text.encode())
 
     def point(self, point_id: str) -> PointFolder:
         """The folder of one point."""
@@ -152,15 +158,40 @@ def check_home() -> None:
     for name, path in {"SWEEPS_HOME": storage(), "SWEEPS_LOCAL": home()}.items():
         probe = path / "sweeps" / f".{secrets.token_hex(8)}"
         try:
-            probe.parent.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
+            with _told_if_full(path):
+                _try_to_write(probe)
         except StorageError as error:
-            raise InputError(f"{name} must name a store that can be written: {error}") from None
+            told = f"{name} must name a store that can be written: {error}"
+            raise StorageError(told, passes=error.passes) from None
         except OSError as error:
             raise InputError(
                 f"{name} must be a folder that can be written; {path} is not ({error.strerror}): name one of yours"
             ) from error
+
+
+def _try_to_write(probe: Place) -> None:
+    """Write what a disk must have space for, which an empty file takes none of, and remove it."""
+    probe.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        probe.write_bytes(bytes(_START_BYTES if isinstance(probe, Path) else 0))
+    except OSError:
+        with suppress(OSError), patience(0.0):
+            probe.unlink(missing_ok=True)
+        raise
+    probe.unlink()
+
+
+@contextmanager
+def _told_if_full(path: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in durable.NO_SPACE:
+            raise
+        raise InputError(
+            f"the disk of {path} must have space for a sweep, and has too little: free some there; `sweeps list` names "
+            "the sweeps, and `sweeps delete SWEEP` removes one"
+        ) from None
 
 
 def new_id(name: str) -> str:

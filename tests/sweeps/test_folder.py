@@ -1,12 +1,13 @@
 """Where a sweep's files lie."""
 
+import errno
 import re
 from pathlib import Path
 
 import pytest
 
 from sweeps import folder as folders
-from sweeps.errors import UnknownSweep
+from sweeps.errors import InputError, UnknownSweep
 
 
 def make(name: str) -> folders.SweepFolder:
@@ -63,3 +64,30 @@ def test_the_journal_of_a_sweep_on_a_shared_volume_lies_where_the_environment_sa
 
 def test_home_is_where_the_environment_says(own_home: Path) -> None:
     assert folders.home() == own_home
+
+
+def full(_path: Path, content: bytes) -> int:
+    """Write as a disk does that has room for names, and none for content."""
+    if content:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return 0
+
+
+def test_a_full_disk_is_told_before_a_sweep_starts_with_what_frees_it(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match=f"the disk of {own_home} must have space .* `sweeps delete SWEEP`"):
+        folders.check_home()
+
+
+def test_a_disk_that_is_full_by_the_time_of_the_sweep_file_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folders.create("late")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="`sweeps delete SWEEP`"):
+        folder.write_config("name: late")
+
+
+def test_looking_whether_a_home_can_be_written_leaves_nothing(own_home: Path) -> None:
+    folders.check_home()
+    assert not list((own_home / "sweeps").iterdir())
