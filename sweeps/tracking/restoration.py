@@ -3,7 +3,7 @@
 import json
 import logging
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 from sweeps.folder import SweepFolder
 from sweeps.remote import Place
@@ -15,7 +15,7 @@ from sweeps.tracking.database import (
 )
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import Delivered
-from sweeps.tracking.segments import Reading, read_segments, segments_in
+from sweeps.tracking.segments import Reading, holds, read_segments, segments_in
 
 _ASIDE = ".set-aside"
 
@@ -73,10 +73,14 @@ def _with_all(journal: Journal, reading: Reading) -> Journal:
 
 
 def _not_behind(journal: Journal, folder: SweepFolder) -> Journal:
-    """The journal, if it has as much as the segments, where they do not lie beside it."""
-    if folder.local != folder.path:
-        last = max((segment.last for segment in segments_in(folder.segments)), default=0)
-        if last > journal.last_id():
+    """The journal, if it has what the last segment holds, where segments do not lie beside it.
+
+    Where the sweep went on elsewhere, it has not: also where it has as many entries of its own.
+    """
+    segments = segments_in(folder.segments) if folder.local != folder.path else []
+    if segments:
+        last = max(segments, key=lambda segment: segment.last)
+        if not holds(last, journal.rows(last.first, len(last))):
             journal.close()
             raise DamagedJournal(f"{journal.path} is of an earlier time than the segments")
     return journal
@@ -108,10 +112,8 @@ def _set_aside_others(folder: SweepFolder, reading: Reading) -> None:
 
 
 def _rename(path: Place, name: str) -> None:
-    if isinstance(path, Path):
-        path.replace(path.with_name(name))
-    else:
-        path.replace(path.with_name(name))
+    target: Any = path.with_name(name)  # of the same kind as the path, which mypy does not tell
+    path.replace(target)
 
 
 def _tell(folder: SweepFolder, error: Exception, reading: Reading) -> None:

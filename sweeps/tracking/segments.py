@@ -77,9 +77,18 @@ def read_segments(folder: Place) -> Reading:
 
 def write_segment(folder: Place, rows: Sequence[EntryRow]) -> Segment | None:
     """Write entries that follow one another as a segment; None where the disk has no space for it."""
-    content = b"".join(_line(row) for row in rows)
+    content = _content(rows)
     segment = Segment(rows[0][0], rows[-1][0], sha256(content).hexdigest())
     return segment if durable.write(folder / segment.name, content, synced=True) else None
+
+
+def holds(segment: Segment, rows: Sequence[EntryRow]) -> bool:
+    """Whether these are the entries of a segment, as its name tells."""
+    return sha256(_content(rows)).hexdigest() == segment.digest
+
+
+def _content(rows: Sequence[EntryRow]) -> bytes:
+    return b"".join(_line(row) for row in rows)
 
 
 def _parsed(match: re.Match[str]) -> Segment:

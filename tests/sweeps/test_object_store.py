@@ -91,6 +91,30 @@ def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
     assert best.epoch == 9
 
 
+def test_a_journal_that_went_its_own_way_on_this_disk_is_not_believed(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Journal.open(sweep.journal) as journal:
+        journal.record_epoch("0000", 9, {"valid/mse": 7.0}, 1)
+        journal.record_epoch("0000", 10, {"valid/mse": 7.0}, 1)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
+        with open_journal(sweep) as journal:
+            journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
+            Committer(journal, sweep).commit()
+    best = load_result(sweep).best
+    assert best is not None
+    assert best.epoch == 9
+
+
+def test_a_journal_with_more_than_its_segments_is_believed(sweep: SweepFolder) -> None:
+    with Journal.open(sweep.journal) as journal:
+        journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
+    best = load_result(sweep).best
+    assert best is not None
+    assert best.epoch == 9
+
+
 class CutOffError(BaseException):
     """Stands for the end of a process."""
 
@@ -156,3 +180,14 @@ def test_a_store_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SWEEPS_HOME", "gopher://nowhere/home")
     with pytest.raises(InputError, match="SWEEPS_HOME must name a store that can be written"):
         folders.check_home()
+
+
+def test_a_store_that_does_not_answer_at_the_start_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise StorageError("no answer", passes=True)
+
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(RemotePath, "_once", away)
+    with pytest.raises(StorageError, match="SWEEPS_HOME must name a store that can be written") as refusal:
+        folders.check_home()
+    assert refusal.value.passes
