@@ -36,7 +36,9 @@ class RemotePath:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if "@" in parts.netloc or re.search(r"(access_key|secret|token|password)[^=&]*=", parts.query, re.IGNORECASE):
+        if parts.password is not None or re.search(
+            r"(access_key|secret|token|password)[^=&]*=", parts.query, re.IGNORECASE
+        ):
             raise InputError(
                 f"a URL of sweeps must be free of credentials, and that of {parts.scheme}://{parts.hostname or ''} has "
                 "some: give them by the environment, as in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -114,7 +116,11 @@ class RemotePath:
         return self.read_bytes().decode()
 
     def write_bytes(self, content: bytes) -> None:
-        """Write the file, whole or not at all; StorageError where the store does not take it."""
+        """Write the file in one go; StorageError where the store does not take it.
+
+        Whole or not at all in S3, where a file is there once it is closed; elsewhere one that the store broke off may
+        be there in part.
+        """
 
         def write(fs: "FileSystem", path: str) -> None:
             with fs.open_output_stream(path) as stream:

@@ -55,12 +55,25 @@ def test_a_url_is_told_as_it_was_given_with_its_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://me:planted@bucket/x", "s3://bucket/x?secret_key=planted", "s3://bucket/x?session_token=planted"]
+    "url",
+    [
+        "s3://me:planted@bucket/x",
+        "hdfs://:planted@host/x",
+        "s3://bucket/x?secret_key=planted",
+        "s3://bucket/x?session_token=planted",
+    ],
 )
 def test_a_url_with_credentials_is_refused_without_telling_them(url: str) -> None:
     with pytest.raises(InputError, match="AWS_SECRET_ACCESS_KEY") as refusal:
         place(url)
     assert "planted" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["abfss://container@account.dfs.core.windows.net/sweeps", "hdfs://user@namenode:8020/sweeps"]
+)
+def test_a_url_may_name_a_container_or_a_user_before_its_host(url: str) -> None:
+    assert str(place(url) / "s") == f"{url}/s"
 
 
 def test_paths_of_this_disk_are_paths() -> None:
