@@ -128,6 +128,7 @@ def carry_out(
         end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
         _catch_up(journal, folder, setup.interrupted)
         _copy_all(folder, committer, setup.interrupted)
+        _check_mine(folder, committer)
 
 
 def _check_mine(folder: SweepFolder, committer: Committer) -> None:
