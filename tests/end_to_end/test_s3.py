@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import wait_until
 
 from sweeps.folder import SweepFolder
 from sweeps.remote import RemotePath
@@ -20,8 +20,6 @@ from sweeps.tracking.restoration import read_journal
 from sweeps.tracking.segments import read_segments
 
 pytestmark = pytest.mark.slow
-
-START_SECONDS = 120
 
 
 @pytest.fixture
@@ -37,11 +35,8 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
     with (tmp_path / "s3.log").open("ab") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not has_bucket(port):
-            assert server.poll() is None, (tmp_path / "s3.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: server.poll() is not None or has_bucket(port), (tmp_path / "s3.log").read_text)
+        assert server.poll() is None, (tmp_path / "s3.log").read_text()
         yield RemotePath("s3://bucket/home")
     finally:
         server.kill()

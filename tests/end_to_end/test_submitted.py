@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from polling import wait_until
 
 from sweeps.tracking.records import PointState
 
@@ -99,14 +100,12 @@ class RayHead:
         """Poll until a job has ended; the command line itself would take what the trials need."""
         url, token = f"{self.api_server}/api/jobs/{job}", self.token_file.read_text()
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310
-        deadline = time.monotonic() + SECONDS
-        while True:
+
+        def status() -> str:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (our own server)
-                found = json.load(answer)
-            if found["status"] not in ("PENDING", "RUNNING"):
-                return
-            assert time.monotonic() < deadline, found
-            time.sleep(0.3)
+                return str(json.load(answer)["status"])
+
+        wait_until(lambda: status() not in ("PENDING", "RUNNING"), status, seconds=SECONDS, pause=0.3)
 
     def _has_started(self, process: subprocess.Popen[bytes]) -> bool:
         """Wait until the head takes jobs; False where its processes took longer to start than Ray waits, 30 s."""
@@ -151,13 +150,6 @@ def client(home: Any, head: RayHead) -> Callable[..., dict[str, Any]]:
         )
 
     return give
-
-
-def wait_until(is_met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_met():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.2)
 
 
 def n_epochs(home: Any, sweep: str) -> int:

@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from polling import wait_until
 
 from sweeps import lease as leases
 from sweeps.errors import StorageError, SweepHeld
@@ -46,10 +47,7 @@ def test_a_lease_is_renewed(file: RemotePath, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(leases, "_SECONDS_BETWEEN_RENEWALS", 0.01)
     with leased(file, ME):
         first = file.read_bytes()
-        deadline = time.monotonic() + 60
-        while file.read_bytes() == first:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: file.read_bytes() != first)
 
 
 def test_a_lease_that_was_not_renewed_for_long_is_free(file: RemotePath) -> None:
@@ -72,11 +70,12 @@ def test_a_process_whose_lease_another_has_taken_is_interrupted_and_leaves_it(
     try:
         with leased(file, ME):
             write(file, OTHER)
-            deadline = time.monotonic() + 60
-            while not interrupts:
+
+            def is_interrupted() -> bool:
                 write(file, OTHER)  # our own renewal may have been under way
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+                return bool(interrupts)
+
+            wait_until(is_interrupted)
         assert leaseholder(file) == OTHER
     finally:
         signal.signal(signal.SIGINT, before)

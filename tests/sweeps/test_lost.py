@@ -1,11 +1,11 @@
 """Sweeps whose process was lost."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from polling import wait_until
 
 from sweeps import folder as folders
 from sweeps.config import SweepConfig
@@ -75,7 +75,4 @@ def test_the_ghost_runs_of_a_lost_sweep_are_closed_when_another_starts(
     client = MlflowClient(uri)
     assert [client.get_run(run).info.status for run in (parent, ghost)] == ["RUNNING", "RUNNING"]
     reconcile(uri)
-    deadline = time.monotonic() + 60
-    while [client.get_run(run).info.status for run in (parent, ghost)] != ["KILLED", "KILLED"]:
-        assert time.monotonic() < deadline, "the runs are not closed"
-        time.sleep(0.05)
+    wait_until(lambda: [client.get_run(run).info.status for run in (parent, ghost)] == ["KILLED", "KILLED"])

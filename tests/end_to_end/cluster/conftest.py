@@ -15,26 +15,19 @@ import tempfile
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import wait_until
 
 SECONDS = 300
 BIN = Path(sys.executable).parent
 # The mount is the host's own: `ip netns exec` has made its mounts private.
 ENTER = 'hostname "$0" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
 OWNER = "admin"
-
-
-def wait_until(is_met: Callable[[], Any], why: Callable[[], str] = lambda: "", seconds: float = SECONDS) -> None:
-    """Poll until a condition is met."""
-    deadline = time.monotonic() + seconds
-    while not is_met():
-        assert time.monotonic() < deadline, f"it did not come to pass in {seconds} s: {why()}"
-        time.sleep(0.1)
 
 
 def ip(*arguments: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from polling import wait_until
 
 from sweeps.tracking.records import PointState
 
@@ -26,13 +27,6 @@ CUT_SECONDS = 30
 OWNER = "admin"
 AWAY = "MLflow takes nothing for now"
 Cluster = Any
-
-
-def wait_until(is_met: Callable[[], Any], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_met():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
 
 
 def sweep_file(cluster: Cluster, name: str, n_points: int) -> str:

@@ -5,11 +5,11 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from polling import wait_until
 
 ROOT = Path(__file__).parents[3]
 SECRETS = ("POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN")
@@ -85,10 +85,7 @@ class Stack:
 
     def wait_until(self, is_met: Callable[[], bool]) -> None:
         """Poll until a condition is met."""
-        deadline = time.monotonic() + UP_SECONDS
-        while not is_met():
-            assert time.monotonic() < deadline, self.compose("logs", "--tail", "40")
-            time.sleep(0.5)
+        wait_until(is_met, lambda: self.compose("logs", "--tail", "40"), seconds=UP_SECONDS, pause=0.5)
 
     def _all_are_healthy(self) -> bool:
         made = self.containers("--all")

@@ -5,11 +5,12 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from polling import wait_until
 
 from sweeps.folder import SweepFolder
 from sweeps.holding import hold
@@ -34,13 +35,6 @@ def journal(folder: SweepFolder) -> Iterator[Journal]:
         yield journal
 
 
-def until(is_met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_met():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_sweep_that_starts_is_in_its_folder_at_once(journal: Journal, folder: SweepFolder) -> None:
     committer = Committer(journal, folder)
     committer.start()
@@ -55,7 +49,7 @@ def test_an_entry_waits_for_its_segment_no_longer_than_told(
     committer = Committer(journal, folder)
     committer.start()
     journal.record_epoch("p", 1, {}, 6)
-    until(lambda: journal.committed() == 2)
+    wait_until(lambda: journal.committed() == 2)
     committer.close()
 
 
@@ -68,7 +62,7 @@ def test_many_entries_are_written_without_waiting(
     committer.start()
     for epoch in range(3):
         journal.record_epoch("p", epoch, {}, 6)
-    until(lambda: journal.committed() == 4)
+    wait_until(lambda: journal.committed() == 4)
     committer.close()
 
 
@@ -237,10 +231,10 @@ def test_the_committer_outlives_a_journal_that_cannot_be_read_for_a_while(
     committer.start()
     with monkeypatch.context() as patch:
         patch.setattr(journal, "last_id", last_id)
-        until(lambda: len(asked) > 1)
+        wait_until(lambda: len(asked) > 1)
     monkeypatch.setattr(committing, "SECONDS", 0.0)
     journal.record_epoch("p", 1, {}, 6)
-    until(lambda: journal.committed() == 2)
+    wait_until(lambda: journal.committed() == 2)
     committer.close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import wait_until
 
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepState
@@ -262,7 +263,7 @@ def test_server_stopped_in_mid_delivery_and_started_again_gets_everything_once(
     n_entries = journal.n_pending()
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.n_pending() < n_entries - 100)
+    wait_until(lambda: journal.n_pending() < n_entries - 100, pause=0.001)  # or all of it has arrived
     server.stop()
     assert journal.n_pending() > 0
     wait_until(lambda: shipper.status().error == f"{server.uri} refuses connections")
@@ -387,10 +388,3 @@ with Journal.open(sys.argv[1]) as journal:
         name = journal.sweep().sweep_id
         assert stored_metrics(tmp_path / "shared" / "mlflow.db", name) == recorded_metrics(journal)
     assert len(list((tmp_path / "shared" / "mlartifacts").rglob("*.png"))) == 30
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
