@@ -1,5 +1,6 @@
 """A sweep on a real S3 server: its driver and the disk of its host are lost, and another host goes on with it."""
 
+import json
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ import pytest
 from polling import wait_until
 
 from sweeps.folder import SweepFolder
+from sweeps.lease import leaseholder
 from sweeps.remote import RemotePath
 from sweeps.tracking.restoration import read_journal
 from sweeps.tracking.segments import read_segments
@@ -97,6 +99,34 @@ def test_a_sweep_in_s3_outlives_its_host(
 
     home.run_json("delete", sweep.id, **there)
     assert not sweep.path.exists()
+
+
+def test_a_host_that_was_cut_off_ends_and_leaves_the_sweep_to_the_one_that_took_it_up(
+    home: Any, sweep_file: Callable[..., str], s3: RemotePath
+) -> None:
+    path = sweep_file(training={"epochs": 100_000, "probe_samples": 0})
+    process = home.start("run", path, "--json", SWEEPS_HOME=str(s3), SWEEPS_LOCAL=str(home.path / "first"))
+
+    def sweep() -> SweepFolder | None:
+        found = next((SweepFolder(path) for path in (s3 / "sweeps").iterdir()), None)
+        trains = found is not None and any(row[1] == "epoch" for row in read_segments(found.segments).rows)
+        return found if trains else None
+
+    home.wait_until(process, lambda: sweep() is not None)
+    folder = sweep()
+    assert folder is not None
+    assert folder.lease is not None
+    other = {"host": "there", "pid": 2, "started": 2}
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None:  # a renewal may have been under way
+        folder.lease.write_bytes(json.dumps({"holder": other, "renewed": time.time()}).encode())
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    _, told = process.communicate()
+    assert process.returncode == 2
+    assert f"{folder.id} must be run by one process at a time, and another has taken it up" in told
+    assert "sweep_end" not in [row[1] for row in read_segments(folder.segments).rows]
+    assert leaseholder(folder.lease) == other
 
 
 @pytest.mark.usefixtures("s3")
