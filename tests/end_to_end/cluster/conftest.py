@@ -26,7 +26,9 @@ from polling import wait_until
 SECONDS = 300
 BIN = Path(sys.executable).parent
 # The mount is the host's own: `ip netns exec` has made its mounts private.
-ENTER = 'hostname "$0" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
+ENTER = 'hostname "$0" && mount --bind "$1" "$2" && shift 2 && "$@"; exit $?'
+# Of what runs on others `ray start` would see a head that runs, and not start its own.
+ALONE = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 OWNER = "admin"
 
 
@@ -87,6 +89,7 @@ class Host:
     name: str
     address: str
     environment: dict[str, str] = field(default_factory=dict)
+    server: "subprocess.Popen[bytes] | None" = None
 
     @property
     def namespace(self) -> str:
@@ -110,13 +113,19 @@ class Host:
         return self.folder / "log"
 
     def command(self, *arguments: str) -> list[str]:
-        enter = ["ip", "netns", "exec", self.namespace, "unshare", "--uts", "sh", "-c", ENTER, self.name]
+        enter = ["ip", "netns", "exec", self.namespace, *ALONE, "sh", "-c", ENTER, self.name]
         return [*enter, str(self.temporary), str(self.network.temporary), *arguments]
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a command whose output goes to the host's log."""
+    @property
+    def is_up(self) -> bool:
+        """Whether the server that was started runs; others may outlive it for a while."""
+        return self.server is not None and self.server.poll() is None
+
+    def start(self, *arguments: str, **environment: str) -> None:
+        """Start the host's server, on a host where nothing runs; its output goes to the host's log."""
+        self.kill()
         with self.log.open("ab") as log:
-            return subprocess.Popen(
+            self.server = subprocess.Popen(
                 self.command(*arguments),
                 env=self._environment(environment),
                 cwd=self.folder,
@@ -196,9 +205,9 @@ class Cluster:
 
     def start(self) -> None:
         """Start what does not run, and come back when all of it does."""
-        if not self.mlflow.processes():
+        if not self.mlflow.is_up:
             self._start_mlflow()
-        if not self.head.processes():
+        if not self.head.is_up:
             self._start_ray(self.head, "--head", "--port=6379", "--dashboard-host=0.0.0.0")
         wait_until(lambda: self._answers(f"{self.api_server}/api/version"), self.head.log.read_text)
         wait_until(lambda: self._answers(f"{self.tracking_uri}/health"), self.mlflow.log.read_text)
@@ -252,10 +261,10 @@ class Cluster:
     def job(self, job: str) -> Any:
         return self.get(f"/api/jobs/{job}")
 
-    def n_nodes(self) -> int:
-        """How many hosts the cluster takes for alive."""
-        found = self.get("/nodes?view=summary")["data"]["summary"]
-        return sum(node["raylet"]["state"] == "ALIVE" for node in found)
+    def alive(self) -> list[str]:
+        """The addresses of the hosts that the cluster takes for alive."""
+        raylets = [node["raylet"] for node in self.get("/nodes?view=summary")["data"]["summary"]]
+        return [raylet["nodeManagerAddress"] for raylet in raylets if raylet["state"] == "ALIVE"]
 
     def get(self, path: str) -> Any:
         """What the cluster's API server answers."""
@@ -265,11 +274,12 @@ class Cluster:
             return json.load(answer)
 
     def _has_all_workers(self) -> bool:
-        """Whether all are alive; one that has ended is started again, as whoever runs a cluster has it."""
+        """Whether all are alive; one that has ended, and is known to have, is started again."""
+        alive = self.alive()
         for worker in self.workers:
-            if not worker.processes():
+            if not worker.is_up and worker.address not in alive:
                 self._start_ray(worker, f"--address={self.head.address}:6379")
-        return self.n_nodes() == 1 + len(self.workers)
+        return sorted(alive) == sorted(host.address for host in (self.head, *self.workers) if host.is_up)
 
     def _install_plug_in(self) -> Path:
         """Make the plug-in known to Lightning by its entry point, as an installed package would."""
