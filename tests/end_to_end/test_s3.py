@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -117,11 +118,15 @@ def test_a_host_that_was_cut_off_ends_and_leaves_the_sweep_to_the_one_that_took_
     assert folder is not None
     assert folder.lease is not None
     other = {"host": "there", "pid": 2, "started": 2}
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None:  # a renewal may have been under way
+
+    def has_ended() -> bool:
+        if process.poll() is not None:
+            return True
+        # Again and again: a renewal may have been under way.
         folder.lease.write_bytes(json.dumps({"holder": other, "renewed": time.time()}).encode())
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+        return False
+
+    wait_until(has_ended, pause=0.5)
     _, told = process.communicate()
     assert process.returncode == 2
     assert f"{folder.id} must be run by one process at a time, and another has taken it up" in told
