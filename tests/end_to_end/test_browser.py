@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
+from polling import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +77,9 @@ def test_filter_image_shows_in_the_artifact_viewer(page: Page, experiment: str, 
     page.get_by_text("filters/epoch-00020.png").first.wait_for()
     viewer = page.locator("img[src^=blob], img[src^='data:image'], .image-outer-container img").first
     viewer.wait_for()
-    shown = Image.open(io.BytesIO(viewer.screenshot())).convert("L")
-    darkest, brightest = shown.getextrema()
-    assert (darkest, brightest) == (0, 255)  # tiles stretched from black to white, not an empty box
+
+    def is_drawn() -> bool:
+        shown = Image.open(io.BytesIO(viewer.screenshot())).convert("L")
+        return shown.getextrema() == (0, 255)  # tiles stretched from black to white, not an empty box
+
+    wait_until(is_drawn, seconds=30)

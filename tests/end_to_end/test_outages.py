@@ -23,8 +23,9 @@ def test_two_sweeps_at_once_share_one_local_store(home: Any, sweep_file: Callabl
 def test_server_stopped_and_started_in_mid_sweep_gets_every_metric_once(
     home: Any, sweep_file: Callable[..., str], long_training: dict[str, Any], server: Any
 ) -> None:
+    n_epochs = 400
     path = sweep_file(
-        training=long_training,
+        training=long_training | {"epochs": n_epochs},
         experiment="away-and-back",
         search={"model.hidden_size": {"choice": [8, 16]}},
         budget={"trials": 4},
@@ -34,6 +35,7 @@ def test_server_stopped_and_started_in_mid_sweep_gets_every_metric_once(
     server.stop()
     home.wait_for_epochs(process, 300)
     server.start()
+    assert process.poll() is None, "MLflow must be back before the sweep ends"
     output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     printed = json.loads(output)
@@ -42,8 +44,8 @@ def test_server_stopped_and_started_in_mid_sweep_gets_every_metric_once(
     with home.journal(printed["sweep"]) as journal:
         for point_id, run in delivered.items():
             history = dict(journal.history(point_id))
-            assert len(history) == 150
-            for name in history[150]:
+            assert len(history) == n_epochs
+            for name in history[n_epochs]:
                 got = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)]
                 assert sorted(got) == [(epoch, metrics[name]) for epoch, metrics in sorted(history.items())]
     assert [run.info.status for run in delivered.values()] == ["FINISHED"] * 4
