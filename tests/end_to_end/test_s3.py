@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from polling import wait_until
 
+from sweeps import remote
 from sweeps.folder import SweepFolder
 from sweeps.lease import leaseholder
 from sweeps.remote import RemotePath
@@ -40,6 +41,7 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
     try:
         wait_until(lambda: server.poll() is not None or has_bucket(port), (tmp_path / "s3.log").read_text)
         assert server.poll() is None, (tmp_path / "s3.log").read_text()
+        remote._file_system.cache_clear()  # which is the client of the server of another test
         yield RemotePath("s3://bucket/home")
     finally:
         server.kill()
