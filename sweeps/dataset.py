@@ -43,10 +43,20 @@ class Dataset:
 
 def load_dataset(config: SweepConfig) -> Dataset:
     """Load the data of a sweep and fit its references; DataError where it is missing, damaged or unfit for a model."""
+    return fit_references(load_suitable(config))
+
+
+def load_suitable(config: SweepConfig) -> DataArrays:
+    """The data of a sweep with all their splits; DataError where missing, damaged or unfit for one of its models."""
     arrays = load_splits(config)
     faults = sorted({fault for trial in config.corner_trials() for fault in _misfits(trial, arrays)})
     if faults:
         raise DataError(faults)
+    return arrays
+
+
+def fit_references(arrays: DataArrays) -> Dataset:
+    """What a sweep computes of its data. Never beside a fork: OpenBLAS' threads and a fork wait for each other."""
     pca, references = pca_of(arrays, home() / "references")
     return Dataset(arrays.without_test(), references, pca, arrays.describe())
 

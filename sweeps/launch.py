@@ -40,6 +40,7 @@ from sweeps.tracking.shipper import Shipper
 if TYPE_CHECKING:
     from ray import tune
 
+    from datamodules.arrays import DataArrays
     from sweeps.callback import JournalCallback
     from sweeps.dataset import Dataset
 
@@ -162,14 +163,17 @@ def _copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.
 @contextmanager
 def set_up(config: SweepConfig) -> Iterator[Setup]:
     """Load the data, connect to Ray, and turn Ctrl-C into an event for as long as the context lasts."""
+    from sweeps.dataset import fit_references
+
     address = os.environ.get("RAY_ADDRESS")
-    with _loading(config) as dataset:
+    with _loading(config) as arrays:
         session.prepare(address)
-        if dataset.done():
-            dataset.result()  # raises before Ray starts where they are found missing by now
+        if arrays.done():
+            arrays.result()  # raises before Ray starts where they are found missing by now
         # Handlers after the connection: Ray sets its own for SIGTERM.
         with session.connect(address) as cluster, interruption() as interrupted:
-            yield Setup(dataset.result(), _share(config, cluster), interrupted)
+            # References only here: a local Ray has forked its processes.
+            yield Setup(fit_references(arrays.result()), _share(config, cluster), interrupted)
 
 
 def _share(config: SweepConfig, cluster: Cluster) -> Share:
@@ -191,13 +195,13 @@ def seconds_left(config: SweepConfig, journal: Journal) -> float:
 
 
 @contextmanager
-def _loading(config: SweepConfig) -> "Iterator[Future[Dataset]]":
-    """The data, while they are loaded beside what else takes seconds."""
-    from sweeps.dataset import load_dataset
+def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
+    """The data, while they are read beside what else takes seconds."""
+    from sweeps.dataset import load_suitable
 
     background = ThreadPoolExecutor(1)
     try:
-        yield background.submit(load_dataset, config)
+        yield background.submit(load_suitable, config)
     finally:
         background.shutdown(wait=False, cancel_futures=True)
 

@@ -1,0 +1,34 @@
+"""What a sweep sets up before its first trial."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import ray
+
+from datamodules.arrays import DataArrays
+from models.metrics import References
+from models.pca import PrincipalComponents
+from sweeps import dataset
+from sweeps.config import SweepConfig
+from sweeps.launch import set_up
+from sweeps.pca_cache import pca_of
+
+
+@pytest.mark.slow
+def test_references_are_not_fitted_while_ray_forks_its_processes(
+    small_sweep: Callable[..., SweepConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A fork stops OpenBLAS' threads, a decomposition waits for them: where both come at once, neither ever ends.
+    had_started = []
+
+    def fit(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, References]:
+        had_started.append(ray.is_initialized())
+        return pca_of(arrays, folder)
+
+    monkeypatch.setattr(dataset, "pca_of", fit)
+    with patch.dict(os.environ), set_up(small_sweep()) as setup:  # it sets Ray's variables for good
+        assert len(setup.dataset.pca_mse) > 1
+    assert had_started == [True]
