@@ -1,6 +1,8 @@
 """What Lightning calls while a pack trains: the recorders of its points, their checkpoints, and one report for all."""
 
 import io
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,11 +23,16 @@ from sweeps.search.halving import Halving
 PackReport = Callable[[int | None, Mapping[str, float | list[float]], list[Event]], None]
 
 
+# A report is a turn of Tune's, for which the training waits: what decides nothing waits for the next one this long.
+SECONDS_BETWEEN_REPORTS = 0.5
+
+
 class Reports:
     """Gathers what the points of a pack tell, for one report of all that has happened."""
 
     def __init__(self, report: PackReport) -> None:
         self._report = report
+        self._sent_at = -math.inf
         self._objectives: dict[str, float | list[float]] = {}
         self._epoch: int | None = None
         self._events: list[Event] = []
@@ -36,11 +43,16 @@ class Reports:
         self._epoch = epoch
         self._events += events
 
-    def send(self) -> None:
-        """Report what has been taken since the last time, if anything. Nothing after it is sure to run."""
+    def send(self, *, must: bool = True) -> None:
+        """Report what has been taken since the last time, if anything. Nothing after it is sure to run.
+
+        Where nothing asks for it, not so soon after the last report.
+        """
+        if not self._events or not (must or time.monotonic() - self._sent_at >= SECONDS_BETWEEN_REPORTS):
+            return
         events, self._events = self._events, []
-        if events:
-            self._report(self._epoch, dict(self._objectives), events)
+        self._report(self._epoch, dict(self._objectives), events)
+        self._sent_at = time.monotonic()
 
 
 class PackRecorder(Checkpoint):
@@ -84,7 +96,7 @@ class PackRecorder(Checkpoint):
                 recorder.tell()
                 member.is_over = recorder.is_over
         trainer.should_stop = not self._left(pl_module)
-        self.reports.send()
+        self.reports.send(must=any(recorder.decides for _, recorder in left))
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]

@@ -42,6 +42,8 @@ from sweeps.search.objective import best_epoch
 from sweeps.search.patience import Patience
 from sweeps.snapshots import Snapshots
 
+# Samples trained on, twenty times as many as a diagnosis looks at.
+_SAMPLES_BEFORE_EXAMINATION = 20 * N_TRAIN_SAMPLES
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # How long the last epoch waits for a full disk to take the best network: somebody has to free space.
 DISK_PATIENCE_SECONDS = 600.0
@@ -68,7 +70,7 @@ class Plan:
     identity: str = ""
 
     def keeps(self, epoch: int) -> bool:
-        """Whether a snapshot, a checkpoint and a diagnosis are made: at the start, powers of two, rungs and the end.
+        """Whether a snapshot and a checkpoint are made: at the start, at powers of two, at rungs and at the end.
 
         And at the end of pre-training. With `details` the best epoch so far is kept then for its detailed figures.
         """
@@ -183,6 +185,11 @@ class Recorder:
             self._events += self._events_of(self._epoch, measured, figures, None)
         self._n_adopted += len(metrics)
         self._tell(self._epoch)
+
+    @property
+    def decides(self) -> bool:
+        """Whether somebody acts on the epoch that has ended: the point has ended, or may be stopped at its rung."""
+        return self.is_over or self.has_failed or self._epoch in self.plan.rungs
 
     @property
     def told_at_rung(self) -> float | list[float] | None:
@@ -302,9 +309,13 @@ class Recorder:
         return self.is_last_phase and "valid/mse" in metrics and self._patience.is_over(epoch, metrics)
 
     def _examine(self, epoch: int, metrics: dict[str, float], device: torch.device, *, keeps: bool) -> Findings | None:
-        """Diagnose the network as it is now: at the end it is replaced by that of its best epoch."""
+        """Diagnose the network as it is now: at the end it is replaced by that of its best epoch.
+
+        Before that only once the training has taken so long that the diagnosis takes little beside it.
+        """
         self.examination.add_epoch(epoch, metrics)
-        if not keeps:
+        n_seen = (epoch - self.first_epoch) * len(self.data.arrays.train)
+        if not (self.is_over or self.plan.compares(epoch) or (keeps and n_seen >= _SAMPLES_BEFORE_EXAMINATION)):
             return None
         train = self.data.train_sample(N_TRAIN_SAMPLES, device)
         return _plain(self.examination.findings(train, self.data.valid_sample(N_VALID_SAMPLES, device)))

@@ -63,5 +63,5 @@ def _curves(history: History) -> dict[str, tuple[list[int], list[float]]]:
 
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=1)  # a third of the time of 6, for a seventh more bytes
     return buffer.getvalue()

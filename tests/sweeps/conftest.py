@@ -34,6 +34,12 @@ budget: {trials: 4}
 """
 
 
+@pytest.fixture(autouse=True)
+def _every_epoch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no report wait for the next one, so that a test can cut a point off at any epoch."""
+    monkeypatch.setattr("sweeps.pack_recorder.SECONDS_BETWEEN_REPORTS", 0.0)
+
+
 @pytest.fixture
 def sweep_file(tmp_path: Path) -> Path:
     path = tmp_path / "plain.yaml"

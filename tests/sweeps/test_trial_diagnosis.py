@@ -117,10 +117,14 @@ def test_features_that_hardly_vary_are_told_from_the_mean_of_the_data(train: Tra
     assert Fault.COLUMN_MEAN not in faults(findings)
 
 
-@pytest.mark.parametrize(("stop_at", "examined"), [(1, True), (3, True), (5, False), (9, True)])
+# Rungs are 3, 9 and 27; powers of two count from where the training has seen far more than a diagnosis looks at.
+@pytest.mark.parametrize(
+    ("stop_at", "examined"), [(1, False), (3, True), (5, False), (8, False), (9, True), (64, True), (65, False)]
+)
 def test_a_trial_that_may_be_stopped_has_told_its_findings_by_then(train: Train, stop_at: int, examined: bool) -> None:
     stopping = {"name": "asha", "grace_epochs": 3, "reduction_factor": 3}
-    events = train(SweepConfig.from_dict(DIGITS | {"stopping": stopping}), stop_at=stop_at)
+    training = {"epochs": 70, "probe_samples": 0}
+    events = train(SweepConfig.from_dict(DIGITS | {"stopping": stopping, "training": training}), stop_at=stop_at)
     last = events[-1]
     assert isinstance(last, EpochEnded)
     assert (last.epoch, last.findings is not None) == (stop_at, examined)

@@ -1,6 +1,7 @@
 """Points trained together in this process: each is reported, saved and resumed as if it had been trained alone."""
 
 import errno
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from datamodules.arrays import DataArrays
 from models.build import load_network
 from models.validation import Validation
+from sweeps import pack_recorder
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
@@ -97,6 +99,28 @@ def test_points_of_one_stacked_network_have_the_metrics_that_they_have_alone(
 def test_a_pack_reports_once_an_epoch(train: Callable[..., Reported], tmp_path: Path) -> None:
     together = train(tmp_path)
     assert together.n_reports == 4  # the start and three epochs
+    assert set(together.ends()) == set(POINTS)
+
+
+@pytest.mark.parametrize(
+    ("sections", "n_reports"),
+    [
+        ({}, 2),  # the start and the end
+        ({"stopping": {"name": "asha", "grace_epochs": 2}, "execution": "packed"}, 3),  # a rung between them, too
+    ],
+    ids=["nobody acts", "rung"],
+)
+def test_epochs_on_which_nobody_acts_are_told_later(
+    train: Callable[..., Reported],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sections: dict[str, Any],
+    n_reports: int,
+) -> None:
+    monkeypatch.setattr(pack_recorder, "SECONDS_BETWEEN_REPORTS", math.inf)
+    together = train(tmp_path, **sections)
+    assert together.n_reports == n_reports
+    assert max(len(together.metrics(point_id)) for point_id in POINTS) == 4
     assert set(together.ends()) == set(POINTS)
 
 
