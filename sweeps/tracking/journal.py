@@ -144,6 +144,10 @@ class Journal:
         """Give every point as it stands, by its index."""
         return sorted(self._points(None).values(), key=lambda record: record.index)
 
+    def has_begun(self) -> bool:
+        """Tell whether any point has been reported on."""
+        return bool(self._query("SELECT 1 FROM entries WHERE kind = ? LIMIT 1", (EntryKind.EPOCH,)))
+
     def point(self, point_id: str) -> PointRecord | None:
         """Give one point as it stands, None where it has not started."""
         return self._points(point_id).get(point_id)

@@ -21,6 +21,8 @@ from sweeps.tracking.journal import Journal
 from sweeps.tracking.store import MlflowStore, Unavailable
 
 INTERVAL_SECONDS = 1.0
+# How long workers may start in peace, at most: to import MLflow takes two seconds of a processor that they want, too.
+_HEAD_START_SECONDS = 10.0
 _FIRST_BACKOFF_SECONDS, _LAST_BACKOFF_SECONDS = 0.5, 30.0
 # Who waits for the end waits for a server that comes back, too: ask it more often.
 _CLOSING_BACKOFF_SECONDS = 2.0
@@ -103,11 +105,18 @@ class _Loop:
     def run(self) -> None:
         """Deliver until finished. With its own connection, so that the caller's journal may close meanwhile."""
         with Journal.open(self._journal_path) as journal:
+            self._let_workers_start(journal)
             while not self._is_over(journal):
                 progress = self._deliver(journal)
                 self.error = progress.error
                 self._tell()
                 self._pause(progress)
+
+    def _let_workers_start(self, journal: Journal) -> None:
+        until = time.monotonic() + _HEAD_START_SECONDS
+        while not journal.has_begun() and time.monotonic() < until:
+            if self._woken.wait(0.1):
+                return
 
     def _deliver(self, journal: Journal) -> WindowOutcome:
         try:

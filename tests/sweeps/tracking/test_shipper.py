@@ -243,6 +243,21 @@ def test_run_that_was_created_before_a_crash_is_found_again(
     assert runs(server.store, "crash")[None]["id"] == created["id"]
 
 
+def test_shipper_leaves_the_processor_to_the_workers_until_they_have_started(
+    server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, has_begun = [], Journal.has_begun
+    monkeypatch.setattr(Journal, "has_begun", lambda journal: looks.append(journal) or has_begun(journal))
+    journal = write_journal("slow start", n_points=0, ended=False)
+    shipper = Shipper(journal, server.uri, journal.path.parent)
+    shipper.start()
+    wait_until(lambda: len(looks) > 3)
+    assert journal.store() is None, "nothing has been asked of MLflow"
+    write_point(journal, 0, n_epochs=1)
+    wait_until(lambda: journal.n_pending() == 0)
+    assert shipper.close(30) == 0
+
+
 def test_shipper_delivers_while_the_sweep_goes_on(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint
 ) -> None:
