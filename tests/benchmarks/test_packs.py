@@ -48,7 +48,7 @@ def epoch_of(
                 batch = inputs.index_select(0, torch.arange(step * 7, step * 7 + batch_size))
                 draws.next_batch()
                 for learner in pack:
-                    learner.step((batch,), draws)
+                    learner.step([(batch,)] * len(sizes), draws)
 
     return train
 
