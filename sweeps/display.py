@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -199,18 +198,15 @@ def _overview(results: Sequence[SweepResult]) -> None:
     table.add_column("sweep", no_wrap=True)
     for heading in ("state", "trials", "failed"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("best", "started"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("best", no_wrap=True, overflow="ellipsis")
     for result in results:
         best = result.ranking[0] if result.ranking else None
-        started = datetime.fromtimestamp(result.record.start_ms / 1000).astimezone()
         table.add_row(
             result.sweep,
             str(result.record.state),
             f"{result.n_ended}/{result.config.n_trials}",
             str(result.count(PointState.FAILED)),
             "" if best is None else f"{_number(best.metrics.get(result.objective_metrics[0]))} ({best.run_name})",
-            started.strftime("%Y-%m-%d %H:%M"),
         )
     Console(soft_wrap=not results).print(
         table if results else f"no sweeps in {storage() / 'sweeps'} yet: try `sweeps run quickstart`"

@@ -1,4 +1,4 @@
-"""A sweep of 2,000 one-epoch trials, and commands on what it leaves.
+"""A sweep of 2,000 one-epoch trials, and commands on what it leaves; `list` where there are 10,000 runs.
 
 `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_scale.py`.
 
@@ -13,18 +13,32 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
 
 import psutil
 import pytest
+from mlflow import MlflowClient
+
+from sweeps import folder as folders
+from sweeps.config import SweepConfig, load
+from sweeps.events import now_ms
+from sweeps.tracking.journal import Journal
+from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.runs import flatten
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 
 SETTINGS = ["training.epochs=1", "training.validate_every=1", "objective.metric=valid/mse", "execution=single"]
 Row = Callable[[str, str, str], None]
+# What fixtures of conftest give; a test module cannot import a conftest.
+MlflowServer = Any
+Proxy = Callable[[str], Any]
+N_SWEEPS, N_TRIALS, N_EPOCHS = 20, 500, 5
 
 
 def cpu_seconds(*arguments: str) -> float:
@@ -38,8 +52,8 @@ def cpu_seconds(*arguments: str) -> float:
     return min(taken)
 
 
-def run_watched(n_trials: int) -> tuple[dict[str, Any], list[float]]:
-    """What a sweep of so many trials prints, and the MiB that its driver took, second by second."""
+def run_watched(n_trials: int) -> tuple[dict[str, Any], list[tuple[float, float]]]:
+    """What a sweep of so many trials prints, and second by second the time and the MiB that its driver took."""
     overrides = [f"--set={setting}" for setting in (*SETTINGS, f"budget.trials={n_trials}")]
     process = subprocess.Popen(
         [sys.executable, "-m", "sweeps", "run", "quickstart", "--json", *overrides],
@@ -47,12 +61,12 @@ def run_watched(n_trials: int) -> tuple[dict[str, Any], list[float]]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    memory: list[float] = []
+    memory: list[tuple[float, float]] = []
 
     def watch() -> None:
         driver = psutil.Process(process.pid)
         while process.poll() is None:
-            memory.append(driver.memory_info().rss / 2**20)
+            memory.append((time.time(), driver.memory_info().rss / 2**20))
             time.sleep(1.0)
 
     watcher = threading.Thread(target=watch)
@@ -71,13 +85,19 @@ def ends_of(sweep_id: str) -> list[float]:
         return [ended for (ended,) in connection.execute(query)]
 
 
+def mib_around(moment: float, memory: Sequence[tuple[float, float]]) -> float:
+    """The median of the five readings nearest to a moment."""
+    nearest = sorted(memory, key=lambda reading: abs(reading[0] - moment))[:5]
+    return median(mib for _, mib in nearest)
+
+
 def test_many_trials(results: dict[str, Any], table: Row, is_quick: bool) -> None:
     n_trials = 100 if is_quick else 2000
     printed, memory = run_watched(n_trials)
     ends = ends_of(printed["sweep"])
     tenth = n_trials // 20
     first, last = ends[2 * tenth] - ends[tenth], ends[-1] - ends[-1 - tenth]
-    begun, ended = median(memory[len(memory) // 4 : len(memory) // 3]), median(memory[-len(memory) // 10 :])
+    begun, ended = (mib_around(ends[number], memory) for number in (n_trials // 4, n_trials - tenth))
     seconds = {name: cpu_seconds(name, printed["sweep"]) for name in ("status", "best")}
     results["many trials"] = {
         "n_trials": n_trials,
@@ -97,3 +117,69 @@ def test_commands(results: dict[str, Any], table: Row, arguments: tuple[str, ...
     seconds = cpu_seconds(*arguments)
     results[" ".join(arguments)] = {"cpu_seconds": seconds}
     table(f"sweeps {' '.join(arguments)}", f"{seconds:.2f} s", f"{target} s")
+
+
+def test_requests(results: dict[str, Any], table: Row, server: MlflowServer, faulty: Proxy, is_quick: bool) -> None:
+    """Of MLflow, counted on the way to a real server."""
+    n_trials = 10 if is_quick else 100
+    with faulty(server.uri) as (uri, counted), patch.dict(os.environ, MLFLOW_TRACKING_URI=uri):
+        printed, _ = run_watched(n_trials)
+    assert printed["undelivered"] == 0
+    each = len(counted.asked) / n_trials
+    results["requests of MLflow"] = {"n_trials": n_trials, "a_trial": each}
+    table("requests of MLflow, a trial of one epoch with its figures", f"{each:.1f}", "")
+
+
+def test_list(results: dict[str, Any], table: Row, server: MlflowServer, tmp_path: Path) -> None:
+    """With 10,000 trials under SWEEPS_HOME; and, on a machine without any, as many runs in MLflow.
+
+    MLflow is asked where a cluster is named: one that does not answer, which is told.
+    """
+    config = load("quickstart", [f"budget.trials={N_TRIALS}"])
+    for _ in range(N_SWEEPS):
+        write_journal(config)
+    experiment = MlflowClient(server.uri).create_experiment("many")
+    write_runs(server.store, experiment)
+    seconds = {"here": cpu_seconds("list")}
+    asks = {"RAY_API_SERVER_ADDRESS": "http://127.0.0.1:9", "MLFLOW_TRACKING_URI": server.uri}
+    with patch.dict(os.environ, asks | {"SWEEPS_HOME": str(tmp_path)}):
+        seconds["in MLflow"] = cpu_seconds("list")
+    results["list"] = {"n_runs": N_SWEEPS * N_TRIALS, "cpu_seconds": seconds}
+    for where, value in seconds.items():
+        table(f"sweeps list, 10,000 runs {where}", f"{value:.2f} s", "2 s")
+
+
+def write_journal(config: SweepConfig) -> None:
+    """A sweep that has finished, as its driver leaves it."""
+    folder = folders.create(config.name)
+    record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), now_ms())
+    with Journal.create(folder.journal, record) as journal:
+        for index in range(N_TRIALS):
+            point_id = f"{index:04}"
+            point = {"model.hidden_size": 16 + index}
+            params = flatten(config.trial_at(point).to_dict())
+            journal.start_point(PointRecord(point_id, index, point, f"h={index}", now_ms(), params=params))
+            for epoch in range(1, N_EPOCHS + 1):
+                metrics = {f"valid/{name}": 1 / (epoch + index) for name in ("mse", "denoise_mse", "r2", "dead_units")}
+                journal.record_epoch(point_id, epoch, metrics, now_ms())
+            journal.end_point(point_id, PointState.FINISHED, None, {}, now_ms())
+        journal.end_sweep(SweepState.FINISHED, "", {}, now_ms())
+
+
+def write_runs(store: Path, experiment: str) -> None:
+    """The runs of as many sweeps, by SQL: to log them would take an hour."""
+    with sqlite3.connect(store) as connection:
+        for number in range(N_SWEEPS * (N_TRIALS + 1)):
+            run_id, (sweep, trial) = uuid4().hex, divmod(number, N_TRIALS + 1)
+            tags = {"sweeps.sweep": f"many-{sweep:04}", "mlflow.user": "somebody"}
+            tags |= {"sweeps.trial": f"{trial:04}"} if trial else {"sweeps.role": "sweep"}
+            connection.execute(
+                "INSERT INTO runs (run_uuid, name, source_type, status, start_time, end_time, lifecycle_stage, "
+                "artifact_uri, experiment_id) VALUES (?, ?, 'LOCAL', 'FINISHED', ?, ?, 'active', ?, ?)",
+                (run_id, f"h={trial}", number, number + 1, f"mlflow-artifacts:/{experiment}/{run_id}", experiment),
+            )
+            rows = [(key, value, run_id) for key, value in tags.items()]
+            rows += [(f"sweeps.version.{k}", "1.0", run_id) for k in range(8)]
+            connection.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", rows)
+            params = [(f"model.setting_{k}", str(k), run_id) for k in range(30)]
+            connection.executemany("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)", params)
