@@ -63,7 +63,8 @@ class JournalCallback(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Record what a trial reported; a point that has ended may report its end again."""
-        for event in from_plain(result["events"]):
+        events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
+        for event in events:
             if event.point_id in self._ended:
                 continue
             if event.findings is not None:
@@ -80,6 +81,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] in self._running:
                 tags = {STOPPED_EARLY: self._config.stopping.name}
                 self._end(entry["id"], PointState.FINISHED, None, tags, now_ms())
+        _forget_statistics(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record that a point's process was lost once more than may be, or could not be started."""
@@ -163,6 +165,13 @@ class JournalCallback(tune.Callback):
         if findings is None:
             return None
         return [f.model_dump() for f in findings if not (cut_short and f.name == Fault.STILL_IMPROVING)]
+
+
+def _forget_statistics(trial: Trial) -> None:
+    """Tune keeps every trial that has ended, with averages of all it reported: 20 KB that nobody looks at."""
+    for name in ("metric_analysis", "metric_n_steps"):
+        if hasattr(trial.run_metadata, name):
+            getattr(trial.run_metadata, name).clear()
 
 
 def _error_of(trial: Trial) -> str:
