@@ -194,11 +194,11 @@ def overview(
 
 
 def _overview(results: Sequence[SweepResult]) -> None:
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("sweep", no_wrap=True)
     for heading in ("state", "trials", "failed"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("best", no_wrap=True, overflow="ellipsis")
+    table.add_column("best", no_wrap=True, overflow="ellipsis", ratio=1)
     for result in results:
         best = result.ranking[0] if result.ranking else None
         table.add_row(

@@ -160,7 +160,7 @@ def write_journal(config: SweepConfig) -> None:
             params = flatten(config.trial_at(point).to_dict())
             journal.start_point(PointRecord(point_id, index, point, f"h={index}", now_ms(), params=params))
             for epoch in range(1, N_EPOCHS + 1):
-                metrics = {f"valid/{name}": 1 / (epoch + index) for name in ("mse", "denoise_mse", "r2", "dead_units")}
+                metrics = {f"valid/{name}": 1 / (epoch + index) for name in ("mse", "probe_error", "r2", "dead_units")}
                 journal.record_epoch(point_id, epoch, metrics, now_ms())
             journal.end_point(point_id, PointState.FINISHED, None, {}, now_ms())
         journal.end_sweep(SweepState.FINISHED, "", {}, now_ms())
