@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweeps import durable
 from sweeps import folder as folders
@@ -18,36 +18,28 @@ from sweeps.cluster import session
 from sweeps.cluster.session import Cluster
 from sweeps.cluster.share import Share, share_of
 from sweeps.config import SweepConfig
-from sweeps.errors import SweepFailed, SweepHeld
+from sweeps.errors import SweepFailed
 from sweeps.events import now_ms
 from sweeps.folder import SweepFolder
 from sweeps.holding import IsMine, hold
 from sweeps.interruption import interruption
+from sweeps.keeping import catch_up, check_mine, committing, copy_all, shipping
 from sweeps.lost import reconcile
 from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
-from sweeps.search.packs import can_pack, largest_pack, why_single
+from sweeps.search.packs import can_pack, why_single
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
-from sweeps.tracking.committer import Committer, FolderBehind
+from sweeps.tracking.committer import Committer
 from sweeps.tracking.detailed import record_detailed_figures
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointState, SweepRecord, SweepState
 from sweeps.tracking.runs import environment_tags, flatten, ranking_description
-from sweeps.tracking.shipper import Shipper
 
 if TYPE_CHECKING:
-    from ray import tune
-
     from datamodules.arrays import DataArrays
-    from sweeps.callback import JournalCallback
     from sweeps.dataset import Dataset
-
-# How long the end of a sweep waits for MLflow while that takes nothing; `sweeps sync` delivers the rest.
-DELIVERY_PATIENCE_SECONDS = 10.0
-# How long it waits for a full disk to take what has happened, all trials done: somebody has to free space.
-DISK_PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -109,8 +101,8 @@ def carry_out(
     count_past(progress, read_result(journal))
     _save_comparison(folder, config, setup.dataset)
     with (
-        _committing(journal, folder, is_mine) as committer,
-        _shipping(journal, uri, folder, setup.interrupted, committer),
+        committing(journal, folder, is_mine) as committer,
+        shipping(journal, uri, folder, setup.interrupted, committer),
     ):
         if watch is not None:
             watch(progress)
@@ -118,46 +110,18 @@ def carry_out(
             _train(config, setup, folder, journal, past, progress, committer)
         except SweepFailed:
             with suppress(SweepFailed):  # the reason that is raised is the first one
-                _catch_up(journal, folder, setup.interrupted)
-            _check_mine(folder, committer)
+                catch_up(journal, folder, setup.interrupted)
+            check_mine(folder, committer)
             end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
-        _check_mine(folder, committer)
+        check_mine(folder, committer)
         durable.try_to_remove(folder.layers)  # of use to running trials only
-        _catch_up(journal, folder, setup.interrupted)
+        catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
-        _catch_up(journal, folder, setup.interrupted)
-        _copy_all(folder, committer, setup.interrupted)
-        _check_mine(folder, committer)
-
-
-def _check_mine(folder: SweepFolder, committer: Committer) -> None:
-    """SweepHeld where another process has taken up the sweep: what is left here is of an earlier time."""
-    committer.commit()
-    if committer.is_lost:
-        raise SweepHeld(
-            f"{folder.id} must be run by one process at a time, and another has taken it up while this one did not "
-            f"reach the store: `sweeps status {folder.id}` tells how it goes on there"
-        )
-
-
-def _catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event) -> None:
-    """Wait for a disk that takes nothing, unless Ctrl-C tells not to."""
-    was_interrupted = interrupted.is_set()
-    try:
-        journal.catch_up(DISK_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
-    except JournalBehind as error:
-        raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` records it, or trains it again") from error
-
-
-def _copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.Event) -> None:
-    """Wait for the sweep's folder, which may be in a store, as for the disk: it alone tells other hosts the sweep."""
-    was_interrupted = interrupted.is_set()
-    try:
-        committer.catch_up(DISK_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
-    except FolderBehind as error:
-        raise SweepFailed(f"{error}. Then `sweeps sync {folder.id}`, given here, copies what is recorded") from error
+        catch_up(journal, folder, setup.interrupted)
+        copy_all(folder, committer, setup.interrupted)
+        check_mine(folder, committer)
 
 
 @contextmanager
@@ -206,33 +170,6 @@ def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
         background.shutdown(wait=False, cancel_futures=True)
 
 
-@contextmanager
-def _committing(journal: Journal, folder: SweepFolder, is_mine: IsMine) -> Iterator[Committer]:
-    """Copy what is recorded to the sweep's folder, and at the end all of it."""
-    committer = Committer(journal, folder, is_mine)
-    committer.start()
-    try:
-        yield committer
-    finally:
-        committer.close()
-
-
-@contextmanager
-def _shipping(
-    journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event, committer: Committer
-) -> Iterator[None]:
-    """Deliver to MLflow in the background, and at the end for as long as that makes progress."""
-    shipper = Shipper(journal, uri, folder.path)
-    shipper.start()
-    was_interrupted = False
-    try:
-        yield
-        was_interrupted = interrupted.is_set()
-    finally:
-        committer.commit()  # MLflow is sent what the folder has
-        shipper.close(DELIVERY_PATIENCE_SECONDS, lambda: interrupted.is_set() and not was_interrupted)
-
-
 def _save_comparison(folder: SweepFolder, config: SweepConfig, dataset: "Dataset") -> None:
     from sweeps.comparison import save_comparison
 
@@ -265,6 +202,7 @@ def _train(
 ) -> None:
     """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted or lost."""
     from sweeps.callback import JournalCallback
+    from sweeps.tuning import tuner
 
     references = setup.dataset.references
     callback = JournalCallback(journal, folder, progress, config, environment_tags(), references, past.ended_ids)
@@ -276,7 +214,7 @@ def _train(
     try:
         # What Tune itself keeps is of no use afterwards, and need not lie where the workers see it.
         with tempfile.TemporaryDirectory(prefix="sweeps-tune-") as storage:
-            _tuner(config, setup, folder, past, callback, is_over, storage).fit()
+            tuner(config, setup.dataset, setup.share, folder, past, callback, is_over, storage).fit()
     except KeyboardInterrupt:
         setup.interrupted.set()  # a second Ctrl-C, which does not wait for Tune
     except Exception as error:
@@ -289,64 +227,6 @@ def _train(
         callback.end_running("interrupted", keep_measured=False)
     else:
         callback.end_running("budget.seconds", keep_measured=True)
-
-
-def _tuner(
-    config: SweepConfig,
-    setup: Setup,
-    folder: SweepFolder,
-    past: Past,
-    callback: "JournalCallback",
-    is_over: Callable[[], bool],
-    storage: str,
-) -> "tune.Tuner":
-    from ray import tune
-
-    from sweeps.search.stopping import SweepStopper, scheduler
-    from sweeps.search.tune_searcher import TuneSearcher
-
-    dataset, share = setup.dataset, setup.share
-    trainable = tune.with_parameters(
-        _run_pack,
-        sweep=config.to_dict(),
-        data=dict(dataset.arrays),
-        pca_mse=dataset.pca_mse,
-        column_mean=dataset.column_mean,
-        accelerator="gpu" if share.gpus else "cpu",
-        folder=str(folder.path),
-    )
-    return tune.Tuner(
-        tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
-        tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(
-                config,
-                share.concurrency,
-                past.ended,
-                past.begun,
-                largest_pack=largest_pack(config, on_gpu=share.gpus > 0),
-            ),
-            scheduler=scheduler(config, past.told, past.begun_told),
-            num_samples=past.n_left(config),
-            # Without it Tune keeps one pending trial only, however many the searcher would give.
-            max_concurrent_trials=share.concurrency,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name=folder.id,
-            storage_path=storage,
-            callbacks=[callback],
-            failure_config=tune.FailureConfig(max_failures=config.resources.retries),
-            stop=SweepStopper(is_over),
-            verbose=0,
-        ),
-    )
-
-
-def _run_pack(config: dict[str, Any], **given: Any) -> None:
-    """Tune's trainable; the worker imports torch here, which the driver need not."""
-    from sweeps.trial import run_pack
-
-    run_pack(config, **given)
 
 
 def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:

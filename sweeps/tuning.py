@@ -1,0 +1,75 @@
+"""What Ray Tune is given of a sweep: what trains a pack, who gives it points, and what ends it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sweeps.cluster.share import Share
+from sweeps.config import SweepConfig
+from sweeps.folder import SweepFolder
+from sweeps.past import Past
+from sweeps.search.packs import largest_pack
+
+if TYPE_CHECKING:
+    from ray import tune
+
+    from sweeps.callback import JournalCallback
+    from sweeps.dataset import Dataset
+
+
+def tuner(
+    config: SweepConfig,
+    dataset: "Dataset",
+    share: Share,
+    folder: SweepFolder,
+    past: Past,
+    callback: "JournalCallback",
+    is_over: Callable[[], bool],
+    storage: str,
+) -> "tune.Tuner":
+    """The tuner of a sweep's points that are left; `storage` is a folder for what it keeps while it runs."""
+    from ray import tune
+
+    from sweeps.search.stopping import SweepStopper, scheduler
+    from sweeps.search.tune_searcher import TuneSearcher
+
+    trainable = tune.with_parameters(
+        _run_pack,
+        sweep=config.to_dict(),
+        data=dict(dataset.arrays),
+        pca_mse=dataset.pca_mse,
+        column_mean=dataset.column_mean,
+        accelerator="gpu" if share.gpus else "cpu",
+        folder=str(folder.path),
+    )
+    return tune.Tuner(
+        tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=TuneSearcher(
+                config,
+                share.concurrency,
+                past.ended,
+                past.begun,
+                largest_pack=largest_pack(config, on_gpu=share.gpus > 0),
+            ),
+            scheduler=scheduler(config, past.told, past.begun_told),
+            num_samples=past.n_left(config),
+            # Without it Tune keeps one pending trial only, however many the searcher would give.
+            max_concurrent_trials=share.concurrency,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=folder.id,
+            storage_path=storage,
+            callbacks=[callback],
+            failure_config=tune.FailureConfig(max_failures=config.resources.retries),
+            stop=SweepStopper(is_over),
+            verbose=0,
+        ),
+    )
+
+
+def _run_pack(config: dict[str, Any], **given: Any) -> None:
+    """Tune's trainable; the worker imports torch here, which the driver need not."""
+    from sweeps.trial import run_pack
+
+    run_pack(config, **given)
