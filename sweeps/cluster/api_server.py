@@ -1,6 +1,7 @@
 """The API server of a Ray cluster, to which sweeps are submitted: whether it answers, lets us in, and fits."""
 
 import os
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from requests import Response
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
+# How long a server may say nothing while a request lasts; a head that many use takes seconds.
+ANSWER_TIMEOUT_SECONDS = 60.0
 _UNAUTHORISED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -38,7 +41,10 @@ def connect(address: str | None) -> "JobSubmissionClient":
     _check_version(url, _get(url, "/api/version", transport, token))
     from ray.job_submission import JobSubmissionClient
 
-    return JobSubmissionClient(url, headers=transport.headers(token), verify=transport.verify)
+    client = JobSubmissionClient(url, headers=transport.headers(token), verify=transport.verify)
+    # By itself Ray's client waits for ever for an answer; what it asks with takes a timeout.
+    client._do_request = partial(client._do_request, timeout=ANSWER_TIMEOUT_SECONDS)  # type: ignore[method-assign]
+    return client
 
 
 def _checked(url: str | None) -> str:

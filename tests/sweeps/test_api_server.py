@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from sweeps.cluster import api_server
 from sweeps.cluster.api_server import connect
 from sweeps.cluster.authentication import authenticate
+from sweeps.cluster.jobs import all_submitted
 from sweeps.errors import ClusterError
 
 TOKEN = "t" * 64
@@ -31,12 +33,14 @@ class ApiServer:
     """What a Ray head answers to a client of jobs, over TLS.
 
     `door` is the Authorization that a proxy before it wants; a version of None is that of a server that is not Ray's.
+    One that `hangs` does not tell of its jobs until the event is set.
     """
 
     certificate: Path
     door: str | None = None
     version: str | None = field(default_factory=lambda: version("ray"))
     redirects_to: str | None = None
+    hangs: threading.Event | None = None
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     address: str = ""
 
@@ -49,6 +53,8 @@ class ApiServer:
             return 404, {}
         if path == "/api/authentication_mode":
             return 200, {"authentication_mode": "token"}
+        if path == "/api/jobs/" and self.hangs is not None:
+            self.hangs.wait()
         given = headers.get("authorization") or headers.get("x-ray-authorization")
         if given != f"Bearer {TOKEN}":
             return 403 if given else 401, {}
@@ -208,3 +214,17 @@ def test_a_head_with_tls_is_asked_by_rays_own_settings(
     for name in ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT"):
         monkeypatch.setenv(name, str(certificate))
     authenticate(head_with_tls)
+
+
+def test_a_server_that_stops_answering_is_told_after_a_while(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    monkeypatch.setattr(api_server, "ANSWER_TIMEOUT_SECONDS", 0.2)
+    client = connect(server.address)
+    server.hangs = threading.Event()
+    try:
+        with pytest.raises(ClusterError, match=r"the cluster must list its jobs; it said: .*timed out"):
+            all_submitted(client)
+    finally:
+        server.hangs.set()
