@@ -83,10 +83,14 @@ def test_a_sweep_in_s3_outlives_its_host(
     shutil.rmtree(home.path / "first")
 
     there = here | {"SWEEPS_LOCAL": str(home.path / "second")}
+    assert home.run_json("status", sweep.id, **there)["state"] == "INTERRUPTED"
     assert home.run_json("best", sweep.id, **there)["ranking"]
     printed = home.run_json("resume", sweep.id, **there)
     assert (printed["state"], printed["trials"], printed["failed"], printed["undelivered"]) == ("FINISHED", 2, 0, 0)
+    assert home.run_json("status", sweep.id, **there)["state"] == "FINISHED"
     assert home.run_json("sync", sweep.id, **there)["undelivered"] == 0
+    measured = home.run_json("evaluate", sweep.id, **there)
+    assert home.run_json("diagnose", f"{sweep.id}/{measured['trial']}", **there)["trial"] == measured["trial"]
     assert [found["sweep"] for found in home.run_json("list", **there)["sweeps"]] == [sweep.id]
 
     monkeypatch.setenv("SWEEPS_LOCAL", str(home.path / "third"))
