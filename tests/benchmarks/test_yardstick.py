@@ -132,20 +132,17 @@ def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path],
 def test_sweeps(results: Results, table: Row, points_of: Callable[[int], Path], numbers: Sequence[int]) -> None:
     """Whole sweeps: floor, ours one by one and in packs, and peer, few trials and many."""
     floor, single, packed, peer, peer_whole = ({} for _ in range(5))
-    first_steps = []
     for n_trials in numbers:
         path = points_of(n_trials)
         floor[n_trials] = command(str(HERE / "floor.py"), str(path))[0]["seconds"]
         ours = {name: sweep(n_trials, f"execution={name}") for name in ("single", "auto")}
         single[n_trials], packed[n_trials] = (printed["seconds"] for printed in ours.values())
-        starts = [(begun_and_ended(printed["sweep"])[0][0], printed["started_ms"]) for printed in ours.values()]
-        first_steps += [first - started_ms / 1000 for first, started_ms in starts]
         store = f"sqlite:///{path.parent}/peer-{n_trials}.db"
         printed, peer_whole[n_trials] = command(str(HERE / "peer.py"), str(path), store)
         peer[n_trials] = printed["seconds"]
     taken = {"floor": floor, "single": single, "packed": packed, "peer, Tuner.fit": peer, "peer": peer_whole}
     more = {name: one_more(seconds) for name, seconds in taken.items()}
-    results["sweeps"] = {"seconds": taken, "seconds_of_one_more": more, "seconds_to_the_first_step": first_steps}
+    results["sweeps"] = {"seconds": taken, "seconds_of_one_more": more}
     few = min(numbers)
     for name, target in {"single": "1.6", "packed": "1.2"}.items():
         table(f"one more trial, {name} ÷ the floor's", f"{more[name] / more['floor']:.2f}", target)
@@ -153,7 +150,17 @@ def test_sweeps(results: Results, table: Row, points_of: Callable[[int], Path], 
         table(f"one more trial of the peer ÷ ours, {name}", f"{more['peer'] / more[name]:.1f}", f"(at least {target})")
     for name in ("single", "packed"):
         table(f"{few} trials, {name}, whole command ÷ the peer's", f"{taken[name][few] / peer_whole[few]:.2f}", "0.25")
-    table("from the command to the first training step", f"{median(first_steps):.1f} s", "8 s")
+
+
+def test_startup(results: Results, table: Row, is_quick: bool) -> None:
+    """Stage by stage, from the start of the command to the first report of a worker that is ready to train."""
+    runs = [command(str(HERE / "startup.py"))[0] for _ in range(1 if is_quick else 5)]
+    seconds = {stage: median(run[stage] for run in runs) for stage in runs[0]}
+    whole = median(sum(run.values()) for run in runs)
+    results["startup"] = {"seconds": seconds, "whole": whole}
+    for stage, taken in seconds.items():
+        table(f"start: {stage}", f"{taken:.1f} s", "")
+    table("from the start of the command to the first training step", f"{whole:.1f} s", "8 s")
 
 
 def test_what_lies_between_trials(results: Results, table: Row, is_quick: bool) -> None:
