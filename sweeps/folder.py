@@ -88,10 +88,13 @@ class SweepFolder:
 
     @property
     def local(self) -> Path:
-        """What of a sweep lies on the disk of the host that runs it: its folder, where that is on such a disk."""
+        """What of a sweep lies on the disk of the host that runs it: its folder, where that is on such a disk.
+
+        Else not where sweeps lie: without its folder nobody shall take it for a sweep, where SWEEPS_HOME is not set.
+        """
         if isinstance(self.path, Path) and not os.environ.get("SWEEPS_LOCAL"):
             return self.path
-        return home() / "sweeps" / self.id
+        return home() / "journals" / self.id
 
     @property
     def id(self) -> str:

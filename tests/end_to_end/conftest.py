@@ -71,8 +71,9 @@ class Home:
         )
 
     def journal(self, sweep_id: str) -> Journal:
-        """The journal of a sweep, to read."""
-        return Journal.open(self.path / "sweeps" / sweep_id / "journal.db", read_only=True)
+        """The journal of a sweep, to read: in its folder, or apart from it where that is in a store."""
+        (path,) = self.path.glob(f"*/{sweep_id}/journal.db")
+        return Journal.open(path, read_only=True)
 
     def points(self, sweep_id: str) -> list[PointRecord]:
         """The points of a sweep as its journal has them."""

@@ -56,7 +56,7 @@ def test_the_journal_of_a_sweep_on_a_shared_volume_lies_where_the_environment_sa
 ) -> None:
     monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path))
     folder = make("shared")
-    assert folder.journal == tmp_path / "sweeps" / folder.id / "journal.db"
+    assert folder.journal == tmp_path / "journals" / folder.id / "journal.db"
     assert folder.lock.parent == folder.path == own_home / "sweeps" / folder.id
     assert folders.home() == tmp_path
     assert folders.find(folder.id) == folder

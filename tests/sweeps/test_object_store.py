@@ -54,13 +54,22 @@ def files(path: Path) -> set[str]:
 
 
 def test_only_the_journal_lies_on_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
-    local = {Path(name).name.split("-")[0] for name in files(tmp_path / "local" / "sweeps")}
+    local = {Path(name).name.split("-")[0] for name in files(tmp_path / "local" / "journals")}
     assert local == {"journal.db"}
     point = sweep.point("0000")
     assert isinstance(point.path, RemotePath)
     for file in (point.best_network, point.snapshot(2), point.best_arrays, point.end):
         assert file.exists()
     assert not point.checkpoint.exists()  # its end is committed
+
+
+def test_its_journal_alone_is_taken_for_no_sweep_of_this_disk(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert folders.all_folders() == [sweep]
+    monkeypatch.delenv("SWEEPS_LOCAL")
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "local"))  # as a shell has it that does not name the store
+    assert folders.all_folders() == []
 
 
 def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
@@ -75,7 +84,7 @@ def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
     assert result.best == before.best
     assert evaluate(result) == expected
     assert draw("filters", sweep.point("0000").snapshot(1), [], {}).startswith(b"\x89PNG")
-    assert not (tmp_path / "elsewhere" / "sweeps" / sweep.id).exists()
+    assert not (tmp_path / "elsewhere" / "journals" / sweep.id).exists()
 
 
 def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
