@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
-from models.diagnosis import Finding, diagnose
+from models.diagnosis import diagnose
 from models.evidence import Evidence, LayerStatistics, LossTerms, hidden_layers, layer_statistics, settings_of
+from models.findings import Finding
 from models.metrics import References
 from models.network import Activations, Batch, Network
 from models.objectives import Objective, Reconstruction

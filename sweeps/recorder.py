@@ -16,9 +16,9 @@ import torch
 from datamodules.batches import ArrayDataModule
 from models.build import load_network, save_network
 from models.config import ModelConfig
-from models.diagnosis import Finding as FoundFault
 from models.errors import DivergedError
 from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
+from models.findings import Finding as FoundFault
 from models.network import Network
 from models.objectives import Objective
 from models.validation import probe

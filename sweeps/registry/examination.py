@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
 from models.build import build_phases
-from models.diagnosis import Fault
 from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
+from models.findings import Fault
 from models.network import Network
 from sweeps.config import TrialConfig
 from sweeps.folder import find, home

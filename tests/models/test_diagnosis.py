@@ -18,7 +18,7 @@ from models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from models.diagnosis import Fault, Finding, diagnose
+from models.diagnosis import diagnose
 from models.evidence import (
     Evidence,
     LayerSettings,
@@ -28,6 +28,7 @@ from models.evidence import (
     layer_statistics,
     settings_of,
 )
+from models.findings import Fault, Finding
 from models.metrics import references
 
 RNG = np.random.default_rng(0)

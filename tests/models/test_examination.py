@@ -17,9 +17,9 @@ from models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from models.diagnosis import Fault, Finding
 from models.evidence import hidden_layers
 from models.examination import Examination
+from models.findings import Fault, Finding
 from models.metrics import references
 from models.objectives import Objective
 

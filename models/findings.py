@@ -1,0 +1,36 @@
+"""What a diagnosis can say: the faults of a training by their names, and what comes with one that is found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """What can be wrong with a training."""
+
+    LEARNING_RATE = "learning rate too high"
+    HARDLY_VARIES = "no better than the mean: the features hardly vary"
+    COLLAPSED = "collapsed to the mean"
+    COLUMN_MEAN = "output is the column mean"
+    HARDLY_TRAINED = "hardly trained: no better than the mean"
+    PENALTY = "penalty dominates the loss"
+    DEAD = "dead units"
+    SATURATED = "saturated units"
+    WORSE_THAN_PCA = "worse than PCA of the same size"
+    COPIED = "identity copied"
+    FOLLOWS_MEAN = "filters follow the data's mean"
+    OVERFITTING = "over-fitting"
+    STILL_IMPROVING = "still improving when it stopped"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault, the numbers that show it, and one sentence that names the setting to change."""
+
+    name: Fault
+    evidence: Mapping[str, float]
+    advice: str
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
+        return f"{self.name} ({numbers}). {self.advice}"
