@@ -28,13 +28,15 @@ from models.build import Phase, build_phases
 from models.examination import Examination
 from models.learners import stacking_pays
 from models.metrics import References
+from sweeps.best_network import DISK_PATIENCE_SECONDS
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.durable import remove_partial
 from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
 from sweeps.prefixes import LayerStore, pretrain
-from sweeps.recorder import DISK_PATIENCE_SECONDS, Plan, Recorder, reason_of
+from sweeps.plan import Plan
+from sweeps.recorder import Recorder, reason_of
 from sweeps.remote import patience, place
 from sweeps.search.halving import halving
 from sweeps.search.packs import batches_of, draws_seed
