@@ -21,7 +21,7 @@ def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> i
     """
     with hold(folder):
         with open_journal(folder) as journal:
-            n_pending = journal.n_pending()
+            n_pending = journal.outbox.n_pending()
             if n_pending and not (runs or force):
                 raise UndeliveredError(
                     f"{folder.id} holds {n_pending} entries that MLflow has yet to get: deliver them with "
@@ -33,9 +33,9 @@ def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> i
 
 
 def _delete_runs(journal: Journal) -> int:
-    if journal.store() is None:
+    if journal.outbox.store() is None:
         return 0
-    uri, sweep = tracking_uri(journal.store()), journal.sweep()
+    uri, sweep = tracking_uri(journal.outbox.store()), journal.sweep()
     check_tracker(uri)
     try:
         store = MlflowStore(uri, sweep.experiment, sweep.sweep_id)

@@ -150,7 +150,7 @@ def _share(config: SweepConfig, cluster: Cluster) -> Share:
 
 def store_of(journal: Journal) -> str:
     """The store to deliver to: where the environment names none, the one that has the sweep's runs already."""
-    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.store())
+    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.outbox.store())
 
 
 def seconds_left(config: SweepConfig, journal: Journal) -> float:

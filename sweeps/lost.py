@@ -81,7 +81,8 @@ def _is_behind(folder: SweepFolder, uri: str) -> bool:
     try:
         close_if_lost(folder)
         with read_journal(folder) as journal:
-            return not is_held(folder) and journal.store() == without_credentials(uri) and journal.n_pending() > 0
+            outbox = journal.outbox
+            return not is_held(folder) and outbox.store() == without_credentials(uri) and outbox.n_pending() > 0
     except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
         return False
 

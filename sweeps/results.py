@@ -183,9 +183,9 @@ def read_result(journal: Journal) -> SweepResult:
         points=tuple(points.values()),
         ranking=[trials[point_id] for point_id in rank(scored, config.objectives)],
         front=[trials[point_id] for point_id in front(scored, config.objectives)],
-        store=journal.store(),
-        n_undelivered=journal.n_pending(),
-        refusals=[reason for _, reason in journal.refusals()],
+        store=journal.outbox.store(),
+        n_undelivered=journal.outbox.n_pending(),
+        refusals=[reason for _, reason in journal.outbox.refusals()],
     )
 
 

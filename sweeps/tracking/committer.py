@@ -126,9 +126,9 @@ class Committer:
 
     def _begin(self) -> int:
         """Learn what is in segments already; give the id of the last such entry."""
-        through = self._journal.committed() or 0
+        through = self._journal.outbox.committed() or 0
         self._segments = [segment for segment in segments_in(self._folder.segments) if segment.last <= through]
-        self._journal.set_committed(through)
+        self._journal.outbox.set_committed(through)
         return through
 
     def _check_mine(self) -> None:
@@ -145,7 +145,7 @@ class Committer:
             if segment is None:
                 return False
             self._check_mine()
-            self._journal.set_committed(segment.last)
+            self._journal.outbox.set_committed(segment.last)
             self._through = segment.last
             self._segments.append(segment)
             self._remove_checkpoints(rows)
@@ -176,7 +176,7 @@ class Committer:
 
     def _write_delivered(self) -> bool:
         """Keep what MLflow has, so that it need not be sent all of it again; it may have more by now."""
-        delivered = self._journal.delivered()
+        delivered = self._journal.outbox.delivered()
         if delivered is not None and delivered != self._delivered:
             self._check_mine()
             if not durable.write(self._folder.delivered, json.dumps(asdict(delivered)).encode()):

@@ -1,13 +1,19 @@
-"""The journal's SQLite file: its tables, and how it is opened, made, and filled anew from what was copied elsewhere."""
+"""The journal's SQLite file: its tables, and how it is opened, made, and filled anew from what was copied elsewhere.
+
+Several threads use a connection in turn.
+"""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sweeps.errors import SweepError
 
-# entry_id, kind, point_id, epoch, time_ms, and the body as JSON.
+# The body as JSON.
+ENTRY_COLUMNS = "entry_id, kind, point_id, epoch, time_ms, body"
 EntryRow = tuple[int, str, str | None, int | None, int, str]
 
 _VERSION = 1
@@ -40,6 +46,36 @@ COMMIT;
 
 class DamagedJournal(SweepError):
     """The file is not what this package has written, or not all of it."""
+
+
+class SharedConnection:
+    """A connection to a journal's file for several threads: whoever holds `lock` has it to itself."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.lock = threading.RLock()
+        self._connection = connection
+
+    def query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """Give the rows that a query finds."""
+        with self.lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run one statement, which is a transaction of its own."""
+        with self.lock:
+            return self._connection.execute(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Let what is written in the context be written as a whole, or not at all."""
+        with self.lock, self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice is harmless."""
+        with self.lock:
+            self._connection.close()
 
 
 def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -1,34 +1,33 @@
 """The journal: everything that happened in a sweep, in order, on the driver's own disk.
 
-It is a list of entries that are only ever added to, with a mark on each that MLflow has; how the sweep and its points
-stand is told by reading them in order. SQLite with a write-ahead log, so that one process writes while others read; the
-file must lie on a local disk. A process that dies loses nothing that was recorded. What the disk does not take for now
-waits in memory (`sweeps.tracking.backlog`).
+It is a list of entries that are only ever added to; how the sweep and its points stand is told by reading them in
+order, and its outbox tells which of them MLflow has (`sweeps.tracking.outbox`). SQLite with a write-ahead log, so that
+one process writes while others read; the file must lie on a local disk. A process that dies loses nothing that was
+recorded. What the disk does not take for now waits in memory (`sweeps.tracking.backlog`).
 """
 
 import json
 import os
 import sqlite3
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sweeps.tracking.backlog import Backlog, JournalBehind, Row
-from sweeps.tracking.database import EntryRow, made_database, open_database
+from sweeps.tracking.database import ENTRY_COLUMNS, EntryRow, SharedConnection, made_database, open_database
+from sweeps.tracking.outbox import Outbox
 from sweeps.tracking.records import (
-    Delivered,
     Entry,
     EntryKind,
     PointRecord,
     PointState,
     SweepRecord,
     SweepState,
+    entry_of,
     point_after,
     start_of,
     sweep_after,
@@ -39,12 +38,12 @@ _EVERY = 2**62
 
 
 class Journal:
-    """The record of one sweep and the queue of what MLflow has yet to get. Safe to use from several threads."""
+    """The record of one sweep; `outbox` is the queue of what MLflow lacks of it. Safe to use from several threads."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
-        self._connection = connection
-        self._lock = threading.RLock()
+        self._connection = SharedConnection(connection)
+        self.outbox = Outbox(self._connection)
         self._backlog = Backlog(path, self._insert)
 
     @classmethod
@@ -65,8 +64,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
-        with self._lock:
-            self._connection.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,9 +133,8 @@ class Journal:
     def sweep(self) -> SweepRecord:
         """Give the sweep as it stands."""
         start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END))
-        experiment_ids = [experiment_id for (experiment_id,) in self._query("SELECT experiment_id FROM store")]
-        experiment_id = experiment_ids[0] if experiment_ids else None
-        record = SweepRecord(**start.body, experiment_id=experiment_id, run_id=self.run_ids().get(None))
+        run_id = self.outbox.run_ids().get(None)
+        record = SweepRecord(**start.body, experiment_id=self.outbox.experiment_id(), run_id=run_id)
         return reduce(sweep_after, later, record)
 
     def points(self) -> list[PointRecord]:
@@ -146,7 +143,7 @@ class Journal:
 
     def has_begun(self) -> bool:
         """Tell whether any point has been reported on."""
-        return bool(self._query("SELECT 1 FROM entries WHERE kind = ? LIMIT 1", (EntryKind.EPOCH,)))
+        return bool(self._connection.query("SELECT 1 FROM entries WHERE kind = ? LIMIT 1", (EntryKind.EPOCH,)))
 
     def point(self, point_id: str) -> PointRecord | None:
         """Give one point as it stands, None where it has not started."""
@@ -155,7 +152,7 @@ class Journal:
     def history(self, point_id: str) -> list[tuple[int, dict[str, float]]]:
         """Give the metrics of a point, epoch by epoch."""
         query = "SELECT epoch, body FROM entries WHERE kind = ? AND point_id = ? ORDER BY epoch"
-        rows = self._query(query, (EntryKind.EPOCH, point_id))
+        rows = self._connection.query(query, (EntryKind.EPOCH, point_id))
         return [(epoch, json.loads(body)["metrics"]) for epoch, body in rows]
 
     def seconds_spent(self) -> float:
@@ -164,7 +161,7 @@ class Journal:
         A sweep whose process was lost has no end: it ran at least until the last thing that it recorded.
         """
         spans: list[list[int]] = []
-        for starts, extends, time_ms in self._query(_TIMES):
+        for starts, extends, time_ms in self._connection.query(_TIMES):
             if extends:
                 spans.clear()
             if starts:
@@ -174,7 +171,7 @@ class Journal:
 
     def last_ms(self) -> int:
         """Give the time of the last thing that happened."""
-        ((time_ms,),) = self._query("SELECT max(time_ms) FROM entries")
+        ((time_ms,),) = self._connection.query("SELECT max(time_ms) FROM entries")
         return int(time_ms)
 
     def counts(self) -> dict[PointState, int]:
@@ -182,115 +179,33 @@ class Journal:
         found = Counter(record.state for record in self.points())
         return {state: found[state] for state in PointState}
 
-    def pending(self, limit: int, *, figures: bool | None = None) -> list[Entry]:
-        """Give the oldest entries that MLflow has yet to get, at most `limit`, in order.
-
-        `figures` asks for figures only, or for all but figures. Where entries are copied to the sweep's folder, those
-        that are: what MLflow has, a journal that is rebuilt has, too, with the same times.
-        """
-        which = {None: "", True: "AND kind = 'figure'", False: "AND kind <> 'figure'"}[figures]
-        ready = f"delivery = 'pending' AND entry_id <= ? {which}"
-        query = f"SELECT {_COLUMNS} FROM entries WHERE {ready} ORDER BY entry_id LIMIT ?"  # noqa: S608
-        through = self.committed()
-        return [_entry(row) for row in self._query(query, (_EVERY if through is None else through, limit))]
-
-    def n_pending(self) -> int:
-        """Count the entries that MLflow has yet to get."""
-        ((count,),) = self._query("SELECT count(*) FROM entries WHERE delivery = 'pending'")
-        return int(count)
-
-    def mark_shipped(self, entry_ids: Iterable[int]) -> None:
-        """Record that MLflow has these entries."""
-        self._mark("UPDATE entries SET delivery = 'shipped', refusal = NULL WHERE entry_id = ?", entry_ids)
-
-    def mark_refused(self, entry_ids: Iterable[int], refusal: str) -> None:
-        """Record that MLflow will never take these entries, and why in one line, so that they hold up no others."""
-        self._mark("UPDATE entries SET delivery = 'refused', refusal = ? WHERE entry_id = ?", entry_ids, refusal)
-
-    def refusals(self) -> list[tuple[int, str]]:
-        """Give the entries that MLflow will never take, with the reason."""
-        return self._query("SELECT entry_id, refusal FROM entries WHERE delivery = 'refused' ORDER BY entry_id")
-
-    def deliver_to(self, store: str) -> None:
-        """Name the store that gets the entries. Another one than before gets all of them, into runs of its own."""
-        with self._transaction():
-            if self.store() == store:
-                return
-            for statement in ("DELETE FROM store", "DELETE FROM runs", "UPDATE entries SET delivery = 'pending'"):
-                self._connection.execute(statement)
-            self._connection.execute("INSERT INTO store (uri) VALUES (?)", (store,))
-
-    def store(self) -> str | None:
-        """Give the URI, without credentials, of the store that gets the entries; None before delivery has begun."""
-        return next((uri for (uri,) in self._query("SELECT uri FROM store")), None)
-
     def rows(self, first: int, limit: int = _EVERY) -> list[EntryRow]:
         """Give entries from the id `first` on, at most `limit`, as they are stored."""
-        query = f"SELECT {_COLUMNS} FROM entries WHERE entry_id >= ? ORDER BY entry_id LIMIT ?"  # noqa: S608
-        return [(*row,) for row in self._query(query, (first, limit))]
-
-    def committed(self) -> int | None:
-        """Give the id through which the sweep's folder has the entries; None where they are not copied there."""
-        return next((int(through) for (through,) in self._query("SELECT through FROM committed")), None)
-
-    def set_committed(self, through: int) -> None:
-        """Record through which id the sweep's folder has the entries."""
-        with self._transaction():
-            self._connection.execute("DELETE FROM committed")
-            self._connection.execute("INSERT INTO committed VALUES (?)", (through,))
-
-    def delivered(self) -> Delivered | None:
-        """Give what MLflow has; None before delivery has begun."""
-        query = "SELECT coalesce(min(entry_id) - 1, ?) FROM entries WHERE delivery <> 'shipped'"
-        for uri, experiment_id in self._query("SELECT uri, experiment_id FROM store"):
-            ((through,),) = self._query(query, (self.last_id(),))
-            return Delivered(uri, experiment_id, through, {point or "": run for point, run in self.run_ids().items()})
-        return None
-
-    def set_delivered(self, delivered: Delivered) -> None:
-        """Take up what is known of a delivery by a journal that is lost."""
-        with self._transaction():
-            self._connection.execute("INSERT INTO store VALUES (?, ?)", (delivered.store, delivered.experiment_id))
-            self._connection.executemany("INSERT INTO runs VALUES (?, ?)", delivered.runs.items())
-            shipped = "UPDATE entries SET delivery = 'shipped' WHERE entry_id <= ?"
-            self._connection.execute(shipped, (delivered.through,))
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE entry_id >= ? ORDER BY entry_id LIMIT ?"  # noqa: S608
+        return [(*row,) for row in self._connection.query(query, (first, limit))]
 
     def last_id(self) -> int:
         """Give the id of the last entry: 0 where there is none."""
-        ((entry_id,),) = self._query("SELECT coalesce(max(entry_id), 0) FROM entries")
+        ((entry_id,),) = self._connection.query("SELECT coalesce(max(entry_id), 0) FROM entries")
         return int(entry_id)
-
-    def set_experiment_id(self, experiment_id: str) -> None:
-        """Record which experiment of the store the runs are in."""
-        with self._lock:
-            self._connection.execute("UPDATE store SET experiment_id = ?", (experiment_id,))
-
-    def set_run_id(self, point_id: str | None, run_id: str) -> None:
-        """Record which MLflow run is a point's; None: the parent run."""
-        with self._lock:
-            self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (point_id or "", run_id))
-
-    def run_ids(self) -> dict[str | None, str]:
-        """Give the MLflow run of each point that has one; the parent's under None."""
-        return {point_id or None: run_id for point_id, run_id in self._query("SELECT point_id, run_id FROM runs")}
 
     @property
     def is_behind(self) -> bool:
         """Whether something that happened is not recorded yet, for the disk takes nothing."""
-        with self._lock:
+        with self._connection.lock:
             return not self._backlog.catch_up()
 
     @property
     def problem(self) -> str | None:
         """In one line, why the journal is behind and what to do; None where it is not."""
-        with self._lock:
+        with self._connection.lock:
             return self._backlog.problem
 
     def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
         """Record what waits, for as long as the disk may need; JournalBehind where it takes longer."""
         deadline = time.monotonic() + patience_seconds
         while True:
-            with self._lock:
+            with self._connection.lock:
                 if self._backlog.catch_up(at_once=True):
                     return
             if is_cancelled() or time.monotonic() > deadline:
@@ -300,7 +215,7 @@ class Journal:
     def flush(self) -> None:
         """Have everything recorded so far survive a power cut, too."""
         log = self.path.with_name(f"{self.path.name}-wal")
-        with self._lock:
+        with self._connection.lock:
             if log.exists():
                 descriptor = os.open(log, os.O_RDONLY)
                 try:
@@ -311,7 +226,7 @@ class Journal:
     def _append(
         self, kind: EntryKind, point_id: str | None, time_ms: int, body: Mapping[str, Any], epoch: int | None = None
     ) -> bool:
-        with self._lock:
+        with self._connection.lock:
             return self._backlog.add((kind, point_id, epoch, time_ms, json.dumps(body)))
 
     def _insert(self, row: Row) -> bool:
@@ -320,19 +235,9 @@ class Journal:
         )
         return self._connection.execute(statement, row).rowcount == 1
 
-    def _mark(self, statement: str, entry_ids: Iterable[int], *values: str) -> None:
-        with self._transaction():
-            self._connection.executemany(statement, [(*values, entry_id) for entry_id in entry_ids])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock, self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-
     def _points(self, point_id: str | None) -> dict[str, PointRecord]:
         """Give one point, or all where `point_id` is None."""
-        run_ids = self.run_ids()
+        run_ids = self.outbox.run_ids()
         records: dict[str, PointRecord] = {}
         for entry in self._entries((EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END), point_id):
             found = str(entry.point_id)
@@ -345,23 +250,14 @@ class Journal:
     def _entries(self, kinds: Sequence[EntryKind], point_id: str | None = None) -> list[Entry]:
         marks = ", ".join("?" * len(kinds))
         which = "" if point_id is None else "AND point_id = ?"
-        query = f"SELECT {_COLUMNS} FROM entries WHERE kind IN ({marks}) {which} ORDER BY entry_id"  # noqa: S608
-        return [_entry(row) for row in self._query(query, [*kinds, *([] if point_id is None else [point_id])])]
-
-    def _query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind IN ({marks}) {which} ORDER BY entry_id"  # noqa: S608
+        rows = self._connection.query(query, [*kinds, *([] if point_id is None else [point_id])])
+        return [entry_of(row) for row in rows]
 
 
-_COLUMNS = "entry_id, kind, point_id, epoch, time_ms, body"
 _TIMES = """
     SELECT kind IN ('sweep_start', 'sweep_resume'),
            kind = 'sweep_resume' AND json_type(body, '$.config') <> 'null',
            time_ms
     FROM entries ORDER BY entry_id
 """
-
-
-def _entry(row: EntryRow) -> Entry:
-    entry_id, kind, point_id, epoch, time_ms, body = row
-    return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))

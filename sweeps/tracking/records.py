@@ -1,9 +1,12 @@
 """What the journal holds, as plain values: a sweep, its points, and the entries in the order in which they came."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from sweeps.tracking.database import EntryRow
 
 
 class PointState(StrEnum):
@@ -107,6 +110,12 @@ class Entry:
     epoch: int | None
     time_ms: int
     body: Mapping[str, Any]
+
+
+def entry_of(row: EntryRow) -> Entry:
+    """Give the entry that a row of the database holds."""
+    entry_id, kind, point_id, epoch, time_ms, body = row
+    return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))
 
 
 @dataclass(frozen=True)

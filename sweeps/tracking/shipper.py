@@ -62,7 +62,7 @@ class Shipper:
         self._loop.finish(patience_seconds)
         while self._thread.is_alive() and not self._loop.is_late() and not is_cancelled():
             self._thread.join(0.05)
-        return self._journal.n_pending()
+        return self._journal.outbox.n_pending()
 
 
 def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seconds: float) -> ShipperStatus:
@@ -74,7 +74,7 @@ def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seco
 
 
 def _status(journal: Journal, loop: "_Loop") -> ShipperStatus:
-    return ShipperStatus(journal.n_pending(), len(journal.refusals()), loop.error)
+    return ShipperStatus(journal.outbox.n_pending(), len(journal.outbox.refusals()), loop.error)
 
 
 class _Loop:
@@ -122,10 +122,10 @@ class _Loop:
         try:
             with _sole_delivery(self._journal_path):
                 if self._delivery is None:
-                    journal.deliver_to(without_credentials(self._uri))
+                    journal.outbox.deliver_to(without_credentials(self._uri))
                     self._delivery = self._connect(journal)
-                elif journal.store() != without_credentials(self._uri):
-                    raise Unavailable(f"another process has begun to deliver it to {journal.store()}", answered=False)
+                elif (store := journal.outbox.store()) != without_credentials(self._uri):
+                    raise Unavailable(f"another process has begun to deliver it to {store}", answered=False)
                 return self._delivery.deliver(self._has_arrived)
         except Unavailable as error:
             return WindowOutcome(0, str(error))
@@ -149,13 +149,13 @@ class _Loop:
     def _connect(self, journal: Journal) -> Delivery:
         sweep = journal.sweep()
         store = MlflowStore(self._uri, sweep.experiment, sweep.sweep_id)
-        journal.set_experiment_id(store.experiment_id)
+        journal.outbox.set_experiment_id(store.experiment_id)
         return Delivery(journal, store, self._folder)
 
     def _is_over(self, journal: Journal) -> bool:
         if self._deadline is None:
             return False
-        has_all = journal.n_pending() == 0 and journal.store() == without_credentials(self._uri)
+        has_all = journal.outbox.n_pending() == 0 and journal.outbox.store() == without_credentials(self._uri)
         return has_all or self.is_late()
 
     def _pause(self, progress: WindowOutcome) -> None:

@@ -49,7 +49,7 @@ def test_an_entry_waits_for_its_segment_no_longer_than_told(
     committer = Committer(journal, folder)
     committer.start()
     journal.record_epoch("p", 1, {}, 6)
-    wait_until(lambda: journal.committed() == 2)
+    wait_until(lambda: journal.outbox.committed() == 2)
     committer.close()
 
 
@@ -62,7 +62,7 @@ def test_many_entries_are_written_without_waiting(
     committer.start()
     for epoch in range(3):
         journal.record_epoch("p", epoch, {}, 6)
-    wait_until(lambda: journal.committed() == 4)
+    wait_until(lambda: journal.outbox.committed() == 4)
     committer.close()
 
 
@@ -116,10 +116,10 @@ def test_a_full_disk_is_told_once_and_waited_for(
         patch.setattr(Path, "write_bytes", full)
         assert not committer.commit()
         assert not committer.commit()
-        assert journal.committed() == 0
+        assert journal.outbox.committed() == 0
     assert ["free space there" in message for message in caplog.messages] == [True]
     assert committer.commit()
-    assert journal.committed() == 1
+    assert journal.outbox.committed() == 1
     assert "nothing is lost" in caplog.messages[-1]
 
 
@@ -178,7 +178,7 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
         cut_off.close()
         assert segments_in(shared.segments) == before
         assert checkpoint.exists()
-        assert journal.committed() == 2
+        assert journal.outbox.committed() == 2
     assert list(read_segments(shared.segments).rows) == expected
 
 
@@ -234,7 +234,7 @@ def test_the_committer_outlives_a_journal_that_cannot_be_read_for_a_while(
         wait_until(lambda: len(asked) > 1)
     monkeypatch.setattr(committing, "SECONDS", 0.0)
     journal.record_epoch("p", 1, {}, 6)
-    wait_until(lambda: journal.committed() == 2)
+    wait_until(lambda: journal.outbox.committed() == 2)
     committer.close()
 
 
@@ -251,4 +251,4 @@ def test_a_sweep_starts_with_a_journal_that_is_locked_and_the_line_names_it(
         assert f"{folder.journal} cannot be used (database is locked)" in caplog.text
         other.close()
         assert committer.commit()
-        assert journal.committed() == 1
+        assert journal.outbox.committed() == 1

@@ -10,7 +10,7 @@ import pytest
 
 from sweeps.errors import SweepError
 from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import EntryKind, PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
 
 SWEEP = SweepRecord(sweep_id="s", name="quickstart", experiment="e", config={"a": [1]}, start_ms=5, tags={"t": "1"})
 
@@ -160,39 +160,6 @@ def test_time_spent_begins_anew_where_a_sweep_is_given_more_to_do(journal: Journ
     assert journal.seconds_spent() == 2
 
 
-def test_refused_entries_hold_up_no_others(journal: Journal) -> None:
-    journal.record_epoch("p", 1, {"valid/mse": 0.5}, 7)
-    first, second = journal.pending(10)
-    journal.mark_refused([first.entry_id], "too long")
-    assert [entry.entry_id for entry in journal.pending(10)] == [second.entry_id]
-    assert journal.refusals() == [(first.entry_id, "too long")]
-
-
-def test_figures_can_be_asked_for_apart(journal: Journal) -> None:
-    journal.record_figure("p", "filters/epoch-0004.png", "filters", "points/p/snapshot.npz", 7)
-    assert [entry.kind for entry in journal.pending(10, figures=True)] == [EntryKind.FIGURE]
-    assert [entry.kind for entry in journal.pending(10, figures=False)] == [EntryKind.SWEEP_START]
-
-
-def test_another_store_gets_everything_again(journal: Journal) -> None:
-    journal.deliver_to("http://first")
-    journal.set_run_id("p", "r1")
-    journal.mark_shipped([entry.entry_id for entry in journal.pending(10)])
-    journal.deliver_to("http://second")
-    assert journal.n_pending() == 1
-    assert journal.run_ids() == {}
-
-
-def test_the_same_store_keeps_what_it_has(journal: Journal) -> None:
-    journal.deliver_to("http://first")
-    journal.set_experiment_id("4")
-    journal.set_run_id(None, "r0")
-    journal.mark_shipped([entry.entry_id for entry in journal.pending(10)])
-    journal.deliver_to("http://first")
-    assert journal.n_pending() == 0
-    assert (journal.sweep().experiment_id, journal.sweep().run_id) == ("4", "r0")
-
-
 def test_threads_record_at_once_without_loss(journal: Journal) -> None:
     def record(thread: int) -> None:
         for epoch in range(50):
@@ -241,9 +208,9 @@ def test_flush_leaves_the_lock_of_the_writer_alone(journal: Journal) -> None:
     journal.flush()
     journal.start_point(point("p"))
     with Journal.open(journal.path) as other:
-        other.mark_shipped([1])
+        other.outbox.mark_shipped([1])
     journal.flush()
-    assert journal.n_pending() == 1
+    assert journal.outbox.n_pending() == 1
 
 
 def test_a_point_has_its_diagnosis_once_it_has_ended_and_none_when_it_runs_again(journal: Journal) -> None:

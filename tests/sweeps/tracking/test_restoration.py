@@ -38,18 +38,18 @@ def folder(tmp_path: Path) -> SweepFolder:
         committer = Committer(journal, folder)
         record_some(journal)
         committer.commit()
-        journal.deliver_to("http://mlflow")
-        journal.set_experiment_id("7")
-        journal.set_run_id(None, "parent")
-        journal.set_run_id("0000", "first")
-        journal.mark_shipped(range(1, 7))
+        journal.outbox.deliver_to("http://mlflow")
+        journal.outbox.set_experiment_id("7")
+        journal.outbox.set_run_id(None, "parent")
+        journal.outbox.set_run_id("0000", "first")
+        journal.outbox.mark_shipped(range(1, 7))
         committer.close()
     return folder
 
 
 def content(journal: Journal) -> list[object]:
     with journal:
-        return [journal.rows(1), journal.sweep(), journal.points(), journal.store(), journal.n_pending()]
+        return [journal.rows(1), journal.sweep(), journal.points(), journal.outbox.store(), journal.outbox.n_pending()]
 
 
 def lose(folder: SweepFolder) -> None:
@@ -111,12 +111,12 @@ def test_what_was_not_committed_is_lost_with_the_journal_and_nothing_else(folder
 
 def test_mlflow_is_sent_nothing_that_a_rebuilt_journal_would_not_have(folder: SweepFolder) -> None:
     with Journal.open(folder.journal) as journal:
-        n_ready = len(journal.pending(100))
+        n_ready = len(journal.outbox.pending(100))
         journal.record_epoch("0001", 4, {"valid/mse": 0.1}, 9)
-        assert len(journal.pending(100)) == n_ready
-        assert journal.n_pending() == n_ready + 1
+        assert len(journal.outbox.pending(100)) == n_ready
+        assert journal.outbox.n_pending() == n_ready + 1
         Committer(journal, folder).commit()
-        assert len(journal.pending(100)) == n_ready + 1
+        assert len(journal.outbox.pending(100)) == n_ready + 1
 
 
 def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder: SweepFolder) -> None:
@@ -165,8 +165,8 @@ def test_what_mlflow_has_need_not_be_known(folder: SweepFolder) -> None:
     lose(folder)
     folder.delivered.write_bytes(b'{"store": "http')
     with open_journal(folder) as journal:
-        assert journal.store() is None
-        assert journal.n_pending() == journal.last_id() == 11
+        assert journal.outbox.store() is None
+        assert journal.outbox.n_pending() == journal.last_id() == 11
 
 
 def test_a_folder_without_journal_and_segments_is_refused(tmp_path: Path) -> None:
@@ -193,15 +193,16 @@ def test_a_rebuilt_journal_is_the_original_as_far_as_it_was_committed(happened: 
         with Journal.create(folder.journal, SWEEP) as journal:
             committer = Committer(journal, folder)
             committer.commit()
-            journal.deliver_to("http://mlflow")
+            journal.outbox.deliver_to("http://mlflow")
             for kind, number in happened:
                 happen(journal, committer, kind, number)
-            committed = journal.rows(1, journal.committed() or 0)
-            delivered = {entry_id for entry_id, *_ in committed} - {entry.entry_id for entry in journal.pending(1000)}
+            committed = journal.rows(1, journal.outbox.committed() or 0)
+            pending = {entry.entry_id for entry in journal.outbox.pending(1000)}
+            delivered = {entry_id for entry_id, *_ in committed} - pending
         lose(folder)
         with open_journal(folder) as rebuilt:
             assert rebuilt.rows(1) == committed
-            pending = {entry.entry_id for entry in rebuilt.pending(1000)}
+            pending = {entry.entry_id for entry in rebuilt.outbox.pending(1000)}
             assert {entry_id for entry_id, *_ in committed} - pending <= delivered
 
 
@@ -220,7 +221,7 @@ def happen(journal: Journal, committer: Committer, kind: str, number: int) -> No
     elif kind == "commit":
         committer.commit()
     else:
-        journal.mark_shipped([entry.entry_id for entry in journal.pending(number + 1)])
+        journal.outbox.mark_shipped([entry.entry_id for entry in journal.outbox.pending(number + 1)])
 
 
 def test_segments_are_json_by_line(folder: SweepFolder) -> None:
