@@ -46,16 +46,19 @@ def client_for(sweep: str, address: str | None) -> "Client | None":
 
 
 def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
-    """The sweeps on the cluster, where one is named, and in its MLflow; and a line for each that cannot be asked."""
+    """The sweeps on the cluster, where one is named, and in MLflow; and a line for each that cannot be asked.
+
+    MLflow is asked where it is a server, or where a cluster is named, too: a file here has no more than SWEEPS_HOME.
+    """
     from sweeps.cluster.api_server import api_server, connect
     from sweeps.cluster.jobs import all_submitted
     from sweeps.tracking.lookup import list_tracked
 
-    if api_server(address) is None:
-        return [], [], []
     faults: list[str] = []
-    there = _asked(lambda: all_submitted(connect(address)), faults) or []
-    uri = _tracking_uri()
+    server, uri = api_server(address), _tracking_uri()
+    if server is None and not (uri or "").startswith("http"):
+        return [], [], []
+    there = (server and _asked(lambda: all_submitted(connect(address)), faults)) or []
     tracked = (uri and _asked(lambda: list_tracked(uri), faults)) or []
     return there, tracked, faults
 

@@ -9,7 +9,7 @@ from sweeps.commands.terminal import Address, Json, Run, Sweep, Trial, print_res
 
 
 def list_sweeps(address: Address = None, as_json: Json = False) -> None:
-    """List the sweeps under SWEEPS_HOME, and where a cluster is named those there and in MLflow, newest first."""
+    """List the sweeps under SWEEPS_HOME, on the cluster that is named and on the MLflow server, newest first."""
     from sweeps import display
     from sweeps.results import load_all
 

@@ -1,5 +1,6 @@
 """Sweeps as a tracking store has them, wherever they run: for whoever has no journal of them at hand."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ from sweeps.tracking.runs import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWE
 from sweeps.tracking.store import Refused, Unavailable, search
 
 MAX_LISTED = 100
+# What an id is made of: nothing that means something in a filter.
+_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,20 @@ def list_tracked(uri: str) -> list[TrackedSweep]:
 
 
 def find_tracked(uri: str, sweep: str) -> TrackedSweep | None:
-    """The sweep of this id, None where the store has none; TrackingError where it does not answer."""
-    runs = _search(uri, f"tags.`{SWEEP_TAG}` = '{sweep}'", None)
+    """The sweep of this id, or the only one that starts so; None where the store has none.
+
+    TrackingError where it does not answer.
+    """
+    if not _ID.fullmatch(sweep):
+        return None
+    parents = _search(uri, f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}' AND tags.`{SWEEP_TAG}` LIKE '{sweep}%'", MAX_LISTED)
+    known = {run.data.tags[SWEEP_TAG]: run for run in parents}
+    found = sweep if sweep in known else next(iter(known), sweep)
+    if found not in known or (found != sweep and len(known) > 1):
+        return None
+    runs = _search(uri, f"tags.`{SWEEP_TAG}` = '{found}'", None)
     trials = Counter(run.info.status for run in runs if POINT_TAG in run.data.tags)
-    parents = [run for run in runs if POINT_TAG not in run.data.tags]
-    return _tracked(uri, parents[0], dict(trials)) if parents else None
+    return _tracked(uri, known[found], dict(trials))
 
 
 def _search(uri: str, filter_string: str, limit: int | None) -> list[Any]:

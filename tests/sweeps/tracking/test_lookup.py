@@ -28,6 +28,19 @@ def test_a_sweep_is_found_by_its_runs_in_whichever_experiment(write_journal: Wri
     assert find_tracked(uri, "nowhere") is None
 
 
+def test_a_sweep_is_found_by_the_beginning_of_its_id_where_no_other_begins_so(
+    write_journal: WriteJournal, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    for sweep_id in ("small-1", "small-12", "large-1"):
+        journal = write_journal(sweep_id, n_points=1)
+        assert sync(journal, uri, journal.path.parent, 60).error is None
+    found = {part: find_tracked(uri, part) for part in ("large", "small-12", "small-1", "small", "sm%", "l' OR '")}
+    ids = {part: sweep and sweep.sweep for part, sweep in found.items()}
+    expected = {"large": "large-1", "small-12": "small-12", "small-1": "small-1"}
+    assert ids == expected | dict.fromkeys(("small", "sm%", "l' OR '"))
+
+
 def test_a_store_that_does_not_answer_is_named_without_its_password() -> None:
     with pytest.raises(TrackingError, match="does not answer") as refusal:
         list_tracked("http://someone:planted@127.0.0.1:9")
