@@ -35,6 +35,8 @@ def submit(
     sweep = new_id(config.name)
     arguments = ["run", "sweep.yaml", "--id", sweep, *(["--offline"] if offline else [])]
     with packed(config) as cargo:
+        for path in cargo.left_out:
+            tell(f"{path} is not on this machine: the cluster has to have it there")
         _submit(client, sweep, config.n_trials, arguments, cargo, as_json)
 
 
