@@ -93,8 +93,8 @@ def check_address(address: str) -> None:
     """Say at once what is wrong with a cluster's address, where that can be known; Ray itself takes minutes."""
     if "://" in address:
         raise ClusterError(
-            f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: "
-            "Ray Client (ray://) loses a sweep with its connection"
+            f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: to an http:// "
+            "address of its API server `sweeps submit` sends a sweep; Ray Client (ray://) loses it with its connection"
         )
     if address == "auto":
         return

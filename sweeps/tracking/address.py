@@ -105,7 +105,7 @@ def _check_server(uri: str, timeout_seconds: float) -> None:
     # Not /health, which answers before credentials are looked at and while the server's database is away.
     url = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
     request = Request(url, headers=_authorization(urlsplit(uri)))  # noqa: S310 (the scheme is http or https)
-    advice = "start the server, mend MLFLOW_TRACKING_URI, or pass --offline and deliver later"
+    advice = "start the server, or mend MLFLOW_TRACKING_URI; a sweep starts without it by --offline"
     try:
         with urlopen(request, timeout=timeout_seconds, context=_tls()) as answer:  # noqa: S310
             answer.read()
@@ -169,6 +169,6 @@ def _check_port(uri: str, default_port: int, timeout_seconds: float) -> None:
         socket.create_connection((host, port), timeout_seconds).close()
     except OSError as error:
         raise TrackingError(
-            f"the database of MLFLOW_TRACKING_URI at {host}:{port} does not answer ({error}): start it, mend the URI, "
-            "or pass --offline and deliver later"
+            f"the database of MLFLOW_TRACKING_URI at {host}:{port} does not answer ({error}): start it, or mend the "
+            "URI; a sweep starts without it by --offline"
         ) from None
