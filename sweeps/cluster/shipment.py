@@ -22,22 +22,17 @@ MAX_ARRAY_BYTES = 450 * 2**20
 
 @dataclass(frozen=True)
 class Shipment:
-    """Folders on this disk: that in which the job runs, and one for each array, named by its digest.
-
-    `left_out` names files that are not here, and are looked for on the cluster.
-    """
+    """Folders on this disk: that in which the job runs, and one for each array, named by its digest."""
 
     working_folder: Path
     array_folders: tuple[Path, ...] = ()
-    left_out: tuple[str, ...] = ()
 
 
 @contextmanager
 def packed(config: SweepConfig | None = None) -> Iterator[Shipment]:
     """Copy what is shipped into folders that last as long as the context; without a config, the code alone.
 
-    Ray addresses each folder by its content, and takes what the cluster has already from there. DataError where arrays
-    that are sent are damaged, or unfit for the sweep.
+    Ray addresses each folder by its content, and takes what the cluster has already from there.
     """
     with TemporaryDirectory(prefix="sweeps-submit-") as temporary:
         root = Path(temporary)
@@ -46,25 +41,19 @@ def packed(config: SweepConfig | None = None) -> Iterator[Shipment]:
             shutil.copytree(_ROOT / package, working / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copyfile(_ROOT / "sweeps" / "bootstrap.py", working / "bootstrap.py")
         arrays: list[Path] = []
-        left_out: list[str] = []
         if config is not None:
             document = config.to_dict()
-            left_out = [path for path in _array_files(document["data"]).values() if not Path(path).is_file()]
             document["data"], arrays = _pack_arrays(document["data"], root)
-            if arrays and not left_out:
-                _check(config)
             (working / "sweep.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-        yield Shipment(working, tuple(arrays), tuple(left_out))
+        yield Shipment(working, tuple(arrays))
 
 
-def _check(config: SweepConfig) -> None:
-    from sweeps.dataset import load_suitable
-
-    load_suitable(config)
+def array_files(config: SweepConfig) -> list[Path]:
+    """The files that a sweep's data section names, wherever they are."""
+    return [Path(name) for name in _array_files(config.to_dict()["data"]).values()]
 
 
 def _array_files(data: Mapping[str, Any]) -> dict[str, str]:
-    """The files that a data section names, by setting."""
     return {key: str(data[key]) for key in ("path", "labels_path") if data.get(key)}
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sweeps.cluster.jobs import Client, SubmittedSweep
     from sweeps.cluster.shipment import Shipment
+    from sweeps.config import SweepConfig
 
 STARTED = time.time()
 
@@ -31,13 +32,26 @@ def submit(
     from sweeps.folder import new_id
 
     config = load(recipe, overrides or [])
+    _check_arrays(config)
     client = connect(address)
     sweep = new_id(config.name)
     arguments = ["run", "sweep.yaml", "--id", sweep, *(["--offline"] if offline else [])]
     with packed(config) as cargo:
-        for path in cargo.left_out:
-            tell(f"{path} is not on this machine: the cluster has to have it there")
         _submit(client, sweep, config.n_trials, arguments, cargo, as_json)
+
+
+def _check_arrays(config: "SweepConfig") -> None:
+    """DataError where arrays that will be sent are damaged, or unfit for the sweep; a line for each that will not."""
+    from sweeps.cluster.shipment import array_files
+
+    files = array_files(config)
+    left_out = [path for path in files if not path.is_file()]
+    for path in left_out:
+        tell(f"{path} is not on this machine: the cluster has to have it there")
+    if files and not left_out:
+        from sweeps.dataset import load_suitable
+
+        load_suitable(config)
 
 
 def logs(

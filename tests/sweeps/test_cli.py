@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from sweeps import cli
 from sweeps.cli import app
 from sweeps.config import recipe_names
-from sweeps.errors import StorageError
+from sweeps.errors import ClusterError, DataError, StorageError
 
 HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "matplotlib", "optuna")
 
@@ -89,3 +90,22 @@ def test_a_store_that_does_not_answer_for_now_is_no_bad_input(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == status
+
+
+def submit_array(path: Path) -> Result:
+    data = f"data={{name: array, path: {path}}}"
+    settings = ["--set", data, "--set", "objective.metric=valid/mse"]
+    return runner.invoke(app, ["submit", "quickstart", *settings, "--address", "http://127.0.0.1:9"])
+
+
+def test_an_array_that_no_sweep_takes_is_refused_before_a_cluster_is_asked(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.array([{"not": "numbers"}], dtype=object), allow_pickle=True)
+    done = submit_array(tmp_path / "images.npy")
+    assert isinstance(done.exception, DataError)
+    assert "images.npy" in str(done.exception)
+
+
+def test_an_array_that_is_not_here_is_left_to_the_cluster(tmp_path: Path) -> None:
+    done = submit_array(tmp_path / "images.npy")
+    assert "images.npy is not on this machine" in done.stderr
+    assert isinstance(done.exception, ClusterError)
