@@ -16,9 +16,6 @@ from sweeps.folder import PointFolder
 from sweeps.search.objective import best_epoch
 from sweeps.snapshots import Snapshots
 
-# How long the last epoch waits for a full disk to take the best network: somebody has to free space.
-DISK_PATIENCE_SECONDS = 600.0
-
 
 class BestNetwork:
     """Follows `network` as it trains, and keeps it as it was at its best epoch, by the rule that ranks the points.
@@ -39,6 +36,11 @@ class BestNetwork:
         self._unwritten: bytes | None = None
         self._epoch_drawn: int | None = None
 
+    @property
+    def has_objective(self) -> bool:
+        """Whether there has been an epoch to rank by."""
+        return self._best is not None
+
     def keep_if_best(self, epoch: int, metrics: dict[str, float]) -> None:
         """Keep the network as it is now, where the epoch that has ended is the best so far."""
         before = [] if self._best is None else [self._best]
@@ -56,7 +58,7 @@ class BestNetwork:
         """Write the best network; on a full disk after a later epoch, and where it `must` be there wait for space."""
         if self._unwritten is None:
             return
-        patience = DISK_PATIENCE_SECONDS if must else 0.0
+        patience = durable.PATIENCE_SECONDS if must else 0.0
         if durable.write(self._folder.best_network, self._unwritten, patience):
             self._unwritten = None
         elif must:

@@ -93,6 +93,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] not in self._running:
                 self._start(entry)
             self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
+        _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:
         """End the points that still run when the whole sweep ends.

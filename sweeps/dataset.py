@@ -1,6 +1,6 @@
 """What a sweep computes of its data once, before any trial: the arrays, and the references its metrics compare with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ def load_dataset(config: SweepConfig) -> Dataset:
 def load_suitable(config: SweepConfig) -> DataArrays:
     """The data of a sweep with all their splits; DataError where missing, damaged or unfit for one of its models."""
     arrays = load_splits(config)
-    faults = sorted({fault for trial in config.corner_trials() for fault in _misfits(trial, arrays)})
+    faults = _misfits(list(config.corner_trials()), arrays)
     if faults:
         raise DataError(faults)
     return arrays
@@ -69,15 +69,16 @@ def load_splits(config: SweepConfig) -> DataArrays:
         raise DataError(error.faults) from error
 
 
-def _misfits(trial: TrialConfig, arrays: DataArrays) -> list[str]:
-    """What a model asks of the data and does not find."""
+def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
+    """What models ask of the data and do not find."""
     faults: list[str] = []
-    for needs in _needs_of_probabilities(trial):
+    for needs in sorted({needs for trial in trials for needs in _needs_of_probabilities(trial)}):
         try:
             check_unit_interval(arrays, *needs)
         except DatasetError as error:
             faults.extend(error.faults)
-    if arrays.n_classes is None and getattr(trial.model, "fine_tuning", None) == "classification":
+    classifies = any(getattr(trial.model, "fine_tuning", None) == "classification" for trial in trials)
+    if arrays.n_classes is None and classifies:
         faults.append(
             f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
         )

@@ -13,6 +13,8 @@ from sweeps.errors import StorageError
 from sweeps.remote import Place
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# How long what must be written waits for a full disk, or a store that is away: somebody has to free space.
+PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 1.0
 
 

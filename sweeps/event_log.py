@@ -16,10 +16,7 @@ Report = Callable[[int | None, float | list[float], list[Event]], None]
 
 
 class EventLog:
-    """Takes what happens to a point, reports it by `report`, and keeps all of it.
-
-    `identity` stands for the point's settings: what lies in its folder may be of another point that had its id before.
-    """
+    """Takes what happens to a point, reports it by `report`, and keeps all of it; `identity` is that of its plan."""
 
     def __init__(self, folder: PointFolder, identity: str, report: Report) -> None:
         self._folder = folder
@@ -57,7 +54,7 @@ class EventLog:
         ]
 
     def tell(self, epoch: int | None, objective: float | list[float]) -> None:
-        """Report what has been taken. Nothing after it is sure to run: Tune ends a stopped trial inside it."""
+        """Give what has been taken to `report`."""
         events, self._coming = self._coming, []
         self._told += events
         self._report(epoch, objective, events)

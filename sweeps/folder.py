@@ -92,7 +92,8 @@ class SweepFolder:
 
         Else not where sweeps lie: without its folder nobody shall take it for a sweep, where SWEEPS_HOME is not set.
         """
-        if isinstance(self.path, Path) and not os.environ.get("SWEEPS_LOCAL"):
+        is_apart = bool(os.environ.get("SWEEPS_LOCAL")) and self.path != home() / "sweeps" / self.id
+        if isinstance(self.path, Path) and not is_apart:
             return self.path
         return home() / "journals" / self.id
 
@@ -158,8 +159,9 @@ class SweepFolder:
 
 def check_home() -> None:
     """Make sure that sweeps can be written where they are to lie; InputError where they cannot."""
-    for name, path in {"SWEEPS_HOME": storage(), "SWEEPS_LOCAL": home()}.items():
-        probe = path / "sweeps" / f".{secrets.token_hex(8)}"
+    journals = "sweeps" if home() == storage() else "journals"
+    for name, path, part in (("SWEEPS_HOME", storage(), "sweeps"), ("SWEEPS_LOCAL", home(), journals)):
+        probe = path / part / f".{secrets.token_hex(8)}"
         try:
             with _told_if_full(path):
                 _try_to_write(probe)

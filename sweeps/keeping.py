@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sweeps import durable
 from sweeps.errors import SweepFailed, SweepHeld
 from sweeps.folder import SweepFolder
 from sweeps.holding import IsMine
@@ -14,8 +15,6 @@ from sweeps.tracking.shipper import Shipper
 
 # How long the end of a sweep waits for MLflow while that takes nothing; `sweeps sync` delivers the rest.
 DELIVERY_PATIENCE_SECONDS = 10.0
-# How long it waits for a full disk to take what has happened, all trials done: somebody has to free space.
-DISK_PATIENCE_SECONDS = 600.0
 
 
 @contextmanager
@@ -58,7 +57,7 @@ def check_mine(folder: SweepFolder, committer: Committer) -> None:
 def catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event) -> None:
     """Wait for a disk that takes nothing, unless Ctrl-C tells not to."""
     try:
-        journal.catch_up(DISK_PATIENCE_SECONDS, _from_now_on(interrupted))
+        journal.catch_up(durable.PATIENCE_SECONDS, _from_now_on(interrupted))
     except JournalBehind as error:
         raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` records it, or trains it again") from error
 
@@ -66,7 +65,7 @@ def catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event
 def copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.Event) -> None:
     """Wait for the sweep's folder, which may be in a store, as for the disk: it alone tells other hosts the sweep."""
     try:
-        committer.catch_up(DISK_PATIENCE_SECONDS, _from_now_on(interrupted))
+        committer.catch_up(durable.PATIENCE_SECONDS, _from_now_on(interrupted))
     except FolderBehind as error:
         raise SweepFailed(f"{error}. Then `sweeps sync {folder.id}`, given here, copies what is recorded") from error
 

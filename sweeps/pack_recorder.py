@@ -43,16 +43,17 @@ class Reports:
         self._epoch = epoch
         self._events += events
 
-    def send(self, *, must: bool = True) -> None:
-        """Report what has been taken since the last time, if anything. Nothing after it is sure to run.
+    @property
+    def are_due(self) -> bool:
+        """Whether the last report is some time ago."""
+        return time.monotonic() - self._sent_at >= SECONDS_BETWEEN_REPORTS
 
-        Where nothing asks for it, not so soon after the last report.
-        """
-        if not self._events or not (must or time.monotonic() - self._sent_at >= SECONDS_BETWEEN_REPORTS):
-            return
+    def send(self) -> None:
+        """Report what has been taken since the last time, if anything. Nothing after it is sure to run."""
         events, self._events = self._events, []
-        self._report(self._epoch, dict(self._objectives), events)
-        self._sent_at = time.monotonic()
+        if events:
+            self._report(self._epoch, dict(self._objectives), events)
+            self._sent_at = time.monotonic()
 
 
 class PackRecorder(Checkpoint):
@@ -80,13 +81,16 @@ class PackRecorder(Checkpoint):
             recorder.start_epoch(trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Measure what the training has not, save, then report."""
+        """Measure what the training has not, save, then report: now, or with an epoch to come."""
         left = self._left(pl_module)
         for member, recorder in left:
             if member.error is None:
                 with member.alone():
                     recorder.end_epoch(dict(member.metrics), trainer.strategy.root_device)
         self._halve(left)
+        reports = self.reports.are_due or any(member.error or recorder.decides for member, recorder in left)
+        if reports:
+            self._keep_best(left, trainer.strategy.root_device)
         if any(recorder.must_save for member, recorder in left if member.error is None):
             trainer.save_checkpoint(self.recorders[0].folder.checkpoint.name)
         for member, recorder in left:
@@ -96,7 +100,8 @@ class PackRecorder(Checkpoint):
                 recorder.tell()
                 member.is_over = recorder.is_over
         trainer.should_stop = not self._left(pl_module)
-        self.reports.send(must=any(recorder.decides for _, recorder in left))
+        if reports:
+            self.reports.send()
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -108,6 +113,12 @@ class PackRecorder(Checkpoint):
             for index, (member, recorder) in enumerate(zip(pl_module.members, self.recorders, strict=True))
             if member.is_in_training
         }
+
+    def _keep_best(self, left: Sequence[tuple[Member, Recorder]], device: torch.device) -> None:
+        for member, recorder in left:
+            if member.error is None:
+                with member.alone():
+                    recorder.keep_best(device)
 
     def _halve(self, left: Sequence[tuple[Member, Recorder]]) -> None:
         """At a rung, end the points that do not go on; those that failed do not count."""

@@ -32,9 +32,9 @@ SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 class Recorder:
-    """Reports each epoch of each phase of one point, after it has saved what the report names.
+    """Measures each epoch of each phase of one point, and tells it once what a report names is saved.
 
-    Nothing after a report is sure to run: Tune ends a stopped trial inside it.
+    What is told is reported with other points', now or with an epoch to come; nothing after a report is sure to run.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Recorder:
         # Whether a checkpoint must be taken before what `end_epoch` has found is told.
         self.must_save = False
         self._examines = False
+        self._is_compared = False
         self._saved_at = time.monotonic()
 
     def start_phase(self, phase: int, first_epoch: int, *, is_last: bool) -> None:
@@ -89,7 +90,7 @@ class Recorder:
         if self._examines and n_epochs == 0:
             self.examination.begin(self.data.train_sample(N_TRAIN_SAMPLES, device))
         if self.first_epoch + n_epochs == 0:
-            self._add_epoch(0, {}, self._snapshot(0, device))
+            self._add_epoch(0, {}, self.snapshots.save(0, self.network, device))
             self._log.tell(0, self._best.objective)
 
     def start_epoch(self, epoch: int) -> None:
@@ -107,13 +108,21 @@ class Recorder:
         self.is_over = self._loses_patience(epoch - self.first_epoch, metrics) or epoch == self.plan.n_epochs
         keeps = self.is_over or self.plan.keeps(epoch)
         self._add_probe(metrics, device, wanted=self.is_over or self.plan.compares(epoch))
+        had_objective = self._best.has_objective
         self._best.keep_if_best(epoch, metrics)
-        # Tune ends a trial inside the report of a rung: nothing after it is sure to run.
-        self._best.write(must=self.is_over or epoch in self.plan.rungs)
+        # A rung without a value passes; the first value after it is compared in its place.
+        is_late = not had_objective and self._best.has_objective and any(rung < epoch for rung in self.plan.rungs)
+        self._is_compared = epoch in self.plan.rungs or is_late
         findings = self._examine(epoch, metrics, device, keeps=keeps) if self._examines else None
-        figures = self._snapshot(epoch, device) if keeps else ()
+        figures = self.snapshots.save(epoch, self.network, device) if keeps else ()
         self._add_epoch(epoch, metrics, figures, findings)
         self.must_save = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
+
+    def keep_best(self, device: torch.device) -> None:
+        """Write the best network, and what detailed figures show of it: where a report follows, so that both agree."""
+        self._best.write(must=self.decides)
+        if self.plan.details and (self.is_over or self.plan.keeps(self._epoch)):
+            self._best.save_arrays(self.snapshots, self._epoch, device)
 
     def adopt(self, metrics: Sequence[dict[str, float]], device: torch.device) -> None:
         """Report the phase's epochs, which were trained elsewhere with these metrics; the network is as they left it.
@@ -123,15 +132,15 @@ class Recorder:
         for epoch, measured in enumerate(metrics, 1):
             self.start_epoch(epoch)
             draws = epoch == len(metrics) and self.plan.keeps(self._epoch)
-            figures = self._snapshot(self._epoch, device) if draws else ()
+            figures = self.snapshots.save(self._epoch, self.network, device) if draws else ()
             self._add_epoch(self._epoch, measured, figures)
         self._n_adopted += len(metrics)
         self._log.tell(self._epoch, self._best.objective)
 
     @property
     def decides(self) -> bool:
-        """Whether somebody acts on the epoch that has ended: the point has ended, or may be stopped at its rung."""
-        return self.is_over or self.has_failed or self._epoch in self.plan.rungs
+        """Whether somebody acts on the epoch that has ended: the point has ended, or may be stopped at a rung."""
+        return self.is_over or self.has_failed or self._is_compared
 
     @property
     def told_at_rung(self) -> float | list[float] | None:
@@ -144,7 +153,7 @@ class Recorder:
         self._log.add_end(self._tags() | {STOPPED_EARLY: rule})
 
     def tell(self) -> None:
-        """Report the epoch that has ended."""
+        """Give the epoch that has ended to what reports it."""
         tell = self._log.tell_end if self.is_over else self._log.tell
         tell(self._epoch, self._best.objective)
         self.has_told_end = self.is_over
@@ -245,12 +254,6 @@ class Recorder:
         assert labels is not None
         train = self.data.train_sample(self.plan.n_probe_samples, device)
         return probe(self.network, train, self.data.valid_inputs(device), labels)
-
-    def _snapshot(self, epoch: int, device: torch.device) -> tuple[Figure, ...]:
-        """Save the arrays that figures are drawn from; the drawing is the driver's. None where the disk is full."""
-        if self.plan.details:
-            self._best.save_arrays(self.snapshots, epoch, device)
-        return self.snapshots.save(epoch, self.network, device)
 
 
 def reason_of(error: Exception) -> str:

@@ -28,9 +28,8 @@ from models.build import Phase, build_phases
 from models.examination import Examination
 from models.learners import stacking_pays
 from models.metrics import References
-from sweeps.best_network import DISK_PATIENCE_SECONDS
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.durable import remove_partial
+from sweeps.durable import PATIENCE_SECONDS, remove_partial
 from sweeps.events import HOST_TAG, Event, PointEnded, to_plain
 from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PackRecorder, PackReport, PointCheckpoints, Reports
@@ -103,13 +102,13 @@ def run_pack(
 
 
 def run_points(points: Mapping[str, Point], surroundings: Surroundings, report: PackReport) -> None:
-    """Train points, by their ids, to their ends, from their last checkpoints where there are any; report each epoch.
+    """Train points, by their ids, to their ends, from their last checkpoints where there are any; report every epoch.
 
     Those that take the same batches train together. A point that diverges ends with the first epoch whose loss or
     metrics are not finite; that point, and one that raises, is reported as failed. A store that does not answer is
     waited for as long as a full disk.
     """
-    with patience(DISK_PATIENCE_SECONDS):
+    with patience(PATIENCE_SECONDS):
         _run_points(points, surroundings, Reports(report))
 
 
@@ -250,6 +249,7 @@ def _fit(index: int, surroundings: Surroundings, reports: Reports, trainings: Se
         ckpt_path=first.recorder.folder.checkpoint.name if first.goes_on_in(index) else None,
         weights_only=True,
     )
+    reports.send()  # what follows may wait for a layer that another process trains
     for phase in phases:
         if phase.finish is not None:
             phase.finish()

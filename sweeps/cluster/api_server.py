@@ -12,11 +12,13 @@ from sweeps.cluster.transport import HEADERS_VARIABLE, VERIFY_VARIABLE, Transpor
 from sweeps.errors import ClusterError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ray.job_submission import JobSubmissionClient
     from requests import Response
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
-# How long a server may say nothing while a request lasts; a head that many use takes seconds.
+# How long an answer may take; a head that many use takes seconds.
 ANSWER_TIMEOUT_SECONDS = 60.0
 _UNAUTHORISED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -42,9 +44,14 @@ def connect(address: str | None) -> "JobSubmissionClient":
     from ray.job_submission import JobSubmissionClient
 
     client = JobSubmissionClient(url, headers=transport.headers(token), verify=transport.verify)
-    # By itself Ray's client waits for ever for an answer; what it asks with takes a timeout.
-    client._do_request = partial(client._do_request, timeout=ANSWER_TIMEOUT_SECONDS)  # type: ignore[method-assign]
+    client._do_request = partial(_within_time, client._do_request)  # type: ignore[method-assign]
     return client
+
+
+def _within_time(request: "Callable[..., Response]", *arguments: Any, **named: Any) -> "Response":
+    """A request of Ray's client, which by itself waits for ever; data may take as long to send as they take."""
+    seconds = None if named.get("data") is not None else ANSWER_TIMEOUT_SECONDS
+    return request(*arguments, timeout=seconds, **named)
 
 
 def _checked(url: str | None) -> str:

@@ -48,9 +48,18 @@ def packed(config: SweepConfig | None = None) -> Iterator[Shipment]:
         yield Shipment(working, tuple(arrays))
 
 
-def array_files(config: SweepConfig) -> list[Path]:
-    """The files that a sweep's data section names, wherever they are."""
-    return [Path(name) for name in _array_files(config.to_dict()["data"]).values()]
+def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
+    """The files that a sweep's data section names: those here, and those that are not; DataError for one too large."""
+    named = {key: Path(name) for key, name in _array_files(config.to_dict()["data"]).items()}
+    here = {key: path for key, path in named.items() if path.is_file()}
+    for key, path in here.items():
+        n_bytes = path.stat().st_size
+        if n_bytes > MAX_ARRAY_BYTES:
+            raise DataError(
+                f"data.{key}: {path} must have at most {MAX_ARRAY_BYTES // 2**20} MiB to be sent with the sweep, not "
+                f"{n_bytes // 2**20}: copy it to the cluster's shared folder and name it there"
+            )
+    return list(here.values()), [path for key, path in named.items() if key not in here]
 
 
 def _array_files(data: Mapping[str, Any]) -> dict[str, str]:
@@ -67,19 +76,13 @@ def _pack_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list
     for key, name in _array_files(data).items():
         path = Path(name)
         if path.is_file():
-            folder = _pack(path, f"data.{key}", root)
+            folder = _pack(path, root)
             folders.append(folder)
             shipped[key] = f"{folder.name}/{path.name}"
     return shipped, list(dict.fromkeys(folders))
 
 
-def _pack(path: Path, setting: str, root: Path) -> Path:
-    n_bytes = path.stat().st_size
-    if n_bytes > MAX_ARRAY_BYTES:
-        raise DataError(
-            f"{setting}: {path} must have at most {MAX_ARRAY_BYTES // 2**20} MiB to be sent with the sweep, not "
-            f"{n_bytes // 2**20}: copy it to the cluster's shared folder and name it there"
-        )
+def _pack(path: Path, root: Path) -> Path:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     folder = root / f"sweeps_data_{digest}"

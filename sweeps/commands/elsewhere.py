@@ -77,7 +77,7 @@ def status_elsewhere(sweep: str, address: str | None, as_json: bool) -> None:
     tracked = _asked(lambda: find_tracked(uri, there.sweep if there else sweep), faults) if uri else None
     if there is None and tracked is None:
         raise UnknownSweep(faults or f"no sweep {sweep!r} here, on a cluster that is named, or in MLflow")
-    plain = there.to_dict() if there else {"sweep": sweep, "state": tracked and tracked.state}
+    plain = there.to_dict() if there else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
     plain |= {"tracked": tracked and tracked.to_dict(), "errors": faults}
     print_result(plain, as_json, lambda: display.elsewhere([there] if there else [], [tracked] if tracked else []))
     for fault in faults:

@@ -44,11 +44,10 @@ def _check_arrays(config: "SweepConfig") -> None:
     """DataError where arrays that will be sent are damaged, or unfit for the sweep; a line for each that will not."""
     from sweeps.cluster.shipment import array_files
 
-    files = array_files(config)
-    left_out = [path for path in files if not path.is_file()]
-    for path in left_out:
+    here, elsewhere = array_files(config)
+    for path in elsewhere:
         tell(f"{path} is not on this machine: the cluster has to have it there")
-    if files and not left_out:
+    if here and not elsewhere:
         from sweeps.dataset import load_suitable
 
         load_suitable(config)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.errors import TrackingError
+from sweeps.errors import TrackingError, UnknownSweep
 from sweeps.tracking.address import check_tracker, run_link
 from sweeps.tracking.runs import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG
 from sweeps.tracking.store import Refused, Unavailable, search
 
 MAX_LISTED = 100
+# Somebody waits for a list of what else answers.
+_PATIENCE_SECONDS = 5.0
 # What an id is made of: nothing that means something in a filter.
 _ID = re.compile(r"[A-Za-z0-9-]+")
 
@@ -40,22 +42,29 @@ def list_tracked(uri: str) -> list[TrackedSweep]:
 def find_tracked(uri: str, sweep: str) -> TrackedSweep | None:
     """The sweep of this id, or the only one that starts so; None where the store has none.
 
-    TrackingError where it does not answer.
+    TrackingError where it does not answer, UnknownSweep where several start so.
     """
     if not _ID.fullmatch(sweep):
         return None
-    parents = _search(uri, f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}' AND tags.`{SWEEP_TAG}` LIKE '{sweep}%'", MAX_LISTED)
-    known = {run.data.tags[SWEEP_TAG]: run for run in parents}
-    found = sweep if sweep in known else next(iter(known), sweep)
-    if found not in known or (found != sweep and len(known) > 1):
-        return None
-    runs = _search(uri, f"tags.`{SWEEP_TAG}` = '{found}'", None)
+    found = _find(uri, sweep)
+    if found is not None:
+        return found
+    begun = f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}' AND tags.`{SWEEP_TAG}` LIKE '{sweep}%'"
+    ids = sorted({run.data.tags[SWEEP_TAG] for run in _search(uri, begun, MAX_LISTED)})
+    if len(ids) > 1:
+        raise UnknownSweep(f"{sweep!r} must name one sweep; in MLflow it starts {len(ids)}: {', '.join(ids[:10])}")
+    return _find(uri, ids[0]) if ids else None
+
+
+def _find(uri: str, sweep: str) -> TrackedSweep | None:
+    runs = _search(uri, f"tags.`{SWEEP_TAG}` = '{sweep}'", None)
     trials = Counter(run.info.status for run in runs if POINT_TAG in run.data.tags)
-    return _tracked(uri, known[found], dict(trials))
+    parents = [run for run in runs if POINT_TAG not in run.data.tags]
+    return _tracked(uri, parents[0], dict(trials)) if parents else None
 
 
 def _search(uri: str, filter_string: str, limit: int | None) -> list[Any]:
-    check_tracker(uri)
+    check_tracker(uri, _PATIENCE_SECONDS)
     try:
         return search(uri, filter_string, limit)
     except (Refused, Unavailable) as error:

@@ -7,10 +7,11 @@ arrived is marked there. A crash between the two sends some again, which changes
 import fcntl
 import logging
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,9 +115,10 @@ class _Loop:
 
     def _let_workers_start(self, journal: Journal) -> None:
         until = time.monotonic() + _HEAD_START_SECONDS
-        while not journal.has_begun() and time.monotonic() < until:
-            if self._woken.wait(0.1):
-                return
+        with suppress(sqlite3.Error):  # what is wrong with the journal is told by those who deliver it
+            while not journal.has_begun() and time.monotonic() < until:
+                if self._woken.wait(0.1):
+                    return
 
     def _deliver(self, journal: Journal) -> WindowOutcome:
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -214,6 +215,17 @@ def test_a_head_with_tls_is_asked_by_rays_own_settings(
     for name in ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT"):
         monkeypatch.setenv(name, str(certificate))
     authenticate(head_with_tls)
+
+
+def test_what_is_sent_may_take_its_time(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    client = connect(server.address)
+    timeouts, answer = [], requests.Response()
+    answer.status_code = 200
+    monkeypatch.setattr(requests, "request", lambda *_, timeout, **__: timeouts.append(timeout) or answer)
+    client._do_request("PUT", "/api/packages/gcs/p.zip", data=b"package")
+    client._do_request("GET", "/api/jobs/")
+    assert timeouts == [None, api_server.ANSWER_TIMEOUT_SECONDS]
 
 
 def test_a_server_that_stops_answering_is_told_after_a_while(

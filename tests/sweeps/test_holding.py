@@ -20,8 +20,8 @@ from pathlib import Path
 from sweeps.folder import SweepFolder
 from sweeps.holding import hold
 with hold(SweepFolder(Path(sys.argv[1]))):
-    print("held", flush=True)
     try:
+        print("held", flush=True)
         time.sleep(600)
     except KeyboardInterrupt:
         print("interrupted", flush=True)

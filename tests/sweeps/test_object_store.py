@@ -180,7 +180,7 @@ def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> 
 def test_it_is_removed_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
     delete(sweep, force=True)
     assert not sweep.path.exists()
-    assert not (tmp_path / "local" / "sweeps" / sweep.id).exists()
+    assert not (tmp_path / "local" / "journals" / sweep.id).exists()
     with pytest.raises(UnknownSweep):
         folders.find(sweep.id)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sweeps.cluster import shipment
-from sweeps.cluster.shipment import packed
+from sweeps.cluster.shipment import array_files, packed
 from sweeps.config import SweepConfig, load
 from sweeps.errors import DataError
 
@@ -64,8 +64,8 @@ def test_an_array_too_large_to_ship_is_refused_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(shipment, "MAX_ARRAY_BYTES", 2**20)
     np.save(tmp_path / "images.npy", np.zeros(2**20))
-    with pytest.raises(DataError, match="shared folder"), packed(on_array(small_sweep, tmp_path / "images.npy")):
-        pass
+    with pytest.raises(DataError, match="shared folder"):
+        array_files(on_array(small_sweep, tmp_path / "images.npy"))
 
 
 def test_what_continues_a_sweep_needs_no_sweep_file() -> None:

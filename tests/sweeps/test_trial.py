@@ -12,7 +12,7 @@ import torch
 
 from datamodules.arrays import DataArrays
 from models.build import load_network
-from sweeps import best_network
+from sweeps import durable
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
@@ -210,7 +210,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         return write_bytes(self, content)
 
     monkeypatch.setattr(Path, "write_bytes", write)
-    monkeypatch.setattr(best_network, "DISK_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(durable, "PATIENCE_SECONDS", 0.0)
     return names
 
 

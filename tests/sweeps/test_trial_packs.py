@@ -18,6 +18,7 @@ from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
 from sweeps.folder import SweepFolder
 from sweeps.pack_recorder import PointCheckpoints
+from sweeps.recorder import Recorder
 from sweeps.trial import Surroundings, run_points
 
 MakeSweep = Callable[..., SweepConfig]
@@ -38,11 +39,13 @@ class Reported:
     def __init__(self, cut_off_at: int | None = None) -> None:
         self.events: list[Event] = []
         self.n_reports = 0
+        self.epochs: list[int | None] = []
         self.objectives: dict[str, Any] = {}
         self.cut_off_at = cut_off_at
 
     def __call__(self, epoch: int | None, objectives: Mapping[str, Any], events: list[Event]) -> None:
         self.n_reports += 1
+        self.epochs.append(epoch)
         self.objectives |= objectives
         self.events += events
         if self.cut_off_at is not None and epoch == self.cut_off_at:
@@ -61,10 +64,15 @@ def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
     """Run points of a small sweep on digits."""
 
     def run(
-        folder: Path, points: Mapping[str, Any] = POINTS, *, cut_off_at: int | None = None, **sections: Any
+        folder: Path,
+        points: Mapping[str, Any] = POINTS,
+        *,
+        cut_off_at: int | None = None,
+        reported: Reported | None = None,
+        **sections: Any,
     ) -> Reported:
         torch.set_num_threads(1)
-        reported = Reported(cut_off_at)
+        reported = reported or Reported(cut_off_at)
         arrays = DataArrays.from_dict(digits.arrays)
         surroundings = Surroundings(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
         run_points(points, surroundings, reported)
@@ -122,6 +130,42 @@ def test_epochs_on_which_nobody_acts_are_told_later(
     assert together.n_reports == n_reports
     assert max(len(together.metrics(point_id)) for point_id in POINTS) == 4
     assert set(together.ends()) == set(POINTS)
+
+
+def test_the_network_that_is_kept_is_of_an_epoch_that_was_told(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Dataset
+) -> None:
+    # Told of epoch 2, cut off in epoch 5: the network of epoch 4 is better, and nobody has heard of it.
+    monkeypatch.setattr(pack_recorder.Reports, "are_due", property(lambda reports: reports._epoch == 1))
+    start_epoch = Recorder.start_epoch
+
+    def cut_off(recorder: Recorder, epoch: int) -> None:
+        if epoch == 5:
+            raise CutOffError
+        start_epoch(recorder, epoch)
+
+    monkeypatch.setattr(Recorder, "start_epoch", cut_off)
+    told = Reported()
+    with pytest.raises(CutOffError):
+        train(tmp_path, reported=told, training={"epochs": 9, "probe_samples": 0})
+    arrays = DataArrays.from_dict(digits.arrays)
+    inputs = torch.from_numpy(arrays.valid.inputs) * arrays.scale
+    for point_id in POINTS:
+        assert list(told.metrics(point_id)) == [0, 1, 2]
+        network = load_network(SweepFolder(tmp_path).point(point_id).best_network)
+        with torch.no_grad():
+            error = float((network(inputs).reconstruction - inputs).square().mean())
+        assert error == pytest.approx(told.metrics(point_id)[2]["valid/mse"], rel=1e-5)
+
+
+def test_the_first_value_after_a_rung_without_one_is_told_at_once(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_recorder, "SECONDS_BETWEEN_REPORTS", math.inf)
+    training = {"epochs": 20, "validate_every": 5, "probe_samples": 0}
+    stopping = {"name": "asha", "grace_epochs": 3, "reduction_factor": 4}
+    told = train(tmp_path, {"0000": POINTS["0000"]}, training=training, stopping=stopping)
+    assert told.epochs == [0, 3, 5, 12, 20]
 
 
 def test_each_point_of_a_pack_leaves_its_own_files(train: Callable[..., Reported], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import TrackingError
+from sweeps.errors import TrackingError, UnknownSweep
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.lookup import find_tracked, list_tracked
 from sweeps.tracking.shipper import sync
@@ -35,10 +35,12 @@ def test_a_sweep_is_found_by_the_beginning_of_its_id_where_no_other_begins_so(
     for sweep_id in ("small-1", "small-12", "large-1"):
         journal = write_journal(sweep_id, n_points=1)
         assert sync(journal, uri, journal.path.parent, 60).error is None
-    found = {part: find_tracked(uri, part) for part in ("large", "small-12", "small-1", "small", "sm%", "l' OR '")}
+    found = {part: find_tracked(uri, part) for part in ("large", "small-12", "small-1", "sm%", "l' OR '")}
     ids = {part: sweep and sweep.sweep for part, sweep in found.items()}
     expected = {"large": "large-1", "small-12": "small-12", "small-1": "small-1"}
-    assert ids == expected | dict.fromkeys(("small", "sm%", "l' OR '"))
+    assert ids == expected | dict.fromkeys(("sm%", "l' OR '"))
+    with pytest.raises(UnknownSweep, match=r"starts 2: small-1, small-12"):
+        find_tracked(uri, "small")
 
 
 def test_a_store_that_does_not_answer_is_named_without_its_password() -> None:

@@ -259,6 +259,20 @@ def test_shipper_leaves_the_processor_to_the_workers_until_they_have_started(
     assert shipper.close(30) == 0
 
 
+def test_a_journal_that_is_locked_while_workers_start_holds_up_no_delivery(
+    server: MlflowServer, write_journal: WriteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: Journal) -> bool:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(Journal, "has_begun", locked)
+    journal = write_journal("locked start", n_points=1)
+    shipper = Shipper(journal, server.uri, journal.path.parent)
+    shipper.start()
+    wait_until(lambda: journal.outbox.n_pending() == 0)
+    assert shipper.close(30) == 0
+
+
 def test_shipper_delivers_while_the_sweep_goes_on(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint
 ) -> None:
