@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.errors import UnknownTrial
+from sweeps.errors import UnknownSweep, UnknownTrial
 from sweeps.folder import all_folders, find
 from sweeps.results import SweepResult, load_result
 from sweeps.tracking.records import PointRecord, PointState
@@ -52,11 +52,20 @@ def find_trial(run: str, trial: str | None = None) -> tuple[SweepResult, PointRe
 
     A sweep may be named by the beginning of its id, a trial by its number. Raises UnknownSweep and UnknownTrial.
     """
-    sweep_id, trial_id = _of_run(run) if _RUN_ID.fullmatch(run) else _of_path(run)
+    sweep_id, trial_id = _named(run)
     if trial_id is not None and trial is not None:
         raise UnknownTrial(f"{run!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone")
     result = load_result(find(sweep_id))
     return result, trial_of(result, trial_id or trial)
+
+
+def is_here(run: str) -> bool:
+    """Whether a sweep under `SWEEPS_HOME` is the one that `run` names, as `find_trial` takes it."""
+    try:
+        find(_named(run)[0])
+    except (UnknownSweep, UnknownTrial):
+        return False
+    return True
 
 
 def trial_of(result: SweepResult, trial: str | None = None) -> PointRecord:
@@ -70,6 +79,10 @@ def trial_of(result: SweepResult, trial: str | None = None) -> PointRecord:
         if trial == point.point_id or (trial.isdecimal() and int(trial) == point.index):
             return point
     raise UnknownTrial(f"{result.sweep} has no trial {trial!r}. {_known(result)}")
+
+
+def _named(run: str) -> tuple[str, str | None]:
+    return _of_run(run) if _RUN_ID.fullmatch(run) else _of_path(run)
 
 
 def _of_path(run: str) -> tuple[str, str | None]:

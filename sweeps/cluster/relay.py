@@ -34,14 +34,22 @@ class Answer:
     errors: str
 
 
-def relay(client: "JobSubmissionClient", arguments: Sequence[str], cargo: Shipment, seconds: float = SECONDS) -> Answer:
+def relay(
+    client: "JobSubmissionClient",
+    arguments: Sequence[str],
+    cargo: Shipment,
+    seconds: float = SECONDS,
+    **settings: str,
+) -> Answer:
     """Give a command on the cluster and wait for what comes of it; takes seconds more than the command itself.
 
+    `settings` are variables of its environment there.
     Raises ClusterError where it has not ended after so many `seconds`, and has it end then, as Ctrl-C does.
     """
     job = f"sweeps-{arguments[0]}-{secrets.token_hex(4)}"
-    width = {"COLUMNS": str(shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
-    start(client, job, [FLAG, *arguments], {"sweeps.command": arguments[0]}, cargo, **width)
+    if sys.stdout.isatty():
+        settings["COLUMNS"] = str(shutil.get_terminal_size().columns)
+    start(client, job, [FLAG, *arguments], {"sweeps.command": arguments[0]}, cargo, **settings)
     try:
         return _answer_of(client, job, seconds)
     finally:

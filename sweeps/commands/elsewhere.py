@@ -45,6 +45,20 @@ def client_for(sweep: str, address: str | None) -> "Client | None":
     return None if is_here(sweep, address) else connect(address)
 
 
+def client_for_run(run: str, address: str | None) -> "Client | None":
+    """The cluster that is to have what `run` names, a sweep, a trial or its run in MLflow; None where that is here.
+
+    None, too, where no cluster is named.
+    """
+    from sweeps.cluster.api_server import api_server, connect
+
+    if api_server(address) is None:
+        return None
+    from sweeps.trials import is_here
+
+    return None if address is None and is_here(run) else connect(address)
+
+
 def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
     """The sweeps on the cluster, where one is named, and in MLflow; and a line for each that cannot be asked.
 

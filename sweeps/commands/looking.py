@@ -55,17 +55,21 @@ def best(
     print_result(result.to_dict(top=top), as_json, lambda: display.ranking(result, top))
 
 
-def diagnose(run: Run, trial: Trial = None, as_json: Json = False) -> None:
+def diagnose(run: Run, trial: Trial = None, address: Address = None, as_json: Json = False) -> None:
     """Tell why a trial did not learn what was expected: what is wrong, the numbers that show it, what to change."""
     from sweeps import display
     from sweeps.trials import load_trial
 
+    if client := elsewhere.client_for_run(run, address):
+        submitted.print_relayed(client, ["diagnose", run, *_of(trial)], as_json)
     found = load_trial(run, trial)
     print_result(found.to_dict(), as_json, lambda: display.diagnosis(found))
 
 
-def evaluate(run: Run, trial: Trial = None, as_json: Json = False) -> None:
+def evaluate(run: Run, trial: Trial = None, address: Address = None, as_json: Json = False) -> None:
     """Measure the network that a trial has kept on the test split, which no search has seen."""
+    if client := elsewhere.client_for_run(run, address):
+        submitted.print_relayed(client, ["evaluate", run, *_of(trial)], as_json)
     from sweeps import display
     from sweeps.evaluation import evaluate as measure
     from sweeps.trials import find_trial
@@ -73,3 +77,7 @@ def evaluate(run: Run, trial: Trial = None, as_json: Json = False) -> None:
     result, point = find_trial(run, trial)
     evaluation = measure(result, point.point_id)
     print_result(evaluation.to_dict(), as_json, lambda: display.evaluation(evaluation, result))
+
+
+def _of(trial: str | None) -> list[str]:
+    return [] if trial is None else ["--trial", trial]

@@ -1,12 +1,18 @@
 """Commands on MLflow's model registry: who becomes champion, who was, and what it says of new samples."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.commands.terminal import Json, Run, Trial, only_ours_on_standard_output, print_result
+from sweeps.commands import elsewhere, submitted
+from sweeps.commands.terminal import Address, Json, Run, Trial, only_ours_on_standard_output, print_result
 
+if TYPE_CHECKING:
+    from sweeps.registry.promotion import Request
+
+# With --seeds, or by the sweep file, a promotion trains.
+SECONDS_THERE = 24 * 3600.0
 Model = Annotated[str, typer.Argument(metavar="NAME", help="A registered model.", show_default=False)]
 Alias = Annotated[str, typer.Option("--alias", help="The alias that names the one in use.")]
 
@@ -25,15 +31,22 @@ def promote(
             "--seeds", min=0, help="Train the point again on N seeds; the median must pass.", show_default=False
         ),
     ] = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Make a trial's model the champion if it passes every gate; by default the best trial of a sweep."""
     with only_ours_on_standard_output():
-        from sweeps import display, registry_display
-        from sweeps.registry.promote import promote as judge_and_move
+        from sweeps.registry.names import ASKED_BY, who
         from sweeps.registry.promotion import Request
 
         request = Request(model, alias, first=first, dry_run=dry_run, force=force, n_seeds=n_seeds)
+        client = elsewhere.client_for_run(run, address)
+    if client:
+        submitted.print_relayed(client, _arguments(run, trial, request), as_json, SECONDS_THERE, **{ASKED_BY: who()})
+    with only_ours_on_standard_output():
+        from sweeps import display, registry_display
+        from sweeps.registry.promote import promote as judge_and_move
+
         with display.live() as watch:
             promotion = judge_and_move(run, trial, request, watch)
     print_result(promotion.to_dict(), as_json, lambda: registry_display.promotion(promotion))
@@ -89,3 +102,11 @@ def score(
     outputs = ", ".join(f"{name} {tuple(shape)}" for name, shape in told["outputs"].items())
     line = f"{told['out']}: {outputs} of {told['samples']} samples by {told['model']}, version {told['version']}"
     print_result(told, as_json, lambda: typer.echo(line))
+
+
+def _arguments(run: str, trial: str | None, request: "Request") -> list[str]:
+    """What asks for the same promotion on another machine."""
+    options = {"--model": request.model, "--alias": request.alias, "--trial": trial, "--seeds": request.n_seeds}
+    flags = {"--first": request.first, "--dry-run": request.dry_run, "--force": request.force}
+    valued = [part for name, value in options.items() if value is not None for part in (name, str(value))]
+    return ["promote", run, *valued, *(name for name, is_given in flags.items() if is_given)]

@@ -119,15 +119,18 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
 
 
 def print_relayed(
-    client: "Client", arguments: "Sequence[str]", as_json: bool, seconds: float | None = None
+    client: "Client", arguments: "Sequence[str]", as_json: bool, seconds: float | None = None, **settings: str
 ) -> NoReturn:
-    """Give a command on the cluster, wait for it so many `seconds`, print what it printed there and end as it ended."""
+    """Give a command on the cluster, wait for it so many `seconds`, print what it printed there and end as it ended.
+
+    `settings` are variables of its environment, which whoever may ask the cluster can read.
+    """
     from sweeps.cluster.relay import SECONDS, relay
     from sweeps.cluster.shipment import packed
 
     tell(f"`sweeps {arguments[0]}` is given on the cluster")
     with packed() as cargo:
-        answer = relay(client, [*arguments, *(["--json"] if as_json else [])], cargo, seconds or SECONDS)
+        answer = relay(client, [*arguments, *(["--json"] if as_json else [])], cargo, seconds or SECONDS, **settings)
     typer.echo(answer.output, nl=False)
     typer.echo(answer.errors, nl=False, err=True)
     raise typer.Exit(answer.status)

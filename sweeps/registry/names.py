@@ -1,10 +1,14 @@
 """The names that the registry takes, and that of the person who asks."""
 
 import getpass
+import os
 import platform
 import re
 
 from sweeps.errors import InputError
+
+# Set where a command is given on a cluster, for somebody elsewhere: who that is.
+ASKED_BY = "SWEEPS_ASKED_BY"
 
 
 def check_names(model: str, alias: str) -> None:
@@ -22,6 +26,8 @@ def check_names(model: str, alias: str) -> None:
 
 def who() -> str:
     """The person and host on whose behalf this process works."""
+    if asked_by := os.environ.get(ASKED_BY):
+        return asked_by
     try:
         return f"{getpass.getuser()}@{platform.node()}"
     except (KeyError, OSError):  # A container's user id may have no name.

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from mlflow import MlflowClient
 from polling import wait_until
 
 from sweeps.tracking.records import PointState
@@ -217,6 +218,7 @@ def test_a_submitted_sweep_comes_to_its_end_though_its_driver_is_killed(
     sweep_file: Callable[..., str],
     tmp_path: Path,
     record_property: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = array_sweep(
         sweep_file, tmp_path, 150, search={"model.hidden_size": {"grid": [4, 8]}}, algorithm={"name": "grid"}
@@ -246,6 +248,14 @@ def test_a_submitted_sweep_comes_to_its_end_though_its_driver_is_killed(
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes()
     assert PASSWORD not in told
     assert head.token_file.read_text() not in told
+    evaluated = client("evaluate", f"{sweep}/1")
+    assert (evaluated["sweep"], evaluated["trial"], evaluated["n_samples"]) == (sweep, "0001", 50)
+    monkeypatch.setenv("LOGNAME", "ann")
+    promoted = client("promote", sweep, "--model", "arrays", "--first", "--force")
+    assert (promoted["verdict"], promoted["version"]) == ("promoted", "1")
+    champion = MlflowClient(cluster_home.uri).get_model_version_by_alias("arrays", "champion")
+    assert champion.tags["sweeps.sweep"] == sweep
+    assert champion.tags["sweeps.promoted_by"].startswith("ann@")
 
 
 def test_a_submitted_sweep_is_stopped_resumed_and_extended_under_its_id(

@@ -16,7 +16,7 @@ from models.build import load_network
 from sweeps.cli import app
 from sweeps.config import SweepConfig
 from sweeps.dataset import load_splits
-from sweeps.errors import DataError, InputError
+from sweeps.errors import ClusterError, DataError, InputError
 from sweeps.evaluation import data_of, evaluate, kept_network, measure
 from sweeps.folder import find
 from sweeps.results import SweepResult, load_result
@@ -137,6 +137,21 @@ def test_a_trial_that_failed_is_not_measured(small_sweep: MakeSweep, run_here: R
         journal.end_point("0001", PointState.FAILED, "train/loss is nan", {}, 3)
     with pytest.raises(InputError, match=r"0001 is FAILED \(train/loss is nan\)"):
         evaluate(load_result(find(result.sweep)), "1")
+
+
+def test_a_sweep_that_is_here_is_measured_here_though_a_cluster_is_named(
+    small_sweep: MakeSweep, run_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run_here(small_sweep())
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
+    run_id = 32 * "a"
+    with Journal.open(find(result.sweep).journal) as journal:
+        journal.outbox.set_run_id("0000", run_id)
+    for run in (result.sweep, f"{result.sweep[:-2]}/0", run_id):
+        done = CliRunner().invoke(app, ["evaluate", run, "--json"])
+        assert json.loads(done.stdout) == evaluate(result).to_dict()
+    away = CliRunner().invoke(app, ["evaluate", 32 * "b"])
+    assert isinstance(away.exception, ClusterError)
 
 
 def test_evaluate_prints_one_json_object_or_a_table(small_sweep: MakeSweep, run_here: Run) -> None:

@@ -1,17 +1,22 @@
 """Commands that are given on a cluster as short jobs: what a person is told where they fail there."""
 
+import getpass
 import json
+import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from ray.job_submission import JobDetails, JobStatus, JobType
+from typer.testing import CliRunner
 
+from sweeps.cli import app
 from sweeps.cluster.relay import ANSWER, Answer, relay
 from sweeps.cluster.shipment import Shipment
 from sweeps.commands import submitted
-from sweeps.errors import ClusterError, InputError
+from sweeps.errors import ClusterError, InputError, UnknownSweep
 
 if TYPE_CHECKING:
     from sweeps.cluster.jobs import Client
@@ -29,13 +34,17 @@ class Cluster:
     log: str = ""
     state: JobStatus = JobStatus.SUCCEEDED
     asked: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
     n_looks_until_stopped: int | None = None
 
     def list_jobs(self) -> list[JobDetails]:
         return []
 
-    def submit_job(self, *, submission_id: str, **_: Any) -> str:
+    def submit_job(self, *, submission_id: str, entrypoint: str, runtime_env: dict[str, Any], **_: Any) -> str:
         self.asked.append(f"submit {submission_id}")
+        self.given.append(entrypoint.partition(" --relay ")[2])
+        self.environment = runtime_env["env_vars"]
         return submission_id
 
     def get_job_status(self, job: str) -> JobStatus:
@@ -64,6 +73,64 @@ class Cluster:
 
 def answering(answer: Answer) -> "Client":
     return cast("Client", Cluster(f"a line of a library\n{ANSWER}{json.dumps(asdict(answer))}\n"))
+
+
+@pytest.fixture
+def named_cluster(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Cluster]:
+    """Let RAY_API_SERVER_ADDRESS name a cluster that answers so to every command."""
+
+    def name(answer: Answer) -> Cluster:
+        cluster = cast("Cluster", answering(answer))
+        monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://head:8265")
+        monkeypatch.setattr("sweeps.cluster.api_server.connect", lambda _address: cluster)
+        return cluster
+
+    return name
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "diagnose mine/0007",
+        "diagnose mine --trial 7 --json",
+        "evaluate mine",
+        f"evaluate {32 * 'a'} --json",
+        "promote mine/0007 --model digits --alias champion --json",
+        "promote mine --model digits --alias next --trial 7 --seeds 0 --first --dry-run --force",
+    ],
+)
+def test_what_is_asked_of_a_trial_that_is_not_here_is_given_on_the_cluster(
+    command: str, named_cluster: Callable[[Answer], Cluster]
+) -> None:
+    cluster = named_cluster(Answer(1, "what it prints there\n", "and tells\n"))
+    done = CliRunner().invoke(app, command.split())
+    assert (done.exit_code, done.stdout) == (1, "what it prints there\n")
+    assert done.stderr.endswith(f"sweeps: `sweeps {command.split()[0]}` is given on the cluster\nand tells\n")
+    assert cluster.given == [command]
+
+
+@pytest.mark.parametrize("command", ["diagnose", "evaluate", "promote --model digits"])
+def test_address_asks_the_cluster_without_a_look_here(
+    command: str, named_cluster: Callable[[Answer], Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = named_cluster(Answer(0, "", ""))
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS")
+    monkeypatch.setattr("sweeps.trials.is_here", lambda _run: pytest.fail("looked here"))
+    assert CliRunner().invoke(app, [*command.split(), "mine", "--address", "http://head:8265"]).exit_code == 0
+    assert len(cluster.given) == 1
+
+
+@pytest.mark.parametrize("command", ["diagnose", "evaluate", "promote --model digits"])
+def test_a_trial_is_looked_for_here_alone_where_no_cluster_is_named(command: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), "mine/0007"])
+    assert isinstance(done.exception, UnknownSweep)
+    assert "no sweep 'mine' in " in str(done.exception)
+
+
+def test_promote_tells_the_cluster_who_asks(named_cluster: Callable[[Answer], Cluster]) -> None:
+    cluster = named_cluster(Answer(0, "", ""))
+    CliRunner().invoke(app, ["promote", "mine", "--model", "digits"])
+    assert cluster.environment["SWEEPS_ASKED_BY"] == f"{getpass.getuser()}@{platform.node()}"
 
 
 def test_resume_after_a_lost_head_tells_why_the_sweeps_cannot_be_listed() -> None:
