@@ -174,7 +174,8 @@ def elsewhere(submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedS
         jobs = f", {sweep.n_jobs} jobs" if sweep.n_jobs > 1 else ""
         console.print(f"{sweep.sweep} {sweep.state} on the cluster (of {sweep.owner}{jobs})")
         if sweep.told:
-            console.print(f"  {sweep.told}")
+            # MLflow may be ahead of it: a running job tells now and then, one that has ended no more.
+            console.print(f"  {'when its job ended' if sweep.has_ended else 'its job last told'}: {sweep.told}")
     for found in tracked:
         counts = ", ".join(f"{count} {status.lower()}" for status, count in sorted(found.trials.items()))
         console.print(f"{found.sweep} {found.state} in MLflow (of {found.owner}){f': {counts}' if counts else ''}")

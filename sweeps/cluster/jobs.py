@@ -44,7 +44,10 @@ _STATES = {"SUCCEEDED": JobState.FINISHED, "STOPPED": JobState.INTERRUPTED}
 
 @dataclass(frozen=True)
 class SubmittedSweep:
-    """A sweep on a cluster, as its newest job stands; `told` is the last thing that the job has said of itself."""
+    """A sweep on a cluster, as its newest job stands.
+
+    `told` is the last thing that the job has said of itself: of the moment when it ended, where it has.
+    """
 
     sweep: str
     job: str
