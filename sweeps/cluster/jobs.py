@@ -110,7 +110,7 @@ def all_submitted(client: "Client") -> list[SubmittedSweep]:
 def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
     """The sweep of this id, or of the only one that starts so, with what it tells of itself."""
     known = all_submitted(client)
-    matches = [s for s in known if s.sweep == sweep] or [s for s in known if s.sweep.startswith(sweep)]
+    matches = matching(known, sweep)
     if len(matches) != 1:
         ids = ", ".join(submitted.sweep for submitted in matches or known[:10])
         lost = "" if matches else "; `sweeps resume` goes on with one whose jobs were lost with the cluster's head"
@@ -119,6 +119,11 @@ def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
         lines = [line for line in client.get_job_logs(matches[0].job).splitlines() if line.startswith(TOLD)]
     told = lines[-1].removeprefix(TOLD) if lines else _message(client, matches[0].job)
     return replace(matches[0], told=told)
+
+
+def matching(known: Sequence[SubmittedSweep], sweep: str) -> list[SubmittedSweep]:
+    """Those that `sweep` may mean: the one of this id, or all that start so."""
+    return [s for s in known if s.sweep == sweep] or [s for s in known if s.sweep.startswith(sweep)]
 
 
 def stop(client: "Client", submitted: SubmittedSweep) -> SubmittedSweep:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -12,6 +12,7 @@ from sweeps.commands.terminal import (
     Address,
     Json,
     Log,
+    MissingOk,
     Offline,
     Overrides,
     Recipe,
@@ -84,19 +85,17 @@ def delete(
     sweep: Sweep,
     runs: Annotated[bool, typer.Option("--runs", help="Delete its runs in MLflow, too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what MLflow has yet to get.")] = False,
+    missing_ok: MissingOk = False,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
-    """Remove a sweep's folder: journal, checkpoints, arrays and models."""
-    from sweeps.deletion import delete as delete_folder
-    from sweeps.folder import find
-
-    if client := elsewhere.client_for(sweep, address):
+    """Remove a sweep's folder: journal, checkpoints, arrays and models; of a submitted one its jobs, too."""
+    if client := None if missing_ok else elsewhere.client_for(sweep, address):
         options = [option for option, given in (("--runs", runs), ("--force", force)) if given]
         plain = submitted.delete_there(client, sweep, options)
     else:
-        folder = find(sweep)
-        plain = {"sweep": folder.id, "runs_deleted": delete_folder(folder, runs=runs, force=force)}
+        plain = _delete_here(sweep, runs=runs, force=force, missing_ok=missing_ok)
+        submitted.forget_jobs(plain["sweep"])
     with_runs = f", and {plain['runs_deleted']} runs in MLflow" if runs else ""
     told = f"{plain['sweep']} is deleted{with_runs}"
     print_result(plain, as_json, lambda: typer.echo(told))
@@ -128,6 +127,17 @@ def reproduce(
         tell(failure)
     print_result(report.to_dict(), as_json, lambda: display.claims(report.rows, markdown=markdown))
     raise typer.Exit(report.exit_status)
+
+
+def _delete_here(sweep: str, *, runs: bool, force: bool, missing_ok: bool) -> dict[str, Any]:
+    """Delete a sweep's folder; with `missing_ok`, `sweep` is its whole id, and no folder has to be there."""
+    from sweeps.deletion import delete as delete_folder
+    from sweeps.folder import all_folders, find
+
+    if missing_ok and sweep not in [folder.id for folder in all_folders()]:
+        return {"sweep": sweep, "runs_deleted": 0}
+    folder = find(sweep)
+    return {"sweep": folder.id, "runs_deleted": delete_folder(folder, runs=runs, force=force)}
 
 
 def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: bool) -> None:

@@ -137,16 +137,50 @@ def print_relayed(
 
 
 def delete_there(client: "Client", sweep: str, options: "Sequence[str]") -> dict[str, Any]:
-    """Delete a sweep on the cluster, and its jobs from the cluster's list; what `delete` tells of it."""
+    """Delete a sweep on the cluster, and its jobs from the cluster's list; what `delete` tells of it.
+
+    Raises SweepHeld where a job runs it.
+    """
     from sweeps.cluster.jobs import forget
     from sweeps.cluster.relay import relay_json
     from sweeps.cluster.shipment import packed
 
+    named = _named_to_delete(client, sweep)
     tell("`sweeps delete` is given on the cluster")
     with packed() as cargo:
-        plain = relay_json(client, ["delete", sweep, *options], cargo)
+        plain = relay_json(client, ["delete", *named, *options], cargo)
     forget(client, plain["sweep"])
     return plain
+
+
+def forget_jobs(sweep: str) -> None:
+    """Take the jobs of a sweep that was here, and is deleted, from the list of the cluster, where one is named."""
+    from sweeps.cluster.api_server import api_server, connect
+    from sweeps.cluster.jobs import forget
+    from sweeps.errors import ClusterError
+
+    if api_server(None) is None:
+        return
+    try:
+        forget(connect(None), sweep)
+    except ClusterError as error:
+        tell(f"jobs of {sweep} may stay in the cluster's list: {error}")
+
+
+def _named_to_delete(client: "Client", sweep: str) -> list[str]:
+    """What names a sweep to `delete` on the cluster: its whole id where the cluster lists jobs of it.
+
+    Such a sweep need not have a folder: a job that failed at its checks has made none.
+    """
+    from sweeps.cluster.jobs import all_submitted, find_submitted, matching
+    from sweeps.errors import SweepHeld
+
+    if not matching(all_submitted(client), sweep):
+        return [sweep]
+    submitted = find_submitted(client, sweep)
+    if not submitted.has_ended:
+        raise SweepHeld(f"{submitted.sweep} runs, as the job {submitted.job}: `sweeps stop` ends it")
+    return [submitted.sweep, "--missing-ok"]
 
 
 def _submit(

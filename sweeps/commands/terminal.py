@@ -43,6 +43,8 @@ Address = Annotated[
 # Given by the supervisor of a submitted sweep.
 SweepId = Annotated[str | None, typer.Option("--id", hidden=True)]
 Log = Annotated[bool, typer.Option("--log", hidden=True)]
+# Given where a submitted sweep is deleted.
+MissingOk = Annotated[bool, typer.Option("--missing-ok", hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 
 

@@ -256,6 +256,9 @@ def test_a_submitted_sweep_comes_to_its_end_though_its_driver_is_killed(
     champion = MlflowClient(cluster_home.uri).get_model_version_by_alias("arrays", "champion")
     assert champion.tags["sweeps.sweep"] == sweep
     assert champion.tags["sweeps.promoted_by"].startswith("ann@")
+    assert client("delete", sweep)["sweep"] == sweep
+    assert not (head.sweeps / "sweeps" / sweep).exists()
+    assert sweep not in [found["sweep"] for found in client("list")["submitted"]]
 
 
 def test_a_submitted_sweep_is_stopped_resumed_and_extended_under_its_id(
@@ -286,7 +289,7 @@ def test_a_submitted_sweep_is_stopped_resumed_and_extended_under_its_id(
     assert stored == recorded
 
 
-def test_status_tells_in_one_line_what_only_the_cluster_can_know(
+def test_a_sweep_that_only_the_cluster_can_refuse_is_told_in_one_line_and_deleted(
     head: RayHead, client: Callable[..., dict[str, Any]], sweep_file: Callable[..., str]
 ) -> None:
     sweep = client("submit", sweep_file(resources={"cpus_per_trial": 64}))["sweep"]
@@ -295,6 +298,8 @@ def test_status_tells_in_one_line_what_only_the_cluster_can_know(
     assert ended["state"] == "FAILED"
     assert "must fit one host" in ended["told"]
     assert "\n" not in ended["told"]
+    assert client("delete", sweep)["sweep"] == sweep
+    assert sweep not in [found["sweep"] for found in client("list")["submitted"]]
 
 
 def test_status_and_list_tell_of_a_sweep_by_mlflow_while_the_cluster_is_away(

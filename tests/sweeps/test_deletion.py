@@ -1,13 +1,16 @@
 """Sweeps that are removed."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
+from typer.testing import CliRunner
 
 from sweeps import folder as folders
+from sweeps.cli import app
 from sweeps.deletion import delete
 from sweeps.errors import SweepHeld, TrackingError, UndeliveredError
 from sweeps.folder import SweepFolder
@@ -42,6 +45,16 @@ def test_delete_removes_the_folder_and_where_asked_the_runs(
     assert delete(sweep, runs=True) == 1
     assert not sweep.path.exists()
     assert find_runs(uri) == ["deleted"]
+
+
+def test_delete_of_a_submitted_sweep_that_left_no_folder_takes_no_other_for_it(sweep: SweepFolder) -> None:
+    absent = sweep.id.removesuffix(sweep.id[-4:])
+    done = CliRunner().invoke(app, ["delete", absent, "--missing-ok", "--force", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"sweep": absent, "runs_deleted": 0})
+    assert sweep.journal.exists()
+    done = CliRunner().invoke(app, ["delete", sweep.id, "--missing-ok", "--force", "--json"])
+    assert json.loads(done.stdout)["sweep"] == sweep.id
+    assert not sweep.path.exists()
 
 
 def test_what_mlflow_has_not_got_is_deleted_by_force_only(sweep: SweepFolder) -> None:

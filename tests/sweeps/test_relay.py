@@ -16,7 +16,7 @@ from sweeps.cli import app
 from sweeps.cluster.relay import ANSWER, Answer, relay
 from sweeps.cluster.shipment import Shipment
 from sweeps.commands import submitted
-from sweeps.errors import ClusterError, InputError, UnknownSweep
+from sweeps.errors import ClusterError, InputError, SweepHeld, UnknownSweep
 
 if TYPE_CHECKING:
     from sweeps.cluster.jobs import Client
@@ -26,7 +26,7 @@ CRASHED = Answer(1, "", "Traceback (most recent call last):\n  File ...\nOSError
 
 @dataclass
 class Cluster:
-    """A client of Ray's jobs on a cluster that lists none, and gives each that it gets this state and log.
+    """A client of Ray's jobs on a cluster that lists these, and gives each that it gets this state and log.
 
     Told to end, a job does so when it has been looked at twice more; one that has not ended cannot be deleted.
     """
@@ -37,9 +37,10 @@ class Cluster:
     given: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     n_looks_until_stopped: int | None = None
+    jobs: list[JobDetails] = field(default_factory=list)
 
     def list_jobs(self) -> list[JobDetails]:
-        return []
+        return self.jobs
 
     def submit_job(self, *, submission_id: str, entrypoint: str, runtime_env: dict[str, Any], **_: Any) -> str:
         self.asked.append(f"submit {submission_id}")
@@ -155,10 +156,76 @@ def test_a_command_that_prints_nothing_at_all_is_told_with_its_status() -> None:
         submitted.delete_there(answering(Answer(-9, "", "")), "lost", [])
 
 
-def test_delete_tells_what_the_cluster_refuses() -> None:
-    refused = Answer(2, json.dumps({"errors": ["lost holds 3 entries"]}), "")
-    with pytest.raises(InputError, match="lost holds 3 entries"):
-        submitted.delete_there(answering(refused), "lost", ["--runs"])
+def job_of(sweep: str, number: int = 1, status: JobStatus = JobStatus.FAILED) -> JobDetails:
+    job = sweep if number == 1 else f"{sweep}-r{number}"
+    return JobDetails(
+        type=JobType.SUBMISSION, submission_id=job, status=status, entrypoint="", metadata={"sweeps.sweep": sweep}
+    )
+
+
+@pytest.fixture
+def deleting() -> Cluster:
+    """A cluster that lists the jobs of two sweeps, and answers as `delete` does there of the first."""
+    cluster = cast("Cluster", answering(Answer(0, json.dumps({"sweep": "mine-1", "runs_deleted": 0}), "")))
+    cluster.jobs = [job_of("mine-1"), job_of("mine-2"), job_of("mine-1", 2)]
+    return cluster
+
+
+def test_delete_tells_what_the_cluster_refuses_and_keeps_the_jobs(deleting: Cluster) -> None:
+    refused = Answer(2, json.dumps({"errors": ["mine-1 holds 3 entries"]}), "")
+    deleting.log = f"{ANSWER}{json.dumps(asdict(refused))}\n"
+    with pytest.raises(InputError, match="mine-1 holds 3 entries"):
+        submitted.delete_there(cast("Client", deleting), "mine-1", ["--runs"])
+    assert "delete mine-1" not in deleting.asked
+
+
+def test_delete_takes_all_jobs_of_a_sweep_and_no_other_from_the_clusters_list(deleting: Cluster) -> None:
+    plain = submitted.delete_there(cast("Client", deleting), "mine-1", ["--runs"])
+    assert plain == {"sweep": "mine-1", "runs_deleted": 0}
+    assert deleting.given == ["delete mine-1 --missing-ok --runs --json"]
+    assert deleting.asked[-2:] == ["delete mine-1", "delete mine-1-r2"]
+    assert "delete mine-2" not in deleting.asked
+
+
+def test_delete_of_what_may_be_either_of_two_submitted_sweeps_deletes_none(deleting: Cluster) -> None:
+    with pytest.raises(UnknownSweep, match="must name one sweep"):
+        submitted.delete_there(cast("Client", deleting), "mine", [])
+    assert deleting.asked == []
+
+
+@pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.RUNNING])
+def test_delete_of_a_sweep_that_a_job_runs_is_refused(deleting: Cluster, status: JobStatus) -> None:
+    deleting.jobs.append(job_of("mine-1", 3, status))
+    with pytest.raises(SweepHeld, match="as the job mine-1-r3: `sweeps stop` ends it"):
+        submitted.delete_there(cast("Client", deleting), "mine-1", [])
+    assert deleting.asked == []
+
+
+def test_jobs_of_a_sweep_that_was_here_are_taken_from_the_list_of_the_cluster_that_is_named(
+    named_cluster: Callable[[Answer], Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = named_cluster(Answer(0, "", ""))
+    cluster.jobs = [job_of("mine-1"), job_of("mine-2")]
+    submitted.forget_jobs("mine-1")
+    assert cluster.asked == ["delete mine-1"]
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS")
+    submitted.forget_jobs("mine-2")
+    assert cluster.asked == ["delete mine-1"]
+
+
+def test_a_cluster_that_is_away_is_told_by_what_may_stay_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
+    submitted.forget_jobs("mine-1")
+    told = capsys.readouterr().err
+    assert told.startswith("sweeps: jobs of mine-1 may stay in the cluster's list: the Ray cluster at ")
+
+
+def test_delete_of_a_sweep_whose_jobs_were_lost_asks_for_its_folder(deleting: Cluster) -> None:
+    deleting.jobs.clear()
+    submitted.delete_there(cast("Client", deleting), "mine", [])
+    assert deleting.given == ["delete mine --json"]
 
 
 def test_a_job_that_does_not_end_is_told_by_its_id_and_ended_and_forgotten() -> None:
