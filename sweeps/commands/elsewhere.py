@@ -36,13 +36,13 @@ def is_here(sweep: str, address: str | None) -> bool:
 
 def client_for(sweep: str, address: str | None) -> "Client | None":
     """The cluster that has a sweep; None where it is here."""
-    from sweeps.cluster.api_server import api_server, connect
+    from sweeps.cluster.api_server import api_server
     from sweeps.folder import find
 
     if address is None and api_server(None) is None:
         find(sweep)
         return None
-    return None if is_here(sweep, address) else connect(address)
+    return None if is_here(sweep, address) else _connected(sweep, address)
 
 
 def client_for_run(run: str, address: str | None) -> "Client | None":
@@ -50,13 +50,22 @@ def client_for_run(run: str, address: str | None) -> "Client | None":
 
     None, too, where no cluster is named.
     """
-    from sweeps.cluster.api_server import api_server, connect
+    from sweeps.cluster.api_server import api_server
 
     if api_server(address) is None:
         return None
     from sweeps.trials import is_here
 
-    return None if address is None and is_here(run) else connect(address)
+    return None if address is None and is_here(run) else _connected(run, address)
+
+
+def _connected(name: str, address: str | None) -> "Client":
+    """The cluster, and a line that it is asked: what it then says that it has not got is neither there nor here."""
+    from sweeps.cluster.api_server import connect
+
+    client = connect(address)
+    tell(f"{'' if address else f'{name} is not here: '}the cluster is asked")
+    return client
 
 
 def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":

@@ -128,7 +128,6 @@ def print_relayed(
     from sweeps.cluster.relay import SECONDS, relay
     from sweeps.cluster.shipment import packed
 
-    tell(f"`sweeps {arguments[0]}` is given on the cluster")
     with packed() as cargo:
         answer = relay(client, [*arguments, *(["--json"] if as_json else [])], cargo, seconds or SECONDS, **settings)
     typer.echo(answer.output, nl=False)
@@ -146,7 +145,6 @@ def delete_there(client: "Client", sweep: str, options: "Sequence[str]") -> dict
     from sweeps.cluster.shipment import packed
 
     named = _named_to_delete(client, sweep)
-    tell("`sweeps delete` is given on the cluster")
     with packed() as cargo:
         plain = relay_json(client, ["delete", *named, *options], cargo)
     forget(client, plain["sweep"])

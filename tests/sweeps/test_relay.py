@@ -106,7 +106,7 @@ def test_what_is_asked_of_a_trial_that_is_not_here_is_given_on_the_cluster(
     cluster = named_cluster(Answer(1, "what it prints there\n", "and tells\n"))
     done = CliRunner().invoke(app, command.split())
     assert (done.exit_code, done.stdout) == (1, "what it prints there\n")
-    assert done.stderr.endswith(f"sweeps: `sweeps {command.split()[0]}` is given on the cluster\nand tells\n")
+    assert done.stderr.endswith(f"sweeps: {command.split()[1]} is not here: the cluster is asked\nand tells\n")
     assert cluster.given == [command]
 
 
@@ -117,7 +117,8 @@ def test_address_asks_the_cluster_without_a_look_here(
     cluster = named_cluster(Answer(0, "", ""))
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS")
     monkeypatch.setattr("sweeps.trials.is_here", lambda _run: pytest.fail("looked here"))
-    assert CliRunner().invoke(app, [*command.split(), "mine", "--address", "http://head:8265"]).exit_code == 0
+    done = CliRunner().invoke(app, [*command.split(), "mine", "--address", "http://head:8265"])
+    assert (done.exit_code, done.stderr) == (0, "sweeps: the cluster is asked\n")
     assert len(cluster.given) == 1
 
 
