@@ -11,7 +11,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_sweep_file_of_the_readme_is_valid(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    (example,) = re.findall(r"```yaml\n(name: .*?)```", README, flags=re.DOTALL)
     path = tmp_path / "mine.yaml"
     path.write_text(example)
     assert load(path).n_trials == 32
