@@ -1,5 +1,6 @@
 """What a sweep records, kept in its folder and in MLflow: while it runs, and at its end before it may go."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ from sweeps.tracking.committer import Committer, FolderBehind
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.shipper import Shipper
 
-# How long the end of a sweep waits for MLflow while that takes nothing; `sweeps sync` delivers the rest.
-DELIVERY_PATIENCE_SECONDS = 10.0
+# How long the end of a sweep waits for MLflow while that takes nothing, and what sets it; `sweeps sync` delivers the
+# rest. For a job nobody waits: longer than a request hangs that a cut of the network has swallowed.
+DELIVERY_PATIENCE_SECONDS, DELIVERY_PATIENCE_OF_A_JOB_SECONDS = 10.0, 45.0
+DELIVERY_VARIABLE = "SWEEPS_DELIVERY_SECONDS"
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def shipping(
         is_cancelled = _from_now_on(interrupted)
     finally:
         committer.commit()  # MLflow is sent what the folder has
-        shipper.close(DELIVERY_PATIENCE_SECONDS, is_cancelled)
+        shipper.close(float(os.environ.get(DELIVERY_VARIABLE) or DELIVERY_PATIENCE_SECONDS), is_cancelled)
 
 
 def check_mine(folder: SweepFolder, committer: Committer) -> None:

@@ -13,6 +13,7 @@ from types import FrameType
 from sweeps.document import parse_document
 from sweeps.errors import SweepError
 from sweeps.folder import SweepFolder, home, storage
+from sweeps.keeping import DELIVERY_PATIENCE_OF_A_JOB_SECONDS, DELIVERY_VARIABLE
 from sweeps.results import load_result
 
 MAX_RESTARTS = 3
@@ -65,7 +66,8 @@ class Driver:
     def run(self, arguments: Sequence[str]) -> int:
         """Run the command line to its end and give its exit status; a signal that ended it is negative."""
         command = [sys.executable, "-m", "sweeps", *arguments, "--log", "--json"]
-        return subprocess.run(command, check=False, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode
+        patience = {DELIVERY_VARIABLE: str(DELIVERY_PATIENCE_OF_A_JOB_SECONDS)}
+        return subprocess.run(command, check=False, env=patience | os.environ | {"PYTHONUNBUFFERED": "1"}).returncode
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.is_stopped = True

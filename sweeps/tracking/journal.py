@@ -142,8 +142,9 @@ class Journal:
         return sorted(self._points(None).values(), key=lambda record: record.index)
 
     def has_begun(self) -> bool:
-        """Tell whether any point has been reported on."""
-        return bool(self._connection.query("SELECT 1 FROM entries WHERE kind = ? LIMIT 1", (EntryKind.EPOCH,)))
+        """Tell whether any point has been reported on: before its first epoch it has figures."""
+        query = "SELECT 1 FROM entries WHERE kind IN (?, ?) LIMIT 1"
+        return bool(self._connection.query(query, (EntryKind.EPOCH, EntryKind.FIGURE)))
 
     def point(self, point_id: str) -> PointRecord | None:
         """Give one point as it stands, None where it has not started."""

@@ -161,6 +161,7 @@ def test_a_lost_head_loses_no_sweep_and_no_finished_trial_is_trained_again(
     sweep = cluster.sweeps_json("submit", sweep_file(cluster, "lost-head", 4))["sweep"]
     wait_until(lambda: len(held(cluster, sweep)) == 3 and epochs_of(cluster, sweep)["0000"][-1] == N_EPOCHS)
     wait_until(lambda: of_cluster.points(sweep)[0].state is PointState.FINISHED)
+    wait_until(lambda: of_cluster.journal(sweep).sweep().run_id is not None)  # else only the head knows the sweep
     cluster.head.kill()
     away = cluster.sweeps_json("status", sweep)
     assert (away["tracked"]["sweep"], len(away["errors"])) == (sweep, 1)
