@@ -89,6 +89,8 @@ def cut_off(cluster: Cluster, of_cluster: Any) -> CutOff:
     for host in (cluster.workers[1], cluster.mlflow):
         host.join_again()
     cluster.wait_for_job(sweep)
+    # Ray may give up a host that was cut off long after it has joined again, in the midst of the next test.
+    cluster.workers[1].kill()
     return CutOff(sweep, submitted, was_gone and not cluster.laptop.processes())
 
 
@@ -137,7 +139,7 @@ def test_trials_of_a_lost_worker_go_on_elsewhere_from_their_checkpoints(
     cluster = whole_cluster
     cluster.hold_at(HELD)
     sweep = cluster.sweeps_json("submit", sweep_file(cluster, "lost-worker", 3))["sweep"]
-    wait_until(lambda: len(held(cluster, sweep)) == 3)
+    wait_until(lambda: len(held(cluster, sweep)) == 3, lambda: f"{epochs_of(cluster, sweep)}, {cluster.alive()}")
     (lost,) = [point for point, host in held(cluster, sweep).items() if host == "worker-a"]
     cluster.workers[0].kill()
     cluster.let_go()
