@@ -54,8 +54,12 @@ def best_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> Score
 def front(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
     """The points that no other beats (Pareto): none is as good in every objective and better in one. In rank order."""
     losses = {point: _losses(score, objectives) for point, score in scores.items()}
-    first = [point for point in losses if not any(_beats(other, losses[point]) for other in losses.values())]
-    return sorted(first, key=lambda point: losses[point])
+    first: list[PointId] = []
+    # A point is beaten by one that sorts before it, if by any; and who is beaten at all is so by one that is not.
+    for point in sorted(losses, key=lambda point: losses[point]):
+        if not any(_beats(losses[other], losses[point]) for other in first):
+            first.append(point)
+    return first
 
 
 def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
