@@ -1,7 +1,8 @@
 """The yardstick as public examples would have it: `peer.py POINTS TRACKING_URI` prints the seconds of `Tuner.fit`.
 
-One process a trial, as Ray Tune has it by default; a DataLoader over a TensorDataset that shuffles; plain PyTorch, a
-report an epoch, and Ray's own callback for MLflow. Nothing that the examples do not do: no figures, no diagnosis.
+One process a trial, as Ray Tune has it by default; a DataLoader over a TensorDataset that shuffles; Lightning as
+Ray's example `mnist_ptl_mini` sets it up, a report an epoch, and Ray's own callback for MLflow. Nothing that the
+examples do not do: no figures, no diagnosis. `peer.py POINTS TRACKING_URI plain` trains by plain PyTorch instead.
 """
 
 import json
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as lightning
 import ray
 import torch
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
+from ray.tune.integration.pytorch_lightning import TuneReportCheckpointCallback
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
@@ -28,11 +31,54 @@ def images(folder: Path) -> tuple[Tensor, Tensor]:
     return pixels[:N_TRAIN], pixels[N_TRAIN:]
 
 
+def loaders(folder: Path) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches for training and for validation."""
+    inputs, valid = images(folder)
+    return DataLoader(TensorDataset(inputs), batch_size=128, shuffle=True), DataLoader(TensorDataset(valid), 128)
+
+
+class Autoencoder(lightning.LightningModule):
+    """784-h-784 on corrupted images, with both penalties."""
+
+    def __init__(self, point: dict[str, Any]) -> None:
+        super().__init__()
+        self.point = point
+        self.encoder = nn.Linear(784, point["model.hidden_size"])
+        self.decoder = nn.Linear(point["model.hidden_size"], 784)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Code and reconstruction."""
+        code = torch.sigmoid(self.encoder(images))
+        return code, torch.sigmoid(self.decoder(code))
+
+    def training_step(self, batch: list[Tensor]) -> Tensor:
+        (clean,) = batch
+        code, output = self(clean * (torch.rand_like(clean) > self.point["model.noise.level"]))
+        loss = functional.mse_loss(output, clean)
+        weights = (self.encoder.weight.abs().mean() + self.decoder.weight.abs().mean()) / 2
+        loss = loss + self.point["model.weight_l1"] * weights + self.point["model.hidden_l1"] * code.abs().mean()
+        self.log("train_loss", loss)
+        return loss
+
+    def validation_step(self, batch: list[Tensor]) -> None:
+        (clean,) = batch
+        self.log("valid_mse", functional.mse_loss(self(clean)[1], clean))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+
 def train(config: dict[str, Any]) -> None:
     torch.set_num_threads(1)
-    inputs, valid = images(Path(config["folder"]))
-    loader = DataLoader(TensorDataset(inputs), batch_size=128, shuffle=True)
-    valid_loader = DataLoader(TensorDataset(valid), batch_size=128)
+    loader, valid_loader = loaders(Path(config["folder"]))
+    report = TuneReportCheckpointCallback(["train_loss", "valid_mse"], on="validation_end", save_checkpoints=False)
+    trainer = lightning.Trainer(max_epochs=5, accelerator="cpu", enable_progress_bar=False, callbacks=[report])
+    trainer.fit(Autoencoder(config["point"]), loader, valid_loader)
+
+
+def train_plainly(config: dict[str, Any]) -> None:
+    torch.set_num_threads(1)
+    loader, valid_loader = loaders(Path(config["folder"]))
     point = config["point"]
     encoder, decoder = nn.Linear(784, point["model.hidden_size"]), nn.Linear(point["model.hidden_size"], 784)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
@@ -48,19 +94,21 @@ def train(config: dict[str, Any]) -> None:
             loss.backward()
             optimizer.step()
             loss_sum += loss.item() * len(clean)
-        squared = 0.0
+        squared, n_valid = 0.0, 0
         with torch.no_grad():
             for (clean,) in valid_loader:
                 output = torch.sigmoid(decoder(torch.sigmoid(encoder(clean))))
                 squared += functional.mse_loss(output, clean).item() * len(clean)
-        tune.report({"train_loss": loss_sum / N_TRAIN, "valid_mse": squared / len(valid)})
+                n_valid += len(clean)
+        tune.report({"train_loss": loss_sum / N_TRAIN, "valid_mse": squared / n_valid})
 
 
 def main() -> None:
     points, folder, tracking_uri = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[1]).parent, sys.argv[2]
+    trainable = train_plainly if "plain" in sys.argv[3:] else train
     ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
     tuner = tune.Tuner(
-        tune.with_resources(train, {"cpu": 1}),
+        tune.with_resources(trainable, {"cpu": 1}),
         param_space={"point": tune.grid_search(points), "folder": str(folder)},
         tune_config=tune.TuneConfig(metric="valid_mse", mode="min"),
         run_config=tune.RunConfig(

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -45,10 +46,10 @@ def command(*arguments: str) -> tuple[dict[str, Any], float]:
     return printed, time.perf_counter() - begun
 
 
-def sweep(n_trials: int, *settings: str) -> dict[str, Any]:
-    """What the recipe's sweep prints at its end, with tracking."""
+def sweep(n_trials: int, *settings: str) -> tuple[dict[str, Any], float]:
+    """What the recipe's sweep prints at its end, with tracking, and the seconds of the whole command."""
     overrides = [f"--set={setting}" for setting in (f"budget.trials={n_trials}", *settings)]
-    return command("-m", "sweeps", "run", "yardstick", "--json", *overrides)[0]
+    return command("-m", "sweeps", "run", "yardstick", "--json", *overrides)
 
 
 def begun_and_ended(sweep_id: str) -> list[tuple[float, float]]:
@@ -130,26 +131,28 @@ def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path],
 
 
 def test_sweeps(results: Results, table: Row, points_of: Callable[[int], Path], numbers: Sequence[int]) -> None:
-    """Whole sweeps: floor, ours one by one and in packs, and peer, few trials and many."""
-    floor, single, packed, peer, peer_whole = ({} for _ in range(5))
+    """Whole sweeps: floor, ours one by one and in packs, and the peers, few trials and many."""
+    taken: dict[str, dict[int, float]] = defaultdict(dict)
     for n_trials in numbers:
         path = points_of(n_trials)
-        floor[n_trials] = command(str(HERE / "floor.py"), str(path))[0]["seconds"]
-        ours = {name: sweep(n_trials, f"execution={name}") for name in ("single", "auto")}
-        single[n_trials], packed[n_trials] = (printed["seconds"] for printed in ours.values())
-        store = f"sqlite:///{path.parent}/peer-{n_trials}.db"
-        printed, peer_whole[n_trials] = command(str(HERE / "peer.py"), str(path), store)
-        peer[n_trials] = printed["seconds"]
-    taken = {"floor": floor, "single": single, "packed": packed, "peer, Tuner.fit": peer, "peer": peer_whole}
+        taken["floor"][n_trials] = command(str(HERE / "floor.py"), str(path))[0]["seconds"]
+        for name, execution in {"single": "single", "packed": "auto"}.items():
+            taken[name][n_trials] = sweep(n_trials, f"execution={execution}")[1]
+        for peer, options in {"peer": [], "plain peer": ["plain"]}.items():
+            store = f"sqlite:///{path.parent}/{peer}-{n_trials}.db"
+            printed, taken[peer][n_trials] = command(str(HERE / "peer.py"), str(path), store, *options)
+            taken[f"{peer}, Tuner.fit"][n_trials] = printed["seconds"]
     more = {name: one_more(seconds) for name, seconds in taken.items()}
     results["sweeps"] = {"seconds": taken, "seconds_of_one_more": more}
     few = min(numbers)
     for name, target in {"single": "1.6", "packed": "1.2"}.items():
         table(f"one more trial, {name} ÷ the floor's", f"{more[name] / more['floor']:.2f}", target)
-    for name, target in {"single": "8", "packed": "10"}.items():
-        table(f"one more trial of the peer ÷ ours, {name}", f"{more['peer'] / more[name]:.1f}", f"(at least {target})")
-    for name in ("single", "packed"):
-        table(f"{few} trials, {name}, whole command ÷ the peer's", f"{taken[name][few] / peer_whole[few]:.2f}", "0.25")
+    for peer, targets in {"peer": ["(at least 8)", "(at least 10)", "0.25", "0.25"], "plain peer": [""] * 4}.items():
+        for name in ("single", "packed"):
+            table(f"one more trial of the {peer} ÷ ours, {name}", f"{more[peer] / more[name]:.1f}", targets.pop(0))
+        for name in ("single", "packed"):
+            ratio = taken[name][few] / taken[peer][few]
+            table(f"{few} trials, {name}, whole command ÷ the {peer}'s", f"{ratio:.2f}", targets.pop(0))
 
 
 def test_startup(results: Results, table: Row, is_quick: bool) -> None:
@@ -165,7 +168,7 @@ def test_startup(results: Results, table: Row, is_quick: bool) -> None:
 
 def test_what_lies_between_trials(results: Results, table: Row, is_quick: bool) -> None:
     """On one warm worker, from a trial's last report to the next one's first step."""
-    printed = sweep(4 if is_quick else 16, "execution=single", "resources.concurrency=1", "training.epochs=1")
+    printed, _ = sweep(4 if is_quick else 16, "execution=single", "resources.concurrency=1", "training.epochs=1")
     times = begun_and_ended(printed["sweep"])
     gaps = [begun - ended for (_, ended), (begun, _) in pairwise(times)]
     results["between trials"] = {"seconds": gaps, "median": median(gaps)}
