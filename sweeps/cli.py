@@ -2,6 +2,7 @@
 
 import typer
 
+from sweeps import collector
 from sweeps.commands import files, looking, promotion, running, submitted, tracking
 from sweeps.commands.terminal import fail
 from sweeps.errors import InputError, StorageError, SweepError
@@ -41,6 +42,7 @@ app.command()(tracking.ui)
 
 def main() -> None:
     """Run the command line; a mistake of the caller is told in a line for each fault, never in a traceback."""
+    collector.collect_seldom()
     try:
         app()
     except StorageError as error:
@@ -49,3 +51,5 @@ def main() -> None:
         fail(error.faults, status=2)
     except SweepError as error:
         fail((str(error),), status=1)
+    finally:
+        collector.leave_all()

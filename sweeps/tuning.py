@@ -1,9 +1,11 @@
 """What Ray Tune is given of a sweep: what trains a pack, who gives it points, and what ends it."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cluster.share import Share
+from sweeps.collector import imports_to_stay
 from sweeps.config import SweepConfig
 from sweeps.folder import SweepFolder
 from sweeps.past import Past
@@ -70,6 +72,12 @@ def tuner(
 
 def _run_pack(config: dict[str, Any], **given: Any) -> None:
     """Tune's trainable; the worker imports torch here, which the driver need not."""
-    from sweeps.trial import run_pack
+    _imported()(config, **given)
 
-    run_pack(config, **given)
+
+@cache
+def _imported() -> Callable[..., None]:
+    """What trains a pack, imported once in a worker's life."""
+    with imports_to_stay():
+        from sweeps.trial import run_pack
+    return run_pack
