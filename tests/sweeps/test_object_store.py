@@ -87,14 +87,19 @@ def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
     assert not (tmp_path / "elsewhere" / "journals" / sweep.id).exists()
 
 
-def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
-    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def commit_elsewhere(sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have another host record an epoch, the best by far, in the sweep's folder."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
         with open_journal(sweep) as journal:
             journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
             Committer(journal, sweep).commit()
+
+
+def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit_elsewhere(sweep, monkeypatch, tmp_path)
     best = load_result(sweep).best
     assert best is not None
     assert best.epoch == 9
@@ -106,11 +111,7 @@ def test_a_journal_that_went_its_own_way_on_this_disk_is_not_believed(
     with Journal.open(sweep.journal) as journal:
         journal.record_epoch("0000", 9, {"valid/mse": 7.0}, 1)
         journal.record_epoch("0000", 10, {"valid/mse": 7.0}, 1)
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
-        with open_journal(sweep) as journal:
-            journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
-            Committer(journal, sweep).commit()
+    commit_elsewhere(sweep, monkeypatch, tmp_path)
     best = load_result(sweep).best
     assert best is not None
     assert best.epoch == 9
