@@ -1,8 +1,11 @@
 """Ranking: the epoch at which a point counts, and the order of points by what they reached there. Plain Python."""
 
 import math
+import operator
+from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from sweeps.sections import ObjectiveConfig
@@ -10,6 +13,8 @@ from sweeps.sections import ObjectiveConfig
 PointId = TypeVar("PointId", bound=Hashable)
 # An epoch and the objective then.
 Told = tuple[int, float]
+# Of so many objectives a front that is sorted by the first is sorted by the other, too.
+_N_SORTED = 2
 History = Sequence[tuple[int, Mapping[str, float]]]
 
 
@@ -53,13 +58,7 @@ def best_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> Score
 
 def front(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
     """The points that no other beats (Pareto): none is as good in every objective and better in one. In rank order."""
-    losses = {point: _losses(score, objectives) for point, score in scores.items()}
-    first: list[PointId] = []
-    # A point is beaten by one that sorts before it, if by any; and who is beaten at all is so by one that is not.
-    for point in sorted(losses, key=lambda point: losses[point]):
-        if not any(_beats(losses[other], losses[point]) for other in first):
-            first.append(point)
-    return first
+    return next(iter(_fronts(scores, objectives)), [])
 
 
 def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
@@ -68,16 +67,30 @@ def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig])
     With several objectives: the front, then the front of what is left, and so on, each ordered by the objectives in
     the order of the sweep file.
     """
-    if len(objectives) == 1:
-        return sorted(scores, key=lambda point: _losses(scores[point], objectives))
-    ranked: list[PointId] = []
-    left = dict(scores)
-    while left:
-        leading = front(left, objectives)
-        ranked += leading
-        for point in leading:
-            del left[point]
-    return ranked
+    return [point for leading in _fronts(scores, objectives) for point in leading]
+
+
+def _fronts(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[list[PointId]]:
+    """The front, then the front of what is left, and so on: efficient non-dominated sorting (Zhang et al. 2015).
+
+    Points are taken in the order of their losses, so that a point can be beaten only by one that is in its front
+    already. A point that no member of a front beats is beaten by none of a later one.
+    """
+    losses = {point: _losses(score, objectives) for point, score in scores.items()}
+    fronts: list[list[PointId]] = []
+    for point in sorted(losses, key=lambda point: losses[point]):
+        index = bisect_left(fronts, x=True, key=partial(_leaves_in, point, losses))
+        if index == len(fronts):
+            fronts.append([])
+        fronts[index].append(point)
+    return fronts
+
+
+def _leaves_in(point: PointId, losses: Mapping[PointId, tuple[float, ...]], front: Sequence[PointId]) -> bool:
+    """Whether no member of a front, each of which sorts before the point, beats it."""
+    # Of two objectives the second falls along a front: who is not beaten by the last member is beaten by none.
+    compared = front[-1:] if len(losses[point]) <= _N_SORTED else front
+    return not any(_beats(losses[member], losses[point]) for member in compared)
 
 
 def _losses(score: Score, objectives: Sequence[ObjectiveConfig]) -> tuple[float, ...]:
@@ -88,5 +101,4 @@ def _losses(score: Score, objectives: Sequence[ObjectiveConfig]) -> tuple[float,
 
 def _beats(losses: Sequence[float], others: Sequence[float]) -> bool:
     """Whether nothing is worse and something is better (Pareto dominance)."""
-    pairs = list(zip(losses, others, strict=True))
-    return all(loss <= other for loss, other in pairs) and any(loss < other for loss, other in pairs)
+    return all(map(operator.le, losses, others)) and losses != others

@@ -1,4 +1,5 @@
 import math
+import operator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,25 @@ def test_no_point_of_the_front_is_beaten_and_every_other_is(values: list[tuple[i
     assert sorted(leading) == [index for index in scores if not is_beaten(index)]
     assert sorted(rank(scores, ERROR_AND_SPARSITY)) == sorted(scores)
     assert rank(scores, ERROR_AND_SPARSITY)[: len(leading)] == leading
+
+
+@given(st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[st.integers(0, 5)] * n), max_size=30)))
+def test_fronts_follow_each_other_in_rank_order(values: list[tuple[int, ...]]) -> None:
+    metrics = ("valid/mse", "valid/denoise_mse", "valid/probe_error")
+    objectives = [
+        ObjectiveConfig(metric=metric) for metric, _ in zip(metrics, values[0] if values else (), strict=False)
+    ]
+    scores = {index: Score(1, tuple(map(float, losses))) for index, losses in enumerate(values)}
+    expected: list[int] = []
+    while left := [index for index in scores if index not in expected]:
+        beaten = {
+            index
+            for index in left
+            for other in left
+            if values[other] != values[index] and all(map(operator.le, values[other], values[index]))
+        }
+        expected += sorted((index for index in left if index not in beaten), key=lambda index: values[index])
+    assert rank(scores, objectives) == expected
 
 
 def test_a_point_tells_the_value_by_which_it_ranks_so_far() -> None:
