@@ -19,12 +19,14 @@ def collect_seldom() -> None:
 @contextmanager
 def imports_to_stay() -> Iterator[None]:
     """Collect nothing while what stays is imported, and leave that out of every later collection."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
         gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def leave_all() -> None:

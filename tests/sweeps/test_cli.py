@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -87,6 +88,7 @@ def test_a_store_that_does_not_answer_for_now_is_no_bad_input(
         raise StorageError("no answer", passes=passes)
 
     monkeypatch.setattr(cli, "app", away)
+    monkeypatch.setattr(cli, "collector", Mock())  # this process goes on
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == status
