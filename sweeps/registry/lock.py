@@ -54,10 +54,10 @@ def locked(store: RegistryStore, name: str, alias: str) -> Iterator[Lock]:
     It lasts long enough for a request that hangs to end before the lock does, however long the store lets one hang.
     """
     prefix, token = f"{name}.{alias}.lock-", secrets.token_hex(8)
-    before = _locks(store, prefix)
+    since, before = time.monotonic(), _locks(store, prefix)
     margin = store.request_seconds + _SPARE_SECONDS
     number = max(map(_number, before), default=0) + 1
-    lock = Lock(f"{prefix}{number}", time.monotonic(), WORK_SECONDS + margin, margin)
+    lock = Lock(f"{prefix}{number}", since, WORK_SECONDS + margin, margin)
     try:
         _acquire(store, prefix, lock, token, before)
         yield lock
@@ -66,7 +66,10 @@ def locked(store: RegistryStore, name: str, alias: str) -> Iterator[Lock]:
 
 
 def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: Mapping[str, Entry]) -> None:
-    """Make the lock, and give way to another that has not expired; clear away what has."""
+    """Make the lock, and give way to another that was there before and has not expired; clear away what has.
+
+    Who comes later has seen this one, and gives way to it.
+    """
     tags = {_HOLDER: f"{who()}, process {os.getpid()}", _TOKEN: token, _SECONDS: f"{lock.seconds:g}"}
     created = store.create(lock.name, tags, _NOTE)
     # A second look tells of those who were between the first one and the step.
@@ -74,11 +77,12 @@ def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: 
     if created is None:
         raise PromotionConflict(_told(others.get(lock.name)))
     others.pop(lock.name, None)
-    for other in others.values():
-        if not _has_expired(other, created):
-            raise PromotionConflict(_told(other))
-    for other in others.values():
-        store.delete(other.name)
+    expired = {name for name, other in others.items() if _has_expired(other, created)}
+    for name in others.keys() - expired:
+        if name in before or others[name].created_ms <= created.created_ms:
+            raise PromotionConflict(_told(others[name]))
+    for name in expired:
+        store.delete(name)
 
 
 def _release(store: RegistryStore, name: str, token: str) -> None:

@@ -23,9 +23,9 @@ def names(store: RegistryStore, model: str) -> list[str]:
     return [entry.name for entry in store.find_all(f"{model}.champion.lock-")]
 
 
-def leave_behind(store: RegistryStore, model: str, seconds: float) -> str:
+def leave_behind(store: RegistryStore, model: str, seconds: float, number: int = 1) -> str:
     """A lock whose holder died with it."""
-    name = f"{model}.champion.lock-1"
+    name = f"{model}.champion.lock-{number}"
     tags = {
         "sweeps.lock.holder": "me@there, process 1",
         "sweeps.lock.token": "lost",
@@ -68,6 +68,26 @@ def test_a_lock_whose_holder_died_holds_until_it_expires_and_no_longer(store: Re
     with locked(store, "dead", "champion"):
         assert names(store, "dead") == ["dead.champion.lock-2"]
     assert names(store, "dead") == []
+
+
+def test_who_comes_between_the_step_and_the_second_look_takes_nothing_away(
+    store: RegistryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = store.create
+    second: list[str] = []
+
+    def create_and_be_followed(*given: Any) -> Any:
+        created = create(*given)
+        monkeypatch.undo()
+        time.sleep(0.002)  # the server's clock counts milliseconds
+        second.append(leave_behind(store, "followed", seconds=60.0, number=2))
+        return created
+
+    monkeypatch.setattr(store, "create", create_and_be_followed)
+    with locked(store, "followed", "champion"):
+        assert second == ["followed.champion.lock-2"]
+    with pytest.raises(PromotionConflict, match="me@there"), locked(store, "followed", "champion"):
+        pytest.fail("held beside one that was there before")
 
 
 def test_of_many_at_once_one_at_a_time_holds_it(store: RegistryStore) -> None:
