@@ -126,6 +126,7 @@ class _Loop:
                 if self._delivery is None:
                     journal.outbox.deliver_to(without_credentials(self._uri))
                     self._delivery = self._connect(journal)
+                    self._has_arrived()  # a store that is new takes seconds to be made
                 elif (store := journal.outbox.store()) != without_credentials(self._uri):
                     raise Unavailable(f"another process has begun to deliver it to {store}", answered=False)
                 return self._delivery.deliver(self._has_arrived)
