@@ -68,7 +68,12 @@ def seconds(variants: Mapping[str, Callable[[], None]]) -> dict[str, float]:
 @pytest.mark.parametrize(("n_features", "batch_size"), [(64, 32), (64, 128), (784, 20), (784, 128)])
 @pytest.mark.parametrize("sizes", [(16,), (64,), HIDDEN_SIZES], ids=str)
 def test_steps_of_a_pack(
-    results: dict[str, Any], sizes: tuple[int, ...], n_features: int, batch_size: int, n_members: int
+    results: dict[str, Any],
+    table: Callable[[str, str, str], None],
+    sizes: tuple[int, ...],
+    n_features: int,
+    batch_size: int,
+    n_members: int,
 ) -> None:
     torch.set_num_threads(1)
     of_each = tuple(sizes[index % len(sizes)] for index in range(n_members))
@@ -83,4 +88,4 @@ def test_steps_of_a_pack(
     milliseconds = 1000 * taken["alone"] / N_STEPS / n_members
     shape = f"{n_features}-{'/'.join(map(str, sizes))}-{n_features}, batch {batch_size}, {n_members} members"
     results[shape] = gains | {"alone_ms_a_step": round(milliseconds, 3)}
-    print(f"\n{shape}: alone {milliseconds:.2f} ms a step; throughput over alone: {gains}")
+    table(f"steps ÷ alone, {shape}: {', '.join(gains)}", ", ".join(f"{gain:.2f}" for gain in gains.values()), "")

@@ -33,33 +33,35 @@ from sweeps.search.searchers import random_point
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
 
 HERE = Path(__file__).parent
+N_WORKERS = 2  # of all that are compared
 Results = dict[str, Any]
 Row = Callable[[str, str, str], None]
 
 
-def command(*arguments: str) -> tuple[dict[str, Any], float]:
-    """What a command prints last, and its seconds."""
+def command(home: Path, *arguments: str) -> tuple[dict[str, Any], float]:
+    """What a command prints last, and its seconds: cold, with nothing kept from an earlier one, no store either."""
+    home.mkdir(parents=True)
+    own = os.environ | {"SWEEPS_HOME": str(home), "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db"}
     begun = time.perf_counter()
-    run = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True, env=own)
     assert run.returncode == 0, run.stderr[-3000:]
     printed: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return printed, time.perf_counter() - begun
 
 
-def sweep(n_trials: int, *settings: str) -> tuple[dict[str, Any], float]:
+def sweep(home: Path, n_trials: int, *settings: str) -> tuple[dict[str, Any], float]:
     """What the recipe's sweep prints at its end, with tracking, and the seconds of the whole command."""
     overrides = [f"--set={setting}" for setting in (f"budget.trials={n_trials}", *settings)]
-    return command("-m", "sweeps", "run", "yardstick", "--json", *overrides)
+    return command(home, "-m", "sweeps", "run", "yardstick", "--json", *overrides)
 
 
-def begun_and_ended(sweep_id: str) -> list[tuple[float, float]]:
+def begun_and_ended(journal: Path) -> list[tuple[float, float]]:
     """When each trial was about to take its first step, and when it had ended, in seconds since 1970, in order."""
-    path = Path(os.environ["SWEEPS_HOME"], "sweeps", sweep_id, "journal.db")
     query = """
         SELECT min(CASE kind WHEN 'figure' THEN time_ms END), max(CASE kind WHEN 'point_end' THEN time_ms END)
         FROM entries WHERE point_id IS NOT NULL GROUP BY point_id ORDER BY 1
     """
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(journal) as connection:
         return [(first / 1000, last / 1000) for first, last in connection.execute(query)]
 
 
@@ -130,34 +132,38 @@ def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path],
     table("one Lightning fit ÷ the bare loop, CPU seconds", f"{ratio:.2f}", "1.15")
 
 
-def test_sweeps(results: Results, table: Row, points_of: Callable[[int], Path], numbers: Sequence[int]) -> None:
-    """Whole sweeps: floor, ours one by one and in packs, and the peers, few trials and many."""
+def test_sweeps(
+    results: Results, table: Row, points_of: Callable[[int], Path], numbers: Sequence[int], tmp_path: Path
+) -> None:
+    """Whole sweeps on two cores: floor, ours one by one and in packs, and the peers, few trials and many."""
     taken: dict[str, dict[int, float]] = defaultdict(dict)
     for n_trials in numbers:
-        path = points_of(n_trials)
-        taken["floor"][n_trials] = command(str(HERE / "floor.py"), str(path))[0]["seconds"]
+        path, home = points_of(n_trials), tmp_path / str(n_trials)
+        taken["floor"][n_trials] = command(home / "floor", str(HERE / "floor.py"), str(path))[0]["seconds"]
         for name, execution in {"single": "single", "packed": "auto"}.items():
-            taken[name][n_trials] = sweep(n_trials, f"execution={execution}")[1]
+            settings = (f"execution={execution}", f"resources.concurrency={N_WORKERS}")
+            taken[name][n_trials] = sweep(home / name, n_trials, *settings)[1]
         for peer, options in {"peer": [], "plain peer": ["plain"]}.items():
-            store = f"sqlite:///{path.parent}/{peer}-{n_trials}.db"
-            printed, taken[peer][n_trials] = command(str(HERE / "peer.py"), str(path), store, *options)
+            script = [str(HERE / "peer.py"), str(path), f"sqlite:///{home / peer}/mlflow.db", *options]
+            printed, taken[peer][n_trials] = command(home / peer, *script)
             taken[f"{peer}, Tuner.fit"][n_trials] = printed["seconds"]
     more = {name: one_more(seconds) for name, seconds in taken.items()}
     results["sweeps"] = {"seconds": taken, "seconds_of_one_more": more}
     few = min(numbers)
     for name, target in {"single": "1.6", "packed": "1.2"}.items():
         table(f"one more trial, {name} ÷ the floor's", f"{more[name] / more['floor']:.2f}", target)
-    for peer, targets in {"peer": ["(at least 8)", "(at least 10)", "0.25", "0.25"], "plain peer": [""] * 4}.items():
-        for name in ("single", "packed"):
-            table(f"one more trial of the {peer} ÷ ours, {name}", f"{more[peer] / more[name]:.1f}", targets.pop(0))
+    for peer in ("peer", "plain peer"):
+        for name, target in {"single": "8", "packed": "10"}.items():
+            gain = more[peer] / more[name]
+            table(f"one more trial of the {peer} ÷ ours, {name}", f"{gain:.1f}", f"(at least {target})")
         for name in ("single", "packed"):
             ratio = taken[name][few] / taken[peer][few]
-            table(f"{few} trials, {name}, whole command ÷ the {peer}'s", f"{ratio:.2f}", targets.pop(0))
+            table(f"{few} trials, {name}, whole command ÷ the {peer}'s", f"{ratio:.2f}", "0.25")
 
 
-def test_startup(results: Results, table: Row, is_quick: bool) -> None:
+def test_startup(results: Results, table: Row, is_quick: bool, tmp_path: Path) -> None:
     """Stage by stage, from the start of the command to the first report of a worker that is ready to train."""
-    runs = [command(str(HERE / "startup.py"))[0] for _ in range(1 if is_quick else 5)]
+    runs = [command(tmp_path / str(run), str(HERE / "startup.py"))[0] for run in range(1 if is_quick else 5)]
     seconds = {stage: median(run[stage] for run in runs) for stage in runs[0]}
     whole = median(sum(run.values()) for run in runs)
     results["startup"] = {"seconds": seconds, "whole": whole}
@@ -166,10 +172,11 @@ def test_startup(results: Results, table: Row, is_quick: bool) -> None:
     table("from the start of the command to the first training step", f"{whole:.1f} s", "8 s")
 
 
-def test_what_lies_between_trials(results: Results, table: Row, is_quick: bool) -> None:
+def test_what_lies_between_trials(results: Results, table: Row, is_quick: bool, tmp_path: Path) -> None:
     """On one warm worker, from a trial's last report to the next one's first step."""
-    printed, _ = sweep(4 if is_quick else 16, "execution=single", "resources.concurrency=1", "training.epochs=1")
-    times = begun_and_ended(printed["sweep"])
+    settings = ("execution=single", "resources.concurrency=1", "training.epochs=1")
+    printed, _ = sweep(tmp_path / "home", 4 if is_quick else 16, *settings)
+    times = begun_and_ended(tmp_path / "home" / "sweeps" / printed["sweep"] / "journal.db")
     gaps = [begun - ended for (_, ended), (begun, _) in pairwise(times)]
     results["between trials"] = {"seconds": gaps, "median": median(gaps)}
     table("from one trial's end to the next one's first step, warm worker", f"{median(gaps) * 1000:.0f} ms", "100 ms")
