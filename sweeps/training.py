@@ -31,3 +31,8 @@ class Training:
         """Tell the recorder which phase runs next."""
         n_epochs_before = sum(before.epochs for before in self.phases[:index])
         self.recorder.start_phase(index, n_epochs_before, is_last=index == len(self.phases) - 1)
+
+    def forget_errors(self) -> None:
+        """Let go of what ended the point, once it is told: an error keeps the frames that raised it, and their data."""
+        for phase in self.phases:
+            phase.member.error = None

@@ -197,20 +197,28 @@ def _batches_of(training: Training, sweep: SweepConfig) -> Hashable:
 
 
 def _train(trainings: Sequence[Training], surroundings: Surroundings, reports: Reports) -> None:
-    """Run the phases that are left of points which take the same batches."""
-    layers = LayerStore(surroundings.folder.layers)
+    """Run the phases that are left of points which take the same batches, and leave nothing of them in memory."""
     try:
-        for index in range(trainings[0].first_phase, len(trainings[0].phases)):
-            left = [training for training in trainings if not training.has_ended]
-            if left:
-                pretrain(left, index, surroundings.sweep, layers, fit=partial(_fit, index, surroundings, reports))
-                reports.send()
+        _run_phases(trainings, surroundings, reports)
+        return
     except Exception as error:  # Not of a single point; those that have ended are not touched.
         for training in trainings:
             if not training.has_ended:
                 training.recorder.fail(error)
         reports.send()
-        _free_memory()
+    finally:
+        for training in trainings:
+            training.forget_errors()
+    _free_memory()  # out of the handler, in which the error holds what it was raised among
+
+
+def _run_phases(trainings: Sequence[Training], surroundings: Surroundings, reports: Reports) -> None:
+    layers = LayerStore(surroundings.folder.layers)
+    for index in range(trainings[0].first_phase, len(trainings[0].phases)):
+        left = [training for training in trainings if not training.has_ended]
+        if left:
+            pretrain(left, index, surroundings.sweep, layers, fit=partial(_fit, index, surroundings, reports))
+            reports.send()
 
 
 def _fit(index: int, surroundings: Surroundings, reports: Reports, trainings: Sequence[Training]) -> None:
@@ -243,16 +251,28 @@ def _fit(index: int, surroundings: Surroundings, reports: Reports, trainings: Se
     if phase.inputs is not None:
         module.to(device)
         served = SideBySide([data.mapped(phase.inputs, phase.batch_size, device) for phase in phases if phase.inputs])
-    trainer.fit(
-        module,
-        datamodule=served,
-        ckpt_path=first.recorder.folder.checkpoint.name if first.goes_on_in(index) else None,
-        weights_only=True,
-    )
+    try:
+        trainer.fit(
+            module,
+            datamodule=served,
+            ckpt_path=first.recorder.folder.checkpoint.name if first.goes_on_in(index) else None,
+            weights_only=True,
+        )
+    finally:
+        data.trainer = None
+        _take_apart(trainer)
     reports.send()  # what follows may wait for a layer that another process trains
     for phase in phases:
         if phase.finish is not None:
             phase.finish()
+
+
+def _take_apart(trainer: lightning.Trainer) -> None:
+    """Cut the circles that Lightning ties: in them networks, optimizers and data stay until the collector comes by."""
+    loop = trainer.fit_loop
+    for part in (loop._combined_loader, loop.epoch_loop, trainer):
+        if part is not None:
+            vars(part).clear()
 
 
 def _stacks(phase: Phase, surroundings: Surroundings) -> bool:
