@@ -106,12 +106,12 @@ class PackRecorder(Checkpoint):
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add what Lightning does not know, by the place of each point that goes on or has just ended."""
+        """Add what Lightning does not know, by the place of each point that goes on or has just been stopped."""
         assert isinstance(pl_module, Autoencoder)
         checkpoint["sweeps"] = {
             index: recorder.state()
             for index, (member, recorder) in enumerate(zip(pl_module.members, self.recorders, strict=True))
-            if member.is_in_training
+            if member.is_in_training and not recorder.has_run_out
         }
 
     def _keep_best(self, left: Sequence[tuple[Member, Recorder]], device: torch.device) -> None:

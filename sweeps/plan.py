@@ -22,7 +22,8 @@ class Plan:
     def keeps(self, epoch: int) -> bool:
         """Whether a snapshot and a checkpoint are made: at the start, at powers of two, at rungs and at the end.
 
-        And at the end of pre-training. With `details` the best epoch so far is kept then for its detailed figures.
+        And at the end of pre-training. The point's own end has a snapshot alone: nothing goes on from there. With
+        `details` the best epoch so far is kept then for its detailed figures.
         """
         return epoch & (epoch - 1) == 0 or epoch == self.n_pretraining_epochs or self.compares(epoch)
 

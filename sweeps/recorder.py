@@ -70,6 +70,8 @@ class Recorder:
         self.has_failed = False
         # Whether the end has been reported: what is raised after the last epoch, and before, is that point's failure.
         self.has_told_end = False
+        # Whether the epoch that has ended is the last by the point's own plan: a later start finds the same end again.
+        self.has_run_out = False
         # Whether a checkpoint must be taken before what `end_epoch` has found is told.
         self.must_save = False
         self._examines = False
@@ -105,7 +107,8 @@ class Recorder:
             metrics = {name.replace("train/", "pretrain/"): value for name, value in metrics.items()}
             self.phase_metrics.append(metrics)
         self._add_probe(metrics, device, wanted=any(ranks.metric == "valid/probe_error" for ranks in self.objectives))
-        self.is_over = self._loses_patience(epoch - self.first_epoch, metrics) or epoch == self.plan.n_epochs
+        self.has_run_out = self._loses_patience(epoch - self.first_epoch, metrics) or epoch == self.plan.n_epochs
+        self.is_over = self.has_run_out
         keeps = self.is_over or self.plan.keeps(epoch)
         self._add_probe(metrics, device, wanted=self.is_over or self.plan.compares(epoch))
         had_objective = self._best.has_objective
@@ -116,7 +119,8 @@ class Recorder:
         findings = self._examine(epoch, metrics, device, keeps=keeps) if self._examines else None
         figures = self.snapshots.save(epoch, self.network, device) if keeps else ()
         self._add_epoch(epoch, metrics, figures, findings)
-        self.must_save = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
+        is_due = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
+        self.must_save = is_due and not self.has_run_out
 
     def keep_best(self, device: torch.device) -> None:
         """Write the best network, and what detailed figures show of it: where a report follows, so that both agree."""

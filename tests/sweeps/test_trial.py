@@ -156,6 +156,26 @@ def test_a_point_keeps_its_last_checkpoint_and_its_best_network_and_no_more(
     assert kept == {"last.ckpt", "best.pt"}
 
 
+@pytest.mark.parametrize("training", [{"epochs": 8}, {"epochs": 9, "patience": 8, "learning_rate": 1e-9}])
+def test_no_checkpoint_is_taken_of_the_epoch_that_ends_a_point(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, training: dict[str, Any]
+) -> None:
+    told = train(small_sweep(training=training | {"probe_samples": 0}), digits, folder)
+    assert max(event.epoch for event in epochs(told)) == 8
+    assert torch.load(folder.checkpoint, weights_only=True)["sweeps"]["epoch"] == 4
+
+
+def test_a_point_lost_before_its_end_is_kept_ends_as_if_it_had_not_been(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    sweep = small_sweep(training={"epochs": 6, "probe_samples": 0})
+    whole = {event.epoch: event.metrics for event in epochs(train(sweep, digits, folder))}
+    folder.end.unlink()
+    rest = train(sweep, digits, folder)
+    assert [epoch for epoch, _, _ in rest] == [4, 5, 6]
+    assert {event.epoch: event.metrics for event in epochs(rest)} == whole
+
+
 def test_best_network_is_that_of_the_best_epoch(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
     # A rate that overshoots: the last epoch is not the best one.
     sweep = small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0})

@@ -17,7 +17,6 @@ from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import EpochEnded, Event, PointEnded
 from sweeps.folder import SweepFolder
-from sweeps.pack_recorder import PointCheckpoints
 from sweeps.recorder import Recorder
 from sweeps.trial import Surroundings, run_points
 
@@ -241,14 +240,14 @@ def test_a_point_that_raises_fails_alone(
 def test_what_is_raised_after_the_last_epoch_fails_the_points_that_have_not_told_of_it(
     train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = PointCheckpoints.save_checkpoint
+    tell = Recorder.tell
 
-    def broken(self: PointCheckpoints, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        if any(state["is_over"] for state in checkpoint["sweeps"].values()):
+    def broken(self: Recorder) -> None:
+        if self.is_over:
             raise OSError(errno.EIO, "no longer there")
-        save(self, checkpoint, path, storage_options)
+        tell(self)
 
-    monkeypatch.setattr(PointCheckpoints, "save_checkpoint", broken)
+    monkeypatch.setattr(Recorder, "tell", broken)
     ends = train(tmp_path).ends()
     assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, True)
 
