@@ -1,7 +1,7 @@
 """The arrays of a data set, split and ready to cross to a worker; and what is raised when they cannot be had."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -129,21 +129,6 @@ class DataArrays:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"data must come as without_test() makes it; came something else: {error!r}") from error
-
-    def mapped(self, codes: Mapping[int, NDArray[np.float32]]) -> "DataArrays":
-        """The same samples with other inputs: `codes` by the `id` of the split they were computed from."""
-        train = Split(codes[id(self.train)], self.train.labels)
-        valid = train if self.valid is self.train else Split(codes[id(self.valid)], self.valid.labels)
-        test = valid if self.valid is self.test else train.take(np.arange(0))
-        return replace(
-            self,
-            train=train,
-            valid=valid,
-            test=test,
-            scale=1.0,
-            image_shape=None,
-            n_withheld=self.n_withheld + len(self.test) - len(test),
-        )
 
 
 def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead: str = "loss mse") -> None:

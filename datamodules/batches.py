@@ -146,21 +146,17 @@ class ArrayDataModule(LightningDataModule):
 
     def mapped(
         self, encode: Callable[[Tensor], Tensor], batch_size: int, device: torch.device | str = "cpu"
-    ) -> "ArrayDataModule":
-        """The same samples and labels in the same order, with `encode` of their inputs (computed once, on `device`).
+    ) -> TensorBatches:
+        """Batches of the training samples and labels in the same orders, with `encode` of their inputs.
 
-        For layer-wise training on the codes of the layers below; `batch_size` is that of the new module's batches.
+        For layer-wise training on the codes of the layers below: (samples, code), computed once, on `device`, where
+        they stay.
         """
-        splits = {id(split): split for split in (self.arrays.train, self.arrays.valid)}
-        codes = {key: self._encode(split, encode, torch.device(device)) for key, split in splits.items()}
-        return ArrayDataModule(self.arrays.mapped(codes), batch_size=batch_size, seed=self.seed)
-
-    def _encode(self, split: Split, encode: Callable[[Tensor], Tensor], device: torch.device) -> NDArray[np.float32]:
-        inputs = as_tensor(split.inputs)
-        batches = TensorBatches(inputs, batch_size=_IN_ORDER_BATCH_SIZE, scale=self.arrays.scale, seed=None)
+        inputs, labels = self._on_device(self.arrays.train, device)
+        in_order = TensorBatches(inputs, batch_size=_IN_ORDER_BATCH_SIZE, scale=self.arrays.scale, seed=None)
         with torch.no_grad():
-            codes = torch.cat([encode(batch[0].to(device)).to("cpu", torch.float32) for batch in batches])
-        return codes.numpy()
+            codes = torch.cat([encode(batch[0]).to(torch.float32) for batch in in_order])
+        return TensorBatches(codes, labels, batch_size=batch_size, seed=self.seed)
 
     def _batches(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pytorch_lightning import LightningDataModule
 
-from datamodules.batches import ArrayDataModule, Batch, TensorBatches
+from datamodules.batches import Batch, TensorBatches
 
 
 class ParallelBatches:
@@ -36,18 +36,16 @@ class ParallelBatches:
 
 
 class SideBySide(LightningDataModule):
-    """Serves what several modules would, a list of batches at a time. For training alone: nothing is validated."""
+    """Serves several batches of training samples, a list at a time. For training alone: nothing is validated."""
 
-    def __init__(self, modules: Sequence[ArrayDataModule]) -> None:
+    def __init__(self, batches: Sequence[TensorBatches]) -> None:
         super().__init__()
-        self._modules = modules
+        self._batches = batches
 
     def train_dataloader(self) -> ParallelBatches:
         """One epoch at a time, in an order that their seed decides."""
-        for module in self._modules:
-            module.trainer = self.trainer  # which tells them the device
-        return ParallelBatches([module.train_dataloader() for module in self._modules])
+        return ParallelBatches(self._batches)
 
     def val_dataloader(self) -> TensorBatches:
         """Lightning wants one; a phase of pre-training never takes it."""
-        return self._modules[0].val_dataloader()
+        return self._batches[0]

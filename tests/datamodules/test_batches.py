@@ -175,26 +175,22 @@ def test_mapped_inputs_are_the_codes_with_the_same_labels_in_the_same_order() ->
     module = ArrayDataModule(small_arrays(), batch_size=5, seed=3)
     weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     codes = module.mapped(lambda inputs: inputs @ weight, batch_size=4)
-    assert torch.equal(codes.train_inputs(), (module.train_inputs() @ weight).detach())
-    assert torch.equal(codes.valid_inputs(), (module.valid_inputs() @ weight).detach())
-    assert epoch_of(codes.train_dataloader()) == epoch_of(module.train_dataloader())
-    assert epoch_of(codes.val_dataloader()) == epoch_of(module.val_dataloader())
-    assert len(codes.train_dataloader()) == 6
+    assert torch.equal(codes.inputs, (module.train_inputs() @ weight).detach())
+    assert epoch_of(codes) == epoch_of(module.train_dataloader())
+    assert len(codes) == 6
 
 
-def test_inputs_are_mapped_once_in_big_batches_without_gradients() -> None:
+def test_training_inputs_alone_are_mapped_once_in_big_batches_without_gradients() -> None:
     calls: list[tuple[int, bool]] = []
 
     def encode(inputs: Tensor) -> Tensor:
         calls.append((len(inputs), torch.is_grad_enabled()))
         return inputs
 
-    train = small_arrays().train
-    arrays = small_arrays(train=train, valid=train, validate_on="train")
-    codes = ArrayDataModule(arrays, batch_size=5, seed=3).mapped(encode, 5)
-    epoch_of(codes.train_dataloader())
+    codes = ArrayDataModule(small_arrays(), batch_size=5, seed=3).mapped(encode, 5)
+    epoch_of(codes)
+    epoch_of(codes)
     assert calls == [(N_TRAIN, False)]
-    assert codes.arrays.valid is codes.arrays.train
 
 
 class Recorder(LightningModule):
@@ -257,6 +253,13 @@ def test_a_resumed_training_is_shown_what_it_would_have_been(tmp_path: Path, hoo
     fit(2 if hook == "on_train_end" else 4, SaveWhenTwoEpochsAreDone(hook, tmp_path / "c.ckpt"))
     resumed = fit(4, resume=tmp_path / "c.ckpt")
     assert resumed.seen == {epoch: epoch_order(N_TRAIN, 3, epoch).tolist() for epoch in (2, 3)}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_codes_stay_on_the_gpu() -> None:
+    codes = ArrayDataModule(small_arrays(), batch_size=5, seed=3).mapped(lambda inputs: inputs, 5, "cuda")
+    assert all(part.is_cuda for batch in codes for part in batch)
 
 
 @pytest.mark.gpu
