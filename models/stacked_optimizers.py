@@ -117,12 +117,16 @@ class StackedSGD(StackedOptimizer):
 
     def step(self, gradients: list[Tensor], rates: Tensor) -> None:
         """One step."""
-        updates = list(gradients)
+        # As with Adam: the one allocation comes before the first change.
+        updates = [torch.empty_like(tensor) for tensor in self._parameters]
+        directions = gradients
         if self._state:
-            updates = [tensor.whole for tensor in self._state["momentum_buffer"]]
-            torch._foreach_mul_(updates, _each(self._momentum, updates))
-            torch._foreach_add_(updates, gradients)
-        torch._foreach_sub_(self._parameters, list(torch._foreach_mul(updates, _each(rates, updates))))
+            directions = [tensor.whole for tensor in self._state["momentum_buffer"]]
+            torch._foreach_mul_(directions, _each(self._momentum, directions))
+            torch._foreach_add_(directions, gradients)
+        torch._foreach_copy_(updates, directions)
+        torch._foreach_mul_(updates, _each(rates, updates))
+        torch._foreach_sub_(self._parameters, updates)
 
 
 def stacked_optimizer(optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> StackedOptimizer:

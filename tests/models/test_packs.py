@@ -1,6 +1,8 @@
 """Members of a pack train as they would alone: side by side, or as one stacked network."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import count
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.build import build_phases
 from models.config import ModelConfig, TrainingConfig
@@ -18,6 +21,7 @@ from models.learners import learners
 from models.member import Member, Trainee
 from models.network import Batch
 from models.stack import Stack
+from models.stacked_optimizers import StackedAdam, StackedSGD
 from models.validation import Validation
 
 INPUTS = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
@@ -47,7 +51,7 @@ def architectures(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int) -> Trial:
+def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int, optimizer: str) -> Trial:
     """What each member has for itself."""
     own: dict[str, Any] = {
         "noise": {
@@ -63,14 +67,18 @@ def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int) -> 
         own["hidden_size"] = draw(SIZES)
     if shared["name"] == "deep":
         own |= {"hidden_sizes": draw(st.tuples(*[SIZES] * n_hidden)), "code_size": draw(SIZES)}
-    return shared | own, {"learning_rate": draw(st.sampled_from([1e-3, 1e-2])), "seed": draw(st.integers(0, 3))}
+    training = {"learning_rate": draw(st.sampled_from([1e-3, 1e-2])), "seed": draw(st.integers(0, 3))}
+    if optimizer == "sgd":
+        training["momentum"] = draw(st.sampled_from([0.0, 0.5, 0.9]))
+    return shared | own, training
 
 
 @st.composite
 def packs(draw: st.DrawFn) -> list[Trial]:
     shared = draw(architectures())
     common = {"optimizer": draw(st.sampled_from(["adam", "sgd"])), "schedule": draw(st.sampled_from(SCHEDULES))}
-    trials = draw(st.lists(members_settings(shared, draw(st.integers(0, 2))), min_size=2, max_size=4))
+    of_each = members_settings(shared, draw(st.integers(0, 2)), common["optimizer"])
+    trials = draw(st.lists(of_each, min_size=2, max_size=4))
     return [(model, common | training) for model, training in trials]
 
 
@@ -117,7 +125,7 @@ def test_a_packed_member_ends_as_if_it_had_been_trained_alone(fit, batches, dtyp
 
 
 def shallow(hidden_size: int = 3, **own: Any) -> Trial:
-    training = {name: own.pop(name) for name in ("learning_rate", "optimizer") if name in own}
+    training = {name: own.pop(name) for name in ("learning_rate", "optimizer", "momentum") if name in own}
     return {"name": "shallow", "hidden_size": hidden_size, "activation": "sigmoid", **own}, training
 
 
@@ -190,6 +198,54 @@ def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch) -> None
     assert set(sizes) == {2}
     for of, other in zip(packed, alone, strict=True):
         assert_close(of, other, 1e-5)
+
+
+class LittleMemory(TorchDispatchMode):
+    """Has memory for so many tensors, and none for the next."""
+
+    def __init__(self, n_tensors: int) -> None:
+        super().__init__()
+        self.n_left = n_tensors
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(returned.alias_info is None for returned in func._schema.returns):  # neither a view nor in place
+            self.n_left -= 1
+        if self.n_left == -1:
+            raise torch.OutOfMemoryError
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("of_each", [{"optimizer": "adam"}, {"optimizer": "sgd", "momentum": 0.9}])
+def test_an_update_that_does_not_fit_is_taken_once(fit, batches, monkeypatch, of_each) -> None:  # type: ignore[no-untyped-def]
+    trials = [shallow(size, noise={"level": 0.2}, learning_rate=1e-2, **of_each) for size in (2, 3, 4)]
+    alone = [member(trial) for trial in trials]
+    fit(alone, batches(INPUTS.double(), size=16), epochs=2)
+    kind = StackedAdam if of_each["optimizer"] == "adam" else StackedSGD
+    update = kind.step
+
+    def trained(n_tensors: int) -> tuple[list[Member], int]:
+        """Members of a pack that has no more memory in its second update, and how many updates were begun."""
+        n_updates = 0
+
+        def short(self: Any, *given: Any) -> None:
+            nonlocal n_updates
+            n_updates += 1
+            with LittleMemory(n_tensors) if n_updates == 2 else nullcontext():
+                update(self, *given)
+
+        monkeypatch.setattr(kind, "step", short)
+        packed = [member(trial) for trial in trials]
+        fit(packed, batches(INPUTS.double(), size=16), epochs=2, stacks=True)
+        return packed, n_updates
+
+    _, n_undivided = trained(10**6)
+    for n_tensors in count():
+        packed, n_updates = trained(n_tensors)
+        for of, other in zip(packed, alone, strict=True):
+            assert_close(of, other, 1e-5)
+        if n_updates == n_undivided:
+            break
+    assert n_tensors > 0
 
 
 def test_a_fit_ends_when_no_member_is_left(fit, batches) -> None:  # type: ignore[no-untyped-def]
