@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from models.corruption import SharedDraws
-from models.learners import Learner, divided, learners
+from models.learners import Learner, divided, learners, together
 from models.member import Member, Trainee
 from models.network import Batch
 from models.seeds import TRAINING_NOISE, seeded_generator
@@ -27,8 +27,9 @@ class Autoencoder(LightningModule):
     Noise depends on (`seed`, `phase`, epoch) alone, so that a member trains as it would by itself, and a training
     resumed at the end of an epoch goes on as if it had not been stopped. A member that diverges or raises keeps that
     as its `error` and trains no more; the fit ends when none is left. With `stacks`, members of one architecture train
-    as one stacked network. Lightning sees an epoch as one batch: its callbacks' hooks around a batch run once an epoch,
-    and max_steps is not looked at within.
+    as one stacked network: in halves where memory is out, while any other error of a stack ends all that are in it.
+    Lightning sees an epoch as one batch: its callbacks' hooks around a batch run once an epoch, and max_steps is not
+    looked at within.
     """
 
     def __init__(self, members: Sequence[Member], *, seed: int = 0, phase: int = 0, stacks: bool = False) -> None:
@@ -114,7 +115,7 @@ class Autoencoder(LightningModule):
         learner.start_epoch(self.current_epoch, n_epochs, self._generator())
 
     def _step(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws, loss_sums: Tensor) -> list[Learner]:
-        """One step; the learners that go on: in halves where memory, or one member, does not allow it together."""
+        """One step; the learners that go on: in halves where memory does not allow it together."""
         losses = self._tried(learner, batches, draws)
         if losses is None:
             # Out of the handler: what the error's traceback held is free by now.
@@ -126,13 +127,10 @@ class Autoencoder(LightningModule):
         return [learner]
 
     def _tried(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws) -> Tensor | None:
-        """The losses of a step, (trainees,); None where it raised, which ends a member that took it alone."""
-        try:
+        """The losses of a step, (trainees,); None where it raised."""
+        with together(learner.trainees):
             return learner.step(batches, draws)
-        except Exception as error:
-            if len(learner.trainees) == 1:
-                learner.trainees[0].member.error = error
-            return None
+        return None
 
     def _take(self, member: Member, metrics: dict[str, float]) -> None:
         if member.is_in_training:

@@ -1,7 +1,9 @@
 """What takes a step for members of a pack: for one by itself, or for several of one architecture as one network."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -11,6 +13,8 @@ from models.corruption import SharedDraws
 from models.member import Trainee, places
 from models.network import Batch
 from models.stack import Stack, architecture
+
+logger = logging.getLogger(__name__)
 
 # Values of a batch, samples times features, up to which a stack is the faster on a CPU: beyond, arithmetic takes
 # the time, and padding adds to it (tests/benchmarks/test_packs.py measures both).
@@ -80,11 +84,25 @@ def stacking_pays(batch_values: int, *, on_gpu: bool) -> bool:
     return on_gpu or batch_values <= _STACKED_VALUES_ON_CPU
 
 
+@contextmanager
+def together(trainees: Sequence[Trainee]) -> Iterator[None]:
+    """Let what is raised in the context end these members, as it ends one by itself.
+
+    Memory that is out ends none of several: they go on, and can try again in halves.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError) and len(trainees) > 1:
+            logger.warning("Out of memory: %d networks of one stack go on in halves (%s)", len(trainees), error)
+            return
+        for trainee in trainees:
+            trainee.member.error = error
+
+
 def divided(learner: Learner) -> list[Learner]:
-    """Learners for the halves of one that could not take a step; none where it has one member only."""
-    if len(learner.trainees) == 1:
-        return []
+    """Learners for the halves of one that could not take a step, of members that it has not ended."""
+    left = [trainee for trainee in learner.trainees if trainee.member.is_in_training]
     learner.finish()
-    middle = len(learner.trainees) // 2
-    halves = learner.trainees[:middle], learner.trainees[middle:]
-    return [Stack(half) if len(half) > 1 else Alone(half[0]) for half in halves]
+    middle = len(left) // 2
+    return [Stack(half) if len(half) > 1 else Alone(half[0]) for half in (left[:middle], left[middle:]) if half]

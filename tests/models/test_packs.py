@@ -106,16 +106,33 @@ def stacks_of(trained: Sequence[Member]) -> list[Any]:
     return learners(trainees, stacks=True)
 
 
+@pytest.fixture
+def stack_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many networks each step of a stack was for, whether it could be taken or not."""
+    step, sizes = Stack.step, []
+
+    def noted(self: Stack, *given: Any) -> Tensor:
+        sizes.append(len(self.trainees))
+        return step(self, *given)
+
+    monkeypatch.setattr(Stack, "step", noted)
+    return sizes
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.float32, 5e-3)])
 @pytest.mark.parametrize("stacks", [True, False])
-def test_a_packed_member_ends_as_if_it_had_been_trained_alone(fit, batches, dtype, tolerance, stacks) -> None:  # type: ignore[no-untyped-def]
+def test_a_packed_member_ends_as_if_it_had_been_trained_alone(  # type: ignore[no-untyped-def]
+    fit, batches, stack_sizes, dtype, tolerance, stacks
+) -> None:
     inputs = INPUTS.to(dtype)
 
     @settings(max_examples=25 if stacks else 8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(trials=packs())
     def agrees(trials: list[Trial]) -> None:
         packed = [member(trial, dtype) for trial in trials]
+        stack_sizes.clear()
         fit(packed, batches(inputs, size=16), batches(inputs, shuffle=False), epochs=3, stacks=stacks)
+        assert stack_sizes == ([len(trials)] * 9 if stacks else []), "all of them in each of three epochs' three steps"
         for trial, of in zip(trials, packed, strict=True):
             alone = member(trial, dtype)
             fit(alone, batches(inputs, size=16), batches(inputs, shuffle=False), epochs=3)
@@ -181,7 +198,20 @@ def test_a_member_that_is_over_trains_no_more(fit, batches) -> None:  # type: ig
         assert_close(of, alone, 1e-5)
 
 
-def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_an_error_in_a_stack_ends_its_members_as_it_would_one_alone(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def broken(*_: Any) -> Tensor:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Stack, "step", broken)
+    packed = [member(trial) for trial in (shallow(4), shallow(3, tied_weights=True), shallow(3))]
+    fit(packed, batches(INPUTS.double()), epochs=2, stacks=True)
+    assert [str(of.error) for of in packed] == ["broken", "None", "broken"]
+    alone = member(shallow(3, tied_weights=True))
+    fit(alone, batches(INPUTS.double()), epochs=2)
+    assert_close(packed[1], alone, 1e-5)
+
+
+def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
     trials = [shallow(size, noise={"level": 0.2}) for size in (2, 3, 4, 5, 3)]
     step, sizes = Stack.step, []
 
@@ -196,6 +226,10 @@ def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch) -> None
     fit(packed, batches(INPUTS.double()), epochs=2, stacks=True)
     fit(alone, batches(INPUTS.double()), epochs=2)
     assert set(sizes) == {2}
+    told = [record.getMessage() for record in caplog.records if record.name == "models.learners"]
+    assert [message.split(" (")[0] for message in told] == [
+        f"Out of memory: {n} networks of one stack go on in halves" for n in (5, 3)
+    ]
     for of, other in zip(packed, alone, strict=True):
         assert_close(of, other, 1e-5)
 
