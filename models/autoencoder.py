@@ -1,6 +1,7 @@
 """The Lightning module that trains networks by their objectives: one, or several on the same batches."""
 
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -9,7 +10,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from models.corruption import SharedDraws
-from models.learners import Learner, divided, learners, together
+from models.learners import Learner, alike, halves, learner_of, together
 from models.member import Member, Trainee
 from models.network import Batch
 from models.seeds import TRAINING_NOISE, seeded_generator
@@ -61,9 +62,7 @@ class Autoencoder(LightningModule):
         for batch, _, _ in dataloader_iter:
             batches = self._of_each(batch)
             draws.next_batch()
-            self._learners = [
-                left for learner in self._learners for left in self._step(learner, batches, draws, loss_sums)
-            ]
+            self._step(batches, draws, loss_sums)
             # What Lightning's wrapper around the optimizer does, but for its hooks: global_step counts these.
             progress.increment_ready()
             progress.increment_completed()
@@ -104,27 +103,51 @@ class Autoencoder(LightningModule):
             if member.is_in_training
         ]
         learning = {trainee.index for learner in self._learners for trainee in learner.trainees}
-        if learning != {trainee.index for trainee in trainees}:
-            self._learners = learners(trainees, stacks=self.stacks)
-        for learner in self._learners:
+        if learning == {trainee.index for trainee in trainees}:
+            for learner in self._learners:
+                self._prepare(learner)
+        else:
+            self._learners = []  # first: what they hold makes room for others
+            self._learners = [
+                learner for group in alike(trainees, stacks=self.stacks) for learner in self._learners_of(group)
+            ]
+
+    def _learners_of(self, trainees: Sequence[Trainee]) -> list[Learner]:
+        """One for members that can share it, at the rates of this epoch: several where memory does not allow it."""
+        learner = self._made(trainees)
+        # Out of the handler: what the error's traceback held is free by now.
+        return self._in_halves(trainees) if learner is None else [learner]
+
+    def _in_halves(self, trainees: Sequence[Trainee]) -> list[Learner]:
+        return [learner for half in halves(trainees) for learner in self._learners_of(half)]
+
+    def _made(self, trainees: Sequence[Trainee]) -> Learner | None:
+        """A learner at the rates of this epoch; None where it raised."""
+        with together(trainees):
+            learner = learner_of(trainees)
             self._prepare(learner)
+            return learner
+        return None
 
     def _prepare(self, learner: Learner) -> None:
         n_epochs = self.trainer.max_epochs
         assert n_epochs is not None
         learner.start_epoch(self.current_epoch, n_epochs, self._generator())
 
-    def _step(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws, loss_sums: Tensor) -> list[Learner]:
-        """One step; the learners that go on: in halves where memory does not allow it together."""
-        losses = self._tried(learner, batches, draws)
-        if losses is None:
-            # Out of the handler: what the error's traceback held is free by now.
-            parts = divided(learner)
-            for part in parts:
-                self._prepare(part)
-            return [left for part in parts for left in self._step(part, batches, draws, loss_sums)]
-        loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batches[0][0]))
-        return [learner]
+    def _step(self, batches: Sequence[Batch], draws: SharedDraws, loss_sums: Tensor) -> None:
+        """One step of each member: of those of a stack in halves where memory does not allow it together."""
+        waiting, self._learners = deque(self._learners), []
+        while waiting:
+            learner = waiting.popleft()
+            losses = self._tried(learner, batches, draws)
+            if losses is not None:
+                loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batches[0][0]))
+                self._learners.append(learner)
+                continue
+            learner.finish()
+            trainees = learner.trainees
+            del learner  # nothing else holds it: its memory is for its halves
+            waiting.extendleft(self._in_halves(trainees))
 
     def _tried(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws) -> Tensor | None:
         """The losses of a step, (trainees,); None where it raised."""

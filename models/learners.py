@@ -71,12 +71,17 @@ class Alone:
         """Nothing: it has trained the member's own network."""
 
 
-def learners(trainees: Sequence[Trainee], *, stacks: bool) -> list[Learner]:
-    """Learners for members: with `stacks` one for all of each architecture, where there are several."""
-    alike: dict[Hashable, list[Trainee]] = defaultdict(list)
+def alike(trainees: Sequence[Trainee], *, stacks: bool) -> list[list[Trainee]]:
+    """Members that can share a learner: with `stacks` all of one architecture."""
+    groups: dict[Hashable, list[Trainee]] = defaultdict(list)
     for trainee in trainees:
-        alike[(architecture(trainee) if stacks else None) or trainee.index].append(trainee)
-    return [Stack(group) if len(group) > 1 else Alone(group[0]) for group in alike.values()]
+        groups[(architecture(trainee) if stacks else None) or trainee.index].append(trainee)
+    return list(groups.values())
+
+
+def learner_of(trainees: Sequence[Trainee]) -> Learner:
+    """One for members that can share it."""
+    return Stack(trainees) if len(trainees) > 1 else Alone(trainees[0])
 
 
 def stacking_pays(batch_values: int, *, on_gpu: bool) -> bool:
@@ -94,15 +99,15 @@ def together(trainees: Sequence[Trainee]) -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError) and len(trainees) > 1:
-            logger.warning("Out of memory: %d networks of one stack go on in halves (%s)", len(trainees), error)
+            # Told in words: whatever keeps the record would keep the error, and with it the tensors of its frames.
+            logger.warning("Out of memory: %d networks of one stack go on in halves (%s)", len(trainees), str(error))
             return
         for trainee in trainees:
             trainee.member.error = error
 
 
-def divided(learner: Learner) -> list[Learner]:
-    """Learners for the halves of one that could not take a step, of members that it has not ended."""
-    left = [trainee for trainee in learner.trainees if trainee.member.is_in_training]
-    learner.finish()
+def halves(trainees: Sequence[Trainee]) -> list[Sequence[Trainee]]:
+    """Two parts, or one, of the members that nothing has ended; none where it has ended all."""
+    left = [trainee for trainee in trainees if trainee.member.is_in_training]
     middle = len(left) // 2
-    return [Stack(half) if len(half) > 1 else Alone(half[0]) for half in (left[:middle], left[middle:]) if half]
+    return [half for half in (left[:middle], left[middle:]) if half]

@@ -28,6 +28,8 @@ class StackedOptimizer(ABC):
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> None:
         self._optimizers = optimizers
         self._parameters = list(parameters)
+        for optimizer in optimizers:
+            self._complete(optimizer)
         self._state = {name: self._stacked(name) for name in self.state_names()}
 
     @abstractmethod
@@ -38,11 +40,22 @@ class StackedOptimizer(ABC):
     def step(self, gradients: list[Tensor], rates: Tensor) -> None:
         """Change the parameters, (K, ...) each, by their gradients; `rates` is (K,)."""
 
+    def first_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """What an optimizer that has yet to take its first step would keep of a parameter."""
+        return {name: torch.zeros_like(parameter) for name in self.state_names()}
+
     def write_back(self) -> None:
         """Bring the states of the K optimizers up to date."""
         for tensors in self._state.values():
             for tensor in tensors:
                 tensor.write_back()
+
+    def _complete(self, optimizer: torch.optim.Optimizer) -> None:
+        """Give each parameter all of its state at once: the optimizer must stay fit to step without the stack."""
+        for parameter in _parameters(optimizer):
+            kept = optimizer.state[parameter]
+            if any(kept.get(name) is None for name in self.state_names()):
+                kept.update(self.first_state(parameter))
 
     def _setting(self, name: str) -> Tensor:
         """A setting of each optimizer, (K,)."""
@@ -50,11 +63,7 @@ class StackedOptimizer(ABC):
         return torch.tensor(values, dtype=self._parameters[0].dtype, device=self._parameters[0].device)
 
     def _stacked(self, name: str) -> list[StackedTensors]:
-        """A state of each parameter; 0 where the optimizer has yet to take its first step."""
-        for optimizer in self._optimizers:
-            for parameter in _parameters(optimizer):
-                if optimizer.state[parameter].get(name) is None:
-                    optimizer.state[parameter][name] = torch.zeros_like(parameter)
+        """A state of each parameter."""
         of_each = zip(*(_parameters(optimizer) for optimizer in self._optimizers), strict=True)
         return [
             StackedTensors([opt.state[p][name] for opt, p in zip(self._optimizers, parameters, strict=True)])
@@ -74,6 +83,11 @@ class StackedAdam(StackedOptimizer):
     def state_names(self) -> Sequence[str]:
         """First and second moment."""
         return ("exp_avg", "exp_avg_sq")
+
+    def first_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """The moments, and that no step has been taken."""
+        n_steps = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        return super().first_state(parameter) | {"step": n_steps}
 
     def step(self, gradients: list[Tensor], rates: Tensor) -> None:
         """One step."""
@@ -100,8 +114,7 @@ class StackedAdam(StackedOptimizer):
         super().write_back()
         for optimizer in self._optimizers:
             for parameter in _parameters(optimizer):
-                step = torch.tensor(float(self._n_steps), dtype=torch.float32, device=parameter.device)
-                optimizer.state[parameter]["step"] = step
+                optimizer.state[parameter]["step"].fill_(self._n_steps)
 
 
 class StackedSGD(StackedOptimizer):

@@ -14,7 +14,7 @@ import torch
 from models.build import build_phases
 from models.config import ShallowConfig, TrainingConfig
 from models.corruption import SharedDraws
-from models.learners import learners
+from models.learners import alike, learner_of
 from models.member import Trainee
 from models.seeds import seeded_generator
 
@@ -37,7 +37,7 @@ def epoch_of(
         (phase,) = build_phases(model, TrainingConfig(), input_size=n_features, n_classes=None)
         trainees.append(Trainee(index, phase.member, phase.member.torch_optimizer()))
     groups = [trainees] if shared else [[trainee] for trainee in trainees]
-    packs = [learners(group, stacks=stacks) for group in groups]
+    packs = [[learner_of(members) for members in alike(group, stacks=stacks)] for group in groups]
     for learner in (learner for pack in packs for learner in pack):
         learner.start_epoch(0, 1, seeded_generator(0))
 

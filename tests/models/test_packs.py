@@ -1,5 +1,6 @@
 """Members of a pack train as they would alone: side by side, or as one stacked network."""
 
+import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import count
@@ -17,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.build import build_phases
 from models.config import ModelConfig, TrainingConfig
 from models.corruption import Noise
-from models.learners import learners
+from models.learners import alike
 from models.member import Member, Trainee
 from models.network import Batch
 from models.stack import Stack
@@ -101,11 +102,6 @@ def assert_close(a: Member, b: Member, tolerance: float) -> None:
     assert a.metrics == pytest.approx(b.metrics, rel=tolerance, abs=1e-12)
 
 
-def stacks_of(trained: Sequence[Member]) -> list[Any]:
-    trainees = [Trainee(k, of, of.torch_optimizer()) for k, of in enumerate(trained)]
-    return learners(trainees, stacks=True)
-
-
 @pytest.fixture
 def stack_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many networks each step of a stack was for, whether it could be taken or not."""
@@ -157,7 +153,8 @@ def test_members_of_one_architecture_share_a_stack_and_others_train_by_themselve
             shallow(3, loss_reduction="sum"),
         )
     ]
-    groups = [[trainee.index for trainee in learner.trainees] for learner in stacks_of(trained)]
+    trainees = [Trainee(k, of, of.torch_optimizer()) for k, of in enumerate(trained)]
+    groups = [[trainee.index for trainee in group] for group in alike(trainees, stacks=True)]
     assert groups == [[0, 1], [2], [3], [4]]
 
 
@@ -249,7 +246,10 @@ class LittleMemory(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("of_each", [{"optimizer": "adam"}, {"optimizer": "sgd", "momentum": 0.9}])
+OPTIMIZERS = [{"optimizer": "adam"}, {"optimizer": "sgd", "momentum": 0.9}]
+
+
+@pytest.mark.parametrize("of_each", OPTIMIZERS)
 def test_an_update_that_does_not_fit_is_taken_once(fit, batches, monkeypatch, of_each) -> None:  # type: ignore[no-untyped-def]
     trials = [shallow(size, noise={"level": 0.2}, learning_rate=1e-2, **of_each) for size in (2, 3, 4)]
     alone = [member(trial) for trial in trials]
@@ -280,6 +280,54 @@ def test_an_update_that_does_not_fit_is_taken_once(fit, batches, monkeypatch, of
         if n_updates == n_undivided:
             break
     assert n_tensors > 0
+
+
+@pytest.mark.parametrize("of_each", OPTIMIZERS)
+def test_a_stack_that_cannot_be_made_is_divided(fit, batches, stack_sizes, monkeypatch, of_each) -> None:  # type: ignore[no-untyped-def]
+    trials = [shallow(size, noise={"level": 0.2}, **of_each) for size in (2, 3, 4)]
+    alone = [member(trial) for trial in trials]
+    fit(alone, batches(INPUTS.double()), epochs=2)
+    make = Stack.__init__
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(n_tensors=st.integers(0, 35))
+    def agrees(n_tensors: int) -> None:
+        def short(self: Stack, trainees: Sequence[Trainee]) -> None:
+            with LittleMemory(n_tensors) if len(trainees) == 3 else nullcontext():
+                make(self, trainees)
+
+        monkeypatch.setattr(Stack, "__init__", short)
+        packed = [member(trial) for trial in trials]
+        stack_sizes.clear()
+        fit(packed, batches(INPUTS.double()), epochs=2, stacks=True)
+        assert set(stack_sizes) == {2}
+        for of, other in zip(packed, alone, strict=True):
+            assert_close(of, other, 1e-5)
+
+    agrees()
+
+
+def test_a_stack_is_gone_before_others_are_made_of_its_members(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    make, step = Stack.__init__, Stack.step
+    made: list[tuple[int, weakref.ref[Stack]]] = []
+
+    def noted(self: Stack, trainees: Sequence[Trainee]) -> None:
+        living = [of() for _, of in made]
+        assert not {t.index for of in living if of for t in of.trainees} & {t.index for t in trainees}
+        make(self, trainees)
+        made.append((len(trainees), weakref.ref(self)))
+
+    def at_most_three(self: Stack, *given: Any) -> Tensor:
+        if len(self.trainees) > 3:
+            raise torch.OutOfMemoryError
+        return step(self, *given)
+
+    monkeypatch.setattr(Stack, "__init__", noted)
+    monkeypatch.setattr(Stack, "step", at_most_three)
+    packed = [member(shallow(size)) for size in (2, 3, 4, 5, 3)]
+    fit(packed, batches(INPUTS.double()), epochs=3, stacks=True)
+    assert [of.error for of in packed] == [None] * 5
+    assert [size for size, _ in made] == [5, 2, 3]
 
 
 def test_a_fit_ends_when_no_member_is_left(fit, batches) -> None:  # type: ignore[no-untyped-def]
