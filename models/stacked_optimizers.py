@@ -51,11 +51,14 @@ class StackedOptimizer(ABC):
                 tensor.write_back()
 
     def _complete(self, optimizer: torch.optim.Optimizer) -> None:
-        """Give each parameter all of its state at once: the optimizer must stay fit to step without the stack."""
-        for parameter in _parameters(optimizer):
-            kept = optimizer.state[parameter]
-            if any(kept.get(name) is None for name in self.state_names()):
-                kept.update(self.first_state(parameter))
+        """Give it all of its state at once: it must stay fit to step without the stack, should that not be made."""
+        new = {
+            parameter: self.first_state(parameter)
+            for parameter in _parameters(optimizer)
+            if any(optimizer.state[parameter].get(name) is None for name in self.state_names())
+        }
+        for parameter, state in new.items():
+            optimizer.state[parameter].update(state)
 
     def _setting(self, name: str) -> Tensor:
         """A setting of each optimizer, (K,)."""
