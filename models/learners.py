@@ -103,7 +103,7 @@ def together(trainees: Sequence[Trainee]) -> Iterator[None]:
             logger.warning("Out of memory: %d networks of one stack go on in halves (%s)", len(trainees), str(error))
             return
         for trainee in trainees:
-            trainee.member.error = error
+            trainee.member.fail(error)
 
 
 def halves(trainees: Sequence[Trainee]) -> list[Sequence[Trainee]]:

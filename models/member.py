@@ -1,6 +1,8 @@
 """One network in training: by what objective, with which optimizer, and what was measured of it last."""
 
+import logging
 import math
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from models.errors import DivergedError
 from models.network import Batch, Network
 from models.objectives import Objective, Reconstruction
 from models.validation import Validation
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,21 @@ class Member(nn.Module):
         try:
             yield
         except Exception as error:
-            self.error = error
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Let an error be what ended its training: its traceback is logged, once, and not kept.
+
+        The frames of a traceback hold their tensors, and the others of a pack need that memory.
+        """
+        if error.__traceback__ is not None and not isinstance(error, DivergedError):
+            # As text: whatever keeps the record would keep the frames.
+            logger.error("A network trains no more\n%s", "".join(traceback.format_exception(error)).rstrip())
+        self.error = error
+        cause: BaseException | None = error
+        while cause is not None:
+            cause.__traceback__ = None
+            cause = cause.__cause__ or cause.__context__
 
     def torch_optimizer(self) -> torch.optim.Optimizer:
         """One optimizer over what the objective may change, as a fused kernel."""

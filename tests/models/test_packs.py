@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as lightning
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.build import build_phases
 from models.config import ModelConfig, TrainingConfig
 from models.corruption import Noise
-from models.learners import alike
+from models.learners import Alone, alike
 from models.member import Member, Trainee
 from models.network import Batch
 from models.stack import Stack
@@ -291,6 +291,7 @@ def test_a_stack_that_cannot_be_made_is_divided(fit, batches, stack_sizes, monke
 
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(n_tensors=st.integers(0, 35))
+    @example(n_tensors=5)  # in the middle of the first optimizer's state
     def agrees(n_tensors: int) -> None:
         def short(self: Stack, trainees: Sequence[Trainee]) -> None:
             with LittleMemory(n_tensors) if len(trainees) == 3 else nullcontext():
@@ -324,10 +325,33 @@ def test_a_stack_is_gone_before_others_are_made_of_its_members(fit, batches, mon
 
     monkeypatch.setattr(Stack, "__init__", noted)
     monkeypatch.setattr(Stack, "step", at_most_three)
-    packed = [member(shallow(size)) for size in (2, 3, 4, 5, 3)]
+    packed = [member(shallow(size)) for size in (2, 3, 4, 5)] + [member(shallow(3, learning_rate=1e200))]
     fit(packed, batches(INPUTS.double()), epochs=3, stacks=True)
-    assert [of.error for of in packed] == [None] * 5
-    assert [size for size, _ in made] == [5, 2, 3]
+    assert [of.error is None for of in packed] == [True] * 4 + [False]
+    assert [size for size, _ in made] == [5, 2, 3, 4, 2, 2]  # where one has diverged, the others share a stack anew
+
+
+def test_what_a_member_held_that_ran_out_of_memory_is_free(fit, batches, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
+    packed = [member(shallow(4)), member(shallow(3, tied_weights=True))]
+    held: list[weakref.ref[Tensor]] = []
+
+    def short(self: Alone, *_: Any) -> Tensor:
+        if self.trainees[0].index == 1:
+            return step(self, *_)
+        activations = torch.zeros(10**6)
+        held.append(weakref.ref(activations))
+        try:
+            raise torch.OutOfMemoryError("first")
+        except torch.OutOfMemoryError as error:
+            raise torch.OutOfMemoryError("second") from error
+
+    step = Alone.step
+    monkeypatch.setattr(Alone, "step", short)
+    fit(packed, batches(INPUTS.double()), epochs=2)
+    assert [str(of.error) for of in packed] == ["second", "None"]
+    assert [of() for of in held] == [None]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "models.member"]
+    assert 'raise torch.OutOfMemoryError("second") from error' in told
 
 
 def test_a_fit_ends_when_no_member_is_left(fit, batches) -> None:  # type: ignore[no-untyped-def]
