@@ -1,7 +1,8 @@
 """Members of a pack train as they would alone: side by side, or as one stacked network."""
 
 import weakref
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import count
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.build import build_phases
+from models.build import Phase, build_phases
 from models.config import ModelConfig, TrainingConfig
 from models.corruption import Noise
 from models.learners import Alone, alike
@@ -33,19 +34,28 @@ Trial = tuple[dict[str, Any], dict[str, Any]]
 
 ACTIVATIONS = st.sampled_from(["linear", "sigmoid", "tanh", "relu", "elu"])
 SIZES = st.integers(1, 5)
+LEVELS = st.sampled_from([0.0, 0.1, 0.5, 1.0])
+RATES = st.sampled_from([1e-3, 1e-2])
+MOMENTA = st.sampled_from([0.0, 0.5, 0.9])
 
 
 @st.composite
 def architectures(draw: st.DrawFn) -> dict[str, Any]:
     """What the members of a stack have in common."""
-    name = draw(st.sampled_from(["shallow", "deep", "linear"]))
+    name = draw(st.sampled_from(["shallow", "deep", "linear", "stacked_denoising"]))
     shared: dict[str, Any] = {"name": name, "standardize": draw(st.sampled_from(["none", "sample"]))}
     if name != "linear":
         shared |= {"activation": draw(ACTIVATIONS), "tied_weights": draw(st.booleans())}
         if shared["standardize"] == "none" and draw(st.booleans()):
             shared |= {"output_activation": "sigmoid", "loss": draw(st.sampled_from(["mse", "bce"]))}
+        elif name == "stacked_denoising":
+            shared |= {"output_activation": "linear", "loss": "mse"}
     if name == "deep":
         shared |= {"code_activation": draw(ACTIVATIONS), "biases": draw(st.booleans())}
+    if name == "stacked_denoising":
+        # Cross-entropy compares with the codes of the layer below, which must then be probabilities.
+        activation = "sigmoid" if shared["loss"] == "bce" else shared["activation"]
+        shared |= {"activation": activation, "code_activation": draw(ACTIVATIONS), "fine_tuning": "reconstruction"}
     shared["loss_reduction"] = draw(st.sampled_from(["mean", "sum"]))
     shared["penalty_reduction"] = draw(st.sampled_from(["mean", "sum"]))
     return shared
@@ -57,20 +67,27 @@ def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int, opt
     own: dict[str, Any] = {
         "noise": {
             "kind": draw(st.sampled_from(["masking", "gaussian", "salt_and_pepper"])),
-            "level": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
+            "level": draw(LEVELS),
         },
         "weight_l1": draw(st.sampled_from([0.0, 0.01])),
         "weight_l2": draw(st.sampled_from([0.0, 0.01])),
     }
+    training = {"learning_rate": draw(RATES), "seed": draw(st.integers(0, 3))}
+    if optimizer == "sgd":
+        training["momentum"] = draw(MOMENTA)
     if shared["name"] != "linear":
         own["hidden_l1"] = draw(st.sampled_from([0.0, 0.01]))
     if shared["name"] == "shallow":
         own["hidden_size"] = draw(SIZES)
     if shared["name"] == "deep":
         own |= {"hidden_sizes": draw(st.tuples(*[SIZES] * n_hidden)), "code_size": draw(SIZES)}
-    training = {"learning_rate": draw(st.sampled_from([1e-3, 1e-2])), "seed": draw(st.integers(0, 3))}
-    if optimizer == "sgd":
-        training["momentum"] = draw(st.sampled_from([0.0, 0.5, 0.9]))
+    if shared["name"] == "stacked_denoising":
+        # Few sizes: the layers above train together where their inputs have as many features.
+        own["hidden_sizes"] = draw(st.tuples(*[st.integers(2, 3)] * max(n_hidden, 1)))
+        own["noise"]["level"] = draw(st.tuples(*[LEVELS] * max(n_hidden, 1)))
+        own["pretraining"] = {"epochs": 3, "optimizer": optimizer, "learning_rate": draw(RATES)}
+        if optimizer == "sgd":
+            own["pretraining"]["momentum"] = draw(MOMENTA)
     return shared | own, training
 
 
@@ -86,11 +103,23 @@ def packs(draw: st.DrawFn) -> list[Trial]:
 SCHEDULES = ["constant", "cosine"]
 
 
-def member(trial: Trial, dtype: torch.dtype = torch.float64) -> Member:
+def phases(trial: Trial, dtype: torch.dtype = torch.float64) -> list[Phase]:
     model, training = trial
     config = CONFIGS.validate_python(model)
-    (phase,) = build_phases(config, TrainingConfig(**training), input_size=INPUTS.shape[1], n_classes=None)
-    return phase.member.to(dtype)
+    built = build_phases(config, TrainingConfig(**training), input_size=INPUTS.shape[1], n_classes=None)
+    for phase in built:
+        phase.member.to(dtype)
+    return built
+
+
+def member(trial: Trial, dtype: torch.dtype = torch.float64) -> Member:
+    (phase,) = phases(trial, dtype)
+    return phase.member
+
+
+@torch.no_grad()
+def inputs_of(phase: Phase, inputs: Tensor) -> Tensor:
+    return inputs if phase.inputs is None else phase.inputs(inputs)
 
 
 def assert_close(a: Member, b: Member, tolerance: float) -> None:
@@ -100,6 +129,21 @@ def assert_close(a: Member, b: Member, tolerance: float) -> None:
     for (name, first), second in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
         assert (first - second).norm() <= tolerance * max(float(second.norm()), 1e-6), name
     assert a.metrics == pytest.approx(b.metrics, rel=tolerance, abs=1e-12)
+
+
+class OfEach:
+    """A batch for each member, of what other batches have as tensors."""
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+        self.sampler, self.batch_sampler = batches, None  # where Lightning looks for set_epoch
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        for tensors in self.batches:
+            yield [[own] for own in tensors]
 
 
 @pytest.fixture
@@ -125,14 +169,20 @@ def test_a_packed_member_ends_as_if_it_had_been_trained_alone(  # type: ignore[n
     @settings(max_examples=25 if stacks else 8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(trials=packs())
     def agrees(trials: list[Trial]) -> None:
-        packed = [member(trial, dtype) for trial in trials]
-        stack_sizes.clear()
-        fit(packed, batches(inputs, size=16), batches(inputs, shuffle=False), epochs=3, stacks=stacks)
-        assert stack_sizes == ([len(trials)] * 9 if stacks else []), "all of them in each of three epochs' three steps"
-        for trial, of in zip(trials, packed, strict=True):
-            alone = member(trial, dtype)
-            fit(alone, batches(inputs, size=16), batches(inputs, shuffle=False), epochs=3)
-            assert_close(of, alone, tolerance if stacks else 0.0)
+        of_each = [phases(trial, dtype) for trial in trials]
+        of_each_alone = [phases(trial, dtype) for trial in trials]
+        for packed, alone in zip(zip(*of_each, strict=True), zip(*of_each_alone, strict=True), strict=True):
+            own_inputs = [inputs_of(phase, inputs) for phase in packed]
+            train = batches(inputs, size=16) if packed[0].inputs is None else OfEach(batches(*own_inputs, size=16))
+            valid = batches(inputs, shuffle=False) if packed[0].member.validation else None
+            stack_sizes.clear()
+            fit([phase.member for phase in packed], train, valid, epochs=3, stacks=stacks)
+            sizes = Counter(own.shape[1] for own in own_inputs).values()
+            in_stacks = sorted(size for size in sizes if stacks and size > 1)
+            assert sorted(stack_sizes) == sorted(in_stacks * 9), "all of them in each of three epochs' three steps"
+            for of, other in zip(packed, alone, strict=True):
+                fit(other.member, batches(inputs_of(other, inputs), size=16), valid, epochs=3)
+                assert_close(of.member, other.member, tolerance if stacks else 0.0)
 
     agrees()
 
