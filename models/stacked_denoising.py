@@ -51,6 +51,11 @@ class StackedDenoisingAutoencoder(nn.Module):
             self.classifier = Layer(self.code_size, n_classes, "linear", gain=0.0)
 
     @property
+    def standardizes(self) -> bool:
+        """Whether it sees each sample standardised."""
+        return self.unrolled.standardizes
+
+    @property
     def n_layers(self) -> int:
         """How many autoencoders are stacked."""
         return len(self.unrolled.encoder)
@@ -82,7 +87,7 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     def hidden(self, x: Tensor, n_layers: int | None = None) -> tuple[Tensor, ...]:
         """Clean activations of the first `n_layers` layers, or of all: each (batch, units)."""
-        x, _ = as_seen(x, standardizes=self.unrolled.standardizes)
+        x, _ = as_seen(x, standardizes=self.standardizes)
         hidden = []
         for layer in islice(self.unrolled.encoder, n_layers):
             x = layer(x)
@@ -97,7 +102,7 @@ class StackedDenoisingAutoencoder(nn.Module):
         """The k-th layer's own autoencoder: its parameters are this network's, not copies."""
         encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
         n_units, n_inputs = encoder.weight.shape
-        autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.unrolled.standardizes and k == 0)
+        autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.standardizes and k == 0)
         autoencoder.encoder, autoencoder.decoder = encoder, decoder
         return autoencoder
 

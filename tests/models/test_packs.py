@@ -208,6 +208,17 @@ def test_members_of_one_architecture_share_a_stack_and_others_train_by_themselve
     assert groups == [[0, 1], [2], [3], [4]]
 
 
+@pytest.mark.parametrize("name", ["linear", "shallow", "deep", "stacked_denoising"])
+def test_members_share_no_stack_where_one_alone_standardises_its_inputs(name: str) -> None:
+    model: dict[str, Any] = {"name": name, "output_activation": "linear", "loss": "mse"}
+    if name == "stacked_denoising":
+        model |= {"fine_tuning": "reconstruction"}
+    trained = [phases((model | {"standardize": of}, {}))[-1].member for of in ("none", "sample", "none")]
+    trainees = [Trainee(k, of, of.torch_optimizer()) for k, of in enumerate(trained)]
+    groups = [[trainee.index for trainee in group] for group in alike(trainees, stacks=True)]
+    assert groups == [[0, 2], [1]]
+
+
 def test_a_member_that_diverges_leaves_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
     trials = [shallow(4), shallow(5, learning_rate=1e200), shallow(3)]
     packed = [member(trial) for trial in trials]
