@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sweeps.folder import storage
 from sweeps.progress import Progress
-from sweeps.results import SweepResult
+from sweeps.results import RankedTrial, SweepResult
 from sweeps.tracking.records import PointState, SweepState
 from sweeps.tracking.runs import diagnosis_text
 from sweeps.trials import TrialResult
@@ -21,7 +21,6 @@ from sweeps.trials import TrialResult
 if TYPE_CHECKING:
     from sweeps.cluster.jobs import SubmittedSweep
     from sweeps.evaluation import Evaluation  # which loads torch
-    from sweeps.experiments.claims import Row
     from sweeps.tracking.lookup import TrackedSweep
 
 REFRESHES_PER_SECOND = 4
@@ -78,8 +77,8 @@ def summary(result: SweepResult) -> None:
     console = Console()
     _state_lines(console, result)
     if result.ranking:
-        console.print(_ranking_table(result, top=5))
-        _fault_lines(console, result, top=5)
+        _ranking(console, result, top=5)
+    _failed_line(console, result)
     console.print(result.where_to_look(), soft_wrap=True, highlight=False)
 
 
@@ -92,17 +91,20 @@ def status(result: SweepResult) -> None:
             line = f"  trial {point.point_id} ({point.run_name}) failed: {point.reason}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if result.ranking:
-        console.print(_ranking_table(result, top=1))
+        console.print(_ranking_table(result.ranking[:1], result))
+    if result.leader is not None:
+        console.print("best of those that run, so far:", highlight=False)
+        console.print(_ranking_table([result.leader], result))
 
 
 def ranking(result: SweepResult, top: int) -> None:
     """The best trials of a sweep."""
     console = Console()
     if result.ranking:
-        console.print(_ranking_table(result, top))
-        _fault_lines(console, result, top)
+        _ranking(console, result, top)
     else:
         console.print(f"{result.sweep}: no trial has finished yet")
+    _failed_line(console, result)
 
 
 def diagnosis(trial: TrialResult) -> None:
@@ -132,39 +134,6 @@ def evaluation(evaluation: "Evaluation", result: SweepResult) -> None:
         metric = name.removeprefix("test/")
         table.add_row(metric, _number(value), _number(before.get(f"valid/{metric}")))
     console.print(table)
-
-
-def claims(rows: Sequence["Row"], *, markdown: bool) -> None:
-    """Published claims with their verdicts: a table for the terminal, or Markdown to paste."""
-    headings = ("experiment", "what", "published", "ours", "seeds", "tolerance", "verdict")
-    lines = [
-        (row.experiment, row.what, row.published, row.ours, _seeds(row), row.tolerance, str(row.verdict))
-        for row in rows
-    ]
-    if markdown:
-        rule = ("---",) * len(headings)
-        text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
-        Console(soft_wrap=True).print(text, highlight=False, markup=False)
-        return
-    _claims_by_experiment(Console(highlight=False), rows)
-
-
-def _claims_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
-    table = Table(box=None, pad_edge=False, expand=True)
-    for heading, ratio in (("claim", 5), ("published", 3), ("ours", 4), ("tolerance", 3)):
-        table.add_column(heading, overflow="fold", ratio=ratio)
-    table.add_column("seeds", no_wrap=True, justify="right")
-    table.add_column("verdict", no_wrap=True)
-    for before, row in zip((None, *rows), rows, strict=False):
-        if before is None or before.experiment != row.experiment:
-            table.add_row(Text(row.experiment, style="bold"))
-        verdict = Text(str(row.verdict), style="red" if row.verdict == "missed" else "")
-        table.add_row(row.what, row.published, row.ours, row.tolerance, _seeds(row), verdict)
-    console.print(table)
-
-
-def _seeds(row: "Row") -> str:
-    return str(row.n_seeds or "")
 
 
 def elsewhere(submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]") -> None:
@@ -224,6 +193,8 @@ def recipes(summaries: Sequence[Mapping[str, str]]) -> None:
 
 def _state_lines(console: Console, result: SweepResult) -> None:
     counts = f"{result.n_ended} of {result.config.n_trials} trials ended, {result.count(PointState.FAILED)} failed"
+    running = result.count(PointState.RUNNING)
+    counts += f", {running} running" if running else ""
     seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
     console.print(f"[bold]{result.sweep}[/bold] {result.record.state}: {counts}{seconds}", highlight=False)
     if result.record.state is SweepState.INTERRUPTED:
@@ -236,15 +207,34 @@ def _state_lines(console: Console, result: SweepResult) -> None:
             markup=False,
         )
     if result.n_undelivered:
+        is_on_its_way = result.record.state is SweepState.RUNNING
+        then = "it gets them as the sweep goes on" if is_on_its_way else f"`sweeps sync {result.sweep}` delivers them"
         console.print(
-            f"MLflow has yet to get {result.n_undelivered} entries: `sweeps sync {result.sweep}` delivers them",
+            f"MLflow has yet to get {result.n_undelivered} entries: {then}",
             style="yellow",
             soft_wrap=True,
             highlight=False,
         )
 
 
-def _ranking_table(result: SweepResult, top: int) -> Table:
+def _ranking(console: Console, result: SweepResult, top: int) -> None:
+    """The first of a ranking, how many there are besides, and what is wrong with those shown."""
+    console.print(_ranking_table(result.ranking[:top], result))
+    if len(result.objective_metrics) > 1:
+        console.print("* on the Pareto front: no other trial is as good in all objectives and better in one")
+    if left := len(result.ranking[top:]):
+        line = f"and {left} more: `sweeps best {result.sweep} --top {len(result.ranking)}`"
+        console.print(line, highlight=False, soft_wrap=True)
+    _fault_lines(console, result, top)
+
+
+def _failed_line(console: Console, result: SweepResult) -> None:
+    if failed := result.count(PointState.FAILED):
+        line = f"{failed} failed: `sweeps status {result.sweep}` tells which, and why"
+        console.print(line, style="red", highlight=False, soft_wrap=True)
+
+
+def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
     """Place, trial, what differs, and the objectives; `--json` has every metric."""
     names = [*result.objective_metrics, *(name for name in ALSO_SHOWN if name not in result.objective_metrics)]
     table = Table(box=None, pad_edge=False)
@@ -252,7 +242,7 @@ def _ranking_table(result: SweepResult, top: int) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("epoch", *names):
         table.add_column(heading, justify="right", no_wrap=True)
-    for place, trial in enumerate(result.ranking[:top], start=1):
+    for place, trial in enumerate(trials, start=1):
         mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(place)
         values = (_number(trial.metrics.get(name)) for name in names)
         table.add_row(mark, trial.trial, trial.run_name, str(trial.epoch), *values)

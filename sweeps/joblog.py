@@ -1,4 +1,4 @@
-"""What the log of a submitted sweep shows of it: a line whenever trials have ended, and one at its end."""
+"""What a log shows of a sweep, of a submitted one or where there is no terminal: how far it is, and how it ended."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,27 +8,34 @@ from sweeps.progress import Progress
 from sweeps.results import SweepResult
 from sweeps.tracking.records import PointState
 
-SECONDS_BETWEEN_LINES = 5.0
+# Of a job, of which `sweeps status` tells the last line; and where somebody may read them all.
+SECONDS_BETWEEN_LINES, SECONDS_BETWEEN_LINES_FOR_READERS = 5.0, 30.0
 
 
 @contextmanager
-def logged(tell: Callable[[str], None]) -> Iterator[Callable[[Progress], None]]:
-    """Tell how far the sweep is whenever that has changed."""
+def logged(
+    tell: Callable[[str], None], seconds_between_lines: float = SECONDS_BETWEEN_LINES
+) -> Iterator[Callable[[Progress], None]]:
+    """Tell when the sweep has its id, and how far it is whenever that has changed."""
     over = threading.Event()
     watched: list[Progress] = []
 
     def follow() -> None:
         last = None
-        while not over.wait(SECONDS_BETWEEN_LINES):
+        while not over.wait(seconds_between_lines):
             line = _line(watched[0]) if watched else "loading data, connecting to Ray"
             if line != last:
                 tell(line)
             last = line
 
+    def watch(progress: Progress) -> None:
+        watched.append(progress)
+        tell(_first_line(progress))
+
     thread = threading.Thread(target=follow, name="joblog", daemon=True)
     thread.start()
     try:
-        yield watched.append
+        yield watch
     finally:
         over.set()
         thread.join()
@@ -44,6 +51,11 @@ def outcome(result: SweepResult) -> str:
     if result.n_undelivered:
         line += f"; MLflow has yet to get {result.n_undelivered} entries"
     return line
+
+
+def _first_line(progress: Progress) -> str:
+    how = "in packs" if progress.packs else "one by one"
+    return f"{progress.sweep_id}: {progress.n_points} trials {how}, {progress.n_at_once} at once"
 
 
 def _line(progress: Progress) -> str:

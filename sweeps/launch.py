@@ -28,7 +28,7 @@ from sweeps.lost import reconcile
 from sweeps.past import Past, count_past
 from sweeps.progress import Progress
 from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
-from sweeps.search.packs import can_pack, why_single
+from sweeps.search.packs import ALL_DIFFER, can_pack, why_single
 from sweeps.tracking.address import check_tracker, tracking_uri
 from sweeps.tracking.backlog import JournalBehind
 from sweeps.tracking.committer import Committer
@@ -97,7 +97,15 @@ def carry_out(
 
     `is_mine` is what `hold` gives. SweepHeld where another process has taken up the sweep meanwhile.
     """
-    progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], config.budget.seconds)
+    progress = Progress(
+        folder.id,
+        config.n_trials,
+        config.n_epochs,
+        config.objectives[0],
+        config.budget.seconds,
+        n_at_once=setup.share.concurrency,
+        packs=can_pack(config),
+    )
     count_past(progress, read_result(journal))
     _save_comparison(folder, config, setup.dataset)
     with (
@@ -142,7 +150,7 @@ def set_up(config: SweepConfig) -> Iterator[Setup]:
 
 def _share(config: SweepConfig, cluster: Cluster) -> Share:
     """What each Tune trial takes; the log says why trials run one by one where nobody has asked for that."""
-    reason = why_single(config)
+    reason = why_single(config) or (None if can_pack(config) else ALL_DIFFER)
     if reason is not None and config.n_trials > 1 and config.execution != "single":
         logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
     return share_of(config.resources, cluster, packs=can_pack(config))

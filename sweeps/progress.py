@@ -18,6 +18,8 @@ class Progress:
     n_epochs: int
     objective: ObjectiveConfig
     budget_seconds: float | None = None
+    n_at_once: int = 1  # of packs, where there are any
+    packs: bool = False
     running: dict[str, int] = field(default_factory=dict)
     ended: dict[PointState, int] = field(default_factory=dict)
     best_point: str | None = None

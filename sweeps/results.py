@@ -8,7 +8,7 @@ from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
 from sweeps.folder import SweepFolder, all_folders
 from sweeps.holding import is_held
-from sweeps.search.objective import best_epoch, front, rank
+from sweeps.search.objective import Score, best_epoch, front, rank
 from sweeps.tracking.address import experiment_link, run_link, tracking_uri, without_credentials
 from sweeps.tracking.journal import Journal
 from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
@@ -43,6 +43,7 @@ class SweepResult:
     """A sweep as its journal tells it, ended or not; `ranking` holds its finished trials, best first.
 
     With several objectives, `front` holds the trials that no other beats in all of them; they come first in `ranking`.
+    `leader` is the best of those that still run, at its best epoch so far.
     """
 
     record: SweepRecord
@@ -53,6 +54,7 @@ class SweepResult:
     store: str | None
     n_undelivered: int
     refusals: Sequence[str]
+    leader: RankedTrial | None = None
 
     @property
     def sweep(self) -> str:
@@ -72,7 +74,7 @@ class SweepResult:
     @property
     def seconds(self) -> float | None:
         """From the start of the command to the end of the sweep; None while it runs."""
-        return _number(self.record.tags.get(SECONDS))
+        return None if self.record.state is SweepState.RUNNING else _number(self.record.tags.get(SECONDS))
 
     @property
     def startup_seconds(self) -> float | None:
@@ -169,13 +171,13 @@ def read_result(journal: Journal) -> SweepResult:
     record = journal.sweep()
     config = SweepConfig.restore(record.config)
     points = {point.point_id: point for point in journal.points()}
-    finished = [point.point_id for point in points.values() if point.state is PointState.FINISHED]
-    histories = {point_id: journal.history(point_id) for point_id in finished}
+    counted = [point.point_id for point in points.values() if point.state in (PointState.FINISHED, PointState.RUNNING)]
+    histories = {point_id: journal.history(point_id) for point_id in counted}
     scores = {point_id: best_epoch(history, config.objectives) for point_id, history in histories.items()}
-    scored = {point_id: score for point_id, score in scores.items() if score is not None}
+    scored, running = _by_whether_finished(scores, points)
     trials = {
         point_id: _ranked(points[point_id], score.epoch, dict(histories[point_id]))
-        for point_id, score in scored.items()
+        for point_id, score in (scored | running).items()
     }
     return SweepResult(
         record=record,
@@ -186,12 +188,25 @@ def read_result(journal: Journal) -> SweepResult:
         store=journal.outbox.store(),
         n_undelivered=journal.outbox.n_pending(),
         refusals=[reason for _, reason in journal.outbox.refusals()],
+        leader=next((trials[point_id] for point_id in rank(running, config.objectives)), None),
     )
+
+
+def _by_whether_finished(
+    scores: Mapping[str, Score | None], points: Mapping[str, PointRecord]
+) -> tuple[dict[str, Score], dict[str, Score]]:
+    """What finished points and what running ones have reached, of those that have reached anything."""
+    finished: dict[str, Score] = {}
+    running: dict[str, Score] = {}
+    for point_id, score in scores.items():
+        if score is not None:
+            (finished if points[point_id].state is PointState.FINISHED else running)[point_id] = score
+    return finished, running
 
 
 def _lost(result: SweepResult) -> SweepResult:
     points = [replace(p, state=PointState.KILLED) if p.state is PointState.RUNNING else p for p in result.points]
-    return replace(result, record=replace(result.record, state=SweepState.INTERRUPTED), points=points)
+    return replace(result, record=replace(result.record, state=SweepState.INTERRUPTED), points=points, leader=None)
 
 
 def _ranked(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:

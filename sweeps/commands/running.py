@@ -1,5 +1,6 @@
 """Commands that train."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -46,7 +47,11 @@ def run(
     from sweeps.launch import run as run_sweep
 
     with only_ours_on_standard_output(), _watching(log) as watch:
-        result = run_sweep(config, offline=offline, sweep_id=sweep_id, watch=watch, started=STARTED)
+        try:
+            result = run_sweep(config, offline=offline, sweep_id=sweep_id, watch=watch, started=STARTED)
+        except KeyboardInterrupt:
+            tell("interrupted before a trial began: there is nothing to resume")
+            raise typer.Exit(130) from None
     _finish(result, log, as_json)
 
 
@@ -114,7 +119,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run published experiments and tell of each claim whether its number is reached."""
-    from sweeps import display
+    from sweeps import claims_display, display
     from sweeps.experiments import reproduce as published
 
     claims = published.select(experiments or [])
@@ -125,7 +130,7 @@ def reproduce(
             report = published.reproduce(claims, offline=offline, watch=watch, tell=tell)
     for failure in report.failures:
         tell(failure)
-    print_result(report.to_dict(), as_json, lambda: display.claims(report.rows, markdown=markdown))
+    print_result(report.to_dict(), as_json, lambda: claims_display.claims(report.rows, markdown=markdown))
     raise typer.Exit(report.exit_status)
 
 
@@ -155,10 +160,12 @@ def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: 
 
 
 def _watching(log: bool) -> "AbstractContextManager[Callable[[Progress], None]]":
-    """What shows how far a sweep is: the lines of a job's log, or the table of a terminal."""
+    """What shows how far a sweep is: the lines of a job's log, a table on a terminal, or where there is none lines."""
     from sweeps import display, joblog
 
-    return joblog.logged(tell) if log else display.live()
+    if log:
+        return joblog.logged(tell)
+    return display.live() if sys.stderr.isatty() else joblog.logged(tell, joblog.SECONDS_BETWEEN_LINES_FOR_READERS)
 
 
 def _finish(result: "SweepResult", log: bool, as_json: bool) -> NoReturn:

@@ -15,6 +15,11 @@ ItemT = TypeVar("ItemT")
 # On a CPU a pack of 8 has most of what packing gains there, and is lost or retried as one; a GPU takes what it has
 # memory for, and where that ends the pack is divided (tests/benchmarks/test_packs.py measures both).
 _LARGEST_ON_CPU, _LARGEST_ON_GPU = 8, 64
+# Why points that could be packed are not.
+ALL_DIFFER = (
+    "no two of them take the same batches, for which batch_size, epochs, passes_per_epoch, validate_every and seed of "
+    "training must be equal"
+)
 # As many points tell whether others will be alike.
 _N_FIRST = 64
 

@@ -1,6 +1,6 @@
 """Sweeps to change: a file and the faults that come of it, and a small one on digits with its data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +16,10 @@ from sweeps.dataset import Dataset, load_dataset
 from sweeps.errors import ConfigError
 from sweeps.events import to_plain
 from sweeps.progress import Progress
-from sweeps.results import SweepResult, load_result
+from sweeps.results import SweepResult, load_result, read_result
 from sweeps.search.space import corner_points
 from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import SweepRecord, SweepState
+from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.runs import environment_tags
 from sweeps.trial import Surroundings, run_points
 
@@ -114,3 +114,35 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         return load_result(folder)
 
     return run
+
+
+@pytest.fixture
+def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Iterator[Callable[..., SweepResult]]:
+    """The result of a sweep whose points have these metrics by epoch, all FINISHED unless `states` says otherwise."""
+    journals = []
+
+    def make(
+        histories: dict[str, list[dict[str, float]]],
+        *,
+        states: dict[str, PointState] | None = None,
+        state: SweepState | None = SweepState.FINISHED,
+        **sections: Any,
+    ) -> SweepResult:
+        config = small_sweep(**sections)
+        record = SweepRecord("small-1", "small", "small", config.to_dict(), 0)
+        journal = Journal.create(tmp_path / f"journal-{len(journals)}.db", record)
+        journals.append(journal)
+        for index, (point_id, history) in enumerate(histories.items()):
+            journal.start_point(PointRecord(point_id, index, {"model.hidden_size": index}, f"h={index}", index))
+            for epoch, metrics in enumerate(history, start=1):
+                journal.record_epoch(point_id, epoch, metrics, epoch)
+            end = (states or {}).get(point_id, PointState.FINISHED)
+            if end is not PointState.RUNNING:
+                journal.end_point(point_id, end, None, {}, 10)
+        if state is not None:
+            journal.end_sweep(state, "", {}, 20)
+        return read_result(journal)
+
+    yield make
+    for journal in journals:
+        journal.close()

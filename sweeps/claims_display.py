@@ -1,0 +1,44 @@
+"""What a person sees of published experiments: their claims, each with its verdict."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from sweeps.experiments.claims import Row
+
+
+def claims(rows: Sequence["Row"], *, markdown: bool) -> None:
+    """Published claims with their verdicts: a table for the terminal, or Markdown to paste."""
+    headings = ("experiment", "what", "published", "ours", "seeds", "tolerance", "verdict")
+    lines = [
+        (row.experiment, row.what, row.published, row.ours, _seeds(row), row.tolerance, str(row.verdict))
+        for row in rows
+    ]
+    if markdown:
+        rule = ("---",) * len(headings)
+        text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
+        Console(soft_wrap=True).print(text, highlight=False, markup=False)
+        return
+    _claims_by_experiment(Console(highlight=False), rows)
+
+
+def _claims_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
+    table = Table(box=None, pad_edge=False, expand=True)
+    for heading, ratio in (("claim", 5), ("published", 3), ("ours", 4), ("tolerance", 3)):
+        table.add_column(heading, overflow="fold", ratio=ratio)
+    table.add_column("seeds", no_wrap=True, justify="right")
+    table.add_column("verdict", no_wrap=True)
+    for before, row in zip((None, *rows), rows, strict=False):
+        if before is None or before.experiment != row.experiment:
+            table.add_row(Text(row.experiment, style="bold"))
+        verdict = Text(str(row.verdict), style="red" if row.verdict == "missed" else "")
+        table.add_row(row.what, row.published, row.ours, row.tolerance, _seeds(row), verdict)
+    console.print(table)
+
+
+def _seeds(row: "Row") -> str:
+    return str(row.n_seeds or "")
