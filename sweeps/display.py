@@ -56,16 +56,15 @@ def _live(progress: Progress) -> Group:
     failed = progress.ended.get(PointState.FAILED, 0)
     counts = Table.grid(padding=(0, 2))
     counts.add_row(
-        Text(progress.sweep_id, style="bold"),
         f"{progress.ended.get(PointState.FINISHED, 0)} done",
-        f"{len(progress.running)} running",
+        f"{len(progress.running)} running{' in packs' if progress.packs else ''}",
         Text(f"{failed} failed", style="red" if failed else ""),
         f"{progress.n_to_come} to come",
         _time_left(progress.seconds_left()),
     )
     bar = Table.grid()
     bar.add_row(ProgressBar(total=progress.n_points, completed=progress.n_ended, width=72))
-    lines: list[Table | Text] = [counts, bar]
+    lines: list[Table | Text] = [Text(progress.sweep_id, style="bold"), counts, bar]
     if progress.best_point is not None:
         metric = progress.objective.metric
         lines.append(Text(f"best so far: {metric} {progress.best_value:.6g}, trial {progress.best_point}"))
