@@ -9,7 +9,9 @@ from sweeps.config import SweepConfig
 from sweeps.errors import DataError, SweepDone
 from sweeps.events import now_ms
 from sweeps.folder import SweepFolder
-from sweeps.holding import hold
+from sweeps.holding import IsMine, hold
+from sweeps.interruption import interruption
+from sweeps.keeping import committing, shipping
 from sweeps.launch import carry_out, end_sweep, seconds_left, set_up, state_of, store_of
 from sweeps.lost import close_lost, reconcile
 from sweeps.past import Past, extended, read_past
@@ -42,7 +44,7 @@ def resume(
         config = extended(before, n_more) if n_more else before
         past = read_past(journal, config)
         if was_lost and not past.n_left(config):
-            end_sweep(journal, folder, state_of(read_result(journal), interrupted=False), began, None)
+            _end(journal, folder, began, is_mine)
         else:
             _check_left(folder.id, journal, config, past, is_longer=n_more > 0)
             uri = store_of(journal)
@@ -54,6 +56,16 @@ def resume(
                 journal.resume_sweep(config.to_dict() if n_more else None, tags, now_ms())
                 carry_out(config, setup, folder, journal, past, began, watch, uri, is_mine)
     return load_result(folder)
+
+
+def _end(journal: Journal, folder: SweepFolder, began: float, is_mine: IsMine) -> None:
+    """Record how a sweep ended whose process was lost after its last trial, and deliver what that one did not."""
+    with (
+        interruption() as interrupted,
+        committing(journal, folder, is_mine) as committer,
+        shipping(journal, store_of(journal), folder, interrupted, committer),
+    ):
+        end_sweep(journal, folder, state_of(read_result(journal), interrupted=False), began, None)
 
 
 def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, past: Past, *, is_longer: bool) -> None:

@@ -61,8 +61,8 @@ def has_bucket(port: int) -> bool:
 def test_a_sweep_in_s3_outlives_its_host(
     home: Any, sweep_file: Callable[..., str], s3: RemotePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = {"SWEEPS_HOME": str(s3), "SWEEPS_LOCAL": str(home.path / "first"), "SWEEPS_DELIVERY_SECONDS": "60"}
-    lengths = {"training.epochs": {"grid": [40, 400]}}  # one ends while the other has long to go
+    here = {"SWEEPS_HOME": str(s3), "SWEEPS_LOCAL": str(home.path / "first")}
+    lengths = {"training.epochs": {"grid": [40, 2000]}}  # one ends while the other has long to go
     training = {"epochs": 40, "probe_samples": 0}
     path = sweep_file(training=training, search=lengths, algorithm={"name": "grid"})
     process = home.start("run", path, "--json", **here)

@@ -269,7 +269,7 @@ def test_a_submitted_sweep_is_stopped_resumed_and_extended_under_its_id(
     tmp_path: Path,
 ) -> None:
     path = array_sweep(
-        sweep_file, tmp_path, 800, search={"model.hidden_size": {"choice": [4, 8]}}, budget={"trials": 2}
+        sweep_file, tmp_path, 2500, search={"model.hidden_size": {"choice": [4, 8]}}, budget={"trials": 2}
     )
     sweep = client("submit", path)["sweep"]
     wait_until(lambda: n_epochs(cluster_home, sweep) > 30)
