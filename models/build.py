@@ -17,21 +17,21 @@ from models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from models.corruption import Noise
-from models.deep import DeepAutoencoder
 from models.errors import ModelError
-from models.linear import LinearNetwork
-from models.losses import Loss
-from models.member import Member, Optimizer
 from models.metrics import References
-from models.network import Network, initialise
-from models.objectives import Classification, Objective, Reconstruction
-from models.penalties import Penalties
-from models.pretraining import Phase, pretraining_phases
-from models.seeds import WEIGHTS, seeded_generator
-from models.shallow import ShallowAutoencoder
-from models.stacked_denoising import StackedDenoisingAutoencoder
-from models.validation import Validation
+from models.networks.corruption import Noise
+from models.networks.deep import DeepAutoencoder
+from models.networks.linear import LinearNetwork
+from models.networks.network import Network, initialise
+from models.networks.seeds import WEIGHTS, seeded_generator
+from models.networks.shallow import ShallowAutoencoder
+from models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from models.training.losses import Loss
+from models.training.member import Member, Optimizer
+from models.training.objectives import Classification, Objective, Reconstruction
+from models.training.penalties import Penalties
+from models.training.pretraining import Phase, pretraining_phases
+from models.training.validation import Validation
 
 __all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_network", "save_network"]
 

@@ -44,12 +44,12 @@ class LayerNoiseConfig(NoiseConfig):
 class AutoencoderConfig(Section):
     """What every autoencoder takes.
 
-    The penalties are coefficients of the terms that `models.penalties` defines; `penalty_reduction` says whether those
+    The penalties are coefficients of the terms that `training.penalties` defines; `penalty_reduction` says whether those
     terms are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
 
     `standardize: sample` subtracts each sample's mean over its features and divides by its standard deviation on the
     way in, and undoes that on the way out: the model takes and returns raw values, and so do the metrics, while the
-    loss counts errors in units of each sample's deviation. `models.network.initialise` defines `initialization`.
+    loss counts errors in units of each sample's deviation. `networks.network.initialise` defines `initialization`.
     """
 
     activation: Activation = "relu"
@@ -167,7 +167,7 @@ class PretrainingConfig(FitConfig):
     """Greedy layer-wise training before fine-tuning: these settings hold for each layer.
 
     A layer learns to undo corruption (`denoising`) or as a restricted Boltzmann machine (`contrastive_divergence`),
-    which `models.contrastive_divergence` defines. `code_learning_rate`, by default the same, is that of the last
+    which `training.contrastive_divergence` defines. `code_learning_rate`, by default the same, is that of the last
     layer: linear units of a Boltzmann machine want a hundredth of what logistic ones do (Hinton & Salakhutdinov 2006).
     """
 

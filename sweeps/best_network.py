@@ -9,7 +9,7 @@ import torch
 
 from models.build import load_network, save_network
 from models.config import ModelConfig
-from models.network import Network
+from models.networks.network import Network
 from sweeps import durable
 from sweeps.config import ObjectiveConfig
 from sweeps.folder import PointFolder

@@ -6,7 +6,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.events import STOPPED_EARLY, EpochEnded, Finding, from_plain, now_ms

@@ -10,8 +10,8 @@ from datamodules.arrays import DataArrays, Split
 from datamodules.batches import ArrayDataModule
 from models.build import input_noise, load_network
 from models.errors import ModelError
-from models.network import Network
-from models.validation import Validation, probe
+from models.networks.network import Network
+from models.training.validation import Validation, probe
 from sweeps.config import TrialConfig
 from sweeps.dataset import load_splits
 from sweeps.errors import DataError, InputError

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from models.findings import Finding as FoundFault
+from models.diagnosis.findings import Finding as FoundFault
 from sweeps import durable
 from sweeps.events import EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
 from sweeps.folder import PointFolder

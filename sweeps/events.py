@@ -34,7 +34,7 @@ class Figure(BaseModel):
 
 
 class Finding(BaseModel):
-    """A fault that `models.diagnosis` has found: its name, the numbers that show it, and what to change."""
+    """A fault that `models.diagnosis.diagnosis` has found: its name, the numbers that show it, and what to change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

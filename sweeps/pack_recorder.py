@@ -11,8 +11,8 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins import CheckpointIO
 
-from models.autoencoder import Autoencoder
-from models.member import Member
+from models.training.autoencoder import Autoencoder
+from models.training.member import Member
 from sweeps import durable
 from sweeps.events import Event
 from sweeps.recorder import Recorder

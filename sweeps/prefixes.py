@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from models.config import StackedDenoisingConfig
-from models.prefix import prefix_digest
-from models.stacked_denoising import StackedDenoisingAutoencoder
+from models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from models.training.prefix import prefix_digest
 from sweeps import durable
 from sweeps.config import SweepConfig
 from sweeps.remote import Place, RemotePath

@@ -11,12 +11,12 @@ import torch
 
 from datamodules.batches import ArrayDataModule
 from models.config import ModelConfig
+from models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
+from models.diagnosis.findings import Finding
 from models.errors import DivergedError
-from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from models.findings import Finding
-from models.network import Network
-from models.objectives import Objective
-from models.validation import probe
+from models.networks.network import Network
+from models.training.objectives import Objective
+from models.training.validation import probe
 from sweeps.best_network import BestNetwork
 from sweeps.config import ObjectiveConfig
 from sweeps.event_log import EventLog, Report

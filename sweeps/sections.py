@@ -28,7 +28,7 @@ Metric = Literal[
     "valid/dead_units",
 ]
 Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
-# The names of `models.findings.Fault`.
+# The names of `models.diagnosis.findings.Fault`.
 Diagnosis = Literal[
     "learning rate too high",
     "no better than the mean: the features hardly vary",

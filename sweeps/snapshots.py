@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.batches import ArrayDataModule
-from models.linear import LinearNetwork
-from models.network import Network, encoder_product
+from models.networks.linear import LinearNetwork
+from models.networks.network import Network, encoder_product
 from sweeps import durable
 from sweeps.events import N_CODES, Figure
 from sweeps.folder import PointFolder

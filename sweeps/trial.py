@@ -23,10 +23,10 @@ from ray import tune
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
 from datamodules.side_by_side import SideBySide
-from models.autoencoder import Autoencoder
+from models.training.autoencoder import Autoencoder
 from models.build import Phase, build_phases
-from models.examination import Examination
-from models.learners import stacking_pays
+from models.diagnosis.examination import Examination
+from models.training.learners import stacking_pays
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.durable import PATIENCE_SECONDS, remove_partial

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import spearmanr
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted, number, spread
 from sweeps.experiments.finished import FinishedSweep, Trained
 

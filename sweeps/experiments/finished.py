@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.arrays import DataArrays
-from models.network import Network
+from models.networks.network import Network
 from sweeps.evaluation import data_of, evaluate, kept_network, measure
 from sweeps.folder import find
 from sweeps.results import RankedTrial, SweepResult

@@ -6,7 +6,7 @@ mean; standardised inside the model, the same features are learnt within a few e
 
 import numpy as np
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, number
 from sweeps.experiments.finished import FinishedSweep
 

@@ -4,7 +4,7 @@ Answer: its derivative of the sigmoid is taken from row 0 and applied to every r
 With the right gradient neither the single unit nor the missing biases prevent an exact fit.
 """
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted
 from sweeps.experiments.finished import FinishedSweep
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
 from models.build import build_phases
-from models.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from models.findings import Fault
-from models.network import Network
+from models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
+from models.diagnosis.findings import Fault
+from models.networks.network import Network
 from sweeps.config import TrialConfig
 from sweeps.folder import find, home
 from sweeps.pca_cache import pca_of

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datamodules.arrays import DataArrays
 from models.metrics import dead_units
-from models.network import Activations, Network
+from models.networks.network import Activations, Network
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.evaluation import measure
 from sweeps.registry import gates

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
 from models.build import input_noise
-from models.corruption import corrupt
 from models.metrics import linear_answers
-from models.network import Network
+from models.networks.corruption import corrupt
+from models.networks.network import Network
+from models.networks.seeds import VALIDATION_NOISE, seeded_generator
+from models.networks.stacked_denoising import StackedDenoisingAutoencoder
 from models.pca import PrincipalComponents, fit_pca
-from models.seeds import VALIDATION_NOISE, seeded_generator
-from models.stacked_denoising import StackedDenoisingAutoencoder
 from sweeps.config import TrialConfig
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.scoring import BATCH, PackagedModel

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from models.network import Network
+from models.networks.network import Network
 from sweeps.evaluation import data_of, kept_network, ranked_trial
 from sweeps.folder import find
 from sweeps.registry.examination import Examined, examine

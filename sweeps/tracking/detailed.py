@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.panels import draw_labelled_rows, draw_scales, draw_stages
+from models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
+from models.figures.plots import draw_codes, draw_matrix
 from models.pca import PrincipalComponents
-from models.plots import draw_codes, draw_matrix
 from sweeps.folder import PointFolder
 from sweeps.remote import Place
 from sweeps.tracking.journal import Journal

@@ -8,8 +8,8 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from models.figures import draw_filters, draw_rows, enlarged
-from models.plots import draw_loss_curve
+from models.figures.figures import draw_filters, draw_rows, enlarged
+from models.figures.plots import draw_loss_curve
 from sweeps.folder import PointFolder
 from sweeps.remote import Place
 from sweeps.tracking.detailed import KINDS, draw_detailed

@@ -13,10 +13,10 @@ import torch
 
 from models.build import build_phases
 from models.config import ShallowConfig, TrainingConfig
-from models.corruption import SharedDraws
-from models.learners import alike, learner_of
-from models.member import Trainee
-from models.seeds import seeded_generator
+from models.networks.corruption import SharedDraws
+from models.networks.seeds import seeded_generator
+from models.training.learners import alike, learner_of
+from models.training.member import Trainee
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 

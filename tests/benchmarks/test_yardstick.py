@@ -24,8 +24,8 @@ import torch
 
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
-from models.autoencoder import Autoencoder
 from models.build import build_phases
+from models.training.autoencoder import Autoencoder
 from sweeps.config import load
 from sweeps.dataset import load_dataset
 from sweeps.search.searchers import random_point

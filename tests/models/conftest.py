@@ -9,8 +9,8 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
-from models.autoencoder import Autoencoder
-from models.member import Member
+from models.training.autoencoder import Autoencoder
+from models.training.member import Member
 
 
 class Batches:

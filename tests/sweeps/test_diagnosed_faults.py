@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datamodules.arrays import DataArrays
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.config import SweepConfig
 from sweeps.dataset import load_dataset
 from sweeps.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from datamodules.arrays import DataArrays
 from models.config import StackedDenoisingConfig
-from models.prefix import prefix_digest
+from models.training.prefix import prefix_digest
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset
 from sweeps.events import REUSED_EPOCHS, EpochEnded, Event, PointEnded

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datamodules.arrays import DataArrays
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.config import SweepConfig, load
 from sweeps.dataset import Dataset, load_dataset
 from sweeps.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain

@@ -11,7 +11,7 @@ import torch
 
 from datamodules.arrays import DataArrays
 from models.build import load_network
-from models.validation import Validation
+from models.training.validation import Validation
 from sweeps import pack_recorder
 from sweeps.config import SweepConfig
 from sweeps.dataset import Dataset

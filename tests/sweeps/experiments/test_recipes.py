@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from models.metrics import filter_structure
 from sweeps.config import SweepConfig, load
 from sweeps.experiments import blobs, deep, denoising, identity, two_by_two

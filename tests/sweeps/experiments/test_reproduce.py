@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from models.build import save_network
 from models.config import LinearConfig
-from models.linear import LinearNetwork
+from models.networks.linear import LinearNetwork
 from sweeps.cli import app
 from sweeps.config import SweepConfig, load, recipe_names
 from sweeps.errors import ConfigError, InputError

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.registry import gates
 from sweeps.registry.examination import Examined
 from sweeps.registry.gates import Gate

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from models.findings import Fault
+from models.diagnosis.findings import Fault
 from sweeps.config import SweepConfig
 from sweeps.evaluation import data_of, evaluate, kept_network
 from sweeps.registry.examination import Examined, examine

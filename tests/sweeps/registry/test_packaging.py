@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from models.build import build_network
 from models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
-from models.network import Network
+from models.networks.network import Network
 from sweeps.errors import InputError
 from sweeps.registry.packaging import Package
 from sweeps.registry.scoring import BATCH, PackagedModel, score, score_by_alias

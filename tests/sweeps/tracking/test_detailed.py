@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.figures import draw_filters, draw_rows, enlarged
+from models.figures.figures import draw_filters, draw_rows, enlarged
 from sweeps.folder import PointFolder, SweepFolder
 from sweeps.tracking.detailed import KINDS, figures_of, record_detailed_figures
 from sweeps.tracking.figures import FigureError, draw

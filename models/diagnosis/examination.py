@@ -1,0 +1,130 @@
+"""Follows one training for its diagnosis, at the price of a few passes over few clean samples, without gradients."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
+from models.diagnosis.diagnosis import diagnose
+from models.diagnosis.evidence import Evidence, LayerStatistics, LossTerms, hidden_layers, layer_statistics, settings_of
+from models.diagnosis.findings import Finding
+from models.metrics import References
+from models.networks.network import Activations, Batch, Network
+from models.training.objectives import Objective, Reconstruction
+
+# Shares of units and of variance are then known to a few hundredths: no threshold of a diagnosis is finer.
+N_TRAIN_SAMPLES = 2000
+N_VALID_SAMPLES = 300
+
+
+class Examination:
+    """Keeps what the end of a training no longer shows, and diagnoses it at any epoch.
+
+    `objective` is that of the phase which trains the whole `network`: pre-training is not examined, for its losses are
+    of other networks. A network that is trained to classify is not judged by its reconstructions, which its training
+    leaves to chance, but by its `valid/classification_error`, on `n_valid` samples.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        training: TrainingConfig,
+        network: Network,
+        objective: Objective,
+        references: References,
+        column_mean: NDArray[Any] | None = None,
+        n_valid: int | None = None,
+    ) -> None:
+        self.objective = objective
+        self._network = network
+        self._model = model
+        self._settings = settings_of(model, training)
+        self._references = references
+        self._column_mean = column_mean
+        self._n_valid = n_valid
+        self._reconstructs = isinstance(objective, Reconstruction)
+        self._history: list[tuple[int, dict[str, float]]] = []
+        self._first_loss: LossTerms | None = None
+
+    def begin(self, train: Batch) -> None:
+        """Take the loss before the first step on clean training samples."""
+        self._first_loss = self._losses(train)[0]
+
+    def add_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Remember the metrics of an epoch, those that a diagnosis looks at."""
+        measured = ("valid/mse", "valid/denoise_mse") if self._reconstructs else ("valid/classification_error",)
+        names = ("train/loss", *measured)
+        self._history.append((epoch, {name: metrics[name] for name in names if name in metrics}))
+
+    def findings(self, train: Batch, valid: Batch) -> list[Finding]:
+        """Diagnose the training as it stands, from clean training and validation samples, a few hundred or more."""
+        last_loss, train_mse = self._losses(train)
+        originals, activations = valid[0], self._activations(valid[0])
+        evidence = Evidence(
+            settings=self._settings,
+            references=self._references,
+            history=self._history,
+            column_mean=self._column_mean,
+            originals=_array(originals) if self._reconstructs else None,
+            reconstructions=_array(activations.reconstruction) if self._reconstructs else None,
+            layers=self._layers(activations),
+            filters=_array(self._network.first_layer_filters()),
+            first_loss=self._first_loss,
+            last_loss=last_loss,
+            train_mse=train_mse if self._reconstructs else None,
+            n_valid=self._n_valid,
+        )
+        return diagnose(evidence)
+
+    def findings_of_divergence(self, epoch: int, layer: int | None = None) -> list[Finding]:
+        """Diagnose a training whose values were no longer finite after `epoch`: nothing else of it can be trusted.
+
+        `layer`, from 0, is the one that was being pre-trained; None: the whole network was trained.
+        """
+        settings = self._settings
+        if layer is not None and isinstance(self._model, StackedDenoisingConfig):
+            rate, setting = self._model.pretraining.rate_of(layer, len(self._model.hidden_sizes))
+            settings = replace(settings, learning_rate=rate, rate_setting=f"model.pretraining.{setting}")
+        broken = (epoch, {"train/loss": float("nan"), "valid/mse": float("nan")})
+        return diagnose(Evidence(settings, self._references, [*self._history, broken]))
+
+    def state(self) -> dict[str, Any]:
+        """Give what a checkpoint must hold, as plain values."""
+        return {"history": self._history, "first_loss": None if self._first_loss is None else asdict(self._first_loss)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        first = state["first_loss"]
+        self._history = list(state["history"])
+        self._first_loss = None if first is None else LossTerms(**first)
+
+    @torch.no_grad()
+    def _activations(self, inputs: Tensor) -> Activations:
+        return self._network(inputs)
+
+    @torch.no_grad()
+    def _losses(self, train: Batch) -> tuple[LossTerms, float]:
+        """The terms of the loss, and the mean squared error, from one pass."""
+        activations = self._activations(train[0])
+        loss, penalty = self.objective.terms(activations, train)
+        return LossTerms(loss.item(), penalty.item()), functional.mse_loss(activations.reconstruction, train[0]).item()
+
+    def _layers(self, activations: Activations) -> tuple[LayerStatistics, ...]:
+        """The hidden layers that were trained: none of a linear model, and of a classifier not the decoder's."""
+        settings = hidden_layers(self._model)
+        if not settings:
+            return ()
+        n_judged = len(settings)
+        if isinstance(self._model, StackedDenoisingConfig) and not self._reconstructs:
+            n_judged = len(self._model.hidden_sizes)
+        pairs = zip(activations.hidden, settings, strict=True)
+        return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_judged])
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().numpy()

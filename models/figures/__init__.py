@@ -1,0 +1,1 @@
+"""Plots of networks, and the panels they are laid out on."""

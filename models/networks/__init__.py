@@ -1,0 +1,1 @@
+"""The networks, as plain PyTorch modules, and what they are made of."""

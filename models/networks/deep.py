@@ -1,0 +1,91 @@
+"""The deep autoencoder: layers that narrow to a code, mirrored by the decoder (Hinton and Salakhutdinov 2006)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from models.config import Activation
+from models.networks.network import Activations, Layer, TiedLayer, decoder_layer
+from models.networks.standardize import as_seen
+
+
+class DeepAutoencoder(nn.Module):
+    """features -> hidden_sizes -> code -> decoder_sizes, by default hidden_sizes reversed -> features.
+
+    `activation` is that of the hidden layers of encoder and decoder; the code and the output have their own. Only a
+    mirrored decoder can have tied weights. Weights are 0 until `models.networks.network.initialise` draws them.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: Sequence[int],
+        code_size: int,
+        *,
+        activation: Activation = "relu",
+        code_activation: Activation = "linear",
+        output_activation: Activation = "linear",
+        decoder_sizes: Sequence[int] | None = None,
+        tied_weights: bool = False,
+        biases: bool = True,
+        standardizes: bool = False,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.code_size = code_size
+        self.standardizes = standardizes
+        into = [*(activation for _ in hidden_sizes), code_activation]
+        sizes = pairwise((input_size, *hidden_sizes, code_size))
+        encoder = [Layer(*shape, activation, biases=biases) for shape, activation in zip(sizes, into, strict=True)]
+        self.encoder: Sequence[Layer] = nn.ModuleList(encoder)  # type: ignore[assignment]  # it is a sequence of them
+        decoder: list[Layer | TiedLayer]
+        if decoder_sizes is None:
+            output = decoder_layer(encoder[0], output_activation, tied=tied_weights, gain=1.0, biases=biases)
+            inner = [decoder_layer(layer, activation, tied=tied_weights, biases=biases) for layer in encoder[:0:-1]]
+            decoder = [*inner, output]
+        else:
+            shapes = pairwise((code_size, *decoder_sizes))
+            decoder = [Layer(*shape, activation, biases=biases) for shape in shapes]
+            n_last = (code_size, *decoder_sizes)[-1]
+            decoder.append(Layer(n_last, input_size, output_activation, gain=1.0, biases=biases))
+        self.decoder: Sequence[Layer | TiedLayer] = nn.ModuleList(decoder)  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Activations:
+        """Encode and decode: (batch, features)."""
+        x, standardized = as_seen(x, standardizes=self.standardizes)
+        hidden = []
+        for layer in self.encoder:
+            x = layer(x)
+            hidden.append(x)
+        code = x
+        *inner, output = self.decoder
+        for back in inner:
+            x = back(x)
+            hidden.append(x)
+        return Activations(tuple(hidden), code, output.logits(x), output.activation).restored(standardized)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, features) -> (batch, code_size)."""
+        x, _ = as_seen(x, standardizes=self.standardizes)
+        for layer in self.encoder:
+            x = layer(x)
+        return x
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(batch, code_size) -> (batch, features)."""
+        for layer in self.decoder:
+            code = layer(code)
+        return code
+
+    def weights(self) -> list[Tensor]:
+        """The matrices that penalties see; the encoder's alone where they are tied."""
+        return [layer.weight for layer in (*self.encoder, *self.decoder) if isinstance(layer, Layer)]
+
+    def encoder_weights(self) -> list[Tensor]:
+        """One a layer, (units, inputs), down to the code."""
+        return [layer.weight for layer in self.encoder]
+
+    def first_layer_filters(self) -> Tensor:
+        """(units of the first hidden layer, features)."""
+        return self.encoder[0].weight

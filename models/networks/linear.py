@@ -1,0 +1,45 @@
+"""One linear layer from the features to the features: no hidden layer, and nothing that narrows."""
+
+from torch import Tensor, nn
+
+from models.networks.network import Activations, Layer
+from models.networks.standardize import as_seen
+
+
+class LinearNetwork(nn.Module):
+    """features -> features, x Wᵀ + b. Its code is its output. W is 0 until `networks.network.initialise` draws it."""
+
+    def __init__(self, input_size: int, *, standardizes: bool = False) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.code_size = input_size
+        self.standardizes = standardizes
+        self.layer = Layer(input_size, input_size, "linear")
+
+    def forward(self, x: Tensor) -> Activations:
+        """Map: (batch, features)."""
+        x, standardized = as_seen(x, standardizes=self.standardizes)
+        output = self.layer(x)
+        return Activations((output,), output, output, "linear").restored(standardized)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, features) -> (batch, features)."""
+        x, _ = as_seen(x, standardizes=self.standardizes)
+        code: Tensor = self.layer(x)
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        """The code itself, (batch, features)."""
+        return code
+
+    def weights(self) -> list[Tensor]:
+        """The matrix, the only one."""
+        return [self.layer.weight]
+
+    def encoder_weights(self) -> list[Tensor]:
+        """The matrix, the only one."""
+        return [self.layer.weight]
+
+    def first_layer_filters(self) -> Tensor:
+        """The weight matrix W, a row for each output: (features, features)."""
+        return self.layer.weight

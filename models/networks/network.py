@@ -1,0 +1,185 @@
+"""What a network promises to those who train and measure it, and the layers that networks are made of."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.config import Activation, Initialization
+from models.networks.standardize import Standardized
+from models.training.faulty_gradient import sigmoid_first_row
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": functional.relu,
+    "elu": functional.elu,
+    "sigmoid_first_row": sigmoid_first_row,
+}
+# Sigmoid units need weights 4 times as wide for the same slope at 0 (Glorot and Bengio 2010; Deep Learning Tutorials).
+_GAINS: dict[Activation, float] = {"sigmoid": 4.0, "sigmoid_first_row": 4.0}
+
+# (inputs (batch, features), labels (batch,)), or inputs alone.
+Batch: TypeAlias = Sequence[Tensor]
+
+
+class Activations(NamedTuple):
+    """One pass through an autoencoder. `logits` are the output before its activation: (batch, features)."""
+
+    hidden: tuple[Tensor, ...]  # every hidden layer from the input on, the code among them: (batch, units)
+    code: Tensor  # (batch, code_size)
+    logits: Tensor
+    output_activation: Activation
+    deviation: Tensor | None = None  # (batch, 1), of each sample, where the network standardises: the unit of its loss
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """The output, (batch, features): computed when asked for, since cross-entropy is taken from the logits."""
+        return ACTIVATIONS[self.output_activation](self.logits)
+
+    def restored(self, standardized: Standardized | None) -> "Activations":
+        """The same pass with its linear output in the units of what came in, where that was standardised."""
+        if standardized is None:
+            return self
+        return self._replace(logits=standardized.restore(self.logits), deviation=standardized.deviation)
+
+
+class Network(Protocol):
+    """An autoencoder as a plain `nn.Module`."""
+
+    input_size: int
+    code_size: int
+
+    def __call__(self, x: Tensor) -> Activations:
+        """Encode and decode: (batch, features)."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of `x`: (batch, features) -> (batch, code_size)."""
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Reconstruction from a code: (batch, code_size) -> (batch, features).
+
+        Of the standardised sample where the network standardises: a code knows neither mean nor deviation.
+        """
+
+    def weights(self) -> list[Tensor]:
+        """The weight matrices that penalties see: encoder and decoder, tied ones once, biases excluded."""
+
+    def encoder_weights(self) -> list[Tensor]:
+        """The encoder's matrices from the input on, each (units, inputs): the first holds the first layer's filters."""
+
+    def first_layer_filters(self) -> Tensor:
+        """What each unit of the first hidden layer looks for: (hidden, features)."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """As `nn.Module` has it."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """As `nn.Module` has it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `nn.Module` has it."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As `nn.Module` has it."""
+
+
+class Layer(nn.Module):
+    """activation(x Wᵀ + b), with W (n_units, n_inputs). Weights are 0 until `initialise` draws them."""
+
+    def __init__(
+        self, n_inputs: int, n_units: int, activation: Activation, *, gain: float | None = None, biases: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_units, n_inputs))
+        self.bias = nn.Parameter(torch.zeros(n_units)) if biases else None
+        self.activation: Activation = activation
+        self.gain = _GAINS.get(activation, 1.0) if gain is None else gain
+
+    @property
+    def n_units(self) -> int:
+        """Its outputs."""
+        return self.weight.shape[0]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The output before its activation: (batch, n_inputs) -> (batch, n_units)."""
+        return functional.linear(x, self.weight, self.bias)
+
+    def activated(self, logits: Tensor) -> Tensor:
+        """The output by what `logits` gave: (batch, n_units)."""
+        return ACTIVATIONS[self.activation](logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_inputs) -> (batch, n_units)."""
+        return self.activated(self.logits(x))
+
+
+class TiedLayer(nn.Module):
+    """The way back through `layer`: activation(h W + b), with that layer's W and a bias of its own."""
+
+    def __init__(self, layer: Layer, activation: Activation, *, biases: bool = True) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1])) if biases else None
+        self.activation: Activation = activation
+        self._tied = (layer,)  # in a tuple, so that the weight is not in the state twice
+
+    @property
+    def n_units(self) -> int:
+        """Its outputs: the inputs of the layer it leads back through."""
+        return self._tied[0].weight.shape[1]
+
+    def logits(self, h: Tensor) -> Tensor:
+        """The output before its activation: (batch, n_units of the layer) -> (batch, n_inputs of the layer)."""
+        return functional.linear(h, self._tied[0].weight.t(), self.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(batch, n_units of the layer) -> (batch, n_inputs of the layer)."""
+        return ACTIVATIONS[self.activation](self.logits(h))
+
+
+def decoder_layer(
+    layer: Layer, activation: Activation, *, tied: bool, gain: float | None = None, biases: bool = True
+) -> Layer | TiedLayer:
+    """A layer that leads back from the units of `layer` to its inputs."""
+    if tied:
+        return TiedLayer(layer, activation, biases=biases)
+    n_units, n_inputs = layer.weight.shape
+    return Layer(n_units, n_inputs, activation, gain=gain, biases=biases)
+
+
+def encoder_product(network: Network, n_units: int) -> Tensor:
+    """W_n ... W_2 W_1: what the code's first `n_units` would look for if no layer were nonlinear: (units, features)."""
+    first, *rest = reversed(network.encoder_weights())
+    return reduce(torch.matmul, rest, first[:n_units])
+
+
+def initialise(network: Network, generator: torch.Generator, initialization: Initialization = "glorot") -> None:
+    """Set every weight; biases and the weights of a softmax are 0.
+
+    `glorot`: W ~ U(±gain √(6 / (n_inputs + n_units))), with a gain of 4 for sigmoid hidden layers and of 1 for others
+    and for the output (Glorot and Bengio 2010, eq. 16). `tutorial`: the same with a gain of 4 for all layers, whatever
+    their activation (Deep Learning Tutorials). `small`: W ~ N(0, 0.01²), for Boltzmann machines (Hinton 2010, section
+    8). `unit_interval`: W ~ U(0, 1). `identity`: ones on the diagonal.
+    """
+    for layer in _layers(network.modules()):
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        if layer.gain == 0:
+            nn.init.zeros_(layer.weight)
+        elif initialization == "identity":
+            nn.init.eye_(layer.weight)
+        elif initialization == "small":
+            nn.init.normal_(layer.weight, 0, 0.01, generator=generator)
+        elif initialization == "unit_interval":
+            nn.init.uniform_(layer.weight, 0, 1, generator=generator)
+        else:
+            limit = (layer.gain if initialization == "glorot" else 4) * (6 / sum(layer.weight.shape)) ** 0.5
+            nn.init.uniform_(layer.weight, -limit, limit, generator=generator)
+
+
+def _layers(modules: Iterable[nn.Module]) -> Iterator[Layer]:
+    return (module for module in modules if isinstance(module, Layer))

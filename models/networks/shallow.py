@@ -1,0 +1,55 @@
+"""The shallow autoencoder: one hidden layer, which is the code."""
+
+from torch import Tensor, nn
+
+from models.config import Activation
+from models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
+from models.networks.standardize import as_seen
+
+
+class ShallowAutoencoder(nn.Module):
+    """features -> hidden -> features. Weights are 0 until `models.networks.network.initialise` draws them."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        activation: Activation = "relu",
+        output_activation: Activation = "linear",
+        tied_weights: bool = False,
+        standardizes: bool = False,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.code_size = hidden_size
+        self.standardizes = standardizes
+        self.encoder = Layer(input_size, hidden_size, activation)
+        self.decoder = decoder_layer(self.encoder, output_activation, tied=tied_weights, gain=1.0)
+
+    def forward(self, x: Tensor) -> Activations:
+        """Encode and decode: (batch, features)."""
+        x, standardized = as_seen(x, standardizes=self.standardizes)
+        code = self.encoder(x)
+        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(standardized)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, features) -> (batch, hidden)."""
+        x, _ = as_seen(x, standardizes=self.standardizes)
+        return ACTIVATIONS[self.encoder.activation](self.encoder.logits(x))
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(batch, hidden) -> (batch, features)."""
+        return ACTIVATIONS[self.decoder.activation](self.decoder.logits(code))
+
+    def weights(self) -> list[Tensor]:
+        """The matrices that penalties see; one where they are tied."""
+        return [layer.weight for layer in (self.encoder, self.decoder) if isinstance(layer, Layer)]
+
+    def encoder_weights(self) -> list[Tensor]:
+        """The matrix into the hidden layer."""
+        return [self.encoder.weight]
+
+    def first_layer_filters(self) -> Tensor:
+        """(hidden, features)."""
+        return self.encoder.weight

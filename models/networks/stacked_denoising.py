@@ -1,0 +1,131 @@
+"""The stacked denoising autoencoder (Vincent et al. 2010): autoencoders on one another's codes, a softmax on top."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from models.config import Activation
+from models.networks.deep import DeepAutoencoder
+from models.networks.network import Activations, Layer
+from models.networks.shallow import ShallowAutoencoder
+from models.networks.standardize import as_seen
+
+
+class StackedDenoisingAutoencoder(nn.Module):
+    """A deep autoencoder whose layers can be trained one by one, then as a classifier or all together.
+
+    `hidden_sizes` ends with the code; its activation is `activation` unless `code_activation` names another. With
+    `n_classes` a softmax layer sits on the code, 0 at first. The decoder's biases are the visible biases of the layers'
+    autoencoders; untied, its weights are theirs as well. Weights are 0 until `networks.network.initialise` draws them.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: Sequence[int],
+        *,
+        activation: Activation = "sigmoid",
+        code_activation: Activation | None = None,
+        output_activation: Activation = "sigmoid",
+        tied_weights: bool = True,
+        standardizes: bool = False,
+        n_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.code_size = hidden_sizes[-1]
+        self.n_classes = n_classes
+        self.unrolled = DeepAutoencoder(
+            input_size,
+            hidden_sizes[:-1],
+            hidden_sizes[-1],
+            activation=activation,
+            code_activation=activation if code_activation is None else code_activation,
+            output_activation=output_activation,
+            tied_weights=tied_weights,
+            standardizes=standardizes,
+        )
+        if n_classes is not None:
+            self.classifier = Layer(self.code_size, n_classes, "linear", gain=0.0)
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether it sees each sample standardised."""
+        return self.unrolled.standardizes
+
+    @property
+    def n_layers(self) -> int:
+        """How many autoencoders are stacked."""
+        return len(self.unrolled.encoder)
+
+    def forward(self, x: Tensor) -> Activations:
+        """Encode and decode through all layers: (batch, features)."""
+        activations: Activations = self.unrolled(x)
+        return activations
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, features) -> (batch, code_size)."""
+        return self.unrolled.encode(x)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(batch, code_size) -> (batch, features)."""
+        return self.unrolled.decode(code)
+
+    def weights(self) -> list[Tensor]:
+        """The matrices that penalties see when all layers are trained to reconstruct."""
+        return self.unrolled.weights()
+
+    def encoder_weights(self) -> list[Tensor]:
+        """One a layer, (units, inputs), up to the code."""
+        return self.unrolled.encoder_weights()
+
+    def first_layer_filters(self) -> Tensor:
+        """(units of the first hidden layer, features)."""
+        return self.unrolled.first_layer_filters()
+
+    def hidden(self, x: Tensor, n_layers: int | None = None) -> tuple[Tensor, ...]:
+        """Clean activations of the first `n_layers` layers, or of all: each (batch, units)."""
+        x, _ = as_seen(x, standardizes=self.standardizes)
+        hidden = []
+        for layer in islice(self.unrolled.encoder, n_layers):
+            x = layer(x)
+            hidden.append(x)
+        return tuple(hidden)
+
+    def inputs_of_layer(self, k: int, x: Tensor) -> Tensor:
+        """What layer `k` is trained on: the clean code of the layers below it, (batch, features) -> (batch, units)."""
+        return self.hidden(x, k)[-1] if k else x
+
+    def layer(self, k: int) -> ShallowAutoencoder:
+        """The k-th layer's own autoencoder: its parameters are this network's, not copies."""
+        encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
+        n_units, n_inputs = encoder.weight.shape
+        autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.standardizes and k == 0)
+        autoencoder.encoder, autoencoder.decoder = encoder, decoder
+        return autoencoder
+
+    @torch.no_grad()
+    def unroll_layer(self, k: int) -> None:
+        """Let the way back through layer `k` be its transpose, as that of a Boltzmann machine is; tied weights are."""
+        encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
+        if isinstance(decoder, Layer):
+            decoder.weight.copy_(encoder.weight.t())
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Class logits, (batch, features) -> (batch, n_classes), of a network built with `n_classes`."""
+        return self.class_logits(self.encode(x))
+
+    def class_logits(self, code: Tensor) -> Tensor:
+        """Class logits of a code: (batch, code_size) -> (batch, n_classes)."""
+        return self.classifier.logits(code)
+
+    def classifier_weights(self) -> list[Tensor]:
+        """The matrices that penalties see when it is trained to classify: the encoder's and the softmax's."""
+        return [*self.encoder_weights(), self.classifier.weight]
+
+    def classifier_parameters(self) -> Iterator[nn.Parameter]:
+        """What is trained to classify: not the decoder, so no visible bias."""
+        for layer in (*self.unrolled.encoder, self.classifier):
+            yield from layer.parameters()

@@ -1,0 +1,176 @@
+"""The Lightning module that trains networks by their objectives: one, or several on the same batches."""
+
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from models.networks.corruption import SharedDraws
+from models.networks.network import Batch
+from models.networks.seeds import TRAINING_NOISE, seeded_generator
+from models.training.learners import Learner, alike, halves, learner_of, together
+from models.training.member import Member, Trainee
+from models.training.validation import Validation
+
+# Lightning calls a training_step that takes its batches itself experimental: our constraints pin the version tested.
+warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader_iter`")
+
+
+class Autoencoder(LightningModule):
+    """Trains each member on the same batches with the same random draws, and none touches another.
+
+    Takes of each member `train/loss`, the penalised loss averaged over an epoch's samples, and at each validation the
+    `valid/...` metrics of its `validation`. Batches are (inputs,) or (inputs, labels), or lists of one for each member.
+    Noise depends on (`seed`, `phase`, epoch) alone, so that a member trains as it would by itself, and a training
+    resumed at the end of an epoch goes on as if it had not been stopped. A member that diverges or raises keeps that
+    as its `error` and trains no more; the fit ends when none is left. With `stacks`, members of one architecture train
+    as one stacked network: in halves where memory is out, while any other error of a stack ends all that are in it.
+    Lightning sees an epoch as one batch: its callbacks' hooks around a batch run once an epoch, and max_steps is not
+    looked at within.
+    """
+
+    def __init__(self, members: Sequence[Member], *, seed: int = 0, phase: int = 0, stacks: bool = False) -> None:
+        super().__init__()
+        # An epoch is one step to Lightning: its hooks around each step take as long as a small network's step does.
+        self.automatic_optimization = False
+        self.members: Sequence[Member] = nn.ModuleList(members)  # type: ignore[assignment]  # it is a sequence of them
+        self.seed = seed
+        self.phase = phase
+        self.stacks = stacks
+        self._learners: list[Learner] = []
+
+    @property
+    def in_training(self) -> list[Member]:
+        """The members that have not ended."""
+        return [member for member in self.members if member.is_in_training]
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One for each member, in their order."""
+        return [member.torch_optimizer() for member in self.members]
+
+    def training_step(self, dataloader_iter: Iterator[tuple[Batch | Sequence[Batch], int, int]]) -> None:
+        """All steps of an epoch. Nothing is read back from the device until the last is done."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        self._start_epoch()
+        draws = SharedDraws(self._generator)
+        loss_sums = torch.zeros(len(self.members), device=self.device, dtype=torch.float64)
+        n_samples = 0
+        for batch, _, _ in dataloader_iter:
+            batches = self._of_each(batch)
+            draws.next_batch()
+            self._step(batches, draws, loss_sums)
+            # What Lightning's wrapper around the optimizer does, but for its hooks: global_step counts these.
+            progress.increment_ready()
+            progress.increment_completed()
+            n_samples += len(batches[0][0])
+        for learner in self._learners:
+            learner.finish()
+        for member, loss_sum in zip(self.members, loss_sums.tolist(), strict=True):
+            self._take(member, {"train/loss": loss_sum / n_samples})
+        if self._validated() and self.current_epoch + 1 == self.trainer.max_epochs:
+            self.trainer.check_val_every_n_epoch = 1  # the last epoch is always validated
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the sums."""
+        for _, validation in self._validated():
+            validation.start(self.device)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # Lightning passes both
+        """Add a batch to the sums."""
+        for member, validation in self._validated():
+            with member.alone():
+                validation.update(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Take the metrics of the whole split."""
+        for member, validation in self._validated():
+            with member.alone():
+                self._take(member, {f"valid/{name}": value for name, value in validation.metrics().items()})
+
+    def on_train_epoch_end(self) -> None:
+        """End the fit when no member is left."""
+        self.trainer.should_stop = not self.in_training
+
+    def _start_epoch(self) -> None:
+        """Learners for the members that are left, at the rates of this epoch."""
+        trainees = [
+            Trainee(index, member, self.trainer.optimizers[index])
+            for index, member in enumerate(self.members)
+            if member.is_in_training
+        ]
+        learning = {trainee.index for learner in self._learners for trainee in learner.trainees}
+        if learning == {trainee.index for trainee in trainees}:
+            for learner in self._learners:
+                self._prepare(learner)
+        else:
+            self._learners = []  # first: what they hold makes room for others
+            self._learners = [
+                learner for group in alike(trainees, stacks=self.stacks) for learner in self._learners_of(group)
+            ]
+
+    def _learners_of(self, trainees: Sequence[Trainee]) -> list[Learner]:
+        """One for members that can share it, at the rates of this epoch: several where memory does not allow it."""
+        learner = self._made(trainees)
+        # Out of the handler: what the error's traceback held is free by now.
+        return self._in_halves(trainees) if learner is None else [learner]
+
+    def _in_halves(self, trainees: Sequence[Trainee]) -> list[Learner]:
+        return [learner for half in halves(trainees) for learner in self._learners_of(half)]
+
+    def _made(self, trainees: Sequence[Trainee]) -> Learner | None:
+        """A learner at the rates of this epoch; None where it raised."""
+        with together(trainees):
+            learner = learner_of(trainees)
+            self._prepare(learner)
+            return learner
+        return None
+
+    def _prepare(self, learner: Learner) -> None:
+        n_epochs = self.trainer.max_epochs
+        assert n_epochs is not None
+        learner.start_epoch(self.current_epoch, n_epochs, self._generator())
+
+    def _step(self, batches: Sequence[Batch], draws: SharedDraws, loss_sums: Tensor) -> None:
+        """One step of each member: of those of a stack in halves where memory does not allow it together."""
+        waiting, self._learners = deque(self._learners), []
+        while waiting:
+            learner = waiting.popleft()
+            losses = self._tried(learner, batches, draws)
+            if losses is not None:
+                loss_sums.index_add_(0, learner.places, losses.double(), alpha=len(batches[0][0]))
+                self._learners.append(learner)
+                continue
+            learner.finish()
+            trainees = learner.trainees
+            del learner  # nothing else holds it: its memory is for its halves
+            waiting.extendleft(self._in_halves(trainees))
+
+    def _tried(self, learner: Learner, batches: Sequence[Batch], draws: SharedDraws) -> Tensor | None:
+        """The losses of a step, (trainees,); None where it raised."""
+        with together(learner.trainees):
+            return learner.step(batches, draws)
+        return None
+
+    def _take(self, member: Member, metrics: dict[str, float]) -> None:
+        if member.is_in_training:
+            with member.alone():
+                member.take(metrics, self.current_epoch)
+
+    def _validated(self) -> list[tuple[Member, Validation]]:
+        return [(member, member.validation) for member in self.in_training if member.validation is not None]
+
+    def _generator(self) -> torch.Generator:
+        return seeded_generator(self.seed, TRAINING_NOISE, self.phase, self.current_epoch, device=self.device)
+
+    def _of_each(self, batch: Batch | Sequence[Batch]) -> Sequence[Batch]:
+        """The batch of each member: one for all, or one each."""
+        if isinstance(batch[0], Tensor):
+            return [self._on_device(cast(Batch, batch))] * len(self.members)
+        return [self._on_device(own) for own in cast(Sequence[Batch], batch)]
+
+    def _on_device(self, batch: Batch) -> Batch:
+        return batch if batch[0].device == self.device else [part.to(self.device) for part in batch]

@@ -1,0 +1,36 @@
+"""Reconstruction losses."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional
+
+from models.networks.network import Activations
+from models.networks.standardize import relative
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Squared error or cross-entropy; `mean` over samples and features, or `sum` over features, mean over samples."""
+
+    kind: Literal["mse", "bce"] = "mse"
+    reduction: Literal["mean", "sum"] = "mean"
+
+
+def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:
+    """Loss of a reconstruction against the clean `target` (batch, features); cross-entropy needs it in [0, 1].
+
+    The squared error of a network that standardises counts in units of each input's standard deviation: that of the
+    standardised values, which does not vanish where raw values hardly vary.
+    """
+    reduction = "mean" if loss.reduction == "mean" else "sum"
+    if activations.deviation is not None:
+        error = relative(activations.reconstruction - target, activations.deviation)
+        total = error.square().mean() if reduction == "mean" else error.square().sum()
+    elif loss.kind == "mse":
+        total = functional.mse_loss(activations.reconstruction, target, reduction=reduction)
+    else:
+        # From the logits: log(sigmoid) stays finite where the sigmoid rounds to 0 or 1.
+        total = functional.binary_cross_entropy_with_logits(activations.logits, target, reduction=reduction)
+    return total if loss.reduction == "mean" else total / len(target)

@@ -1,0 +1,130 @@
+"""One network in training: by what objective, with which optimizer, and what was measured of it last."""
+
+import logging
+import math
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.config import Schedule
+from models.errors import DivergedError
+from models.networks.corruption import SharedDraws
+from models.networks.network import Batch, Network
+from models.training.objectives import Objective, Reconstruction
+from models.training.validation import Validation
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam with its published defaults, or gradient descent with `momentum`.
+
+    The `cosine` schedule lowers the rate epoch by epoch towards 0: rate * (1 + cos(pi * epoch / n_epochs)) / 2, with
+    epochs counted from 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
+    """
+
+    name: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    momentum: float = 0.0
+
+    def rate(self, epoch: int, n_epochs: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
+
+
+class Member(nn.Module):
+    """Trains `network` by `objective`, which may be about a part of it: the checkpoint holds all of it.
+
+    `metrics` holds the last value of each metric. `error` is what ended its training; `is_over`: it has ended well.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        optimizer: Optimizer = Optimizer(),
+        *,
+        validation: Validation | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+        self.optimizer = optimizer
+        self.validation = validation
+        self.metrics: dict[str, float] = {}
+        self.error: Exception | None = None
+        self.is_over = False
+
+    @property
+    def is_in_training(self) -> bool:
+        """Whether nothing has ended its training."""
+        return self.error is None and not self.is_over
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let what is raised in the context end this member, and nothing else."""
+        try:
+            yield
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Let an error be what ended its training: its traceback is logged, once, and not kept.
+
+        The frames of a traceback hold their tensors, and the others of a pack need that memory.
+        """
+        if error.__traceback__ is not None and not isinstance(error, DivergedError):
+            # As text: whatever keeps the record would keep the frames.
+            logger.error("A network trains no more\n%s", "".join(traceback.format_exception(error)).rstrip())
+        self.error = error
+        cause: BaseException | None = error
+        while cause is not None:
+            cause.__traceback__ = None
+            cause = cause.__cause__ or cause.__context__
+
+    def torch_optimizer(self) -> torch.optim.Optimizer:
+        """One optimizer over what the objective may change, as a fused kernel."""
+        parameters, rate = self.objective.parameters(), self.optimizer.learning_rate
+        if self.optimizer.name == "adam":
+            return torch.optim.Adam(parameters, lr=rate, fused=True)
+        return torch.optim.SGD(parameters, lr=rate, momentum=self.optimizer.momentum, fused=True)
+
+    def loss(self, batch: Batch, draws: SharedDraws, generator: torch.Generator) -> Tensor:
+        """The penalised loss of a batch; what is random about it beyond corruption comes from `generator`."""
+        if isinstance(self.objective, Reconstruction):
+            return self.objective.undoing(draws.corrupt(batch[0], self.objective.noise), batch[0])
+        return self.objective(batch, generator)
+
+    def take(self, metrics: dict[str, float], epoch: int) -> None:
+        """Keep metrics of an epoch, counted from 0; DivergedError where one is not finite."""
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"{name} is {value} at epoch {epoch + 1}: values must stay finite; "
+                    f"lower the learning rate ({self.optimizer.learning_rate:g}) or the penalties"
+                )
+        self.metrics.update(metrics)
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A member with its torch optimizer; `index` is its place in the pack."""
+
+    index: int
+    member: Member
+    optimizer: torch.optim.Optimizer
+
+
+def places(trainees: Sequence[Trainee]) -> Tensor:
+    """Their indices, on their networks' device: (trainees,)."""
+    device = next(trainees[0].member.network.parameters()).device
+    return torch.tensor([trainee.index for trainee in trainees], device=device)

@@ -1,0 +1,210 @@
+"""Networks of one architecture trained as one: parameters with a leading axis of K, one operation for all of them.
+
+Hidden sizes may differ. The smaller layers are padded with units whose weights are 0 and whose outputs are masked, so
+that they add nothing to any loss or penalty, and get no gradient.
+"""
+
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from models.networks.corruption import Noise, NoiseLevels, SharedDraws
+from models.networks.network import Batch, Layer, Network, TiedLayer
+from models.training.losses import Loss, reconstruction_loss
+from models.training.member import Trainee, places
+from models.training.objectives import Reconstruction
+from models.training.penalties import Counts, Penalties, Reduction, hidden_l1, weight_l1, weight_l2
+from models.training.stacked_optimizers import StackedTensors, n_steps, stacked_optimizer
+
+
+def architecture(trainee: Trainee) -> Hashable | None:
+    """What the members of a stack have in common: all but sizes, penalties, rates and noise; None: it cannot stack."""
+    objective = trainee.member.objective
+    if not isinstance(objective, Reconstruction):
+        return None
+    network = objective.network
+    layers = tuple((name, type(layer), layer.activation) for name, layer in _layers(network))
+    return (
+        type(network),
+        network.input_size,
+        getattr(network, "standardizes", False),
+        layers,
+        tuple(name for name, _ in _named_parameters(network)),
+        objective.loss,
+        objective.penalties.reduction,
+        type(trainee.optimizer),
+        n_steps(trainee.optimizer),
+    )
+
+
+class Stack:
+    """Trains members of one `architecture`; their own networks are as they were before until `finish`."""
+
+    def __init__(self, trainees: Sequence[Trainee]) -> None:
+        # Members with one kind of noise lie together: each kind is applied in one piece.
+        self.trainees: Sequence[Trainee] = sorted(trainees, key=lambda trainee: _objective(trainee).noise.kind)
+        self.places = places(self.trainees)
+        self._objectives = [_objective(trainee) for trainee in self.trainees]
+        networks = [objective.network for objective in self._objectives]
+        parameters = [dict(_named_parameters(network)) for network in networks]
+        self._tensors = {name: StackedTensors([of[name] for of in parameters]) for name in parameters[0]}
+        self._leaves = {name: tensors.whole.requires_grad_() for name, tensors in self._tensors.items()}
+        self._optimizer = stacked_optimizer([t.optimizer for t in self.trainees], list(self._leaves.values()))
+        self._padding = _Padding(networks)
+        self._loss = _PenalisedLoss(networks[0], self._objectives[0], self._padding.masks)
+        self._coefficients = _coefficients([objective.penalties for objective in self._objectives], self._like)
+        self._noise = _StackedNoise([objective.noise for objective in self._objectives], self._like)
+        self._rates = torch.zeros(len(self.trainees))
+
+    @property
+    def _like(self) -> Tensor:
+        return next(iter(self._leaves.values()))
+
+    def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
+        """Take the learning rates of an epoch, counted from 0; `generator` is for other objectives."""
+        rates = [trainee.member.optimizer.rate(epoch, n_epochs) for trainee in self.trainees]
+        self._rates = torch.tensor(rates, dtype=self._like.dtype, device=self._like.device)
+
+    def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
+        """One step of each, on its own of the `batches` of all members; their losses before it, (trainees,)."""
+        inputs = [batches[trainee.index][0] for trainee in self.trainees]
+        shared = all(x is inputs[0] for x in inputs)
+        clean = inputs[0] if shared else torch.stack(inputs)  # (batch, features) for all, or (K, batch, features)
+        noisy = self._noise.corrupt(clean, inputs[0], draws)  # likewise
+        state = {f"network.{name}": tensor for name, tensor in self._leaves.items()} | self._padding.masks
+        losses = vmap(self._loss_of, in_dims=(0, _axis(noisy), _axis(clean), 0, 0, 0))(
+            state, noisy, clean, self._coefficients, self._padding.n_weights, self._padding.n_units
+        )  # (K,)
+        # A member's loss has a gradient of its own parameters alone, also where another's is not finite.
+        gradients = list(torch.autograd.grad(losses.sum(), list(self._leaves.values())))
+        with torch.no_grad():
+            self._optimizer.step(gradients, self._rates)
+        return losses.detach()
+
+    def _loss_of(self, state: Mapping[str, Tensor], *given: object) -> Tensor:
+        loss: Tensor = functional_call(self._loss, dict(state), given)
+        return loss
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Bring the members' own networks and optimizers up to date."""
+        for tensors in self._tensors.values():
+            tensors.write_back()
+        self._optimizer.write_back()
+
+
+class _PenalisedLoss(nn.Module):
+    """The loss of one member of a stack, to be called with its parameters and masks in the place of its own."""
+
+    def __init__(self, network: Network, objective: Reconstruction, masks: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.network: Network = copy.deepcopy(network)
+        self.loss: Loss = objective.loss
+        self.reduction: Reduction = objective.penalties.reduction
+        for name, layer in _layers(self.network):
+            if f"network.{name}.mask" in masks:
+                layer.register_buffer("mask", None)
+                layer.register_forward_hook(lambda layer, _, outputs: outputs * layer.mask)
+
+    def forward(
+        self, noisy: Tensor, clean: Tensor, coefficients: Mapping[str, Tensor], n_weights: Counts, n_units: Counts
+    ) -> Tensor:
+        """As `Reconstruction.undoing`, with what pads left out of every mean."""
+        activations = self.network(noisy)
+        loss = reconstruction_loss(activations, clean, self.loss)
+        if "weight_l1" in coefficients:
+            loss = loss + coefficients["weight_l1"] * weight_l1(self.network.weights(), self.reduction, n_weights)
+        if "weight_l2" in coefficients:
+            loss = loss + coefficients["weight_l2"] * weight_l2(self.network.weights(), self.reduction, n_weights)
+        if "hidden_l1" in coefficients:
+            loss = loss + coefficients["hidden_l1"] * hidden_l1(activations.hidden, self.reduction, n_units)
+        return loss
+
+
+class _Padding:
+    """What is padding in the stack of some networks: `masks` (K, units) of the layers whose sizes differ, 1 for a unit.
+
+    `n_weights` and `n_units` count what is no padding: (K,) for each weight matrix and each hidden layer.
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        like = networks[0].weights()[0].detach()
+        sizes = {name: [dict(_layers(n))[name].n_units for n in networks] for name, _ in _layers(networks[0])}
+        self.masks = {
+            f"network.{name}.mask": _mask(of_each, like) for name, of_each in sizes.items() if len(set(of_each)) > 1
+        }
+        sample = like.new_zeros(1, networks[0].input_size)
+        with torch.no_grad():
+            hidden = [[layer.shape[1] for layer in network(sample).hidden] for network in networks]
+        weights = [[weight.numel() for weight in network.weights()] for network in networks]
+        self.n_weights = [torch.tensor(of, dtype=like.dtype, device=like.device) for of in zip(*weights, strict=True)]
+        self.n_units = [torch.tensor(of, dtype=like.dtype, device=like.device) for of in zip(*hidden, strict=True)]
+
+
+class _StackedNoise:
+    """The corruption of each member, kinds in the order of the members."""
+
+    def __init__(self, noises: Sequence[Noise], like: Tensor) -> None:
+        self._shared = noises[0] if len(set(noises)) == 1 else None
+        self._levels = [
+            NoiseLevels(kind, [noise.level for noise in of_kind], like)
+            for kind, of_kind in groupby(noises, key=lambda noise: noise.kind)
+        ]
+
+    def corrupt(self, x: Tensor, like: Tensor, draws: SharedDraws) -> Tensor:
+        """Inputs of each (K, batch, features), or of all (batch, features), to such: of all where all take them alike.
+
+        `like`, (batch, features), is the inputs of one.
+        """
+        if self._shared is not None and x is like:
+            return draws.corrupt(x, self._shared)
+        parts = [x] * len(self._levels) if x is like else torch.split(x, [levels.n_levels for levels in self._levels])
+        pieces = [
+            levels.apply_draw(part, draws.drawn(like, levels.kind))
+            for levels, part in zip(self._levels, parts, strict=True)
+        ]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def _axis(x: Tensor) -> int | None:
+    """Where `vmap` finds the members in inputs, if they have inputs of their own."""
+    return 0 if x.dim() == 3 else None
+
+
+def _coefficients(penalties: Sequence[Penalties], like: Tensor) -> dict[str, Tensor]:
+    """The coefficients of the terms that any member has: (K,) each."""
+    values = {name: [getattr(of, name) for of in penalties] for name in ("weight_l1", "weight_l2", "hidden_l1")}
+    return {
+        name: torch.tensor(of_each, dtype=like.dtype, device=like.device)
+        for name, of_each in values.items()
+        if any(of_each)
+    }
+
+
+def _mask(sizes: Sequence[int], like: Tensor) -> Tensor:
+    units = torch.arange(max(sizes), device=like.device)
+    return (units < torch.tensor(sizes, device=like.device).unsqueeze(1)).to(like.dtype)
+
+
+def _objective(trainee: Trainee) -> Reconstruction:
+    objective = trainee.member.objective
+    assert isinstance(objective, Reconstruction)
+    return objective
+
+
+def _layers(network: Network) -> list[tuple[str, Layer | TiedLayer]]:
+    named: list[tuple[str, nn.Module]] = list(_module(network).named_modules())
+    return [(name, part) for name, part in named if isinstance(part, (Layer, TiedLayer))]
+
+
+def _named_parameters(network: Network) -> list[tuple[str, nn.Parameter]]:
+    return list(_module(network).named_parameters())
+
+
+def _module(network: Network) -> nn.Module:
+    assert isinstance(network, nn.Module)
+    return network

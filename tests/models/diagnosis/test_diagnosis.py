@@ -1,0 +1,304 @@
+"""What each rule makes of evidence: its thresholds, what it leaves to others, and what its advice names.
+
+That really trained networks leave such evidence is tested where they are trained: tests/sweeps/test_diagnosed_faults.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.config import (
+    DeepConfig,
+    LayerNoiseConfig,
+    NoiseConfig,
+    PretrainingConfig,
+    ShallowConfig,
+    StackedDenoisingConfig,
+    TrainingConfig,
+)
+from models.diagnosis.diagnosis import diagnose
+from models.diagnosis.evidence import (
+    Evidence,
+    LayerSettings,
+    LossTerms,
+    Settings,
+    hidden_layers,
+    layer_statistics,
+    settings_of,
+)
+from models.diagnosis.findings import Fault, Finding
+from models.metrics import references
+
+RNG = np.random.default_rng(0)
+TRAIN, VALID = RNG.random((400, 49)), RNG.random((300, 49))
+REFERENCES = references(TRAIN, VALID, 1.0)
+MEAN = REFERENCES.mean_mse
+PCA_16 = REFERENCES.pca(16) or 0.0
+TANH = LayerSettings("tanh", "model.activation", ("relu", "elu"))
+RELU = LayerSettings("relu", "model.activation", ("relu", "elu"))
+
+
+def history(*errors: float, every: int = 1, metric: str = "valid/mse", losses: bool = True) -> list[Any]:
+    """A falling loss in each epoch, an error in every so many."""
+    epochs: list[Any] = [
+        (epoch, {"train/loss": 1 / epoch} if losses else {}) for epoch in range(1, every * len(errors) + 1)
+    ]
+    for number, error in enumerate(errors, start=1):
+        epochs[number * every - 1][1][metric] = error
+    return epochs
+
+
+# Sixteen units that come to what PCA of the same size does, on samples that they have seen and on others.
+GOOD = Evidence(
+    settings=Settings(16, "model.hidden_size", 0.01),
+    references=REFERENCES,
+    history=history(*np.linspace(MEAN, PCA_16, 20), *[PCA_16] * 20),
+    column_mean=TRAIN.mean(axis=0),
+    originals=VALID,
+    reconstructions=VALID.mean(axis=0) + 0.7 * (VALID - VALID.mean(axis=0)),
+    layers=(layer_statistics(RNG.uniform(-0.5, 0.5, (300, 16)), TANH),),
+    filters=RNG.normal(size=(16, 49)),
+    first_loss=LossTerms(1.5, 0.0),
+    last_loss=LossTerms(PCA_16, 0.0),
+    train_mse=PCA_16,
+    n_valid=300,
+)
+
+
+def found(evidence: Evidence) -> dict[Fault, Finding]:
+    return {finding.name: finding for finding in diagnose(evidence)}
+
+
+def one_layer(outputs: Any, settings: LayerSettings) -> Evidence:
+    return replace(GOOD, layers=(layer_statistics(np.asarray(outputs), settings),), filters=None)
+
+
+def test_a_good_training_has_no_fault() -> None:
+    assert found(GOOD) == {}
+
+
+def test_outputs_that_are_the_mean_are_collapsed_where_penalties_are_large_and_the_column_mean_elsewhere() -> None:
+    mean = replace(GOOD, history=history(MEAN, MEAN), reconstructions=np.tile(VALID.mean(axis=0), (300, 1)))
+    assert Fault.COLUMN_MEAN in found(mean)
+    crushed = replace(mean, first_loss=LossTerms(0.8, 0.2), settings=replace(GOOD.settings, hidden_l1=0.5))
+    assert "Lower model.hidden_l1" in found(crushed)[Fault.COLLAPSED].advice
+    assert Fault.COLUMN_MEAN not in found(crushed)
+    dead = replace(mean, layers=(layer_statistics(np.zeros((300, 16)), RELU),))
+    assert "model.activation to elu" in found(dead)[Fault.COLUMN_MEAN].advice
+
+
+def test_a_constant_far_from_the_mean_is_not_called_the_mean() -> None:
+    constant = np.full((300, 49), 30.0)
+    far = replace(GOOD, history=history(100 * MEAN, 50 * MEAN), train_mse=50 * MEAN, reconstructions=constant)
+    assert Fault.HARDLY_TRAINED in found(far)
+    assert Fault.COLUMN_MEAN not in found(far)
+
+
+def test_a_network_that_learns_nothing_but_its_penalties_is_told_to_lower_them() -> None:
+    settings = replace(GOOD.settings, weight_l1=1.0, weight_l2=2.0)
+    penalised = replace(
+        GOOD, settings=settings, history=history(MEAN, MEAN), train_mse=MEAN, last_loss=LossTerms(0.1, 0.9)
+    )
+    advice = found(penalised)[Fault.HARDLY_TRAINED].advice
+    assert advice == "Lower model.weight_l1 or model.weight_l2 by a factor of 10 or more."
+
+
+def test_features_answered_by_their_mean_that_hardly_vary_are_to_be_standardised_and_not_called_collapsed() -> None:
+    offset = replace(
+        GOOD,
+        history=history(MEAN, MEAN),
+        column_mean=np.full(49, 100.0),
+        reconstructions=np.tile(VALID.mean(axis=0), (300, 1)),
+    )
+    assert found(offset).keys() == {Fault.HARDLY_VARIES}
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"last_loss": LossTerms(0.8, 0.2)}, "the penalties: reconstruction pays for them"),
+        ({"layers": (layer_statistics(np.zeros((300, 16)), RELU),)}, "Revive the dead units first"),
+        ({"settings": replace(GOOD.settings, noise_level=0.3)}, "Lower model.noise.level, now 0.3"),
+        ({"settings": replace(GOOD.settings, is_stacked=True)}, "Try another training.learning_rate, now 0.01"),
+    ],
+)
+def test_what_is_worse_than_pca_is_told_why(change: dict[str, Any], advice: str) -> None:
+    worse = replace(GOOD, history=history(*[1.06 * PCA_16] * 4), **change)
+    assert advice in found(worse)[Fault.WORSE_THAN_PCA].advice
+    assert Fault.WORSE_THAN_PCA not in found(replace(worse, history=history(*[1.04 * PCA_16] * 4)))
+
+
+def test_a_stack_is_not_told_that_noise_keeps_it_from_copying() -> None:
+    copies = replace(GOOD, settings=replace(GOOD.settings, code_size=64), history=history(*[0.01 * MEAN] * 4))
+    assert "or raise model.noise.level or model.hidden_l1" in found(copies)[Fault.COPIED].advice
+    stack = replace(copies, settings=replace(copies.settings, is_stacked=True))
+    assert "model.noise.level" not in found(stack)[Fault.COPIED].advice
+    assert Fault.COPIED not in found(replace(copies, settings=replace(copies.settings, noise_level=0.1)))
+    assert Fault.COPIED not in found(replace(copies, settings=replace(copies.settings, code_size=48)))
+
+
+def test_filters_of_both_signs_that_are_strong_where_the_mean_is_follow_it() -> None:
+    mean = np.where(np.arange(784) % 28 < 9, 1.0, 0.1)  # a stripe
+    noise = np.random.default_rng(0).normal(size=(9, 784))
+    evidence = replace(GOOD, layers=(), column_mean=mean)
+    finding = found(replace(evidence, filters=noise * mean))[Fault.FOLLOWS_MEAN]
+    assert finding.evidence["cosine with the mean"] < 0.1
+    assert finding.evidence["correlation of the filters' strength with the mean"] > 0.5
+    for filters, flat in ((noise, mean), (noise * mean[::-1], mean), (noise * mean, np.full(784, 0.3))):
+        assert Fault.FOLLOWS_MEAN not in found(replace(evidence, filters=filters, column_mean=flat))
+
+
+def test_filters_of_dead_units_are_left_out_of_the_comparison_with_the_mean() -> None:
+    dies = np.arange(16) < 10
+    outputs = np.where(dies, 0.0, RNG.random((300, 16)))
+    filters = np.where(dies[:, np.newaxis], -TRAIN.mean(axis=0), RNG.normal(size=(16, 49)))
+    evidence = replace(GOOD, filters=filters, layers=(layer_statistics(outputs, RELU),))
+    assert Fault.FOLLOWS_MEAN not in found(evidence)
+    assert Fault.FOLLOWS_MEAN in found(replace(evidence, layers=()))
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_rising_error_beside_a_falling_loss_is_over_fitting_however_often_it_is_validated(every: int) -> None:
+    evidence = replace(GOOD, history=history(0.05, 0.03, 0.032, every=every), train_mse=None)
+    assert found(evidence)[Fault.OVERFITTING].evidence["error over its best"] == pytest.approx(0.032 / 0.03)
+    rising = [(epoch, metrics | {"train/loss": epoch / 10}) for epoch, metrics in evidence.history]
+    assert Fault.OVERFITTING not in found(replace(evidence, history=rising))
+
+
+def test_a_rising_error_on_the_training_samples_themselves_is_not_over_fitting() -> None:
+    restless = replace(GOOD, history=history(0.05, 0.03, 0.032), train_mse=0.032)
+    assert Fault.OVERFITTING not in found(restless)
+    assert Fault.OVERFITTING in found(replace(restless, train_mse=0.03))
+
+
+def test_outputs_that_are_the_mean_are_not_over_fitted() -> None:
+    mean = np.tile(VALID.mean(axis=0), (300, 1))
+    collapsed = replace(GOOD, history=history(1.2 * MEAN, MEAN, 1.2 * MEAN), train_mse=MEAN, reconstructions=mean)
+    assert Fault.OVERFITTING not in found(collapsed)
+    assert Fault.OVERFITTING in found(replace(collapsed, reconstructions=VALID))
+
+
+def test_gains_that_no_one_would_wait_for_are_not_called_improving() -> None:
+    assert Fault.STILL_IMPROVING not in found(replace(GOOD, history=history(0.1, 0.02, 0.0199)))
+    assert Fault.STILL_IMPROVING not in found(replace(GOOD, history=history(1e-4, 1e-5, 2e-6)))
+
+
+@pytest.mark.parametrize(
+    ("errors", "every", "improves"),
+    [
+        ([0.05, 0.04, 0.0389], 5, False),  # 2.8 % in a third of the epochs is below 1 % in a tenth
+        ([0.05, 0.04, 0.0385], 5, True),
+        ([*[0.04] * 18, 0.0397, 0.0394], 1, True),  # 1.5 % in a tenth
+        ([*[0.04] * 18, 0.0398, 0.0397], 1, False),
+    ],
+)
+def test_the_gain_at_the_end_is_held_against_the_epochs_that_it_took(
+    errors: list[float], every: int, improves: bool
+) -> None:
+    assert (Fault.STILL_IMPROVING in found(replace(GOOD, history=history(*errors, every=every)))) is improves
+
+
+def test_the_epochs_that_a_gain_took_are_told_without_those_of_pretraining() -> None:
+    later = [(epoch + 30, metrics) for epoch, metrics in history(0.05, 0.04, 0.03, every=5)]
+    numbers = found(replace(GOOD, history=later))[Fault.STILL_IMPROVING].evidence
+    assert numbers == {"share of the error gained at the end": pytest.approx(0.25), "in epochs": 5, "of": 15}
+
+
+def test_a_late_setback_is_told_as_too_large_a_step() -> None:
+    losses = [0.5, 0.2, 0.1, 0.3]
+    setback = [(epoch, {"train/loss": loss, "valid/mse": 0.1}) for epoch, loss in enumerate(losses, start=1)]
+    assert Fault.LEARNING_RATE in found(replace(GOOD, first_loss=LossTerms(0.6, 0), history=setback))
+
+
+def test_little_evidence_is_enough_for_some_rules_and_raises_in_none() -> None:
+    bare = Evidence(GOOD.settings, GOOD.references, history(*[1.06 * PCA_16] * 4))
+    assert found(bare).keys() == {Fault.WORSE_THAN_PCA}
+    assert diagnose(replace(bare, history=[])) == []
+
+
+def test_layers_are_judged_by_their_outputs() -> None:
+    outputs = np.array([[0.0, 0.001, 0.5], [0.0, 0.002, 0.6]])
+    statistics = layer_statistics(outputs, LayerSettings("sigmoid", "model.activation"))
+    assert statistics.dead.tolist() == [True, False, False]
+    assert statistics.saturated.tolist() == [False, True, False]
+    assert layer_statistics(outputs, RELU).saturated_share == 0
+
+
+@pytest.mark.parametrize(("activation", "flat"), [("sigmoid", 1.0), ("tanh", -1.0), ("elu", -1.0)])
+def test_units_near_their_bound_are_saturated(activation: Any, flat: float) -> None:
+    outputs = np.array([[flat * 0.9999, 0.5], [flat * 0.9998, 0.4]])
+    assert layer_statistics(outputs, LayerSettings(activation, "")).saturated.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("model", "advice"),
+    [
+        (DeepConfig(hidden_sizes=(8,), activation="tanh"), "Set model.activation to relu or elu in place of tanh"),
+        (
+            DeepConfig(hidden_sizes=(), code_activation="tanh"),
+            "Set model.code_activation to relu or elu in place of tanh",
+        ),
+        (DeepConfig(hidden_sizes=(8,), activation="elu"), "Lower training.learning_rate or raise model.weight_l2"),
+        # Layers that are pre-trained as Boltzmann machines, or by cross-entropy on codes, must be logistic.
+        (StackedDenoisingConfig(hidden_sizes=(8, 4)), "Lower training.learning_rate or raise model.weight_l2"),
+        (
+            StackedDenoisingConfig(
+                hidden_sizes=(8, 4),
+                loss="mse",
+                noise=LayerNoiseConfig(level=0),
+                pretraining=PretrainingConfig(method="contrastive_divergence"),
+            ),
+            "Lower training.learning_rate or raise model.weight_l2",
+        ),
+        (StackedDenoisingConfig(hidden_sizes=(8, 4), loss="mse"), "Set model.activation to relu or elu in place of"),
+    ],
+)
+def test_advice_against_saturation_names_a_setting_that_helps_and_is_allowed(model: Any, advice: str) -> None:
+    layer = next(layer for layer in hidden_layers(model) if layer.activation in ("tanh", "sigmoid", "elu"))
+    flat = np.array([[-0.9999], [-0.9998]]) if layer.activation != "sigmoid" else np.array([[1e-4], [2e-4]])
+    assert found(one_layer(flat, layer))[Fault.SATURATED].advice.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (ShallowConfig(activation="elu"), [("elu", "activation")]),
+        (
+            DeepConfig(hidden_sizes=(8, 4), activation="tanh", code_activation="sigmoid", decoder_sizes=(9,)),
+            [("tanh", "activation"), ("tanh", "activation"), ("sigmoid", "code_activation"), ("tanh", "activation")],
+        ),
+        (
+            StackedDenoisingConfig(hidden_sizes=(8, 4), code_activation="linear"),
+            [("sigmoid", "activation"), ("linear", "code_activation"), ("sigmoid", "activation")],
+        ),
+    ],
+)
+def test_each_hidden_layer_has_the_setting_of_its_activation(model: Any, expected: list[tuple[str, str]]) -> None:
+    told = [(layer.activation, layer.setting.removeprefix("model.")) for layer in hidden_layers(model)]
+    assert told == expected
+
+
+def test_settings_are_read_from_a_trial_config() -> None:
+    training = TrainingConfig(learning_rate=0.01)
+    shallow = settings_of(ShallowConfig(hidden_size=9, hidden_l1=0.5, noise=NoiseConfig(level=0.2)), training)
+    assert shallow == Settings(9, "model.hidden_size", 0.01, noise_level=0.2, hidden_l1=0.5)
+    assert settings_of(DeepConfig(code_size=3), training).size_setting == "model.code_size"
+
+
+def test_noise_that_only_pretraining_undoes_is_none_of_the_whole_network() -> None:
+    stacked = settings_of(StackedDenoisingConfig(hidden_sizes=(30, 20, 10)), TrainingConfig())
+    assert (stacked.code_size, stacked.noise_level, stacked.is_stacked) == (10, 0.0, True)
+
+
+def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
+    errors, denoised = [0.05, 0.04, 0.03], [0.03, 0.035, 0.04]
+    both = [
+        (epoch, {"train/loss": 1 / epoch, "valid/mse": mse, "valid/denoise_mse": noisy})
+        for epoch, (mse, noisy) in enumerate(zip(errors, denoised, strict=True), start=1)
+    ]
+    stack = replace(GOOD, history=both, train_mse=0.028, settings=replace(GOOD.settings, is_stacked=True))
+    assert found(stack).keys() & {Fault.OVERFITTING, Fault.STILL_IMPROVING} == {Fault.STILL_IMPROVING}
+    denoiser = replace(stack, settings=replace(GOOD.settings, noise_level=0.3))
+    assert found(denoiser).keys() & {Fault.OVERFITTING, Fault.STILL_IMPROVING} == {Fault.OVERFITTING}

@@ -1,0 +1,125 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.figures.figures import draw_filters, draw_rows, enlarged
+
+RNG = np.random.default_rng(0)
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    assert image.mode == "L"
+    return np.asarray(image)
+
+
+def tile(image: Image.Image, index: int, side: int) -> np.ndarray:
+    top, left = index // 10 * (side + 1), index % 10 * (side + 1)
+    return pixels(image)[top : top + side, left : left + side]
+
+
+@pytest.mark.parametrize("n_units", [1, 9, 100, 500])
+def test_filters_of_28x28_fill_289x289_pixels_whatever_their_number(n_units: int) -> None:
+    assert draw_filters(RNG.normal(size=(n_units, 784)), (28, 28)).size == (289, 289)
+
+
+def test_each_tile_holds_its_filter_stretched_from_black_to_white() -> None:
+    filters = RNG.normal(size=(12, 9)) * np.geomspace(1e-6, 1e6, 12)[:, None]
+    image = draw_filters(filters, (3, 3))
+    for index, weights in enumerate(filters):
+        expected = (weights - weights.min()) / (weights.max() - weights.min()) * 255
+        assert np.abs(tile(image, index, 3).ravel() - expected).max() <= 0.5
+
+
+def test_shared_scale_uses_one_range_for_all_filters() -> None:
+    image = draw_filters(np.array([[0.0, 1, 2, 3], [1.0, 2, 2, 5]]), (2, 2), scale="shared")
+    np.testing.assert_array_equal(tile(image, 0, 2).ravel(), [0, 51, 102, 153])
+    np.testing.assert_array_equal(tile(image, 1, 2).ravel(), [51, 102, 102, 255])
+
+
+@pytest.mark.parametrize("scale", ["tile", "shared"])
+def test_constant_filters_unused_tiles_and_gaps_are_black(scale: str) -> None:
+    filters = np.array([[0.0, 1, 2, 3], [7.0, 7, 7, 7]])
+    image = draw_filters(filters, (2, 2), scale=scale)  # type: ignore[arg-type]
+    lit = np.argwhere(pixels(image) > 0)
+    assert lit.max() < 2
+
+
+@pytest.mark.parametrize("scale", ["tile", "shared"])
+def test_values_that_are_not_finite_are_black(scale: str) -> None:
+    image = draw_filters(np.array([[np.nan, 1, 2, np.inf], [np.nan] * 4]), (2, 2), scale=scale)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(tile(image, 0, 2).ravel(), [0, 0, 255, 0])
+    assert not tile(image, 1, 2).any()
+
+
+def test_only_the_first_hundred_units_are_drawn() -> None:
+    filters = RNG.normal(size=(120, 4))
+    filters[110] = [-50, 0, 0, 50]
+    np.testing.assert_array_equal(
+        pixels(draw_filters(filters, (2, 2), scale="shared")), pixels(draw_filters(filters[:100], (2, 2), "shared"))
+    )
+
+
+def test_a_smaller_grid_holds_fewer_filters_in_larger_tiles() -> None:
+    filters = RNG.normal(size=(9, 4))
+    image = pixels(draw_filters(filters, (2, 2), grid=3))
+    assert image.shape == (8, 8)
+    np.testing.assert_array_equal(image[6:, 6:], tile(draw_filters(filters, (2, 2)), 8, 2))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "times"), [(289, 289, 2), (89, 17, 7), (84, 84, 7), (1, 100, 6), (700, 3, 1)]
+)
+def test_an_image_is_enlarged_by_the_largest_whole_number_that_fits(width: int, height: int, times: int) -> None:
+    values = RNG.integers(0, 256, (height, width), np.uint8)
+    image = pixels(enlarged(Image.fromarray(values), 640, 640))
+    np.testing.assert_array_equal(image, np.kron(values, np.ones((times, times), np.uint8)))
+
+
+def test_weights_without_an_image_shape_are_drawn_as_a_matrix() -> None:
+    image = draw_filters(np.array([[0.0, 1, 2], [3, 4, 5]]), None)
+    np.testing.assert_array_equal(pixels(image), [[0, 51, 102], [153, 204, 255]])
+
+
+def test_images_that_are_not_square_keep_their_shape() -> None:
+    weights = np.arange(6.0)
+    np.testing.assert_array_equal(pixels(draw_filters(weights[None], (2, 3)))[:2, :3], [[0, 51, 102], [153, 204, 255]])
+
+
+def test_a_wrong_image_shape_is_refused_with_both_numbers() -> None:
+    with pytest.raises(ValueError, match=r"28x28 pixels needs 784 features a row, not an array of shape \(3, 64\)"):
+        draw_filters(np.zeros((3, 64)), (28, 28))
+
+
+def test_reconstructions_stand_below_their_originals() -> None:
+    originals, reconstructions = RNG.random((10, 64)), RNG.random((10, 64))
+    originals[0, :2] = 0, 1
+    image = pixels(draw_rows([originals, reconstructions], (8, 8)))
+    assert image.shape == (17, 89)
+    for index in range(10):
+        columns = slice(9 * index, 9 * index + 8)
+        np.testing.assert_array_equal(image[:8, columns].ravel(), np.rint(originals[index] * 255))
+        np.testing.assert_array_equal(image[9:, columns].ravel(), np.rint(reconstructions[index] * 255))
+
+
+def test_originals_look_the_same_beside_any_reconstruction() -> None:
+    originals = RNG.random((3, 4))
+    good = pixels(draw_rows([originals, originals], (2, 2)))
+    wild = pixels(draw_rows([originals, originals * 100 - 50], (2, 2)))
+    np.testing.assert_array_equal(good[:2], wild[:2])
+    assert set(np.unique(wild[3:])) <= {0, 255}
+
+
+def test_samples_without_an_image_shape_are_drawn_as_matrices() -> None:
+    image = draw_rows([np.eye(4)[:3]] * 3, None)
+    assert image.size == (4, 3 * 3 + 2)
+
+
+def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
+    program = (
+        "import sys, models.figures.panels, models.figures.plots; print({'matplotlib', 'torch'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
