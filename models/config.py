@@ -44,8 +44,8 @@ class LayerNoiseConfig(NoiseConfig):
 class AutoencoderConfig(Section):
     """What every autoencoder takes.
 
-    The penalties are coefficients of the terms that `training.penalties` defines; `penalty_reduction` says whether those
-    terms are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
+    The penalties are coefficients of the terms that `training.penalties` defines; `penalty_reduction` says whether
+    those are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
 
     `standardize: sample` subtracts each sample's mean over its features and divides by its standard deviation on the
     way in, and undoes that on the way out: the model takes and returns raw values, and so do the metrics, while the

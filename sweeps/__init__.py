@@ -11,31 +11,31 @@ if TYPE_CHECKING:
     from sweeps.config import load
     from sweeps.launch import run
     from sweeps.registry.promotion import Promotion
-    from sweeps.results import SweepResult
+    from sweeps.tracking.results import SweepResult
 
 __all__ = ["best", "extend", "load", "promote", "resume", "run"]
 
 
 def best(sweep_id: str) -> "SweepResult":
     """The result of a sweep, with its ranking; UnknownSweep where there is none of that id."""
-    from sweeps.folder import find
-    from sweeps.results import load_result
+    from sweeps.storage.layout import find
+    from sweeps.tracking.results import load_result
 
     return load_result(find(sweep_id))
 
 
 def resume(sweep_id: str) -> "SweepResult":
     """Go on with a sweep that was stopped, interrupted or lost."""
-    from sweeps.continuation import resume
-    from sweeps.folder import find
+    from sweeps.resumption import resume
+    from sweeps.storage.layout import find
 
     return resume(find(sweep_id))
 
 
 def extend(sweep_id: str, n_trials: int) -> "SweepResult":
     """Give a sweep so many more trials, and train them."""
-    from sweeps.continuation import resume
-    from sweeps.folder import find
+    from sweeps.resumption import resume
+    from sweeps.storage.layout import find
 
     return resume(find(sweep_id), n_more=n_trials)
 

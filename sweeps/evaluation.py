@@ -13,12 +13,12 @@ from models.errors import ModelError
 from models.networks.network import Network
 from models.training.validation import Validation, probe
 from sweeps.config import TrialConfig
-from sweeps.dataset import load_splits
 from sweeps.errors import DataError, InputError
-from sweeps.folder import find, home
-from sweeps.pca_cache import pca_of
-from sweeps.results import RankedTrial, SweepResult
-from sweeps.trials import trial_of
+from sweeps.storage.layout import find, home
+from sweeps.tracking.results import RankedTrial, SweepResult
+from sweeps.tracking.trial_lookup import trial_of
+from sweeps.trial.dataset import load_splits
+from sweeps.trial.pca_cache import pca_of
 
 
 @dataclass(frozen=True)

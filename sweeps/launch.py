@@ -12,34 +12,34 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeps import durable
-from sweeps import folder as folders
 from sweeps.cluster import session
+from sweeps.cluster.resources import Share, share_of
 from sweeps.cluster.session import Cluster
-from sweeps.cluster.share import Share, share_of
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepFailed
-from sweeps.events import now_ms
-from sweeps.folder import SweepFolder
-from sweeps.holding import IsMine, hold
-from sweeps.interruption import interruption
-from sweeps.keeping import catch_up, check_mine, committing, copy_all, shipping
-from sweeps.lost import reconcile
-from sweeps.past import Past, count_past
-from sweeps.progress import Progress
-from sweeps.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
-from sweeps.search.packs import ALL_DIFFER, can_pack, why_single
-from sweeps.tracking.address import check_tracker, tracking_uri
-from sweeps.tracking.backlog import JournalBehind
-from sweeps.tracking.committer import Committer
-from sweeps.tracking.detailed import record_detailed_figures
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointState, SweepRecord, SweepState
-from sweeps.tracking.runs import environment_tags, flatten, ranking_description
+from sweeps.search.packing import ALL_DIFFER, can_pack, why_single
+from sweeps.signals import interruption
+from sweeps.storage import atomic_write
+from sweeps.storage import layout as folders
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.sweep_lock import IsMine, hold
+from sweeps.tracking.background import catch_up, check_mine, committing, copy_all, shipping
+from sweeps.tracking.crash_recovery import reconcile
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.journal.write_buffer import JournalBehind
+from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
+from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten, ranking_description
+from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
+from sweeps.tracking.progress import Progress
+from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
+from sweeps.tracking.resume_state import Past, count_past
+from sweeps.trial.events import now_ms
 
 if TYPE_CHECKING:
     from datamodules.arrays import DataArrays
-    from sweeps.dataset import Dataset
+    from sweeps.trial.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def carry_out(
             end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began))
             raise
         check_mine(folder, committer)
-        durable.try_to_remove(folder.layers)  # of use to running trials only
+        atomic_write.try_to_remove(folder.layers)  # of use to running trials only
         catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
         end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
@@ -135,7 +135,7 @@ def carry_out(
 @contextmanager
 def set_up(config: SweepConfig) -> Iterator[Setup]:
     """Load the data, connect to Ray, and turn Ctrl-C into an event for as long as the context lasts."""
-    from sweeps.dataset import fit_references
+    from sweeps.trial.dataset import fit_references
 
     address = os.environ.get("RAY_ADDRESS")
     with _loading(config) as arrays:
@@ -169,7 +169,7 @@ def seconds_left(config: SweepConfig, journal: Journal) -> float:
 @contextmanager
 def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
     """The data, while they are read beside what else takes seconds."""
-    from sweeps.dataset import load_suitable
+    from sweeps.trial.dataset import load_suitable
 
     background = ThreadPoolExecutor(1)
     try:
@@ -179,7 +179,7 @@ def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
 
 
 def _save_comparison(folder: SweepFolder, config: SweepConfig, dataset: "Dataset") -> None:
-    from sweeps.comparison import save_comparison
+    from sweeps.trial.figure_references import save_comparison
 
     if not folder.references.exists():  # as where the sweep is resumed
         save_comparison(folder.references, config, dataset)
@@ -209,8 +209,8 @@ def _train(
     committer: Committer,
 ) -> None:
     """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted or lost."""
-    from sweeps.callback import JournalCallback
-    from sweeps.tuning import tuner
+    from sweeps.cluster.tune.journal_callback import JournalCallback
+    from sweeps.cluster.tune.tuner import tuner
 
     references = setup.dataset.references
     callback = JournalCallback(journal, folder, progress, config, environment_tags(), references, past.ended_ids)

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted, number, spread
-from sweeps.experiments.finished import FinishedSweep, Trained
+from sweeps.experiments.trained_sweep import FinishedSweep, Trained
 
 STRIPE = Setup("blobs-stripe-9")
 FULL = Setup("blobs-full-9")

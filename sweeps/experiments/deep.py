@@ -6,7 +6,7 @@ Answer: nonlinear layers leave less than PCA of the same size; linear ones, howe
 from itertools import pairwise
 
 from sweeps.experiments.claims import Claim, Outcome, Setup, median, spread
-from sweeps.experiments.finished import FinishedSweep
+from sweeps.experiments.trained_sweep import FinishedSweep
 
 ELU = Setup("hs2d-elu")
 LINEAR = Setup("hs2d-linear")

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, number
-from sweeps.experiments.finished import FinishedSweep
+from sweeps.experiments.trained_sweep import FinishedSweep
 
 UNIFORM = Setup("identity-uniform84")
 FIVE = Setup("identity-uniform84", "5-features", ("data.n_features=5",))

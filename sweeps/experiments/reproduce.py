@@ -9,16 +9,16 @@ from typing import Any
 from sweeps import launch
 from sweeps.cluster import session
 from sweeps.config import SweepConfig
+from sweeps.config.issues import closest, did_you_mean
 from sweeps.errors import ConfigError, InputError, SweepError
-from sweeps.experiments import blobs, deep, denoising, identity, two_by_two
+from sweeps.experiments import blobs, deep, denoising, identity, numpy_2x2
 from sweeps.experiments.claims import Claim, Row, Setup, Verdict
-from sweeps.experiments.finished import FinishedSweep
-from sweeps.faults import closest, did_you_mean
-from sweeps.progress import Progress
-from sweeps.results import SOME_TRIALS_FAILED, SweepResult, load_all
-from sweeps.tracking.records import SweepState
+from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.tracking.journal.records import SweepState
+from sweeps.tracking.progress import Progress
+from sweeps.tracking.results import SOME_TRIALS_FAILED, SweepResult, load_all
 
-CLAIMS = (*blobs.CLAIMS, *identity.CLAIMS, *deep.CLAIMS, *two_by_two.CLAIMS, *denoising.CLAIMS)
+CLAIMS = (*blobs.CLAIMS, *identity.CLAIMS, *deep.CLAIMS, *numpy_2x2.CLAIMS, *denoising.CLAIMS)
 # What a sweep is called, and where and how fast it runs, changes no number.
 _NO_MATTER = ("name", "description", "experiment", "resources")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sweeps.registry.examination import Examined
+from sweeps.registry.rediagnosis import Examined
 from sweeps.registry.significance import Comparison, Outcome
 
 TOLERANCE = 1e-5

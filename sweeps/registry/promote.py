@@ -13,20 +13,20 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion
 
 from sweeps.errors import InputError, PromotionConflict
-from sweeps.progress import Progress
+from sweeps.registry.alias_history import move, moves
+from sweeps.registry.alias_lock import locked
+from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
+from sweeps.registry.contest import Champion, has_same_data, judge
 from sweeps.registry.gates import Gate, closed
-from sweeps.registry.history import move, moves
-from sweeps.registry.judging import Champion, has_same_data, judge
-from sweeps.registry.lock import locked
+from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, Entry, RegistryStore
 from sweeps.registry.names import check_names
 from sweeps.registry.promotion import Promotion, Request, Verdict
-from sweeps.registry.record import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
+from sweeps.registry.reseeding import judge_seeds, retrain
 from sweeps.registry.scoring import PackagedModel
-from sweeps.registry.seeds import judge_seeds, retrain
-from sweeps.registry.store import NETWORK_TAG, RUN_TAG, Entry, RegistryStore
-from sweeps.results import SweepResult
-from sweeps.tracking.address import tracking_uri, without_credentials
-from sweeps.trials import find_trial
+from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
+from sweeps.tracking.progress import Progress
+from sweeps.tracking.results import SweepResult
+from sweeps.tracking.trial_lookup import find_trial
 
 
 def promote(

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.errors import InputError
-from sweeps.registry.history import holding_model
+from sweeps.registry.alias_history import holding_model
+from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.names import check_names
 from sweeps.registry.packaging import Columns, size_in_bytes
-from sweeps.registry.store import RegistryStore
 
 Array = NDArray[np.float32]
 BATCH = 1024

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sweeps.config import SweepConfig
-from sweeps.search.space import Choices, Interval, Point, corners
+from sweeps.config.search_space import Choices, Interval, Point, corners
 
 if TYPE_CHECKING:
     import optuna

@@ -12,9 +12,10 @@ from typing import Any
 
 import psutil
 
-from sweeps import config, tuning
-from sweeps.cli import main as sweeps
+from sweeps import config
+from sweeps.cli.app import main as sweeps
 from sweeps.cluster import session
+from sweeps.cluster.tune import tuner as tuning
 
 ended: dict[str, float] = {}
 
@@ -32,7 +33,7 @@ def ends(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tuner(*arguments: Any) -> Any:
-    """That of `sweeps.tuning`, whose callback notes what it is told."""
+    """That of `sweeps.cluster.tune.tuner`, whose callback notes what it is told."""
     (callback,) = (argument for argument in arguments if hasattr(argument, "on_trial_result"))
     callback.on_trial_start = ends("workers import Ray Tune", callback.on_trial_start)
     callback.on_trial_result = ends("workers import torch and Lightning, take the data, draw", callback.on_trial_result)

@@ -20,10 +20,10 @@ import torch
 
 from datamodules.arrays import DataArrays
 from sweeps.config import load
-from sweeps.dataset import load_dataset
-from sweeps.folder import SweepFolder
 from sweeps.search.searchers import random_point
-from sweeps.trial import Surroundings, run_points
+from sweeps.storage.layout import SweepFolder
+from sweeps.trial.dataset import load_dataset
+from sweeps.trial.pack import Surroundings, run_points
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
 

@@ -23,12 +23,12 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from sweeps import folder as folders
 from sweeps.config import SweepConfig, load
-from sweeps.events import now_ms
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
-from sweeps.tracking.runs import flatten
+from sweeps.storage import layout as folders
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.mlflow.run_metadata import flatten
+from sweeps.trial.events import now_ms
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 

@@ -27,8 +27,8 @@ from datamodules.batches import ArrayDataModule
 from models.build import build_phases
 from models.training.autoencoder import Autoencoder
 from sweeps.config import load
-from sweeps.dataset import load_dataset
 from sweeps.search.searchers import random_point
+from sweeps.trial.dataset import load_dataset
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
 

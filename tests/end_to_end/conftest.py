@@ -16,8 +16,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointRecord
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord
 
 SWEEP_SECONDS = 240
 

@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.config import load
 from sweeps.search.searchers import point_searcher
-from sweeps.tracking.records import PointState
+from sweeps.tracking.journal.records import PointState
 
 pytestmark = pytest.mark.slow
 

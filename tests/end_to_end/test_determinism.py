@@ -7,9 +7,9 @@ import pytest
 
 from sweeps.cluster.session import connect
 from sweeps.config import load
-from sweeps.folder import SweepFolder, home
 from sweeps.launch import run
-from sweeps.tracking.journal import Journal
+from sweeps.storage.layout import SweepFolder, home
+from sweeps.tracking.journal.journal import Journal
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps.tracking.records import PointState
+from sweeps.tracking.journal.records import PointState
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweeps import durable
+from sweeps.storage import atomic_write
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -57,13 +57,13 @@ def fill() -> Callable[[Path], Path]:
 def test_a_file_that_a_full_disk_does_not_take_leaves_the_former_one(small_disk: MountDisk, fill: Fill) -> None:
     disk = small_disk(1)
     file = disk / "best.pt"
-    assert durable.write(file, b"former")
+    assert atomic_write.write(file, b"former")
     ballast = fill(disk)
-    assert not durable.write(file, b"new" * 10_000)
+    assert not atomic_write.write(file, b"new" * 10_000)
     assert file.read_bytes() == b"former"
     assert sorted(path.name for path in disk.iterdir()) == ["ballast", "best.pt"]
     ballast.unlink()
-    assert durable.write(file, b"new" * 10_000)
+    assert atomic_write.write(file, b"new" * 10_000)
     assert file.read_bytes() == b"new" * 10_000
 
 

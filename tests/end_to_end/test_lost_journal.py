@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweeps.folder import SweepFolder
-from sweeps.tracking.segments import read_segments
+from sweeps.storage.layout import SweepFolder
+from sweeps.tracking.journal.segments import read_segments
 
 pytestmark = pytest.mark.slow
 

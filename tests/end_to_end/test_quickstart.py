@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.tracking.journal import Journal
+from sweeps.tracking.journal.journal import Journal
 
 pytestmark = pytest.mark.slow
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from polling import wait_until
 
-from sweeps import remote
-from sweeps.folder import SweepFolder
-from sweeps.lease import leaseholder
-from sweeps.remote import RemotePath
-from sweeps.tracking.restoration import read_journal
-from sweeps.tracking.segments import read_segments
+from sweeps.storage import object_store
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.lease import leaseholder
+from sweeps.storage.object_store import RemotePath
+from sweeps.tracking.journal.restore import read_journal
+from sweeps.tracking.journal.segments import read_segments
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
     try:
         wait_until(lambda: server.poll() is not None or has_bucket(port), (tmp_path / "s3.log").read_text)
         assert server.poll() is None, (tmp_path / "s3.log").read_text()
-        remote._file_system.cache_clear()  # which is the client of the server of another test
+        object_store._file_system.cache_clear()  # which is the client of the server of another test
         yield RemotePath("s3://bucket/home")
     finally:
         server.kill()

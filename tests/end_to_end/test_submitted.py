@@ -21,7 +21,7 @@ import pytest
 from mlflow import MlflowClient
 from polling import wait_until
 
-from sweeps.tracking.records import PointState
+from sweeps.tracking.journal.records import PointState
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from datamodules.arrays import DataArrays
-from sweeps import folder as folders
-from sweeps.callback import JournalCallback
+from sweeps.cluster.tune.journal_callback import JournalCallback
 from sweeps.config import SweepConfig, load
-from sweeps.dataset import Dataset, load_dataset
+from sweeps.config.search_space import corner_points
 from sweeps.errors import ConfigError
-from sweeps.events import to_plain
-from sweeps.progress import Progress
-from sweeps.results import SweepResult, load_result, read_result
-from sweeps.search.space import corner_points
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
-from sweeps.tracking.runs import environment_tags
-from sweeps.trial import Surroundings, run_points
+from sweeps.storage import layout as folders
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.mlflow.run_metadata import environment_tags
+from sweeps.tracking.progress import Progress
+from sweeps.tracking.results import SweepResult, load_result, read_result
+from sweeps.trial.dataset import Dataset, load_dataset
+from sweeps.trial.events import to_plain
+from sweeps.trial.pack import Surroundings, run_points
 
 PLAIN = """\
 name: plain
@@ -37,7 +37,7 @@ budget: {trials: 4}
 @pytest.fixture(autouse=True)
 def _every_epoch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no report wait for the next one, so that a test can cut a point off at any epoch."""
-    monkeypatch.setattr("sweeps.pack_recorder.SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr("sweeps.trial.lightning_callbacks.SECONDS_BETWEEN_REPORTS", 0.0)
 
 
 @pytest.fixture

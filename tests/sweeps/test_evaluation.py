@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from datamodules.arrays import Split
 from models.build import load_network
-from sweeps.cli import app
+from sweeps.cli.app import app
 from sweeps.config import SweepConfig
-from sweeps.dataset import load_splits
 from sweeps.errors import ClusterError, DataError, InputError
 from sweeps.evaluation import data_of, evaluate, kept_network, measure
-from sweeps.folder import find
-from sweeps.results import SweepResult, load_result
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointState
+from sweeps.storage.layout import find
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointState
+from sweeps.tracking.results import SweepResult, load_result
+from sweeps.trial.dataset import load_splits
 
 MakeSweep = Callable[..., SweepConfig]
 Run = Callable[[SweepConfig], SweepResult]

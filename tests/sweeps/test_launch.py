@@ -11,10 +11,10 @@ import ray
 from datamodules.arrays import DataArrays
 from models.metrics import References
 from models.pca import PrincipalComponents
-from sweeps import dataset
 from sweeps.config import SweepConfig
 from sweeps.launch import set_up
-from sweeps.pca_cache import pca_of
+from sweeps.trial import dataset
+from sweeps.trial.pca_cache import pca_of
 
 
 @pytest.mark.slow

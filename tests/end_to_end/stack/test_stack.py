@@ -15,7 +15,7 @@ import yaml
 from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
-from sweeps.tracking.runs import SWEEP_TAG
+from sweeps.tracking.mlflow.run_metadata import SWEEP_TAG
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -27,8 +27,8 @@ N_TOGETHER, N_TRIALS = 10, 20
 # Prints how often trials of a sweep were lost and went on.
 N_RETRIES = """\
 import sys
-from sweeps.folder import find
-from sweeps.tracking.restoration import read_journal
+from sweeps.storage.layout import find
+from sweeps.tracking.journal.restore import read_journal
 with read_journal(find(sys.argv[1])) as journal:
     print(sum(point.n_retries for point in journal.points()))
 """

@@ -8,10 +8,10 @@ import pytest
 from models.diagnosis.findings import Fault
 from models.metrics import filter_structure
 from sweeps.config import SweepConfig, load
-from sweeps.experiments import blobs, deep, denoising, identity, two_by_two
+from sweeps.experiments import blobs, deep, denoising, identity, numpy_2x2
 from sweeps.experiments.claims import Claim, Outcome, Setup
-from sweeps.experiments.finished import FinishedSweep
-from sweeps.results import SweepResult
+from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.tracking.results import SweepResult
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `dataloader_iter`")
 
@@ -99,18 +99,18 @@ def test_the_same_features_standardised_in_the_model_are_learnt_also_by_the_save
 
 
 def test_the_2x2_recipe_is_exact_where_the_question_was_stuck(train: Train) -> None:
-    exact = train(two_by_two.RIGHT, "training.epochs=5", "search.training.seed={grid: [0]}")
+    exact = train(numpy_2x2.RIGHT, "training.epochs=5", "search.training.seed={grid: [0]}")
     assert exact.best.metric("valid/mse") <= 1e-6
-    assert outcome(two_by_two.CLAIMS, "MSE", exact).reached is False  # one seed is not nine
-    faulty = train(two_by_two.FAULTY, "training.epochs=2", "search.training.seed={grid: [0, 1]}")
-    assert outcome(two_by_two.CLAIMS, "MSE", faulty).reached is False  # two seeds are not ten
+    assert outcome(numpy_2x2.CLAIMS, "MSE", exact).reached is False  # one seed is not nine
+    faulty = train(numpy_2x2.FAULTY, "training.epochs=2", "search.training.seed={grid: [0, 1]}")
+    assert outcome(numpy_2x2.CLAIMS, "MSE", faulty).reached is False  # two seeds are not ten
     assert min(faulty.values(lambda trial: trial.metric("valid/mse"))) >= 3.5e-3
-    assert outcome(two_by_two.CLAIMS, "diagnosed", faulty).reached
+    assert outcome(numpy_2x2.CLAIMS, "diagnosed", faulty).reached
 
 
 def test_at_the_rate_of_the_question_the_right_gradient_is_at_the_column_mean_too(train: Train) -> None:
     posted = ["training.epochs=10", "training.optimizer=sgd", "training.learning_rate=0.001"]
-    stuck = train(two_by_two.RIGHT, *posted, "search.training.seed={grid: [0]}")
+    stuck = train(numpy_2x2.RIGHT, *posted, "search.training.seed={grid: [0]}")
     assert stuck.best.metric("valid/mse") == pytest.approx(0.00585, abs=0.00016)
     assert Fault.COLUMN_MEAN in stuck.best.faults
 

@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 from models.build import save_network
 from models.config import LinearConfig
 from models.networks.linear import LinearNetwork
-from sweeps.cli import app
+from sweeps.cli.app import app
 from sweeps.config import SweepConfig, load, recipe_names
 from sweeps.errors import ConfigError, InputError
-from sweeps.experiments import blobs, deep, identity, reproduce, two_by_two
+from sweeps.experiments import blobs, deep, identity, numpy_2x2, reproduce
 from sweeps.experiments.claims import Claim, Outcome, Setup, Verdict
-from sweeps.experiments.finished import FinishedSweep
 from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
-from sweeps.folder import SweepFolder, find
-from sweeps.results import load_result
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.storage.layout import SweepFolder, find
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.results import load_result
 
 Record = Callable[..., str]
 ELU = "hs2d-elu"
@@ -175,7 +175,7 @@ def test_the_table_is_printed_as_markdown(record: Record) -> None:
 
 def test_one_seed_that_failed_is_counted_as_not_diagnosed(record: Record) -> None:
     record(load("numpy-2x2-faulty"), [[0.006]] * 9 + [None])
-    (row,) = judge([claim for claim in two_by_two.CLAIMS if claim.what.startswith("diagnosed")]).rows
+    (row,) = judge([claim for claim in numpy_2x2.CLAIMS if claim.what.startswith("diagnosed")]).rows
     assert (row.ours, row.n_seeds, row.verdict) == ("0 of 10", 10, Verdict.MISSED)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from sweeps.config import SweepConfig
-from sweeps.folder import find
-from sweeps.results import SweepResult, load_result
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.shipper import sync
+from sweeps.storage.layout import find
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.mlflow.shipper import sync
+from sweeps.tracking.results import SweepResult, load_result
 
 # A code that narrows nothing must beat the training mean, which three epochs on digits do.
 EASY_TO_PASS = {

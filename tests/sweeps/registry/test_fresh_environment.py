@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from sweeps.evaluation import data_of
+from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.promote import promote
 from sweeps.registry.promotion import Request
 from sweeps.registry.scoring import score_by_alias
-from sweeps.registry.store import RegistryStore
-from sweeps.results import SweepResult
+from sweeps.tracking.results import SweepResult
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

@@ -6,11 +6,11 @@ import math
 import pytest
 
 from models.diagnosis.findings import Fault
+from sweeps.config.sections import PromotionConfig
 from sweeps.registry import gates
-from sweeps.registry.examination import Examined
 from sweeps.registry.gates import Gate
+from sweeps.registry.rediagnosis import Examined
 from sweeps.registry.significance import Comparison, Outcome
-from sweeps.sections import PromotionConfig
 
 BETTER = Comparison(0.4, 0.5, -0.12, -0.08, 0.95)
 WORSE = Comparison(0.6, 0.5, 0.08, 0.12, 0.95)

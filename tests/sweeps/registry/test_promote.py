@@ -16,23 +16,23 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.models import Model
 from typer.testing import CliRunner
 
-from sweeps.cli import app
+from sweeps.cli.app import app
 from sweeps.config import load
 from sweeps.errors import InputError, PromotionConflict, TrackingError, UnknownModel
+from sweeps.registry.alias_history import Move, MoveKind, moves, rollback
+from sweeps.registry.alias_lock import Lock
+from sweeps.registry.challenger import Challenger
+from sweeps.registry.contest import judge
 from sweeps.registry.gates import Gate
-from sweeps.registry.history import Move, MoveKind, moves, rollback
-from sweeps.registry.judging import judge
-from sweeps.registry.lock import Lock
+from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.packaging import Package
 from sweeps.registry.promote import promote
 from sweeps.registry.promotion import Promotion, Request, Verdict
-from sweeps.registry.record import Challenger
 from sweeps.registry.scoring import PackagedModel
 from sweeps.registry.significance import Outcome
-from sweeps.registry.store import RegistryStore
-from sweeps.results import SweepResult
-from sweeps.tracking.runs import environment_tags
-from sweeps.trials import find_trial
+from sweeps.tracking.mlflow.run_metadata import environment_tags
+from sweeps.tracking.results import SweepResult
+from sweeps.tracking.trial_lookup import find_trial
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweeps.cluster.tune.searcher import TuneSearcher
 from sweeps.config import SweepConfig, load
+from sweeps.config.search_space import Point, parse_range
 from sweeps.search.searchers import Ended, Proposal, point_searcher, random_point
-from sweeps.search.space import Point, parse_range
-from sweeps.search.tune_searcher import TuneSearcher
 
 SEARCH = {
     "model.hidden_size": {"logint": [8, 64]},

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.tracking.journal import Journal
-from sweeps.tracking.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 
 WriteJournal = Callable[..., Journal]
 

@@ -1,0 +1,5 @@
+"""The command line: the table of commands, the commands themselves, and what they show."""
+
+from sweeps.cli.app import main
+
+__all__ = ["main"]

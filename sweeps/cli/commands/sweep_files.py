@@ -1,0 +1,45 @@
+"""Commands for sweep files and recipes."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from sweeps.cli.options import Json, Overrides, Recipe, print_result
+
+
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that ship."""
+    from sweeps.cli.display import terminal
+    from sweeps.config import recipe_summaries
+
+    summaries = recipe_summaries()
+    print_result({"recipes": summaries}, as_json, lambda: terminal.recipes(summaries))
+
+
+def show(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe that ships.", show_default=False)],
+) -> None:
+    """Print a recipe as a sweep file, to change and run."""
+    from sweeps.config import recipe_text
+
+    typer.echo(recipe_text(recipe), nl=False)
+
+
+def validate(recipe: Recipe, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Check a sweep file, and every corner of its search space, without starting anything."""
+    from sweeps.config import load
+
+    config = load(recipe, overrides or [])
+    print_result(
+        {"valid": True, "name": config.name, "trials": config.n_trials, "config": config.to_dict()},
+        as_json,
+        lambda: typer.echo(f"{recipe} is valid: {config.n_trials} trials of {config.n_epochs} epochs"),
+    )
+
+
+def schema() -> None:
+    """Print the JSON Schema of a sweep file, for editors."""
+    from sweeps.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))

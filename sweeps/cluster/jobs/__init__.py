@@ -1,0 +1,1 @@
+"""Sweeps and commands that run on a Ray cluster as jobs."""

@@ -1,0 +1,186 @@
+"""Tune's callback on the driver: what the trials report goes into the journal, and nowhere else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from models.diagnosis.findings import Fault
+from models.metrics import References
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.config.search_space import Point
+from sweeps.search.ranking import best_epoch
+from sweeps.storage.layout import SweepFolder
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState
+from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
+from sweeps.tracking.mlflow.run_metadata import flatten, run_name
+from sweeps.tracking.progress import Progress
+from sweeps.trial.events import STOPPED_EARLY, EpochEnded, Finding, from_plain, now_ms
+
+
+class JournalCallback(tune.Callback):
+    """Appends each event to the journal, in the order in which Tune hands them over.
+
+    `ended` names points that had ended before the sweep was resumed.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        folder: SweepFolder,
+        progress: Progress,
+        config: SweepConfig,
+        tags: Mapping[str, str],
+        references: References,
+        ended: Iterable[str] = (),
+    ) -> None:
+        self._journal = journal
+        self._folder = folder
+        self._progress = progress
+        self._config = config
+        self._tags = dict(tags)
+        self._references = references
+        self._running: set[str] = set()
+        self._ended = set(ended)
+        self._measured: set[str] = set()
+        self._findings: dict[str, tuple[Finding, ...]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Record a start, or that a point runs again since its process was lost."""
+        for entry in _entries(trial):
+            if entry["id"] in self._running:
+                self._journal.retry_point(entry["id"], "the process that trained it was lost", now_ms())
+            elif entry["id"] not in self._ended:  # else it was lost after its last report: nothing is left to do
+                self._start(entry)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record what a trial reported; a point that has ended may report its end again."""
+        events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
+        for event in events:
+            if event.point_id in self._ended:
+                continue
+            if event.findings is not None:
+                self._findings[event.point_id] = event.findings
+            if isinstance(event, EpochEnded):
+                self._record_epoch(event)
+            else:
+                state = PointState.FAILED if event.failed else PointState.FINISHED
+                self._end(event.point_id, state, event.reason, event.tags, event.time_ms)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """End the points that did not end by themselves: the scheduler stopped them."""
+        for entry in _entries(trial):
+            if entry["id"] in self._running:
+                tags = {STOPPED_EARLY: self._config.stopping.name}
+                self._end(entry["id"], PointState.FINISHED, None, tags, now_ms())
+        _forget_statistics(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Record that a point's process was lost once more than may be, or could not be started."""
+        retries = self._config.resources.retries
+        reason = f"its process was lost, and resources.retries ({retries}) allows no further start: {_error_of(trial)}"
+        for entry in _entries(trial):
+            if entry["id"] in self._ended:
+                continue
+            if entry["id"] not in self._running:
+                self._start(entry)
+            self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
+        _forget_statistics(trial)
+
+    def end_running(self, reason: str, *, keep_measured: bool) -> None:
+        """End the points that still run when the whole sweep ends.
+
+        With `keep_measured` a point that has measured something is FINISHED, as one that the scheduler stops.
+        """
+        for point_id in sorted(self._running):
+            if keep_measured and point_id in self._measured:
+                self._end(point_id, PointState.FINISHED, None, {STOPPED_EARLY: reason}, now_ms())
+            else:
+                self._end(point_id, PointState.KILLED, reason, {}, now_ms())
+
+    def _start(self, entry: Mapping[str, Any]) -> None:
+        """Record that a point starts, or, of a sweep that is resumed, that it runs again."""
+        if not self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"])):
+            self._journal.retry_point(entry["id"], "the sweep was resumed", now_ms())
+        self._running.add(entry["id"])
+        self._progress.point_started(entry["id"])
+
+    def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
+        trial = self._config.trial_at(point)
+        seed = {"sweeps.seed": str(trial.training.seed)}
+        return PointRecord(
+            point_id=point_id,
+            index=index,
+            point=dict(point),
+            run_name=run_name(point) or point_id,
+            start_ms=now_ms(),
+            params=flatten(trial.to_dict()),
+            tags=self._tags | seed,
+            references=self._levels(trial),
+        )
+
+    def _levels(self, trial: TrialConfig) -> dict[str, float]:
+        """What the loss curve is held against."""
+        levels = {"mean predictor": self._references.mean_mse}
+        code_size = trial.model.code_size
+        pca = None if code_size is None else self._references.pca(code_size)
+        return levels if pca is None else levels | {f"PCA, {code_size} components": pca}
+
+    def _record_epoch(self, event: EpochEnded) -> None:
+        self._progress.worker_ready(event.worker, event.time_ms)
+        if event.metrics:
+            self._journal.record_epoch(event.point_id, event.epoch, event.metrics, event.time_ms)
+        for figure in event.figures:
+            self._journal.record_figure(
+                event.point_id, figure.name, figure.kind, figure.source, event.time_ms, event.epoch
+            )
+        if best_epoch([(event.epoch, event.metrics)], self._config.objectives) is not None:
+            self._measured.add(event.point_id)
+        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
+
+    def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
+        if self._config.figures.detailed == "all":
+            record_detailed_figures(self._journal, self._folder.point(point_id), time_ms)
+        diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
+        self._journal.end_point(point_id, state, reason, tags, time_ms, diagnosis)
+        if diagnosis is not None:
+            self._journal.record_figure(point_id, "diagnosis.txt", "diagnosis", "", time_ms)
+        self._running.discard(point_id)
+        self._ended.add(point_id)
+        self._progress.point_ended(point_id, state)
+
+    def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
+        """The last findings that a point has reported; None where it never came to be examined.
+
+        That a point still improved is no fault of its settings where it was `cut_short` before its last epoch.
+        """
+        findings = self._findings.pop(point_id, None)
+        if findings is None:
+            return None
+        return [f.model_dump() for f in findings if not (cut_short and f.name == Fault.STILL_IMPROVING)]
+
+
+def _forget_statistics(trial: Trial) -> None:
+    """Tune keeps every trial that has ended, with averages of all it reported: 20 KB that nobody looks at."""
+    for name in ("metric_analysis", "metric_n_steps"):
+        if hasattr(trial.run_metadata, name):
+            getattr(trial.run_metadata, name).clear()
+
+
+def _error_of(trial: Trial) -> str:
+    """The last line of what Tune was told, which says what went wrong; those before it say where."""
+    lines = str(trial.get_error() or "no reason given").strip().splitlines()
+    return lines[-1].strip() if lines else "no reason given"
+
+
+def _entries(trial: Trial) -> Sequence[dict[str, Any]]:
+    entries: Sequence[dict[str, Any]] = trial.config["points"]
+    return entries

@@ -1,0 +1,216 @@
+"""What the sections of a sweep must hold together; `trials` are those at the corners of the search space."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from datamodules.config import (
+    ArrayConfig,
+    BlobsConfig,
+    DigitsConfig,
+    FashionMnistConfig,
+    MnistConfig,
+    NormalConfig,
+    RowsConfig,
+    UniformConfig,
+)
+from models.config import StackedDenoisingConfig
+from sweeps.config.issues import Fault
+from sweeps.config.search_space import Choices, Interval
+from sweeps.config.sections import (
+    AlgorithmConfig,
+    BudgetConfig,
+    ObjectiveConfig,
+    PromotionConfig,
+    StoppingConfig,
+    TrialConfig,
+)
+
+N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
+UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
+
+
+def algorithm_faults(
+    algorithm: AlgorithmConfig, budget: BudgetConfig, search: Mapping[str, Choices | Interval]
+) -> list[Fault]:
+    """A grid takes choices, the others take no grid and need an end."""
+    faults = []
+    for path, values in search.items():
+        if algorithm.name == "grid" and isinstance(values, Interval):
+            text = f"must be a grid or choice for algorithm grid, not {values.kind}: write {{grid: [...]}}"
+            faults.append(Fault(f"search.{path}", text, ("algorithm.name",)))
+        if algorithm.name != "grid" and values.kind == "grid":
+            text = f"must not be grid for algorithm {algorithm.name}: write choice, or set algorithm.name to grid"
+            faults.append(Fault(f"search.{path}", text, ("algorithm.name",)))
+    if algorithm.name != "grid" and search and budget.trials is None:
+        text = f"must be given: algorithm {algorithm.name} has no end of its own"
+        faults.append(Fault("budget.trials", text, ("algorithm.name",)))
+    return faults
+
+
+def stopping_faults(
+    stopping: StoppingConfig, objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]
+) -> list[Fault]:
+    """Early stopping compares one number, at a rung that comes before the end."""
+    if stopping.name == "none":
+        return []
+    faults = []
+    if len(objectives) > 1:
+        text = f"must be none with {len(objectives)} objectives, not {stopping.name}, which compares trials by one"
+        faults.append(Fault("stopping.name", text, ("objective",)))
+    fewest = min(trial.training.epochs for trial in trials)
+    if stopping.grace_epochs >= fewest:
+        text = f"must be below the {fewest} of training.epochs for a trial to be stopped, not {stopping.grace_epochs}"
+        faults.append(Fault("stopping.grace_epochs", text, ("training.epochs",)))
+    return faults
+
+
+def patience_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Fault]:
+    """Patience ends a training before its last epoch, at an epoch that was measured, and keeps the best one."""
+    patient = [trial.training for trial in trials if trial.training.patience is not None]
+    if not patient:
+        return []
+    faults = []
+    fewest = min(training.epochs for training in patient)
+    for name, most in (
+        ("patience", max(training.patience or 0 for training in patient)),
+        ("validate_every", max(training.validate_every for training in patient)),
+    ):
+        if most >= fewest:
+            text = f"must be below the {fewest} of training.epochs for patience to end a trial, not {most}"
+            faults.append(Fault(f"training.{name}", text, ("training.epochs",)))
+    if objectives[0].at == "last":
+        text = "must be best with training.patience, which goes on past the best epoch to see that it was, not last"
+        faults.append(Fault("objective.at", text, ("training.patience",)))
+    return faults
+
+
+def objective_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Fault]:
+    """Every trial must give the metrics that rank it, and their values must be comparable."""
+    faults = []
+    metrics = [objective.metric for objective in objectives]
+    if len(set(metrics)) < len(metrics):
+        faults.append(Fault("objective", f"must name each metric once, not {', '.join(metrics)}"))
+    if len({objective.at for objective in objectives}) > 1:
+        faults.append(Fault("objective", "must be taken at one epoch: best for all metrics, or last for all"))
+    for metric in dict.fromkeys(metrics):
+        if metric in REQUIREMENTS:
+            faults += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
+    return faults
+
+
+def promotion_faults(promotion: PromotionConfig, trials: Sequence[TrialConfig]) -> list[Fault]:
+    """Every trial must give the loss by which champion and challenger are compared."""
+    if promotion.compare == "denoise_mse" and not all(map(_is_noisy, trials)):
+        text = "denoise_mse needs noise in every trial: let model.noise.level stay above 0"
+        return [Fault("promotion.compare", text, ("model.noise",))]
+    if promotion.compare not in ("probe_error", "classification_error"):
+        return []
+    faults = REQUIREMENTS[f"valid/{promotion.compare}"](trials)
+    return [Fault("promotion.compare", f"{promotion.compare} {text}", tuple(concerns)) for text, *concerns in faults]
+
+
+def data_faults(trials: Sequence[TrialConfig]) -> list[Fault]:
+    """Fine-tuning on labels needs labels."""
+    classifies = any(_classifies(trial) for trial in trials)
+    if classifies and not _may_have_labels(trials[0]):
+        text = f"must be reconstruction for data without labels ({trials[0].data.name}), not classification"
+        return [Fault("model.fine_tuning", text, ("data", "model.name"))]
+    return []
+
+
+def _denoising(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
+    noises = {str(trial.model.noise) for trial in trials}
+    if any(not _is_noisy(trial) for trial in trials):
+        return [("needs noise in every trial: let model.noise.level stay above 0", "model.noise")]
+    if len(noises) > 1:
+        text = "is taken at each trial's own noise, so the least noise would always win: rank by valid/probe_error"
+        return [(text, "model.noise")]
+    return []
+
+
+def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
+    faults: list[tuple[str, ...]] = []
+    if any(trial.training.probe_samples == 0 for trial in trials):
+        faults.append(("needs training.probe_samples above 0", "training.probe_samples"))
+    if not _may_have_labels(trials[0]):
+        faults.append((f"needs data with labels, and {trials[0].data.name} has none", "data"))
+    return faults
+
+
+def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
+    if all(_classifies(trial) for trial in trials):
+        return []
+    return [("needs model.name stacked_denoising with model.fine_tuning classification in every trial", "model")]
+
+
+def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
+    losses = {
+        (
+            model.loss,
+            model.loss_reduction,
+            model.penalty_reduction,
+            str(model.noise),
+            model.weight_l1,
+            model.weight_l2,
+            model.hidden_l1,
+        )
+        for model in (trial.model for trial in trials)
+    }
+    if len(losses) == 1:
+        return []
+    text = (
+        "counts penalties and noise, which this sweep varies, so the least of them would win: rank by valid/probe_error"
+    )
+    return [(text, "model")]
+
+
+def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
+    if any(trial.model.code_size is None for trial in trials):
+        return [("needs a model with a code, and linear has none: rank by valid/mse", "model.name")]
+    n_features = _n_features(trials[0])
+    largest = max(trial.model.code_size or 0 for trial in trials)
+    if n_features is None or largest < n_features:
+        return []
+    text = (
+        f"needs a code smaller than the {n_features} inputs in every trial, and it reaches {largest}: rank by valid/mse"
+    )
+    return [(text, "model", "data")]
+
+
+REQUIREMENTS: dict[str, Callable[[Sequence[TrialConfig]], list[tuple[str, ...]]]] = {
+    "train/loss": _training_loss,
+    "valid/mse_over_pca": _bottleneck,
+    "valid/denoise_mse": _denoising,
+    "valid/probe_error": _probe,
+    "valid/classification_error": _classification,
+}
+
+
+def _at_objective(metric: str, text: str, *concerns: str) -> Fault:
+    return Fault("objective", f"{metric} {text}", concerns)
+
+
+def _is_noisy(trial: TrialConfig) -> bool:
+    level: Any = trial.model.noise.level
+    # A stack is measured with the noise of its input, the first layer's.
+    return bool((level[0] if isinstance(level, tuple) else level) > 0)
+
+
+def _classifies(trial: TrialConfig) -> bool:
+    return isinstance(trial.model, StackedDenoisingConfig) and trial.model.fine_tuning == "classification"
+
+
+def _may_have_labels(trial: TrialConfig) -> bool:
+    """False where it is known without a look at the data that there are none."""
+    data = trial.data
+    if isinstance(data, ArrayConfig):
+        return data.path.suffix != ".npy" or data.labels_path is not None
+    return not isinstance(data, UNLABELLED)
+
+
+def _n_features(trial: TrialConfig) -> int | None:
+    """What is known of it without a look at the data."""
+    data = trial.data
+    if isinstance(data, (UniformConfig, NormalConfig)):
+        return data.n_features
+    return len(data.rows[0]) if isinstance(data, RowsConfig) else N_FEATURES.get(type(data))

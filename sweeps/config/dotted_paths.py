@@ -1,0 +1,115 @@
+"""Settings by their dotted paths, such as `model.noise.level`: which there are, which was meant, and setting one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from sweeps.config.issues import closest, did_you_mean, shown
+
+
+def settings(section: type[BaseModel], document: object = None, prefix: str = "") -> Iterator[str]:
+    """Dotted paths of all settings and sections below `section`.
+
+    Where a section has several kinds, told apart by `name`, those of the kind that `document` names, else of all.
+    """
+    values = document if isinstance(document, Mapping) else {}
+    for name, field in section.model_fields.items():
+        yield f"{prefix}{name}"
+        for part in _sections(field.annotation, values.get(name)):
+            yield from settings(part, values.get(name), f"{prefix}{name}.")
+
+
+def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
+    """Why `path` is no setting of `section` as `document` has it, with the closest that is."""
+    for kind, others in _other_kinds(path, section, document).items():
+        return f"is a setting of {' and '.join(others)} only, and {path.partition('.')[0]}.name is {kind}"
+    known = list(dict.fromkeys(settings(section, document)))
+    parent = path.rpartition(".")[0]
+    while parent and parent not in known:
+        parent = parent.rpartition(".")[0]
+    prefix = f"{parent}." if parent else ""
+    beside = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+    if not beside:
+        return f"is not a setting: {parent} is a value, not a section"
+    meant = _closest_setting(path, known)
+    if meant is not None:
+        return f"is not a setting.{did_you_mean(meant)}"
+    names = ", ".join(name for name in beside if "." not in name)
+    return f"is not a setting. {f'{parent} has' if parent else 'There are'} {names}"
+
+
+def assign(document: dict[str, Any], path: str, value: Any) -> None:
+    """Put `value` at a dotted path of a nested document, in place; ValueError where the path leads through a value."""
+    *sections, last = path.split(".")
+    here: Any = document
+    for depth, part in enumerate(sections, start=1):
+        here = _below(here, part, ".".join(sections[:depth]))
+    if isinstance(here, list):
+        here[_list_index(here, last, path)] = value
+    else:
+        here[last] = value
+
+
+def _closest_setting(path: str, known: Sequence[str]) -> str | None:
+    """The setting that a mistaken path means: one beside it, one of that name elsewhere, or one much like it."""
+    parent, _, last = path.rpartition(".")
+    beside = [name for name in known if name.rpartition(".")[0] == parent]
+    meant = closest(last, [name.rpartition(".")[2] for name in beside])
+    if meant is not None:
+        return f"{parent}.{meant}" if parent else meant
+    elsewhere = [name for name in known if name.rpartition(".")[2] == last]
+    return elsewhere[0] if elsewhere else closest(path, known, likeness=0.85)
+
+
+def _sections(annotation: Any, document: object) -> list[type[BaseModel]]:
+    """The sections that a field may hold: of the kind that the document names, where it names one."""
+    sections = list(dict.fromkeys(_models(annotation)))
+    name = document.get("name") if isinstance(document, Mapping) else None
+    return [part for part in sections if _kind(part) == name] or sections
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections among the types that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _kind(section: type[BaseModel]) -> str | None:
+    """The name that tells a kind of section from the others."""
+    field = section.model_fields.get("name")
+    return field.default if field is not None and isinstance(field.default, str) else None
+
+
+def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:
+    """The kinds that have the setting, keyed by the kind the document names, which has not; empty where none has."""
+    head, _, rest = path.partition(".")
+    values = document.get(head) if isinstance(document, Mapping) else None
+    field = section.model_fields.get(head)
+    kind = values.get("name") if isinstance(values, Mapping) else None
+    if field is None or not isinstance(kind, str):
+        return {}
+    kinds = [_kind(part) for part in _sections(field.annotation, None) if rest in settings(part)]
+    names = [name for name in kinds if name is not None]
+    return {kind: names} if names and kind not in names else {}
+
+
+def _below(here: Any, part: str, path: str) -> Any:
+    """The section named `part`, made where it is missing."""
+    if isinstance(here, list):
+        found = here[_list_index(here, part, path)]
+    else:
+        found = here.get(part)
+        if found is None:
+            found = here[part] = {}
+    if not isinstance(found, (dict, list)):
+        raise ValueError(f"{path} is the value {shown(found)}, and has no settings below it")
+    return found
+
+
+def _list_index(values: Sequence[Any], part: str, path: str) -> int:
+    if not part.isdecimal() or int(part) >= len(values):
+        raise ValueError(f"{path} must name one of {len(values)} list entries by its number, counted from 0")
+    return int(part)

@@ -1,0 +1,155 @@
+"""The search space: ranges over settings of a trial config, and the points at its corners."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from sweeps.config.issues import Fault, closest, did_you_mean, shown
+
+Point: TypeAlias = dict[str, Any]
+
+INTERVALS = ("uniform", "loguniform", "int", "logint")
+CHOICES = ("choice", "grid")
+EXAMPLE = "{loguniform: [1e-5, 1e-2]} or {choice: [16, 32]}"
+
+# Up to here every whole number is a floating-point number.
+LARGEST = 2.0**53
+# Beyond so many combinations of corners, they are tried two ranges at a time.
+MAX_COMBINATIONS = 1024
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All values from `low` to `high`, both included; `int` and `logint` take whole numbers only."""
+
+    kind: Literal["uniform", "loguniform", "int", "logint"]
+    low: float
+    high: float
+
+    @property
+    def is_whole(self) -> bool:
+        return self.kind in ("int", "logint")
+
+    @property
+    def is_log(self) -> bool:
+        return self.kind in ("loguniform", "logint")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of several values, of any type: drawn (`choice`), or each in its turn (`grid`)."""
+
+    kind: Literal["choice", "grid"]
+    values: tuple[Any, ...]
+
+
+def parse_range(written: object) -> Interval | Choices:
+    """A range from `{kind: [...]}`; ValueError says what must hold."""
+    if isinstance(written, (Interval, Choices)):
+        return written
+    if not isinstance(written, Mapping) or len(written) != 1:
+        raise ValueError(f"must be one range such as {EXAMPLE}, not {shown(written)}")
+    ((kind, values),) = written.items()
+    if kind not in INTERVALS + CHOICES:
+        kinds = INTERVALS + CHOICES
+        hint = did_you_mean(closest(str(kind), kinds))
+        raise ValueError(f"must be one of the ranges {', '.join(kinds)}, not {shown(kind)}.{hint}")
+    if not isinstance(values, (list, tuple)):
+        raise ValueError(f"must have a list after {kind}:, not {shown(values)}")
+    return _interval(kind, values) if kind in INTERVALS else _choices(kind, values)
+
+
+def written(values: Interval | Choices) -> dict[str, list[Any]]:
+    """The range as it stands in a sweep file."""
+    bounds = [values.low, values.high] if isinstance(values, Interval) else list(values.values)
+    return {values.kind: bounds}
+
+
+def _range_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of one kind of range, for editors."""
+    items: dict[str, Any] = {"type": "array", "minItems": 1}
+    if kind in INTERVALS:
+        number = {"type": "integer" if "int" in kind else "number"}
+        items = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+    return {"type": "object", "properties": {kind: items}, "required": [kind], "additionalProperties": False}
+
+
+Range = Annotated[
+    Interval | Choices,
+    PlainValidator(parse_range),
+    PlainSerializer(written),
+    WithJsonSchema({"oneOf": [_range_schema(kind) for kind in INTERVALS + CHOICES]}),
+]
+
+
+def corners(values: Interval | Choices) -> tuple[Any, ...]:
+    """The values that bound a range: both ends, or every choice."""
+    return (values.low, values.high) if isinstance(values, Interval) else values.values
+
+
+def corner_points(search: Mapping[str, Interval | Choices]) -> Iterator[Point]:
+    """Points that take every corner of every range: all their combinations, or all pairs where these are many."""
+    bounds = {path: corners(values) for path, values in search.items()}
+    if math.prod(len(ends) for ends in bounds.values()) <= MAX_COMBINATIONS:
+        for combination in itertools.product(*bounds.values()):
+            yield dict(zip(bounds, combination, strict=True))
+        return
+    for side in (0, -1):
+        start = {path: ends[side] for path, ends in bounds.items()}
+        for one, other in itertools.combinations(bounds, 2):
+            if len(bounds[one]) * len(bounds[other]) > MAX_COMBINATIONS:
+                yield from (start | {path: value} for path in (one, other) for value in bounds[path])
+                continue
+            for first, second in itertools.product(bounds[one], bounds[other]):
+                yield start | {one: first, other: second}
+
+
+def invalid_corners(search: Mapping[str, Interval | Choices], check: Callable[[Point], Iterable[Fault]]) -> list[Fault]:
+    """What `check` finds wrong with the points at the corners, each fault once, with the values that bring it about."""
+    points_by_fault: dict[Fault, list[Point]] = {}
+    for point in corner_points(search):
+        for fault in check(point):
+            points_by_fault.setdefault(fault, []).append(point)
+    # Both ends of a range may be wrong in the same way: they are told in one line.
+    alike: dict[tuple[str, str, tuple[str, ...]], list[tuple[Fault, Point]]] = {}
+    for fault, points in points_by_fault.items():
+        # Whatever varies among the points that share a fault has no part in it.
+        cause = {path: value for path, value in points[0].items() if all(other[path] == value for other in points)}
+        alike.setdefault((fault.path, fault.text.partition(", not ")[0], tuple(cause)), []).append((fault, cause))
+    return [_reached(faults[0][0], [cause for _, cause in faults]) for faults in alike.values()]
+
+
+def _reached(fault: Fault, causes: Sequence[Point]) -> Fault:
+    """A fault of points of the search space, told with the values that bring it about."""
+    values = {path: dict.fromkeys(shown(cause[path]) for cause in causes) for path in causes[0]}
+    where = ", ".join(f"{path} = {' or '.join(shown_values)}" for path, shown_values in values.items())
+    return Fault("", f"search reaches {where}: {fault}; narrow the range", tuple(values))
+
+
+def _interval(kind: Any, values: Sequence[Any]) -> Interval:
+    whole, log = kind in ("int", "logint"), kind in ("loguniform", "logint")
+    number = "whole numbers" if whole else "numbers"
+    accepted = int if whole else (int, float)
+    if len(values) != 2 or not all(isinstance(value, accepted) and not isinstance(value, bool) for value in values):
+        raise ValueError(f"must have two {number} after {kind}:, the lowest and the highest, not {shown(values)}")
+    low, high = values if whole else (float(values[0]), float(values[1]))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"must go from a lower to a higher finite number, not {shown(values)}")
+    if max(abs(low), abs(high)) > LARGEST:
+        raise ValueError(f"must stay within {LARGEST:g}, not {shown(values)}")
+    if log and low <= 0:
+        raise ValueError(f"must start above 0, for {kind} takes the logarithm, not {shown(values)}")
+    return Interval(kind, low, high)
+
+
+def _choices(kind: Any, values: Sequence[Any]) -> Choices:
+    if not values:
+        raise ValueError(f"must have at least one value after {kind}:, not []")
+    distinct = {(type(value), repr(value)) for value in values}
+    if len(distinct) < len(values):
+        raise ValueError(f"must have each value once after {kind}:, not {shown(values)}")
+    return Choices(kind, tuple(values))

@@ -1,0 +1,267 @@
+"""The sweep file: its sections, and how it is loaded with all its faults told at once. Imports nothing heavy."""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Discriminator, Field, Tag, field_validator
+
+from datamodules.config import DataConfig
+from models.config import ModelConfig, Section, TrainingConfig
+from sweeps.config.checks import (
+    algorithm_faults,
+    data_faults,
+    objective_faults,
+    patience_faults,
+    promotion_faults,
+    stopping_faults,
+)
+from sweeps.config.dotted_paths import assign, not_a_setting, settings
+from sweeps.config.issues import Fault
+from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
+from sweeps.config.search_space import Point, Range, corner_points, corners, invalid_corners
+from sweeps.config.sections import (
+    AlgorithmConfig,
+    BudgetConfig,
+    FiguresConfig,
+    ObjectiveConfig,
+    PromotionConfig,
+    ResourcesConfig,
+    StoppingConfig,
+    TrialConfig,
+    parse,
+    try_parse,
+)
+from sweeps.config.yaml_file import override, parse_document
+from sweeps.errors import ConfigError
+
+__all__ = [
+    "AlgorithmConfig",
+    "BudgetConfig",
+    "FiguresConfig",
+    "ObjectiveConfig",
+    "PromotionConfig",
+    "ResourcesConfig",
+    "StoppingConfig",
+    "SweepConfig",
+    "TrialConfig",
+    "json_schema",
+    "load",
+    "recipe_names",
+    "recipe_summaries",
+    "recipe_text",
+]
+
+
+# One objective or several; told apart before either is tried, so that faults are told of the right one.
+Objectives = Annotated[
+    Annotated[ObjectiveConfig, Tag("one")]
+    | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
+    Discriminator(lambda written: "several" if isinstance(written, (list, tuple)) else "one"),
+]
+
+
+class SweepConfig(Section):
+    """A trial config, the space searched around it, and how: everything that one sweep file says.
+
+    `objective` may be a list; with more than one, the sweep's result is a Pareto front. `execution` says whether points
+    train several at once, as packs: where that changes nothing but the time it takes (`auto`); also where they differ
+    in their seeds, with batches and noise by the sweep's, or sums are rounded in another order (`packed`); or never
+    (`single`).
+    """
+
+    name: str
+    description: str = ""
+    experiment: str = Field(default_factory=lambda given: given.get("name", ""))
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+    search: dict[str, Range] = Field(default_factory=dict)
+    objective: Objectives
+    algorithm: AlgorithmConfig = AlgorithmConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    budget: BudgetConfig = BudgetConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    execution: Literal["auto", "packed", "single"] = "auto"
+    figures: FiguresConfig = FiguresConfig()
+    promotion: PromotionConfig = PromotionConfig()
+
+    @field_validator("name")
+    @classmethod
+    def name_fits_a_folder(cls, name: str) -> str:
+        plain = name.replace("-", "").replace("_", "").replace(".", "")
+        if not (plain.isascii() and plain.isalnum() and name[0].isalnum() and len(name) <= 64):
+            raise ValueError(f"must be up to 64 letters, digits, '-', '_' and '.', not {name!r}")
+        return name
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """The sweep of a plain dict, such as `to_dict` gives; ConfigError tells everything that is wrong with it."""
+        faults = _faults(document)
+        if faults:
+            raise ConfigError(faults)
+        return parse(cls, document)
+
+    @classmethod
+    def restore(cls, document: Mapping[str, Any]) -> Self:
+        """The sweep of a dict that `to_dict` gave: types are checked again, the corners of the search space are not."""
+        return parse(cls, document)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the file says, as plain values that JSON can hold; defaults are left out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def to_yaml(self) -> str:
+        """The sweep as a file that `load` takes."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    @property
+    def objectives(self) -> tuple[ObjectiveConfig, ...]:
+        """The objective, or all of them."""
+        return (self.objective,) if isinstance(self.objective, ObjectiveConfig) else self.objective
+
+    @property
+    def trial(self) -> TrialConfig:
+        """The trial config that the points change."""
+        return TrialConfig(data=self.data, model=self.model, training=self.training)
+
+    @property
+    def n_trials(self) -> int:
+        """How many points the sweep trains, unless `budget.seconds` ends it before; without a search space, one."""
+        if self.algorithm.name != "grid" and self.search:
+            return self.budget.trials or 1
+        n_points = math.prod(len(corners(values)) for values in self.search.values())
+        return min(n_points, self.budget.trials or n_points)
+
+    @property
+    def n_epochs(self) -> int:
+        """The epochs of the longest trial, pre-training included."""
+        return max(trial.n_epochs for trial in self.corner_trials())
+
+    def corner_trials(self) -> list[TrialConfig]:
+        """The trials at the corners of the search space; without one, the only trial."""
+        return [self.trial_at(point) for point in corner_points(self.search)]
+
+    def trial_at(self, point: Point) -> TrialConfig:
+        """The trial config at a point; ConfigError where the model does not take these values together."""
+        return parse(TrialConfig, _document_at(self.trial.model_dump(mode="json", exclude_unset=True), point))
+
+
+def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
+    """The sweep of a recipe or a file, changed by overrides such as `training.epochs=5`.
+
+    Raises ConfigError with one line for each thing wrong.
+    """
+    document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
+    document.setdefault("name", Path(recipe_or_path).stem)
+    faults = override(document, overrides)
+    _make_paths_absolute(document.get("data"))
+    faults += _faults(document)
+    if faults:
+        raise ConfigError(faults)
+    return parse(SweepConfig, document)
+
+
+def recipe_summaries() -> list[dict[str, str]]:
+    """Name and description of each recipe."""
+    documents = {name: parse_document(recipe_text(name), name) for name in recipe_names()}
+    return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a sweep file, for editors that complete and check as one writes."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SweepConfig.model_json_schema()
+
+
+def _faults(document: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with a sweep, the deeper checks made on what is left without the faulty settings."""
+    sweep, faults = try_parse(SweepConfig, document)
+    mended = [fault.path for fault in faults]
+    if sweep is None:
+        left = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, mended)
+        sweep, _ = try_parse(SweepConfig, left)
+    if sweep is not None:
+        deeper = _search_faults(sweep) or _inconsistencies(sweep)
+        faults += [fault for fault in deeper if not _touches(fault, mended)]
+    return list(dict.fromkeys(str(fault) for fault in faults))
+
+
+def _inconsistencies(sweep: SweepConfig) -> list[Fault]:
+    """Sections that do not go together."""
+    trials = sweep.corner_trials()
+    return [
+        *algorithm_faults(sweep.algorithm, sweep.budget, sweep.search),
+        *patience_faults(sweep.objectives, trials),
+        *stopping_faults(sweep.stopping, sweep.objectives, trials),
+        *objective_faults(sweep.objectives, trials),
+        *promotion_faults(sweep.promotion, trials),
+        *data_faults(trials),
+    ]
+
+
+def _without(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """A copy of the document that lacks the settings at `paths`, or the lists they lie in."""
+    left = copy.deepcopy(dict(document))
+    for path in paths:
+        section, _, rest = path.partition(".")
+        parts = [section, rest] if section == "search" and rest else path.split(".")
+        here: Any = left
+        for part in parts[:-1]:
+            if not isinstance(here.get(part), dict):
+                here.pop(part, None)
+                break
+            here = here[part]
+        else:
+            here.pop(parts[-1], None)
+    return left
+
+
+def _touches(fault: Fault, paths: Sequence[str]) -> bool:
+    """Whether a fault speaks of a setting at one of `paths`, or above or below one."""
+    concerned = [f"{path}." for path in (fault.path, *fault.concerns) if path]
+    return any(path.startswith(f"{other}.") or f"{other}.".startswith(path) for path in concerned for other in paths)
+
+
+def _search_faults(sweep: SweepConfig) -> list[Fault]:
+    """Searched paths that are no settings, and corners at which no trial is possible."""
+    trial = sweep.trial.model_dump(mode="json", exclude_unset=True)
+    named = sweep.search.get("model.name")
+    kinds = [{"model.name": kind} for kind in corners(named)] if named is not None else []
+    documents = [trial, *(_document_at(trial, kind) for kind in kinds)]
+    known = {path for document in documents for path in settings(TrialConfig, document)}
+    faults = []
+    for path in sweep.search:
+        if path not in known:
+            faults.append(Fault(f"search.{path}", not_a_setting(path, TrialConfig, trial)))
+        elif path.partition(".")[0] == "data":
+            text = "must not be searched: the data are loaded once, for all trials. Search model and training settings"
+            faults.append(Fault(f"search.{path}", text))
+        for outer in sweep.search:
+            if path.startswith(f"{outer}."):
+                text = f"lies within search.{outer}, which sets the whole section: search one of the two"
+                faults.append(Fault(f"search.{path}", text))
+    faulty = [fault.path.removeprefix("search.") for fault in faults]
+    searched = {path: values for path, values in sweep.search.items() if path not in faulty}
+
+    def check(point: Point) -> list[Fault]:
+        return try_parse(TrialConfig, _document_at(trial, point))[1]
+
+    return faults + invalid_corners(searched, check)
+
+
+def _document_at(trial: Mapping[str, Any], point: Point) -> dict[str, Any]:
+    """The trial as a document, with the values of the point in their places."""
+    document = copy.deepcopy(dict(trial))
+    for path, value in point.items():
+        assign(document, path, value)
+    return document
+
+
+def _make_paths_absolute(data: Any) -> None:
+    """Paths are those of the folder where the command runs; workers run in another."""
+    for key in ("path", "labels_path"):
+        if isinstance(data, dict) and isinstance(data.get(key), str):
+            data[key] = str(Path(data[key]).expanduser().absolute())

@@ -1,0 +1,41 @@
+"""Successive halving within a pack: at each rung the worst leave, and the survivors train longer. Plain Python."""
+
+import math
+from collections.abc import Mapping
+
+from sweeps.config import SweepConfig
+from sweeps.config.sections import ObjectiveConfig
+
+Told = float | list[float]
+
+
+class Halving:
+    """A bracket (Li et al. 2018, section 3): of the points at a rung the best 1/`reduction_factor` stay, one at least.
+
+    A value that is not finite is worse than any other; of equal ones the first stay. Where none is finite, since the
+    rung was not validated, all stay.
+    """
+
+    def __init__(self, objective: ObjectiveConfig, reduction_factor: int, rule: str) -> None:
+        self._objective = objective
+        self._reduction_factor = reduction_factor
+        self.rule = rule
+
+    def leaving(self, told: Mapping[str, Told]) -> list[str]:
+        """Those of the points at a rung, by their ids with their objectives, that end there."""
+        ranked: list[tuple[str, float]] = []
+        for point_id, value in told.items():
+            assert isinstance(value, (int, float)), "several objectives are not halved"
+            beaten = (n for n, (_, other) in enumerate(ranked) if self._objective.is_better(value, other))
+            ranked.insert(next(beaten, len(ranked)), (point_id, value))
+        if not any(math.isfinite(value) for _, value in ranked):
+            return []
+        return [point_id for point_id, _ in ranked[max(1, len(ranked) // self._reduction_factor) :]]
+
+
+def halving(sweep: SweepConfig) -> Halving | None:
+    """How the packs of a sweep are halved; None where they are not."""
+    stopping = sweep.stopping
+    if stopping.name == "none" or sweep.execution != "packed":
+        return None
+    return Halving(sweep.objectives[0], stopping.reduction_factor, stopping.name)

@@ -1,0 +1,217 @@
+"""Files in an object store, such as S3, with as much of pathlib's interface as a sweep's folder asks for.
+
+Arrow's file systems reach them, as in Ray; what Arrow does not know, fsspec may. A file is there whole or not at all,
+and folders are but the beginnings of names. Credentials are those of the environment, never of a URL.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from sweeps.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo, FileSystem
+
+T = TypeVar("T")
+
+# How long reading waits for a store that does not answer; who writes says so by itself (`sweeps.storage.atomic_write`).
+PATIENCE_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
+_REFUSALS = re.compile(
+    r"ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY|SIGNATURE|INVALID_CLIENT_TOKEN|HTTP status 40[13]|credential",
+    re.IGNORECASE,
+)
+
+
+class RemotePath:
+    """One file, or the beginning of the names of several."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.password is not None or re.search(
+            r"(access_key|secret|token|password)[^=&]*=", parts.query, re.IGNORECASE
+        ):
+            raise InputError(
+                f"a URL of sweeps must be free of credentials, and that of {parts.scheme}://{parts.hostname or ''} has "
+                "some: give them by the environment, as in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        self._base = f"{parts.scheme}://{parts.netloc}"
+        self._path = PurePosixPath("/", *PurePosixPath(parts.path).parts)
+        self._query = f"?{parts.query}" if parts.query else ""
+
+    def __str__(self) -> str:
+        return f"{self._base}{self._path}{self._query}"
+
+    def __repr__(self) -> str:
+        return f"RemotePath({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RemotePath) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __truediv__(self, name: str) -> "RemotePath":
+        return self._at(self._path / name)
+
+    @property
+    def name(self) -> str:
+        """The last part of the name."""
+        return self._path.name
+
+    @property
+    def parent(self) -> "RemotePath":
+        """What all beside this one begin with."""
+        return self._at(self._path.parent)
+
+    def with_name(self, name: str) -> "RemotePath":
+        """Another file beside this one."""
+        return self._at(self._path.with_name(name))
+
+    def relative_to(self, other: "RemotePath") -> PurePosixPath:
+        """The name without its beginning."""
+        return self._path.relative_to(other._path)
+
+    def exists(self) -> bool:
+        """Whether there is such a file, or one whose name begins so."""
+        return self._info() is not None
+
+    def is_dir(self) -> bool:
+        """Whether there is a file whose name begins so."""
+        info = self._info()
+        return info is not None and not info.is_file
+
+    def iterdir(self) -> Iterator["RemotePath"]:
+        """What begins so, up to the next slash."""
+        from pyarrow.fs import FileSelector
+
+        def listed(fs: "FileSystem", path: str) -> "list[FileInfo]":
+            return list(fs.get_file_info(FileSelector(path, allow_not_found=True)))
+
+        infos = self._patiently(listed)
+        return iter([self / info.base_name for info in infos])
+
+    def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:
+        """Nothing: there are no folders."""
+
+    def read_bytes(self) -> bytes:
+        """What the file holds; FileNotFoundError where there is none."""
+
+        def read(fs: "FileSystem", path: str) -> bytes:
+            with fs.open_input_stream(path) as stream:
+                return bytes(stream.read())
+
+        return self._patiently(read)
+
+    def read_text(self) -> str:
+        """What the file holds, as text."""
+        return self.read_bytes().decode()
+
+    def write_bytes(self, content: bytes) -> None:
+        """Write the file in one go; StorageError where the store does not take it.
+
+        Whole or not at all in S3, where a file is there once it is closed; elsewhere one that the store broke off may
+        be there in part.
+        """
+
+        def write(fs: "FileSystem", path: str) -> None:
+            with fs.open_output_stream(path) as stream:
+                stream.write(content)
+
+        self._once(write)
+
+    def unlink(self, *, missing_ok: bool = False) -> None:
+        """Remove the file."""
+        try:
+            self._patiently(lambda fs, path: fs.delete_file(path))
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def replace(self, target: "RemotePath") -> None:
+        """Give the file another name."""
+        self._once(lambda fs, path: fs.move(path, target._place()[1]))
+
+    def remove_tree(self) -> None:
+        """Remove every file whose name begins so, if any."""
+        with suppress(FileNotFoundError):
+            self._patiently(lambda fs, path: fs.delete_dir(path))
+
+    def _at(self, path: PurePosixPath) -> "RemotePath":
+        return RemotePath(f"{self._base}{path}{self._query}")
+
+    def _info(self) -> "FileInfo | None":
+        from pyarrow.fs import FileType
+
+        info = self._patiently(lambda fs, path: fs.get_file_info(path))
+        return None if info.type == FileType.NotFound else info
+
+    def _place(self) -> "tuple[FileSystem, str]":
+        """Arrow's file system, and the name of the file there."""
+        fs, prefix = _file_system(f"{self._base}/{self._query}")
+        return fs, f"{prefix.rstrip('/')}{self._path}"
+
+    def _patiently(self, do: "Callable[[FileSystem, str], T]") -> T:
+        seconds = _patience.get()
+        deadline = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
+        while True:
+            try:
+                return self._once(do)
+            except StorageError as error:
+                if not error.passes or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+    def _once(self, do: "Callable[[FileSystem, str], T]") -> T:
+        try:
+            return do(*self._place())
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, ImportError) as error:
+            text = " ".join(str(error).split())[:300]
+            passes = isinstance(error, OSError) and not _REFUSALS.search(text)
+            raise StorageError(f"{self} must be reached, and is not; the store said: {text}", passes=passes) from None
+
+
+Place = Path | RemotePath
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Let what this thread reads wait for so long, not for PATIENCE_SECONDS, for a store that does not answer."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
+def place(text: str) -> Place:
+    """A path of this disk, or a URL."""
+    if "://" not in text:
+        return Path(text)
+    if text.startswith("file://"):
+        return Path(urlsplit(text).path)
+    return RemotePath(text)
+
+
+@cache
+def _file_system(root: str) -> "tuple[FileSystem, str]":
+    from pyarrow import ArrowInvalid
+    from pyarrow.fs import FileSystem
+
+    try:
+        fs, name = FileSystem.from_uri(root)
+    except ArrowInvalid as error:
+        if "Unrecognized filesystem type" not in str(error):
+            raise
+        fs, name = FileSystem.from_uri(f"fsspec+{root}")
+    return fs, str(name)

@@ -1,0 +1,95 @@
+"""Sweeps whose process was lost: they are closed, in their journals and in MLflow, when anything else starts."""
+
+import threading
+from contextlib import suppress
+
+from sweeps.errors import SweepError, SweepHeld
+from sweeps.storage.layout import SweepFolder, all_folders
+from sweeps.storage.sweep_lock import hold, holder_of, is_held
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointState, SweepState
+from sweeps.tracking.journal.restore import open_journal, read_journal
+from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.mlflow.run_metadata import ranking_description
+from sweeps.tracking.mlflow.shipper import ShipperStatus, sync
+from sweeps.tracking.mlflow.uri import without_credentials
+from sweeps.tracking.results import read_result
+
+PROCESS_LOST = "the process that ran the sweep was lost"
+PATIENCE_SECONDS = 10.0
+
+
+def close_lost(journal: Journal) -> bool:
+    """End a sweep whose process was lost, as of the last thing that it recorded; False where it has ended by itself.
+
+    Its points that ran are KILLED until somebody resumes the sweep. The caller holds the sweep.
+    """
+    if journal.sweep().state is not SweepState.RUNNING:
+        return False
+    last_ms = journal.last_ms()
+    for point in journal.points():
+        if point.state is PointState.RUNNING:
+            journal.end_point(point.point_id, PointState.KILLED, PROCESS_LOST, {}, last_ms)
+    result = read_result(journal)
+    description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
+    journal.end_sweep(SweepState.INTERRUPTED, description, {}, last_ms)
+    return True
+
+
+def close_if_lost(folder: SweepFolder) -> None:
+    """Close a sweep that no process runs and that has not ended; SweepHeld where one has just begun to."""
+    with read_journal(folder) as journal:
+        if journal.sweep().state is not SweepState.RUNNING or is_held(folder):
+            return
+    with hold(folder), open_journal(folder) as journal:
+        close_lost(journal)
+
+
+def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
+    """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
+
+    Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
+    SweepHeld where one does on another host, which delivers by itself.
+    """
+    holder = holder_of(folder)
+    if holder is not None and not holder.is_here:
+        raise SweepHeld(f"{folder.id} must be delivered by the process that runs it, and {holder} does: wait for it")
+    _commit(folder)
+    with Journal.open(folder.journal) as journal:
+        status = sync(journal, uri, folder.path, patience_seconds)
+    _commit(folder)
+    return status
+
+
+def _commit(folder: SweepFolder) -> None:
+    with suppress(SweepHeld), hold(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
+        Committer(journal, folder, is_mine).commit()
+
+
+def reconcile(uri: str) -> None:
+    """Close every lost sweep under SWEEPS_HOME, and deliver in the background what the store at `uri` lacks of them.
+
+    What it does not come to before the process ends waits for the next start, or for `sweeps sync`.
+    """
+    here = [folder for folder in all_folders() if folder.journal.exists()]  # in a store there are those of other hosts
+    folders = [folder for folder in here if _is_behind(folder, uri)]
+    threading.Thread(target=_deliver, args=(folders, uri), name="reconciler", daemon=True).start()
+
+
+def _is_behind(folder: SweepFolder, uri: str) -> bool:
+    """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
+    try:
+        close_if_lost(folder)
+        with read_journal(folder) as journal:
+            outbox = journal.outbox
+            return not is_held(folder) and outbox.store() == without_credentials(uri) and outbox.n_pending() > 0
+    except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
+        return False
+
+
+def _deliver(folders: list[SweepFolder], uri: str) -> None:
+    for folder in folders:
+        try:
+            deliver(folder, uri, PATIENCE_SECONDS)
+        except (SweepError, OSError):  # Deleted meanwhile.
+            continue

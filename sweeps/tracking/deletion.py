@@ -1,0 +1,64 @@
+"""A sweep removed: its folder, and where asked its runs in MLflow."""
+
+import shutil
+from pathlib import Path
+
+from sweeps.errors import TrackingError, UndeliveredError
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.sweep_lock import hold
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.restore import open_journal
+from sweeps.tracking.mlflow.client import MlflowStore, Refused, Unavailable
+from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
+
+
+def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> int:
+    """Remove a sweep's folder, and with `runs` its runs before; give how many runs were deleted.
+
+    MLflow keeps deleted runs until its own `gc`. Raises SweepHeld where a process runs the sweep, UndeliveredError
+    where the folder has the only copy of something and neither `runs` nor `force` says that it may go, TrackingError
+    where MLflow does not delete.
+    """
+    with hold(folder):
+        with open_journal(folder) as journal:
+            n_pending = journal.outbox.n_pending()
+            if n_pending and not (runs or force):
+                raise UndeliveredError(
+                    f"{folder.id} holds {n_pending} entries that MLflow has yet to get: deliver them with "
+                    f"`sweeps sync {folder.id}`, or give them up with --force"
+                )
+            n_deleted = _delete_runs(journal) if runs else 0
+        _remove(folder)
+    return n_deleted
+
+
+def _delete_runs(journal: Journal) -> int:
+    if journal.outbox.store() is None:
+        return 0
+    uri, sweep = tracking_uri(journal.outbox.store()), journal.sweep()
+    check_tracker(uri)
+    try:
+        store = MlflowStore(uri, sweep.experiment, sweep.sweep_id)
+        run_ids = store.find_runs().values()
+        for run_id in run_ids:
+            store.delete_run(run_id)
+    except (Refused, Unavailable) as error:
+        raise TrackingError(f"MLflow must delete the runs of {sweep.sweep_id}; it said: {error}") from None
+    return len(run_ids)
+
+
+def _remove(folder: SweepFolder) -> None:
+    """The journal last: a sweep that is removed in part is still listed, and can be deleted again."""
+    if isinstance(folder.path, Path):
+        kept = (folder.journal.name, folder.lock.name, folder.segments.name)
+        for part in folder.path.iterdir():
+            if part.name.startswith(kept):
+                continue
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
+        shutil.rmtree(folder.path)
+    else:
+        folder.path.remove_tree()
+    shutil.rmtree(folder.local, ignore_errors=True)

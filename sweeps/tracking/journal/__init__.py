@@ -1,0 +1,1 @@
+"""The journal: the durable queue between a sweep and MLflow."""

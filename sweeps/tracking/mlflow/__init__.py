@@ -1,0 +1,1 @@
+"""MLflow: delivery of what the journal holds, figures, and looking runs up."""

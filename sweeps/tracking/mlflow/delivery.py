@@ -1,0 +1,218 @@
+"""A window of the journal's entries, turned into as few requests to MLflow as they allow."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+from sweeps.storage.object_store import Place
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
+from sweeps.tracking.mlflow.client import Measurement, MlflowStore, Refused, Unavailable
+from sweeps.tracking.mlflow.figures import FigureError, draw
+from sweeps.tracking.mlflow.run_metadata import (
+    DIAGNOSIS_TAG,
+    POINT_TAG,
+    REASON_TAG,
+    ROLE_TAG,
+    SWEEP_ROLE,
+    SWEEP_TAG,
+    diagnosis_names,
+    diagnosis_text,
+)
+from sweeps.tracking.mlflow.uri import run_link
+
+NOTE_TAG = "mlflow.note.content"
+PARENT_TAG = "mlflow.parentRunId"
+_STATUS = {SweepState.FINISHED: "FINISHED", SweepState.FAILED: "FAILED", SweepState.INTERRUPTED: "KILLED"}
+_STARTS = (EntryKind.SWEEP_START, EntryKind.POINT_START)
+_ENDS = (EntryKind.SWEEP_END, EntryKind.POINT_END)
+_RESTARTS = (EntryKind.SWEEP_RESUME, EntryKind.POINT_RETRY)
+
+WINDOW = 500
+# Figures take longer, and what came meanwhile should not wait for many of them.
+FIGURES_WINDOW = 30
+
+
+@dataclass(frozen=True)
+class WindowOutcome:
+    """How many entries have arrived, or been refused for good, and what was in the way of the rest, if anything."""
+
+    n_done: int
+    error: str | None
+
+
+class Delivery:
+    """Delivers entries to one store, and marks in the journal what has arrived."""
+
+    def __init__(self, journal: Journal, store: MlflowStore, sweep_folder: Place) -> None:
+        self._journal = journal
+        self._outbox = journal.outbox
+        self._store = store
+        self._folder = sweep_folder
+        self._run_ids: dict[str | None, str] = {}
+        self._has_looked = False
+
+    def deliver(self, arrived: Callable[[], None] = lambda: None) -> WindowOutcome:
+        """Deliver a window of what is pending, as far as it goes; call `arrived` each time that something has arrived.
+
+        Figures come last and have a window of their own: metrics and states wait neither for them nor behind files that
+        the store does not take.
+        """
+        run_ids = self._outbox.run_ids()
+        if run_ids != self._run_ids:  # Another process has delivered meanwhile.
+            self._run_ids, self._has_looked = run_ids, False
+        entries = self._outbox.pending(WINDOW, figures=False)
+        figures = self._outbox.pending(FIGURES_WINDOW, figures=True)
+        self._journal.flush()  # What MLflow has, the journal has: even after a power cut.
+        tasks: list[tuple[list[Entry], Callable[[Sequence[Entry]], None]]]
+        tasks = [(run, partial(self._deliver_run, point_id)) for point_id, run in _by_run(entries)]
+        tasks += [([figure], self._deliver_figure) for figure in figures]
+        n_done, last_error = 0, None
+        for batch, send in tasks:
+            try:
+                self._settle(batch, send)
+            except Unavailable as error:
+                last_error = str(error)
+                if not error.answered:
+                    break
+            else:
+                n_done += len(batch)
+                arrived()
+        return WindowOutcome(n_done, last_error)
+
+    def _settle(self, entries: Sequence[Entry], send: Callable[[Sequence[Entry]], None]) -> None:
+        """Send entries and mark them; where MLflow refuses them together, find out one by one which it means."""
+        entry_ids = [entry.entry_id for entry in entries]
+        try:
+            send(entries)
+        except (Refused, FigureError) as error:
+            if len(entries) == 1:
+                self._outbox.mark_refused(entry_ids, str(error))
+                return
+            for entry in entries:
+                self._settle([entry], send)
+        else:
+            self._outbox.mark_shipped(entry_ids)
+
+    def _deliver_run(self, point_id: str | None, entries: Sequence[Entry]) -> None:
+        """Send one run's entries: start, metrics and end, in one batch between the making and the ending of the run."""
+        run_id = self._run_id(point_id)
+        metrics: list[Measurement] = []
+        params: dict[str, str] = {}
+        tags: dict[str, str] = {}
+        for entry in entries:
+            if entry.kind in _STARTS:
+                params |= entry.body["params"]
+                if dataset := entry.body["dataset"] or (point_id and self._journal.sweep().dataset):
+                    self._store.log_dataset(run_id, dataset)
+            elif entry.kind == EntryKind.EPOCH:
+                metrics += [
+                    Measurement(name, value, entry.time_ms, entry.epoch or 0)
+                    for name, value in entry.body["metrics"].items()
+                ]
+            else:
+                tags |= self._tags(entry)
+        if metrics or params or tags:
+            self._store.log(run_id, metrics, params, tags)
+        self._set_state(run_id, [entry for entry in entries if entry.kind in (*_ENDS, *_RESTARTS)])
+
+    def _set_state(self, run_id: str, changes: Sequence[Entry]) -> None:
+        if not changes:
+            return
+        last = changes[-1]
+        if last.kind in _RESTARTS:
+            self._store.reopen_run(run_id)
+        elif last.kind == EntryKind.SWEEP_END:
+            self._store.end_run(run_id, _STATUS[SweepState(last.body["state"])], last.time_ms)
+        else:
+            self._store.end_run(run_id, PointState(last.body["state"]).value, last.time_ms)
+
+    def _tags(self, entry: Entry) -> dict[str, str]:
+        if entry.kind == EntryKind.POINT_RETRY:
+            return {"sweeps.retried": entry.body["reason"], REASON_TAG: "", NOTE_TAG: ""}
+        tags = dict(entry.body["tags"])
+        if entry.kind == EntryKind.SWEEP_RESUME:
+            return tags
+        if entry.kind == EntryKind.SWEEP_END:
+            return tags | {NOTE_TAG: self._with_links(entry.body["description"])}
+        if (diagnosis := entry.body.get("diagnosis")) is not None:
+            tags |= {DIAGNOSIS_TAG: diagnosis_names(diagnosis)}
+        if reason := entry.body["reason"]:
+            tags |= {REASON_TAG: reason, NOTE_TAG: f"**{entry.body['state'].capitalize()}**: {reason}"}
+        return tags
+
+    def _with_links(self, description: str) -> str:
+        """Complete the links to runs; where there is no run, the bare name stays."""
+
+        def link(match: re.Match[str]) -> str:
+            name, point_id = match.groups()
+            run_id = self._run_ids.get(point_id)
+            return f"[{name}]({run_link('', self._store.experiment_id, run_id)})" if run_id else name
+
+        return re.sub(r"\[([^\]]*)\]\(run:([^)]*)\)", link, description)
+
+    def _run_id(self, point_id: str | None) -> str:
+        """Give the run of a point; make it where there is none, but only after a look whether there is one."""
+        if point_id not in self._run_ids and not self._has_looked:
+            # A run may have been created and its id lost: by a crash, or since the answer never came.
+            for found, run_id in self._store.find_runs().items():
+                self._remember(found, run_id)
+            self._has_looked = True
+        if point_id not in self._run_ids:
+            name, start_ms, tags = self._identity(point_id)
+            self._has_looked = False
+            self._remember(point_id, self._store.create_run(name, start_ms, tags))
+            self._has_looked = True
+        return self._run_ids[point_id]
+
+    def _remember(self, point_id: str | None, run_id: str) -> None:
+        self._run_ids[point_id] = run_id
+        self._outbox.set_run_id(point_id, run_id)
+
+    def _identity(self, point_id: str | None) -> tuple[str, int, dict[str, str]]:
+        sweep = self._journal.sweep()
+        if point_id is None:
+            note = {NOTE_TAG: sweep.description} if sweep.description else {}
+            return (
+                sweep.sweep_id,
+                sweep.start_ms,
+                {**sweep.tags, SWEEP_TAG: sweep.sweep_id, ROLE_TAG: SWEEP_ROLE, **note},
+            )
+        point = self._journal.point(point_id)
+        if point is None:
+            raise Refused(f"point {point_id} never started")
+        links = {SWEEP_TAG: sweep.sweep_id, POINT_TAG: point_id, PARENT_TAG: self._run_id(None)}
+        return point.run_name, point.start_ms, {**point.tags, **links}
+
+    def _deliver_figure(self, entries: Sequence[Entry]) -> None:
+        ((body, point_id),) = [(entry.body, entry.point_id) for entry in entries]
+        content = self._text(point_id) if body["kind"] == "diagnosis" else self._png(point_id, body)
+        self._store.log_file(self._run_id(point_id), body["name"], content)
+
+    def _text(self, point_id: str | None) -> bytes:
+        point = self._journal.point(point_id) if point_id is not None else None
+        if point is None or point.diagnosis is None:
+            raise FigureError("there is no diagnosis to tell")
+        return diagnosis_text(point.diagnosis).encode()
+
+    def _png(self, point_id: str | None, body: Mapping[str, Any]) -> bytes:
+        name = PurePosixPath(body["source"])
+        if name.is_absolute() or ".." in name.parts:
+            raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
+        point = self._journal.point(point_id) if point_id is not None else None
+        history = self._journal.history(point_id) if point_id is not None else []
+        return draw(body["kind"], self._folder / body["source"], history, point.references if point else {})
+
+
+def _by_run(window: Sequence[Entry]) -> list[tuple[str | None, list[Entry]]]:
+    """Group entries by run in the order of their first; the parent run begins before all others and ends after them."""
+    groups: dict[str | None, list[Entry]] = {}
+    for entry in window:
+        groups.setdefault(entry.point_id, []).append(entry)
+    parent = groups.pop(None, [])
+    begin = [entry for entry in parent if entry.kind == EntryKind.SWEEP_START]
+    rest = [entry for entry in parent if entry.kind != EntryKind.SWEEP_START]
+    return [(point_id, entries) for point_id, entries in [(None, begin), *groups.items(), (None, rest)] if entries]

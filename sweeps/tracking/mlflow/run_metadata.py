@@ -1,0 +1,214 @@
+"""What a person who browses the runs sees: their names, parameters and tags, and the summary of the sweep."""
+
+import getpass
+import json
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+
+SWEEP_TAG = "sweeps.sweep"
+POINT_TAG = "sweeps.trial"
+REASON_TAG = "sweeps.reason"
+# Of a sweep's own run, so that a store can be asked for sweeps alone.
+ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
+OWNER_TAG = "mlflow.user"
+DIAGNOSIS_TAG = "sweeps.diagnosis"
+NO_FAULT = "no fault found"
+
+_ALIASES = {
+    "model.name": "model",
+    "model.hidden_size": "h",
+    "model.hidden_sizes": "h",
+    "model.code_size": "code",
+    "model.weight_l1": "l1",
+    "model.weight_l2": "l2",
+    "model.hidden_l1": "hl1",
+    "model.noise.level": "noise",
+    "model.noise.kind": "noise_kind",
+    "model.activation": "act",
+    "model.tied_weights": "tied",
+    "training.learning_rate": "lr",
+    "training.batch_size": "batch",
+    "data.name": "data",
+}
+_PACKAGES = ("autoencoder-sweeps", "mlflow", "numpy", "optuna", "pytorch-lightning", "ray", "scikit-learn", "torch")
+_GIT_SECONDS = 5
+_ROWS = 20
+
+
+def run_name(point: Mapping[str, Any]) -> str:
+    """Name a run by what differs: `h=64 l1=1e-4 noise=0.3`."""
+    return " ".join(f"{label}={_short(point[path])}" for path, label in _labels(list(point)).items())
+
+
+def flatten(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Give nested settings as MLflow's flat parameters: `{"model.noise.level": "0.3"}`."""
+    return dict(_flattened(settings, ""))
+
+
+@cache
+def environment_tags() -> dict[str, str]:
+    """Give the tags that say where and with what a sweep ran: host, user, git commit, package versions."""
+    tags = {f"sweeps.version.{name}": version for name in _PACKAGES if (version := _version(name))}
+    tags |= {"sweeps.version.python": platform.python_version(), "sweeps.host": platform.node()}
+    tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", OWNER_TAG: _user()}
+    return tags | _git_tags()
+
+
+def dataset_fields(description: Mapping[str, Any]) -> dict[str, str]:
+    """Give MLflow's fields of a data set from what `DataArrays.describe` says.
+
+    The digest stands for the samples and their splits: MLflow takes two of the same name and digest for one.
+    """
+    profile = json.dumps(description, sort_keys=True, default=str)
+    name = str(description.get("name", "data"))
+    digest = sha256(profile.encode()).hexdigest()[:8]
+    source = json.dumps({"name": name, "checksum": description.get("checksum")})
+    return {"name": name, "digest": digest, "source_type": "sweeps", "source": source, "profile": profile}
+
+
+def diagnosis_names(diagnosis: Sequence[Mapping[str, Any]]) -> str:
+    """Name the faults of a diagnosis in one line, each once, gravest first."""
+    return ", ".join(dict.fromkeys(finding["name"] for finding in diagnosis)) or NO_FAULT
+
+
+def diagnosis_text(diagnosis: Sequence[Mapping[str, Any]]) -> str:
+    """Tell a diagnosis in full: for each fault its name, the evidence, and what to change."""
+    return "\n".join(map(_told, diagnosis)) or f"{NO_FAULT.capitalize()}.\n"
+
+
+class Ranked(Protocol):
+    """A trial at the epoch by which it is ranked."""
+
+    @property
+    def trial(self) -> str:
+        """The point's id."""
+
+    @property
+    def run_name(self) -> str:
+        """The run's name."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that counts."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of that epoch."""
+
+
+def ranking_description(
+    sweep: SweepRecord, points: Sequence[PointRecord], ranking: Sequence[Ranked], objectives: Sequence[str]
+) -> str:
+    """Summarise a sweep in Markdown for its parent run: how it went, the best trials first, what failed and why.
+
+    `[name](run:POINT)` is a link that is completed when the run is known.
+    """
+    parts = [sweep.description, _outcome(points), _table(ranking, objectives), _failures(points)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _labels(paths: Sequence[str]) -> dict[str, str]:
+    """Give each path its alias or last part; those that would be the same take more of their last parts."""
+    labels = {path: _ALIASES.get(path, path.rpartition(".")[2]) for path in paths}
+    n_parts = 1
+    while len(set(labels.values())) < len(paths):
+        n_parts += 1
+        counts = Counter(labels.values())
+        alike = [path for path in paths if counts[labels[path]] > 1]
+        labels |= {path: ".".join(path.split(".")[-n_parts:]) for path in alike}
+    return labels
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(_short, value))
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or 0.01 <= abs(value) < 10_000:
+        return f"{value:.3g}"
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}" if exponent else mantissa
+
+
+def _flattened(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from _flattened(part, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _told(finding: Mapping[str, Any]) -> str:
+    evidence = "\n".join(f"  {name}: {value:.3g}" for name, value in finding["evidence"].items())
+    return f"{finding['name'].capitalize()}\n{evidence}\n  Advice: {finding['advice']}\n"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A container's user id may have no name.
+        return "unknown"
+
+
+def _git_tags() -> dict[str, str]:
+    """Give the commit of this package's own source; nothing where it is installed without its repository."""
+    folder = Path(__file__).parent
+    if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return {}
+    commit, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"mlflow.source.git.commit": commit, "sweeps.git.dirty": str(bool(changes)).lower()} if commit else {}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _outcome(points: Sequence[PointRecord]) -> str:
+    counts = {state: sum(point.state == state for point in points) for state in PointState}
+    told = ", ".join(f"{count} {state.lower()}" for state, count in counts.items() if count)
+    return f"**{len(points)} trials**: {told}." if points else "No trial has started."
+
+
+def _table(ranking: Sequence[Ranked], objectives: Sequence[str]) -> str:
+    if not ranking:
+        return ""
+    others = [name for name in ("valid/mse", "valid/r2") if name not in objectives]
+    columns = [*objectives, *(name for name in others if any(name in ranked.metrics for ranked in ranking))]
+    rows = [f"| | trial | epoch | {' | '.join(columns)} |", f"|{'---|' * (len(columns) + 3)}"]
+    for place, ranked in enumerate(ranking[:_ROWS], start=1):
+        values = [f"{ranked.metrics[name]:.4g}" if name in ranked.metrics else "" for name in columns]
+        rows.append(f"| {place} | [{ranked.run_name}](run:{ranked.trial}) | {ranked.epoch} | {' | '.join(values)} |")
+    if len(ranking) > _ROWS:
+        rows.append(f"\n{len(ranking) - _ROWS} more trials rank below these.")
+    return "\n".join(rows)
+
+
+def _failures(points: Sequence[PointRecord]) -> str:
+    lost = [point for point in points if point.state in (PointState.FAILED, PointState.KILLED)]
+    lines = [f"- [{p.run_name}](run:{p.point_id}) {p.state.lower()}: {p.reason or 'no reason given'}" for p in lost]
+    if len(lines) > _ROWS:
+        lines[_ROWS:] = [f"- and {len(lines) - _ROWS} more"]
+    return "\n".join(["Without a result:", "", *lines]) if lines else ""

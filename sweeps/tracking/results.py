@@ -1,0 +1,219 @@
+"""What came of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sweeps.config import SweepConfig
+from sweeps.errors import SweepError
+from sweeps.search.ranking import Score, best_epoch, front, rank
+from sweeps.storage.layout import SweepFolder, all_folders
+from sweeps.storage.sweep_lock import is_held
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.restore import read_journal
+from sweeps.tracking.mlflow.uri import experiment_link, run_link, tracking_uri, without_credentials
+
+# Tags of the parent run: seconds from the start of the command to its end, and until every worker was ready to train.
+SECONDS = "sweeps.seconds"
+STARTUP_SECONDS = "sweeps.startup_seconds"
+EXIT_STATUS = {SweepState.FINISHED: 0, SweepState.FAILED: 1, SweepState.INTERRUPTED: 130}
+SOME_TRIALS_FAILED = 3
+MAX_FINALISTS = 10
+
+
+@dataclass(frozen=True)
+class RankedTrial:
+    """A trial at the epoch by which it is ranked.
+
+    `diagnosis` holds the faults of its last epoch, each a name, evidence and advice; None where it was not examined.
+    """
+
+    trial: str
+    run_id: str | None
+    run_name: str
+    point: Mapping[str, Any]
+    epoch: int
+    metrics: Mapping[str, float]
+    diagnosis: Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep as its journal tells it, ended or not; `ranking` holds its finished trials, best first.
+
+    With several objectives, `front` holds the trials that no other beats in all of them; they come first in `ranking`.
+    `leader` is the best of those that still run, at its best epoch so far.
+    """
+
+    record: SweepRecord
+    config: SweepConfig
+    points: Sequence[PointRecord]
+    ranking: Sequence[RankedTrial]
+    front: Sequence[RankedTrial]
+    store: str | None
+    n_undelivered: int
+    refusals: Sequence[str]
+    leader: RankedTrial | None = None
+
+    @property
+    def sweep(self) -> str:
+        """The sweep's id."""
+        return self.record.sweep_id
+
+    @property
+    def best(self) -> RankedTrial | None:
+        """The trial that leads the ranking."""
+        return self.ranking[0] if self.ranking else None
+
+    @property
+    def finalists(self) -> Sequence[RankedTrial]:
+        """The trials whose figures are drawn in detail: the best, or the first ten of a front."""
+        return self.front[:MAX_FINALISTS] if len(self.config.objectives) > 1 else self.ranking[:1]
+
+    @property
+    def seconds(self) -> float | None:
+        """From the start of the command to the end of the sweep; None while it runs."""
+        return None if self.record.state is SweepState.RUNNING else _number(self.record.tags.get(SECONDS))
+
+    @property
+    def startup_seconds(self) -> float | None:
+        """Until every worker was ready to train; None where none ever was."""
+        return _number(self.record.tags.get(STARTUP_SECONDS))
+
+    @property
+    def exit_status(self) -> int:
+        """What a command that ran the sweep exits with."""
+        status = EXIT_STATUS.get(self.record.state, 0)
+        return SOME_TRIALS_FAILED if status == 0 and self.count(PointState.FAILED) else status
+
+    @property
+    def n_ended(self) -> int:
+        """How many points have a result or a reason why not; those that were killed are trained on by `resume`."""
+        return self.count(PointState.FINISHED) + self.count(PointState.FAILED)
+
+    @property
+    def objective_metrics(self) -> tuple[str, ...]:
+        """The metrics that rank."""
+        return tuple(objective.metric for objective in self.config.objectives)
+
+    @property
+    def tracking_uri(self) -> str:
+        """The store that gets the runs, without credentials: the one delivered to, else the one that will be."""
+        return self.store or without_credentials(tracking_uri())
+
+    def where_to_look(self) -> str:
+        """How to get to the runs: the page of the tracking server, or the command that serves a local store."""
+        uri = self.tracking_uri
+        if not uri.startswith("http"):
+            return f"`sweeps ui` shows the runs in the MLflow UI (MLFLOW_TRACKING_URI={uri})"
+        if self.record.experiment_id is None:
+            return f"the MLflow server at {uri} has yet to get the runs"
+        if self.record.run_id is None:
+            return experiment_link(uri, self.record.experiment_id)
+        return run_link(uri, self.record.experiment_id, self.record.run_id)
+
+    def count(self, state: PointState) -> int:
+        """How many points are in a state."""
+        return sum(point.state is state for point in self.points)
+
+    def overview(self) -> dict[str, Any]:
+        """The sweep as plain values, without its ranking."""
+        return {
+            "sweep": self.sweep,
+            "name": self.record.name,
+            "state": str(self.record.state),
+            "trials": len(self.points),
+            "to_come": max(0, self.config.n_trials - len(self.points)),
+            "running": self.count(PointState.RUNNING),
+            "failed": self.count(PointState.FAILED),
+            "started_ms": self.record.start_ms,
+            "seconds": self.seconds,
+            "startup_seconds": self.startup_seconds,
+            "tracking_uri": self.tracking_uri,
+            "experiment": self.record.experiment,
+            "undelivered": self.n_undelivered,
+            "refused": len(self.refusals),
+        }
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """The sweep as plain values, with its best trial, its `top` trials where asked, and a Pareto front if any."""
+        plain = self.overview() | {"best": None if self.best is None else asdict(self.best)}
+        if top is not None:
+            plain["ranking"] = [asdict(trial) for trial in self.ranking[:top]]
+        if len(self.config.objectives) > 1:
+            plain["front"] = [asdict(trial) for trial in self.front]
+        return plain
+
+
+def load_result(folder: SweepFolder) -> SweepResult:
+    """The result of the sweep in a folder, as it stands; one whose process was lost is INTERRUPTED."""
+    # First, for a sweep that ends between the two looks is not lost.
+    held = is_held(folder)
+    with read_journal(folder) as journal:
+        result = read_result(journal)
+    return result if held or result.record.state is not SweepState.RUNNING else _lost(result)
+
+
+def load_all() -> tuple[list[SweepResult], list[str]]:
+    """Every sweep under SWEEPS_HOME, newest first; and a line for each that cannot be read."""
+    results, faults = [], []
+    for folder in reversed(all_folders()):
+        try:
+            results.append(load_result(folder))
+        except SweepError as error:
+            faults.append(f"{folder.id} cannot be read: {' '.join(str(error).split())}")
+    return results, faults
+
+
+def read_result(journal: Journal) -> SweepResult:
+    """The result of the sweep that a journal records, as it stands."""
+    record = journal.sweep()
+    config = SweepConfig.restore(record.config)
+    points = {point.point_id: point for point in journal.points()}
+    counted = [point.point_id for point in points.values() if point.state in (PointState.FINISHED, PointState.RUNNING)]
+    histories = {point_id: journal.history(point_id) for point_id in counted}
+    scores = {point_id: best_epoch(history, config.objectives) for point_id, history in histories.items()}
+    scored, running = _by_whether_finished(scores, points)
+    trials = {
+        point_id: _ranked(points[point_id], score.epoch, dict(histories[point_id]))
+        for point_id, score in (scored | running).items()
+    }
+    return SweepResult(
+        record=record,
+        config=config,
+        points=tuple(points.values()),
+        ranking=[trials[point_id] for point_id in rank(scored, config.objectives)],
+        front=[trials[point_id] for point_id in front(scored, config.objectives)],
+        store=journal.outbox.store(),
+        n_undelivered=journal.outbox.n_pending(),
+        refusals=[reason for _, reason in journal.outbox.refusals()],
+        leader=next((trials[point_id] for point_id in rank(running, config.objectives)), None),
+    )
+
+
+def _by_whether_finished(
+    scores: Mapping[str, Score | None], points: Mapping[str, PointRecord]
+) -> tuple[dict[str, Score], dict[str, Score]]:
+    """What finished points and what running ones have reached, of those that have reached anything."""
+    finished: dict[str, Score] = {}
+    running: dict[str, Score] = {}
+    for point_id, score in scores.items():
+        if score is not None:
+            (finished if points[point_id].state is PointState.FINISHED else running)[point_id] = score
+    return finished, running
+
+
+def _lost(result: SweepResult) -> SweepResult:
+    points = [replace(p, state=PointState.KILLED) if p.state is PointState.RUNNING else p for p in result.points]
+    return replace(result, record=replace(result.record, state=SweepState.INTERRUPTED), points=points, leader=None)
+
+
+def _ranked(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
+    return RankedTrial(
+        point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], point.diagnosis
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)

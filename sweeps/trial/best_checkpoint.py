@@ -1,0 +1,88 @@
+"""The network of the epoch by which a point is ranked so far: kept in memory, written, and drawn from."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from models.build import load_network, save_network
+from models.config import ModelConfig
+from models.networks.network import Network
+from sweeps.config import ObjectiveConfig
+from sweeps.search.ranking import best_epoch
+from sweeps.storage import atomic_write
+from sweeps.storage.layout import PointFolder
+from sweeps.trial.snapshots import Snapshots
+
+
+class BestNetwork:
+    """Follows `network` as it trains, and keeps it as it was at its best epoch, by the rule that ranks the points.
+
+    `objective` is that of the best epoch so far, NaN before there is one.
+    """
+
+    def __init__(
+        self, model: ModelConfig, network: Network, objectives: Sequence[ObjectiveConfig], folder: PointFolder
+    ) -> None:
+        self.objective: float | list[float] = math.nan
+        self._model = model
+        self._network = network
+        self._objectives = objectives
+        self._folder = folder
+        # The best epoch with its metrics; its network, until the disk has taken it; and the epoch last drawn from.
+        self._best: tuple[int, dict[str, float]] | None = None
+        self._unwritten: bytes | None = None
+        self._epoch_drawn: int | None = None
+
+    @property
+    def has_objective(self) -> bool:
+        """Whether there has been an epoch to rank by."""
+        return self._best is not None
+
+    def keep_if_best(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Keep the network as it is now, where the epoch that has ended is the best so far."""
+        before = [] if self._best is None else [self._best]
+        score = best_epoch([*before, (epoch, metrics)], self._objectives)
+        if score is None:
+            return
+        self.objective = list(score.values) if len(score.values) > 1 else score.values[0]
+        if score.epoch == epoch:
+            self._best = (epoch, metrics)
+            content = io.BytesIO()
+            save_network(content, self._model, self._network)
+            self._unwritten = content.getvalue()
+
+    def write(self, *, must: bool) -> None:
+        """Write the best network; on a full disk after a later epoch, and where it `must` be there wait for space."""
+        if self._unwritten is None:
+            return
+        patience = atomic_write.PATIENCE_SECONDS if must else 0.0
+        if atomic_write.write(self._folder.best_network, self._unwritten, patience):
+            self._unwritten = None
+        elif must:
+            where = self._folder.path
+            raise OSError(f"{where} has had no space for the best network for {patience:g} s: free some there")
+
+    def save_arrays(self, snapshots: Snapshots, epoch: int, device: torch.device) -> None:
+        """Save what detailed figures show of the best epoch, once it is written, and once; `epoch` has just ended."""
+        if self._best is None or self._unwritten is not None or self._best[0] == self._epoch_drawn:
+            return
+        best, _ = self._best
+        if best == epoch:
+            is_saved = snapshots.save_best(best, self._network, device)
+        else:
+            is_saved = snapshots.save_best(best, load_network(self._folder.best_network))
+        if is_saved:
+            self._epoch_drawn = best
+
+    def state(self) -> dict[str, Any]:
+        """Give what a checkpoint must hold, as plain values."""
+        return {"best": self._best, "unwritten_best": self._unwritten, "told": self.objective}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._best = None if state["best"] is None else (state["best"][0], state["best"][1])
+        self._unwritten = state["unwritten_best"]
+        self.objective = state["told"]

@@ -1,0 +1,93 @@
+"""What a sweep computes of its data once, before any trial: the arrays, and the references its metrics compare with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.arrays import DataArrays, DatasetError, check_unit_interval
+from datamodules.build import load_arrays
+from models.config import StackedDenoisingConfig
+from models.metrics import References
+from models.pca import PrincipalComponents
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.errors import DataError
+from sweeps.storage.layout import home
+from sweeps.trial.pca_cache import pca_of
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrays and references, as they cross to the workers: the test split stays behind.
+
+    `pca` is fitted on the scaled training inputs; of many components the first thousand.
+    """
+
+    arrays: Mapping[str, Any]
+    references: References
+    pca: PrincipalComponents
+    description: Mapping[str, Any]
+
+    @property
+    def column_mean(self) -> NDArray[np.float64]:
+        """Mean of the scaled training inputs: (features,)."""
+        return self.pca.mean
+
+    @property
+    def pca_mse(self) -> NDArray[np.float64]:
+        """Validation error of PCA by number of components."""
+        return self.references.pca_mse
+
+
+def load_dataset(config: SweepConfig) -> Dataset:
+    """Load the data of a sweep and fit its references; DataError where it is missing, damaged or unfit for a model."""
+    return fit_references(load_suitable(config))
+
+
+def load_suitable(config: SweepConfig) -> DataArrays:
+    """The data of a sweep with all their splits; DataError where missing, damaged or unfit for one of its models."""
+    arrays = load_splits(config)
+    faults = _misfits(list(config.corner_trials()), arrays)
+    if faults:
+        raise DataError(faults)
+    return arrays
+
+
+def fit_references(arrays: DataArrays) -> Dataset:
+    """What a sweep computes of its data. Never beside a fork: OpenBLAS' threads and a fork wait for each other."""
+    pca, references = pca_of(arrays, home() / "references")
+    return Dataset(arrays.without_test(), references, pca, arrays.describe())
+
+
+def load_splits(config: SweepConfig) -> DataArrays:
+    """The data of a sweep with all their splits, test too; DataError where they are missing or damaged."""
+    try:
+        return load_arrays(config.data)
+    except DatasetError as error:
+        raise DataError(error.faults) from error
+
+
+def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
+    """What models ask of the data and do not find."""
+    faults: list[str] = []
+    for needs in sorted({needs for trial in trials for needs in _needs_of_probabilities(trial)}):
+        try:
+            check_unit_interval(arrays, *needs)
+        except DatasetError as error:
+            faults.extend(error.faults)
+    classifies = any(getattr(trial.model, "fine_tuning", None) == "classification" for trial in trials)
+    if arrays.n_classes is None and classifies:
+        faults.append(
+            f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
+        )
+    return faults
+
+
+def _needs_of_probabilities(trial: TrialConfig) -> Iterator[tuple[str, str]]:
+    """Settings that need inputs in [0, 1], each with what to use where they are not."""
+    if trial.model.loss == "bce":
+        yield "loss bce", "loss mse"
+    if isinstance(trial.model, StackedDenoisingConfig) and trial.model.pretraining.samples:
+        yield "pretraining.method contrastive_divergence", "method denoising"

@@ -1,0 +1,41 @@
+"""What the figures of a sweep hold its trials against: the mean of the data, and PCA; saved once a sweep."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.arrays import DataArrays
+from models.pca import PrincipalComponents
+from sweeps.config import SweepConfig
+from sweeps.storage.atomic_write import write_or_raise
+from sweeps.storage.object_store import Place
+from sweeps.trial.dataset import Dataset
+from sweeps.trial.events import N_CODES
+
+
+def save_comparison(path: Place, config: SweepConfig, dataset: Dataset) -> None:
+    """Write `mean` (features,), and for codes that narrow `components` (features, n), as many as the largest has units.
+
+    Where a code may have two units, `codes` (samples, 2) are PCA's of the validation samples whose codes trials save,
+    and `labels` (samples,) theirs.
+    """
+    n_features = dataset.references.n_features
+    sizes = [size for trial in config.corner_trials() if (size := trial.model.code_size) is not None]
+    saved: dict[str, NDArray[Any]] = {"mean": dataset.pca.mean.astype(np.float32)}
+    # A size between the corners narrows where the smallest does.
+    n_components = min(max(sizes, default=0), n_features - 1)
+    if n_components and min(sizes) < n_features:
+        saved["components"] = dataset.pca.first(n_components).components
+    if sizes and min(sizes) <= 2 <= max(sizes) and n_features > 2 <= dataset.pca.components.shape[1]:
+        saved |= _codes(dataset.pca.first(2), DataArrays.from_dict(dataset.arrays))
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **saved)
+    write_or_raise(path, content.getvalue())
+
+
+def _codes(pca: PrincipalComponents, arrays: DataArrays) -> dict[str, NDArray[Any]]:
+    rows = arrays.valid.spread(N_CODES)
+    codes = {"codes": pca.encode(arrays.valid.inputs[rows] * arrays.scale).astype(np.float32)}
+    return codes if arrays.valid.labels is None else codes | {"labels": arrays.valid.labels[rows]}

@@ -1,0 +1,59 @@
+"""PCA of a data set, fitted once on this machine: the larger part of the time before a sweep's first trial."""
+
+import json
+import zlib
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from datamodules.arrays import DataArrays
+from models.metrics import References, references_of
+from models.pca import PrincipalComponents, fit_pca
+from sweeps.storage.atomic_write import whole
+
+# Of a larger code's PCA only the error is kept: components of ten thousand features would take 400 MB.
+MAX_COMPONENTS = 1000
+# In the names of the files: another number for another way to fit or to write.
+_VERSION = 1
+
+
+def pca_of(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, References]:
+    """PCA of the training split and its errors on the validation split, from a file in `folder` where there is one.
+
+    At most MAX_COMPONENTS components are given. A file is known by the samples of both splits, so that no other data,
+    split or scale is taken for this one; one that is damaged is written again.
+    """
+    path = folder / f"{_digest(arrays)}.npz"
+    with suppress(OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
+        return _read(path)
+    fitted = fit_pca(arrays.train.inputs, arrays.scale)
+    references = references_of(fitted, arrays.valid.inputs, arrays.scale)
+    pca = fitted.first(MAX_COMPONENTS)
+    with suppress(OSError):  # Without the file the next sweep takes some seconds longer.
+        _write(path, pca, references)
+    return pca, references
+
+
+def _digest(arrays: DataArrays) -> str:
+    splits = [split.inputs for split in (arrays.train, arrays.valid)]
+    header = [_VERSION, arrays.scale, *([list(inputs.shape), inputs.dtype.str] for inputs in splits)]
+    digest = sha256(json.dumps(header).encode())
+    for inputs in splits[: 1 if arrays.valid is arrays.train else 2]:
+        digest.update(np.ascontiguousarray(inputs).data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[PrincipalComponents, References]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+        pca = PrincipalComponents(saved["mean"], saved["components"], int(saved["rank"]))
+        return pca, References(saved["pca_mse"])
+
+
+def _write(path: Path, pca: PrincipalComponents, references: References) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rank = np.asarray(pca.rank)
+    with whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, mean=pca.mean, components=pca.components, rank=rank, pca_mse=references.pca_mse)

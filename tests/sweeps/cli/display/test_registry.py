@@ -1,0 +1,85 @@
+"""What a person reads of a promotion and of a history."""
+
+import json
+
+import pytest
+
+from sweeps.cli.display import registry
+from sweeps.registry import gates
+from sweeps.registry.alias_history import Move, MoveKind
+from sweeps.registry.promotion import Promotion, Request, Verdict
+from sweeps.registry.significance import Comparison
+
+BETTER = gates.champion(Comparison(0.4, 0.5, -0.12, -0.08, 0.95), version="1", first=False)
+TIED = gates.champion(Comparison(0.5, 0.5, -0.01, 0.01, 0.95), version="1", first=False)
+SMALL = gates.size(2_000_000, 1)
+
+
+def promotion(
+    verdict: Verdict, *found: gates.Gate, version: str | None = None, replaced: str | None = "1"
+) -> Promotion:
+    return Promotion(Request("digits"), "sweep", "0003", "run", verdict, found, version, replaced)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (
+            promotion(Verdict.PROMOTED, BETTER, version="2"),
+            "is digits@champion now, as version 2; it replaces version 1",
+        ),
+        (promotion(Verdict.PROMOTED, SMALL, version="2"), "as version 2, by force; it replaces version 1"),
+        (promotion(Verdict.REFUSED, TIED, SMALL), "not promoted to digits@champion: champion, size; version 1 stays"),
+        (promotion(Verdict.REFUSED, SMALL, replaced=None), "nobody is champion"),
+        (promotion(Verdict.WOULD_BE_PROMOTED, BETTER), "sweep/0003 would become digits@champion; this was a dry run"),
+        (promotion(Verdict.WOULD_BE_PROMOTED, SMALL), "would become digits@champion past size; this was"),
+        (
+            promotion(Verdict.WOULD_BE_REFUSED, TIED),
+            "would not be promoted to digits@champion: champion; this was a dry run",
+        ),
+        (promotion(Verdict.ALREADY, version="1"), "is digits@champion already, as version 1"),
+    ],
+)
+def test_the_conclusion_says_what_came_of_it(told: Promotion, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    registry.promotion(told)
+    assert words in capsys.readouterr().out
+
+
+def test_every_gate_has_its_outcome_and_sentence_in_the_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    registry.promotion(promotion(Verdict.REFUSED, BETTER, SMALL))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["gate", "outcome", "why"]
+    assert lines[1].startswith("champion  passed   better than version 1: 0.4 against 0.5")
+    assert lines[2].startswith("size      failed   2 MB; up to 1 MB may be")
+
+
+def test_a_promotion_is_one_json_object_with_every_gate() -> None:
+    plain = json.loads(json.dumps(promotion(Verdict.PROMOTED, TIED, version="2").to_dict(), allow_nan=False))
+    assert (plain["verdict"], plain["version"], plain["replaced"], plain["forced"]) == ("promoted", "2", "1", True)
+    assert plain["gates"][0]["outcome"] == "tie"
+    assert plain["gates"][0]["numbers"]["low"] == -0.01
+
+
+def test_a_history_is_told_newest_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    first = Move(
+        "1", None, MoveKind.PROMOTION, "the first", "sweep", "0001", "run", "2026-01-01T12:00:00+00:00", "me@here"
+    )
+    registry.history("digits", "champion", [first, Move("7", "1", MoveKind.OUTSIDE, "by hand")], "7")
+    _, newest, oldest = capsys.readouterr().out.splitlines()
+    assert newest.startswith("7 <- champion")
+    assert "moved outside sweeps" in newest
+    assert oldest.startswith("1 ")
+    assert "sweep/0001" in oldest
+    registry.history("digits", "canary", [], None)
+    assert "no version has held canary" in capsys.readouterr().out
+
+
+def test_a_history_marks_nobody_where_the_alias_was_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    registry.history("digits", "champion", [Move("1", None, MoveKind.PROMOTION, "the first")], None)
+    told = capsys.readouterr().out
+    assert "<- champion" not in told
+    assert "nobody is champion now" in told

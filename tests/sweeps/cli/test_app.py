@@ -1,0 +1,113 @@
+"""The command line: what it prints, how it exits, and what it does not load."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from sweeps.cli import app as table
+from sweeps.cli.app import app
+from sweeps.config import recipe_names
+from sweeps.errors import ClusterError, DataError, StorageError
+
+HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "matplotlib", "optuna")
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "quickstart"], ["recipes"], ["schema"]])
+def test_quick_commands_load_no_heavy_package(arguments: list[str]) -> None:
+    code = f"""
+import sys
+sys.argv = ["sweeps", *{arguments!r}]
+from sweeps.cli.app import main
+try:
+    main()
+except SystemExit as end:
+    status = end.code
+print("loaded:", [name for name in {HEAVY!r} if name in sys.modules], status, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr.strip().splitlines()[-1] in ("loaded: [] 0", "loaded: [] None")
+
+
+def test_validate_prints_one_json_object() -> None:
+    done = runner.invoke(app, ["validate", "quickstart", "--json"])
+    assert done.exit_code == 0
+    printed = json.loads(done.stdout)
+    assert (printed["valid"], printed["trials"]) == (True, 16)
+
+
+def test_validate_counts_with_overrides() -> None:
+    done = runner.invoke(app, ["validate", "quickstart", "--json", "--set", "budget.trials=3"])
+    assert json.loads(done.stdout)["trials"] == 3
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_shown_recipe_is_a_file_that_validate_takes(recipe: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(runner.invoke(app, ["show", recipe]).stdout)
+    assert runner.invoke(app, ["validate", str(file)]).exit_code == 0
+
+
+def test_recipes_are_listed_with_a_description_each() -> None:
+    listed = json.loads(runner.invoke(app, ["recipes", "--json"]).stdout)["recipes"]
+    assert [recipe["name"] for recipe in listed] == recipe_names()
+    assert all(recipe["description"] for recipe in listed)
+
+
+def test_schema_is_json() -> None:
+    schema = json.loads(runner.invoke(app, ["schema"]).stdout)
+    assert {"data", "model", "search", "objective"} <= set(schema["properties"])
+
+
+def test_list_without_sweeps_says_how_to_start() -> None:
+    done = runner.invoke(app, ["list"])
+    assert done.exit_code == 0
+    assert "sweeps run quickstart" in done.stdout
+
+
+def test_faults_are_told_as_json_too() -> None:
+    command = [sys.executable, "-m", "sweeps", "validate", "quickstart", "--json", "--set", "training.epoch=3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "training.epochs" in json.loads(done.stdout)["errors"][0]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("passes", "status"), [(True, 1), (False, 2)])
+def test_a_store_that_does_not_answer_for_now_is_no_bad_input(
+    monkeypatch: pytest.MonkeyPatch, passes: bool, status: int
+) -> None:
+    def away() -> None:
+        raise StorageError("no answer", passes=passes)
+
+    monkeypatch.setattr(table, "app", away)
+    monkeypatch.setattr(table, "gc_tuning", Mock())  # this process goes on
+    with pytest.raises(SystemExit) as end:
+        table.main()
+    assert end.value.code == status
+
+
+def submit_array(path: Path) -> Result:
+    data = f"data={{name: array, path: {path}}}"
+    settings = ["--set", data, "--set", "objective.metric=valid/mse"]
+    return runner.invoke(app, ["submit", "quickstart", *settings, "--address", "http://127.0.0.1:9"])
+
+
+def test_an_array_that_no_sweep_takes_is_refused_before_a_cluster_is_asked(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.array([{"not": "numbers"}], dtype=object), allow_pickle=True)
+    done = submit_array(tmp_path / "images.npy")
+    assert isinstance(done.exception, DataError)
+    assert "images.npy" in str(done.exception)
+
+
+def test_an_array_that_is_not_here_is_left_to_the_cluster(tmp_path: Path) -> None:
+    done = submit_array(tmp_path / "images.npy")
+    assert "images.npy is not on this machine" in done.stderr
+    assert isinstance(done.exception, ClusterError)

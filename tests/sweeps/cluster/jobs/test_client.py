@@ -1,0 +1,242 @@
+"""Clusters behind TLS and behind other people's doors: small servers that answer as Ray's do."""
+
+import datetime
+import ipaddress
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+
+import grpc
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from sweeps.cluster.authentication import authenticate
+from sweeps.cluster.jobs import client as clients
+from sweeps.cluster.jobs.client import connect
+from sweeps.cluster.jobs.submissions import all_submitted
+from sweeps.errors import ClusterError
+
+TOKEN = "t" * 64
+
+
+@dataclass
+class ApiServer:
+    """What a Ray head answers to a client of jobs, over TLS.
+
+    `door` is the Authorization that a proxy before it wants; a version of None is that of a server that is not Ray's.
+    One that `hangs` does not tell of its jobs until the event is set.
+    """
+
+    certificate: Path
+    door: str | None = None
+    version: str | None = field(default_factory=lambda: version("ray"))
+    redirects_to: str | None = None
+    hangs: threading.Event | None = None
+    seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    address: str = ""
+
+    def answer(self, path: str, headers: dict[str, str]) -> tuple[int, object]:
+        """Status and body; paths but those of Ray are not found."""
+        self.seen.append((path, headers))
+        if self.door is not None and headers.pop("authorization", None) != self.door:
+            return 407, {}
+        if self.version is None:
+            return 404, {}
+        if path == "/api/authentication_mode":
+            return 200, {"authentication_mode": "token"}
+        if path == "/api/jobs/" and self.hangs is not None:
+            self.hangs.wait()
+        given = headers.get("authorization") or headers.get("x-ray-authorization")
+        if given != f"Bearer {TOKEN}":
+            return 403 if given else 401, {}
+        return {"/api/version": (200, {"ray_version": self.version}), "/api/jobs/": (200, [])}.get(path, (404, {}))
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key, and a certificate for 127.0.0.1 that it has signed itself, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
+    builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    path = tmp_path / "certificate.pem"
+    pem, secret = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path.write_bytes(
+        key.private_bytes(pem, secret, serialization.NoEncryption()) + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def server(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    for name in ("RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", "RAY_JOB_HEADERS", "RAY_JOB_VERIFY", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    api = ApiServer(certificate)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            status, body = api.answer(path, {name.lower(): value for name, value in self.headers.items()})
+            self.send_response(status if api.redirects_to is None else 302)
+            if api.redirects_to is not None:
+                self.send_header("Location", api.redirects_to + path)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(api.certificate)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+        api.address = f"https://127.0.0.1:{http.server_port}"
+        thread = threading.Thread(target=http.serve_forever, args=[0.01])
+        thread.start()
+        yield api
+        http.shutdown()
+        thread.join()
+
+
+def test_a_certificate_of_an_authority_that_is_named_is_trusted(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    assert connect(server.address).list_jobs() == []
+    path, headers = server.seen[-1]
+    assert (path, headers["authorization"]) == ("/api/jobs/", f"Bearer {TOKEN}")
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_what_to_set(server: ApiServer) -> None:
+    with pytest.raises(ClusterError, match=r"self-signed certificate.*set RAY_JOB_VERIFY") as refusal:
+        connect(server.address)
+    assert TOKEN not in str(refusal.value)
+    assert server.seen == []
+
+
+def test_certificates_that_are_not_there_are_told(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", "/nowhere/ca.pem")
+    with pytest.raises(ClusterError, match=r"there is none at /nowhere/ca\.pem"):
+        connect(server.address)
+
+
+def test_headers_for_a_door_before_ray_go_along_and_the_token_takes_another_header(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.door = "Bearer of-the-door"
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    with pytest.raises(ClusterError, match="status 407"):
+        connect(server.address)
+    monkeypatch.setenv("RAY_JOB_HEADERS", json.dumps({"Authorization": server.door, "Cookie": "session=1"}))
+    assert connect(server.address).list_jobs() == []
+    assert server.seen[-1][1]["cookie"] == "session=1"
+
+
+@pytest.mark.parametrize("written", ["planted", '["planted"]', '{"planted": 1}'])
+def test_headers_that_are_none_are_told_without_their_text(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("RAY_JOB_HEADERS", written)
+    with pytest.raises(ClusterError, match="RAY_JOB_HEADERS must be a JSON object") as refusal:
+        connect(server.address)
+    assert "planted" not in str(refusal.value)
+
+
+def test_a_header_that_cannot_be_sent_is_told_without_its_text(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_HEADERS", json.dumps({"Authorization": "planted\nsecret"}))
+    with pytest.raises(ClusterError, match="without line breaks") as refusal:
+        connect(server.address)
+    assert "planted" not in str(refusal.value)
+
+
+def test_the_token_goes_to_no_other_server(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    server.redirects_to = "https://elsewhere.example"
+    with pytest.raises(ClusterError, match="status 302"):
+        connect(server.address)
+
+
+def test_a_cluster_of_another_ray_is_told(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    server.version = "1.13.0"
+    with pytest.raises(ClusterError, match=r"must run Ray .* not 1\.13\.0"):
+        connect(server.address)
+
+
+def test_a_server_that_is_not_rays_is_told(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    server.version = None
+    with pytest.raises(ClusterError, match="answers as something else"):
+        connect(server.address)
+
+
+@pytest.fixture
+def head_with_tls(certificate: Path) -> Iterator[str]:
+    """The address of a head that answers over TLS to who shows a certificate of its authority."""
+    pem = certificate.read_bytes()
+    credentials = grpc.ssl_server_credentials([(pem, pem)], pem, require_client_auth=True)
+    answer = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+    head = grpc.server(ThreadPoolExecutor(1))
+    head.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", {"CheckAlive": answer})]
+    )
+    port = head.add_secure_port("127.0.0.1:0", credentials)
+    head.start()
+    yield f"127.0.0.1:{port}"
+    head.stop(None).wait()
+
+
+def test_a_head_with_tls_is_asked_by_rays_own_settings(
+    head_with_tls: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ClusterError, match="RAY_USE_TLS=1"):
+        authenticate(head_with_tls)
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    monkeypatch.setenv("RAY_TLS_CA_CERT", "/nowhere/ca.pem")
+    with pytest.raises(ClusterError, match=r"'/nowhere/ca\.pem' is not"):
+        authenticate(head_with_tls)
+    for name in ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT"):
+        monkeypatch.setenv(name, str(certificate))
+    authenticate(head_with_tls)
+
+
+def test_what_is_sent_may_take_its_time(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    client = connect(server.address)
+    timeouts, answer = [], requests.Response()
+    answer.status_code = 200
+    monkeypatch.setattr(requests, "request", lambda *_, timeout, **__: timeouts.append(timeout) or answer)
+    client._do_request("PUT", "/api/packages/gcs/p.zip", data=b"package")
+    client._do_request("GET", "/api/jobs/")
+    assert timeouts == [None, clients.ANSWER_TIMEOUT_SECONDS]
+
+
+def test_a_server_that_stops_answering_is_told_after_a_while(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
+    monkeypatch.setattr(clients, "ANSWER_TIMEOUT_SECONDS", 0.2)
+    client = connect(server.address)
+    server.hangs = threading.Event()
+    try:
+        with pytest.raises(ClusterError, match=r"the cluster must list its jobs; it said: .*timed out"):
+            all_submitted(client)
+    finally:
+        server.hangs.set()

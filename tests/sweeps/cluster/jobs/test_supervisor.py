@@ -1,0 +1,96 @@
+"""What starts a lost driver again."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from sweeps.cluster.jobs import supervisor
+from sweeps.cluster.jobs.supervisor import supervise
+from sweeps.storage.layout import home
+
+SWEEP = "small-20260101-000000-abcd"
+
+
+@pytest.fixture(autouse=True)
+def job_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the job runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(supervisor, "RESTART_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor.signal, "signal", lambda *_: None)
+    (tmp_path / "sweep.yaml").write_text("data: {name: digits}\n")
+    return tmp_path
+
+
+@pytest.fixture
+def drivers(monkeypatch: pytest.MonkeyPatch) -> "Drivers":
+    made = Drivers()
+    monkeypatch.setattr(supervisor.Driver, "run", lambda _, arguments: made.run(arguments))
+    return made
+
+
+class Drivers:
+    """Drivers that end one after another with the given statuses; a negative one is a signal."""
+
+    def __init__(self) -> None:
+        self.statuses: Iterator[int] = iter(())
+        self.given: list[list[str]] = []
+        self.has_begun = True
+
+    def run(self, arguments: Sequence[str]) -> int:
+        self.given.append(list(arguments))
+        if self.has_begun:
+            (home() / "sweeps" / SWEEP).mkdir(parents=True, exist_ok=True)
+            (home() / "sweeps" / SWEEP / "journal.db").touch()
+        return next(self.statuses)
+
+
+@pytest.mark.parametrize(("status", "of_the_job"), [(0, 0), (3, 0), (2, 2), (130, 130)])
+def test_a_driver_that_has_come_to_an_end_is_not_started_again(drivers: Drivers, status: int, of_the_job: int) -> None:
+    drivers.statuses = iter([status])
+    assert supervise(SWEEP, ["run", "sweep.yaml", "--id", SWEEP]) == of_the_job
+    assert drivers.given == [["run", "sweep.yaml", "--id", SWEEP]]
+
+
+def test_a_driver_that_is_lost_is_started_again_to_resume(drivers: Drivers, capsys: pytest.CaptureFixture[str]) -> None:
+    drivers.statuses = iter([-9, -11, 0])
+    assert supervise(SWEEP, ["extend", SWEEP, "--trials", "3"]) == 0
+    assert drivers.given == [["extend", SWEEP, "--trials", "3"], ["resume", SWEEP], ["resume", SWEEP]]
+    assert capsys.readouterr().out.splitlines()[-1] == "sweeps: the driver ended with status -11: start 2 of 3 to go on"
+
+
+def test_a_driver_that_is_lost_before_it_has_begun_begins_again(drivers: Drivers) -> None:
+    drivers.statuses, drivers.has_begun = iter([-9, 0]), False
+    assert supervise(SWEEP, ["run", "sweep.yaml", "--id", SWEEP]) == 0
+    assert drivers.given == [["run", "sweep.yaml", "--id", SWEEP]] * 2
+
+
+def test_starts_are_bounded(drivers: Drivers, capsys: pytest.CaptureFixture[str]) -> None:
+    drivers.statuses = iter([-9] * 10)
+    assert supervise(SWEEP, ["resume", SWEEP]) == 1
+    assert len(drivers.given) == 1 + supervisor.MAX_RESTARTS
+    assert f"sweeps resume {SWEEP}" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_cluster_without_a_tracking_store_is_told_what_to_set(
+    drivers: Drivers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert supervise(SWEEP, ["resume", SWEEP]) == 2
+    assert capsys.readouterr().out.startswith("sweeps: MLFLOW_TRACKING_URI must be set on the cluster")
+    assert drivers.given == []
+
+
+def test_shipped_arrays_are_kept_by_their_digest(
+    drivers: Drivers, job_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = job_folder / "unpacked" / "sweeps_data_c0ffee" / "images.npy"
+    shipped.parent.mkdir(parents=True)
+    shipped.write_bytes(b"an array")
+    monkeypatch.syspath_prepend(str(job_folder / "unpacked"))
+    (job_folder / "sweep.yaml").write_text("data: {name: array, path: sweeps_data_c0ffee/images.npy}\n")
+    drivers.statuses = iter([0])
+    supervise(SWEEP, ["run", "sweep.yaml", "--id", SWEEP])
+    kept = home() / "data" / "arrays" / "c0ffee" / "images.npy"
+    assert kept.read_bytes() == b"an array"
+    assert drivers.given[0][-2:] == ["--set", f"data.path={kept}"]

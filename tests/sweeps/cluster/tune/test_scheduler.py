@@ -1,0 +1,148 @@
+import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweeps.cluster.tune.scheduler import rung_epochs, scheduler
+from sweeps.config import SweepConfig
+
+
+def sweep(grace_epochs: int = 1, reduction_factor: int = 3, **sections: Any) -> SweepConfig:
+    document = {
+        "name": "test",
+        "data": {"name": "digits"},
+        "model": {"name": "shallow"},
+        "training": {"epochs": 27},
+        "search": {"model.hidden_size": {"int": [8, 64]}},
+        "objective": {"metric": "valid/mse"},
+        "budget": {"trials": 4},
+        "stopping": {"name": "asha", "grace_epochs": grace_epochs, "reduction_factor": reduction_factor},
+    }
+    return SweepConfig.from_dict(document | sections)
+
+
+STACKED = {"name": "stacked_denoising", "hidden_sizes": [9, 8], "noise": {"level": 0.1}, "pretraining": {"epochs": 5}}
+
+
+class Stopper:
+    """Ray's scheduler with the trials that it wants to know."""
+
+    def __init__(
+        self, config: SweepConfig, n_trials: int, point: dict[str, Any] | None = None, past: Sequence[Any] = ()
+    ) -> None:
+        self.scheduler: Any = scheduler(config, past)
+        pack = {"points": [{"point": point or {}}]}
+        self.trials: list[Any] = [SimpleNamespace(trial_id=str(index), config=pack) for index in range(n_trials)]
+        for trial in self.trials:
+            self.scheduler.on_trial_add(None, trial)
+
+    def stops(self, trial: int, epoch: int, objective: float) -> bool:
+        result = {"epoch": epoch, "objective": objective}
+        return bool(self.scheduler.on_trial_result(None, self.trials[trial], result) == self.scheduler.STOP)
+
+
+def test_no_scheduler_and_no_rungs_where_nothing_is_stopped() -> None:
+    config = sweep(stopping={"name": "none"})
+    assert scheduler(config) is None
+    assert rung_epochs(config.stopping, config.trial) == []
+
+
+@pytest.mark.parametrize(
+    ("grace", "factor", "epochs", "rungs"),
+    [
+        (1, 3, 27, [1, 3, 9]),
+        (1, 3, 28, [1, 3, 9, 27]),
+        (2, 2, 12, [2, 4, 8]),
+        (5, 4, 6, [5]),
+        (1, 3, 244, [1, 3, 9, 27, 81, 243]),
+    ],
+)
+def test_rungs_are_powers_of_the_factor_before_the_last_epoch(
+    grace: int, factor: int, epochs: int, rungs: list[int]
+) -> None:
+    config = sweep(grace, factor, training={"epochs": epochs})
+    assert rung_epochs(config.stopping, config.trial) == rungs
+    behind = Stopper(config, 2)
+    for rung in rungs:
+        assert not behind.stops(0, rung, 0.0)
+    # The second trial is behind, and is stopped at a rung and nowhere else.
+    for epoch in range(1, epochs + 1):
+        fresh = Stopper(config, 2)
+        fresh.stops(0, epoch, 0.0)
+        first_rung = max((rung for rung in rungs if rung <= epoch), default=None)
+        assert fresh.stops(1, epoch, 1.0) == (first_rung is not None and epoch < epochs), epoch
+
+
+def test_the_trial_that_is_behind_at_a_rung_is_stopped_and_the_one_ahead_goes_on() -> None:
+    stopper = Stopper(sweep(), 3)
+    assert not stopper.stops(0, 1, 0.5)
+    assert stopper.stops(1, 1, 0.9)
+    assert not stopper.stops(2, 1, 0.1)
+
+
+def test_a_metric_to_maximize_is_compared_the_other_way() -> None:
+    stopper = Stopper(sweep(objective={"metric": "valid/r2"}), 3)
+    assert not stopper.stops(0, 1, 0.5)
+    assert not stopper.stops(1, 1, 0.9)
+    assert stopper.stops(2, 1, 0.1)
+
+
+def test_no_trial_is_stopped_at_its_last_epoch() -> None:
+    stopper = Stopper(sweep(training={"epochs": 9}), 2)
+    assert not stopper.stops(0, 9, 0.1)
+    assert not stopper.stops(1, 9, 0.9)
+
+
+def test_a_result_without_a_value_neither_stops_nor_counts() -> None:
+    stopper = Stopper(sweep(), 3)
+    assert not stopper.stops(0, 1, math.nan)
+    assert not stopper.stops(1, 1, 0.9)
+    assert not stopper.stops(0, 2, 0.1)
+    assert stopper.stops(2, 2, 0.5)
+
+
+def test_rungs_and_comparisons_come_after_pre_training() -> None:
+    config = sweep(model=STACKED, search={"model.noise.level": {"uniform": [0.0, 0.5]}})
+    assert rung_epochs(config.stopping, config.trial) == [11, 13, 19]
+    stopper = Stopper(config, 2)
+    for epoch in range(11):
+        assert not stopper.stops(0, epoch, 0.1)
+        assert not stopper.stops(1, epoch, 0.9)
+    assert not stopper.stops(0, 11, 0.1)
+    assert stopper.stops(1, 11, 0.9)
+
+
+def test_each_trial_counts_from_the_end_of_its_own_pre_training() -> None:
+    config = sweep(model=STACKED, search={"model.pretraining.epochs": {"choice": [1, 5]}})
+    stopper = Stopper(config, 2)
+    stopper.trials[0].config = {"points": [{"point": {"model.pretraining.epochs": 1}}]}
+    stopper.trials[1].config = {"points": [{"point": {"model.pretraining.epochs": 5}}]}
+    assert not stopper.stops(0, 3, 0.1)
+    assert not stopper.stops(1, 10, 0.9)
+    assert stopper.stops(1, 11, 0.9)
+
+
+def test_trials_of_an_earlier_start_are_compared_with() -> None:
+    config = sweep()
+    fresh = Stopper(config, 1)
+    assert not fresh.stops(0, 1, 0.9), "the first at a rung has none to be behind of"
+    resumed = Stopper(config, 2, past=[({}, [(1, 0.5), (2, 0.4), (3, 0.3)])])
+    assert resumed.stops(0, 1, 0.9)
+    assert not resumed.stops(1, 1, 0.4)
+    assert resumed.stops(1, 3, 0.4)
+
+
+def test_a_trial_that_goes_on_is_compared_at_the_rungs_behind_it_as_it_was_there() -> None:
+    """It comes back beside a rung, with what it has reached by then, and must not set the mark there."""
+    config = sweep(1, 3)
+    told = [(1, 5.0), (2, 0.1)]
+    made: Any = scheduler(config, (), {"0000": told})
+    back, fresh = (
+        SimpleNamespace(trial_id=name, config={"points": [{"id": name, "point": {}}]}) for name in ("0000", "0001")
+    )
+    for trial in (back, fresh):
+        made.on_trial_add(None, trial)
+    assert made.on_trial_result(None, back, {"epoch": 2, "objective": 0.1}) == made.CONTINUE
+    assert made.on_trial_result(None, fresh, {"epoch": 1, "objective": 4.0}) == made.CONTINUE

@@ -1,0 +1,203 @@
+"""A sweep whose folder lies in an object store, here in memory: trained, looked at, continued and removed."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from sweeps.config import SweepConfig
+from sweeps.errors import InputError, StorageError, SweepHeld, UnknownSweep
+from sweeps.evaluation import evaluate
+from sweeps.storage import layout as folders
+from sweeps.storage import object_store
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.object_store import RemotePath
+from sweeps.tracking.crash_recovery import deliver
+from sweeps.tracking.deletion import delete
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.restore import open_journal
+from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.mlflow.figures import draw
+from sweeps.tracking.results import SweepResult, load_all, load_result
+from sweeps.trial.dataset import Dataset
+from sweeps.trial.events import Event, PointEnded
+from sweeps.trial.pack import Surroundings, run_points
+
+RunHere = Callable[[SweepConfig], SweepResult]
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SWEEPS_HOME", f"memory://{token_hex(4)}/home")
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "local"))
+
+
+@pytest.fixture
+def sweep(run_here: RunHere, small_sweep: Callable[..., SweepConfig]) -> SweepFolder:
+    """A finished sweep of one point, committed."""
+    folders.check_home()
+    result = run_here(small_sweep())
+    folder = folders.find(result.sweep)
+    with Journal.open(folder.journal) as journal:
+        Committer(journal, folder).commit()
+    return folder
+
+
+def files(path: Path) -> set[str]:
+    return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+
+
+def test_only_the_journal_lies_on_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
+    local = {Path(name).name.split("-")[0] for name in files(tmp_path / "local" / "journals")}
+    assert local == {"journal.db"}
+    point = sweep.point("0000")
+    assert isinstance(point.path, RemotePath)
+    for file in (point.best_network, point.snapshot(2), point.best_arrays, point.end):
+        assert file.exists()
+    assert not point.checkpoint.exists()  # its end is committed
+
+
+def test_its_journal_alone_is_taken_for_no_sweep_of_this_disk(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert folders.all_folders() == [sweep]
+    monkeypatch.delenv("SWEEPS_LOCAL")
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "local"))  # as a shell has it that does not name the store
+    assert folders.all_folders() == []
+
+
+def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = load_result(sweep)
+    expected = evaluate(before)
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
+    ((result,), faults) = load_all()
+    assert not faults
+    assert not caplog.messages
+    assert result.best == before.best
+    assert evaluate(result) == expected
+    assert draw("filters", sweep.point("0000").snapshot(1), [], {}).startswith(b"\x89PNG")
+    assert not (tmp_path / "elsewhere" / "journals" / sweep.id).exists()
+
+
+def commit_elsewhere(sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have another host record an epoch, the best by far, in the sweep's folder."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
+        with open_journal(sweep) as journal:
+            journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
+            Committer(journal, sweep).commit()
+
+
+def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit_elsewhere(sweep, monkeypatch, tmp_path)
+    best = load_result(sweep).best
+    assert best is not None
+    assert best.epoch == 9
+
+
+def test_a_journal_that_went_its_own_way_on_this_disk_is_not_believed(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Journal.open(sweep.journal) as journal:
+        journal.record_epoch("0000", 9, {"valid/mse": 7.0}, 1)
+        journal.record_epoch("0000", 10, {"valid/mse": 7.0}, 1)
+    commit_elsewhere(sweep, monkeypatch, tmp_path)
+    best = load_result(sweep).best
+    assert best is not None
+    assert best.epoch == 9
+
+
+def test_a_journal_with_more_than_its_segments_is_believed(sweep: SweepFolder) -> None:
+    with Journal.open(sweep.journal) as journal:
+        journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
+    best = load_result(sweep).best
+    assert best is not None
+    assert best.epoch == 9
+
+
+class CutOffError(BaseException):
+    """Stands for the end of a process."""
+
+
+def test_a_point_goes_on_from_its_checkpoint_in_the_store(
+    small_sweep: Callable[..., SweepConfig], digits: Dataset
+) -> None:
+    folder = folders.create("small")
+    surroundings = Surroundings(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    told: list[int | None] = []
+
+    def report(epoch: int | None, *_: Any) -> None:
+        told.append(epoch)
+        if told == [0, 1, 2]:
+            raise CutOffError
+
+    torch.set_num_threads(1)
+    with pytest.raises(CutOffError):
+        run_points({"0000": {}}, surroundings, report)
+    run_points({"0000": {}}, surroundings, report)
+    assert told == [0, 1, 2, 2, 3]
+
+
+def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader_would(
+    small_sweep: Callable[..., SweepConfig], digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folders.create("small")
+    surroundings = Surroundings(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    once, failures, told = RemotePath._once, iter(range(3)), list[Event]()
+
+    def away_for_a_while(path: RemotePath, do: Any) -> Any:
+        if next(failures, None) is not None:
+            raise StorageError("no answer", passes=True)
+        return once(path, do)
+
+    monkeypatch.setattr(object_store, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(object_store, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(RemotePath, "_once", away_for_a_while)
+    torch.set_num_threads(1)
+    run_points({"0000": {}}, surroundings, lambda _epoch, _objectives, events: told.extend(events))
+    assert next(failures, None) is None
+    assert isinstance(told[-1], PointEnded)
+    assert not told[-1].failed
+
+
+def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> None:
+    assert sweep.lease is not None
+    lease = {"holder": {"host": "there", "pid": 2, "started": 2}, "renewed": time.time()}
+    sweep.lease.write_bytes(json.dumps(lease).encode())
+    with pytest.raises(SweepHeld, match="process 2 on there"):
+        deliver(sweep, "http://127.0.0.1:1", 0.0)
+
+
+def test_it_is_removed_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
+    delete(sweep, force=True)
+    assert not sweep.path.exists()
+    assert not (tmp_path / "local" / "journals" / sweep.id).exists()
+    with pytest.raises(UnknownSweep):
+        folders.find(sweep.id)
+
+
+def test_a_store_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEPS_HOME", "gopher://nowhere/home")
+    with pytest.raises(InputError, match="SWEEPS_HOME must name a store that can be written"):
+        folders.check_home()
+
+
+def test_a_store_that_does_not_answer_at_the_start_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise StorageError("no answer", passes=True)
+
+    monkeypatch.setattr(object_store, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(RemotePath, "_once", away)
+    with pytest.raises(StorageError, match="SWEEPS_HOME must name a store that can be written") as refusal:
+        folders.check_home()
+    assert refusal.value.passes

@@ -1,0 +1,34 @@
+"""A sweep that goes on, where nothing is left to train; the rest trains, and is tested with Ray."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from sweeps.config import SweepConfig
+from sweeps.resumption import resume
+from sweeps.storage import layout as folders
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.segments import read_segments
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_process_was_lost_after_its_last_trial_is_ended_copied_and_delivered(
+    small_sweep: Callable[..., SweepConfig], own_home: Path
+) -> None:
+    config = small_sweep(budget={"trials": 1})
+    folder = folders.create("small")
+    folder.write_config(config.to_yaml())
+    record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), start_ms=1_000)
+    with Journal.create(folder.journal, record) as journal:
+        journal.start_point(PointRecord("0000", 0, {"model.hidden_size": 8}, "h=8", start_ms=2_000))
+        journal.record_epoch("0000", 1, {"valid/mse": 0.5}, 3_000)
+        journal.end_point("0000", PointState.FINISHED, None, {}, 4_000)
+    result = resume(folder)
+    assert (result.record.state, result.n_undelivered) == (SweepState.FINISHED, 0)
+    assert [row[1] for row in read_segments(folder.segments).rows][-1] == "sweep_end"
+    client = MlflowClient(f"sqlite:///{own_home}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("small").experiment_id])
+    assert sorted(run.info.status for run in runs) == ["FINISHED", "FINISHED"]

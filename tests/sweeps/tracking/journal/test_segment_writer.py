@@ -1,0 +1,254 @@
+"""When segments are written, how few are left, and what goes once they are there."""
+
+import errno
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+from polling import wait_until
+
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.object_store import RemotePath
+from sweeps.storage.sweep_lock import hold
+from sweeps.tracking.journal import database
+from sweeps.tracking.journal import segment_writer as committing
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.restore import open_journal
+from sweeps.tracking.journal.segment_writer import Committer, FolderBehind
+from sweeps.tracking.journal.segments import read_segments, segments_in
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    return SweepFolder(tmp_path / "s")
+
+
+@pytest.fixture
+def journal(folder: SweepFolder) -> Iterator[Journal]:
+    with Journal.create(folder.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal:
+        yield journal
+
+
+def test_a_sweep_that_starts_is_in_its_folder_at_once(journal: Journal, folder: SweepFolder) -> None:
+    committer = Committer(journal, folder)
+    committer.start()
+    assert len(read_segments(folder.segments).rows) == 1
+    committer.close()
+
+
+def test_an_entry_waits_for_its_segment_no_longer_than_told(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "SECONDS", 0.05)
+    committer = Committer(journal, folder)
+    committer.start()
+    journal.record_epoch("p", 1, {}, 6)
+    wait_until(lambda: journal.outbox.committed() == 2)
+    committer.close()
+
+
+def test_many_entries_are_written_without_waiting(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "SECONDS", 1e9)
+    monkeypatch.setattr(committing, "MAX_WAITING", 3)
+    committer = Committer(journal, folder)
+    committer.start()
+    for epoch in range(3):
+        journal.record_epoch("p", epoch, {}, 6)
+    wait_until(lambda: journal.outbox.committed() == 4)
+    committer.close()
+
+
+def test_the_end_leaves_nothing_that_is_not_committed(journal: Journal, folder: SweepFolder) -> None:
+    committer = Committer(journal, folder)
+    committer.start()
+    journal.record_epoch("p", 1, {}, 6)
+    committer.close()
+    assert list(read_segments(folder.segments).rows) == journal.rows(1)
+
+
+def test_a_long_sweep_leaves_few_segments_and_all_its_entries(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "FEW", 20)
+    monkeypatch.setattr(committing, "N_MERGED", 8)
+    committer = Committer(journal, folder)
+    for epoch in range(200):
+        journal.record_epoch("p", epoch, {}, 6)
+        committer.commit()
+    assert list(read_segments(folder.segments).rows) == journal.rows(1)
+    assert len(segments_in(folder.segments)) < 200 / 20 + 8
+
+
+@pytest.mark.parametrize(
+    ("state", "stays"), [(PointState.FINISHED, False), (PointState.FAILED, False), (PointState.KILLED, True)]
+)
+def test_a_checkpoint_stays_until_the_end_of_its_point_is_committed(
+    journal: Journal, folder: SweepFolder, state: PointState, stays: bool
+) -> None:
+    committer = Committer(journal, folder)
+    checkpoint = folder.point("0000").checkpoint
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
+    committer.commit()
+    journal.end_point("0000", state, None, {}, 7)
+    assert checkpoint.exists()
+    committer.commit()
+    assert checkpoint.exists() == stays
+
+
+def test_a_full_disk_is_told_once_and_waited_for(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    committer = Committer(journal, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert not committer.commit()
+        assert not committer.commit()
+        assert journal.outbox.committed() == 0
+    assert ["free space there" in message for message in caplog.messages] == [True]
+    assert committer.commit()
+    assert journal.outbox.committed() == 1
+    assert "nothing is lost" in caplog.messages[-1]
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
+    """The folder of a sweep in a store."""
+    monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "here"))
+    return SweepFolder(RemotePath(f"memory://{token_hex(4)}/home/sweeps/s"))
+
+
+def run_out(folder: SweepFolder) -> None:
+    """Let the lease be as after a minute in which its holder did not reach the store."""
+    assert folder.lease is not None
+    folder.lease.write_bytes(json.dumps(json.loads(folder.lease.read_bytes()) | {"renewed": 0.0}).encode())
+
+
+def lease_to(folder: SweepFolder, host: str) -> None:
+    assert folder.lease is not None
+    holder = {"host": host, "pid": 2, "started": 2}
+    folder.lease.write_bytes(json.dumps({"holder": holder, "renewed": time.time()}).encode())
+
+
+def give_back(folder: SweepFolder) -> None:
+    assert folder.lease is not None
+    folder.lease.unlink()
+
+
+@pytest.mark.parametrize("gives_back", [False, True])
+def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
+    shared: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_back: bool
+) -> None:
+    checkpoint = shared.point("0000").checkpoint
+    with (
+        hold(shared) as is_mine,
+        Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
+    ):
+        cut_off = Committer(journal, shared, is_mine)
+        journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
+        assert cut_off.commit()
+        for epoch in range(5):
+            journal.record_epoch("0000", epoch, {"valid/mse": 1.0}, 7)
+        journal.end_point("0000", PointState.FINISHED, None, {}, 8)
+        checkpoint.write_bytes(b"of the other host")
+        lease_to(shared, "there")
+        with monkeypatch.context() as there:
+            there.setenv("SWEEPS_LOCAL", str(tmp_path / "there"))
+            with open_journal(shared) as taken_up:
+                taken_up.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
+                Committer(taken_up, shared).commit()
+                expected = taken_up.rows(1)
+        before = segments_in(shared.segments)
+        if gives_back:
+            give_back(shared)
+        assert not cut_off.commit()
+        assert cut_off.is_lost
+        cut_off.close()
+        assert segments_in(shared.segments) == before
+        assert checkpoint.exists()
+        assert journal.outbox.committed() == 2
+    assert list(read_segments(shared.segments).rows) == expected
+
+
+def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(shared: SweepFolder) -> None:
+    with (
+        hold(shared) as is_mine,
+        Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
+    ):
+        run_out(shared)
+        assert Committer(journal, shared, is_mine).commit()
+        assert len(read_segments(shared.segments).rows) == 1
+        assert shared.lease is not None
+        assert json.loads(shared.lease.read_bytes())["renewed"] > 0
+
+
+def test_the_end_waits_for_a_folder_that_takes_nothing_as_long_as_told(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_failures = 3
+    write = Path.write_bytes
+
+    def full_for_a_while(path: Path, content: bytes) -> int:
+        nonlocal n_failures
+        n_failures -= 1
+        if n_failures >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full_for_a_while)
+    monkeypatch.setattr(committing, "_CATCH_UP_SECONDS", 0.0)
+    committer = Committer(journal, folder)
+    with pytest.raises(FolderBehind, match="free space there"):
+        committer.catch_up(0.0, lambda: True)
+    committer.catch_up(60.0)
+    assert n_failures < 0
+    assert list(read_segments(folder.segments).rows) == journal.rows(1)
+
+
+def test_the_committer_outlives_a_journal_that_cannot_be_read_for_a_while(
+    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_POLL_SECONDS", 0.01)
+    asked: list[int] = []
+
+    def last_id() -> int:
+        asked.append(1)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    committer = Committer(journal, folder)
+    committer.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "last_id", last_id)
+        wait_until(lambda: len(asked) > 1)
+    monkeypatch.setattr(committing, "SECONDS", 0.0)
+    journal.record_epoch("p", 1, {}, 6)
+    wait_until(lambda: journal.outbox.committed() == 2)
+    committer.close()
+
+
+def test_a_sweep_starts_with_a_journal_that_is_locked_and_the_line_names_it(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.0)
+    with Journal.create(folder.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal:
+        other = sqlite3.connect(folder.journal, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        committer = Committer(journal, folder)
+        with caplog.at_level(logging.WARNING):
+            assert not committer.commit()
+        assert f"{folder.journal} cannot be used (database is locked)" in caplog.text
+        other.close()
+        assert committer.commit()
+        assert journal.outbox.committed() == 1

@@ -1,0 +1,139 @@
+"""Segments: whatever becomes of the newest, what is read is a part of what was written, from the beginning on."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeps.tracking.journal.database import EntryRow
+from sweeps.tracking.journal.segments import read_segments, segments_in, write_segment
+
+bodies = st.dictionaries(
+    st.text(max_size=5), st.floats() | st.text(max_size=8) | st.none() | st.lists(st.integers(), max_size=2), max_size=3
+)
+sizes = st.lists(st.integers(1, 4), min_size=1, max_size=5)
+
+
+def rows(body_list: list[dict[str, object]]) -> list[EntryRow]:
+    kinds = ("sweep_start", "epoch", "point_end")
+    return [
+        (number, kinds[number % 3], None if number % 3 else "0001", number if number % 2 else None, 5, json.dumps(body))
+        for number, body in enumerate(body_list, start=1)
+    ]
+
+
+def written(folder: Path, sizes: list[int], draw: Callable[[int], list[dict[str, object]]]) -> list[list[EntryRow]]:
+    """Segments of so many entries each."""
+    all_rows = rows(draw(sum(sizes)))
+    parts = []
+    for size in sizes:
+        parts.append(all_rows[:size])
+        all_rows = all_rows[size:]
+        assert write_segment(folder, parts[-1]) is not None
+    return parts
+
+
+@given(sizes=sizes, data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_newest_segment_that_is_cut_leaves_those_before_it_and_is_named(
+    sizes: list[int], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        parts = written(folder, sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
+        newest = folder / segments_in(folder)[-1].name
+        content = newest.read_bytes()
+        newest.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+        reading = read_segments(folder)
+        assert list(reading.rows) == [row for part in parts[:-1] for row in part]
+        assert [fault for fault in reading.faults if newest.name in fault] == list(reading.faults) != []
+
+
+@given(sizes=sizes, data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_flipped_bit_in_any_segment_leaves_those_before_it_and_is_named(
+    sizes: list[int], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        parts = written(folder, sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
+        which = data.draw(st.integers(0, len(parts) - 1))
+        damaged = folder / segments_in(folder)[which].name
+        content = bytearray(damaged.read_bytes())
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        damaged.write_bytes(content)
+        reading = read_segments(folder)
+        assert list(reading.rows) == [row for part in parts[:which] for row in part]
+        assert damaged.name in reading.faults[0]
+        assert len(reading.faults) == (1 if which == len(parts) - 1 else 2)  # those behind it are of no use
+
+
+@given(sizes=sizes, data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_what_is_read_is_what_was_written_to_the_letter(sizes: list[int], data: st.DataObject) -> None:
+    with TemporaryDirectory() as name:
+        parts = written(Path(name), sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
+        reading = read_segments(Path(name))
+        assert list(reading.rows) == [row for part in parts for row in part]
+        assert not reading.faults
+
+
+def some(n_entries: int) -> list[EntryRow]:
+    return rows([{"metrics": {"valid/mse": math.nan}}] * n_entries)
+
+
+def test_a_folder_without_segments_holds_no_entries(tmp_path: Path) -> None:
+    assert not read_segments(tmp_path / "none").rows
+
+
+def test_a_segment_that_holds_those_before_it_is_read_in_their_place(tmp_path: Path) -> None:
+    entries = some(6)
+    for part in (entries[:2], entries[2:3], entries[:3], entries[3:]):
+        write_segment(tmp_path, part)
+    reading = read_segments(tmp_path)
+    assert list(reading.rows) == entries
+    assert [len(segment) for segment in reading.used] == [3, 3]
+
+
+def test_those_that_a_damaged_one_was_to_replace_are_read_in_its_place(tmp_path: Path) -> None:
+    entries = some(6)
+    for part in (entries[:2], entries[2:3], entries[3:]):
+        write_segment(tmp_path, part)
+    merged = write_segment(tmp_path, entries[:3])
+    assert merged is not None
+    (tmp_path / merged.name).write_bytes(b"")
+    reading = read_segments(tmp_path)
+    assert list(reading.rows) == entries
+    assert len(reading.faults) == 1
+
+
+def test_entries_behind_a_gap_are_not_read_and_are_told_of(tmp_path: Path) -> None:
+    entries = some(6)
+    for part in (entries[:2], entries[3:5], entries[5:]):
+        write_segment(tmp_path, part)
+    reading = read_segments(tmp_path)
+    assert list(reading.rows) == entries[:2]
+    assert reading.faults == ["2 segments are of no use without the entries from 3 on"]
+
+
+def test_what_is_no_segment_is_left_alone(tmp_path: Path) -> None:
+    segment = write_segment(tmp_path, some(1))
+    assert segment is not None
+    shutil.copy(tmp_path / segment.name, tmp_path / f"{segment.name}.0a1b2c3d.partial")
+    (tmp_path / "notes.txt").write_text("mine")
+    assert read_segments(tmp_path).used == [segment]
+
+
+@pytest.mark.parametrize("n_entries", [1, 3])
+def test_a_segment_is_named_by_its_entries_and_its_checksum(tmp_path: Path, n_entries: int) -> None:
+    segment = write_segment(tmp_path, some(n_entries))
+    assert segment is not None
+    assert len(segment) == n_entries
+    assert segment.name == f"000000001-{n_entries:09d}-{segment.digest}.jsonl"
+    assert [path.name for path in tmp_path.iterdir()] == [segment.name]

@@ -1,0 +1,110 @@
+"""A journal whose disk takes nothing for a while."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeps.tracking.journal import database, write_buffer
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.write_buffer import JournalBehind
+
+
+class FullDisk:
+    """A journal whose database may not grow: SQLite says of it what it says of a full disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.journal = Journal.create(path, SweepRecord("s", "quickstart", "e", {}, start_ms=5))
+
+    def fill(self) -> None:
+        ((n_pages,),) = self.journal._connection.execute("PRAGMA page_count").fetchall()
+        self.journal._connection.execute(f"PRAGMA max_page_count = {n_pages}")
+
+    def free(self) -> None:
+        self.journal._connection.execute("PRAGMA max_page_count = 1000000")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[FullDisk]:
+    made = FullDisk(tmp_path / "journal.db")
+    yield made
+    made.journal.close()
+
+
+def record_much(target: Journal, n_epochs: int = 200) -> None:
+    target.start_point(PointRecord("p", 0, {}, "p", start_ms=6))
+    for epoch in range(1, n_epochs + 1):
+        target.record_epoch("p", epoch, {"valid/mse": 1 / epoch, "train/loss": 2 / epoch}, epoch)
+    target.end_point("p", PointState.FINISHED, None, {}, 999)
+
+
+def test_what_a_full_disk_does_not_take_is_recorded_in_order_once_it_does(disk: FullDisk) -> None:
+    disk.fill()
+    record_much(disk.journal)
+    assert disk.journal.is_behind
+    stored = [epoch for epoch, _ in disk.journal.history("p")]
+    assert len(stored) < 200
+    disk.free()
+    disk.journal.catch_up(0)
+    assert not disk.journal.is_behind
+    assert [epoch for epoch, _ in disk.journal.history("p")] == list(range(1, 201))
+    assert disk.journal.points()[0].state is PointState.FINISHED
+    times = [entry.time_ms for entry in disk.journal.outbox.pending(1000)]
+    assert times == [5, 6, *range(1, 201), 999]
+
+
+def test_a_full_disk_is_told_once_with_what_to_do_and_that_it_is_over(
+    disk: FullDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk.fill()
+    with caplog.at_level(logging.WARNING):
+        record_much(disk.journal)
+        disk.free()
+        disk.journal.catch_up(0)
+    first, last = (record.getMessage() for record in caplog.records)
+    assert "database or disk is full" in first
+    assert "free space there" in first
+    assert "nothing is lost" in last
+    assert disk.journal.problem is None
+
+
+def test_patience_with_a_full_disk_ends(disk: FullDisk) -> None:
+    disk.fill()
+    record_much(disk.journal)
+    with pytest.raises(JournalBehind, match="free space there"):
+        disk.journal.catch_up(0)
+    with pytest.raises(JournalBehind):
+        disk.journal.catch_up(600, lambda: True)
+
+
+def test_no_more_waits_in_memory_than_may(disk: FullDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_buffer, "MAX_WAITING", 50)
+    disk.fill()
+    with pytest.raises(JournalBehind, match="no more than 50 entries"):
+        record_much(disk.journal)
+
+
+def test_a_locked_database_holds_up_what_happens_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
+    with Journal.create(tmp_path / "journal.db", SweepRecord("s", "quickstart", "e", {}, start_ms=5)) as locked:
+        other = sqlite3.connect(locked.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        record_much(locked, n_epochs=3)
+        assert locked.is_behind
+        assert "database is locked" in (locked.problem or "")
+        other.execute("ROLLBACK")
+        other.close()
+        locked.catch_up(0)
+        assert len(locked.history("p")) == 3
+
+
+def test_an_error_that_does_not_pass_is_raised(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "journal.db", SweepRecord("s", "quickstart", "e", {}, start_ms=5)) as broken:
+        broken._connection.execute("DROP TABLE entries")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            broken.start_point(PointRecord("p", 0, {}, "p", start_ms=6))

@@ -1,0 +1,159 @@
+"""Each fault is looked for in a trial that has it and in one that has not, trained as in a sweep but without Ray."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from models.diagnosis.findings import Fault
+from sweeps.config import SweepConfig
+from sweeps.storage.layout import SweepFolder
+from sweeps.trial.dataset import load_dataset
+from sweeps.trial.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain
+from sweeps.trial.pack import Surroundings, run_points
+
+pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `dataloader_iter`")
+
+Settings = Mapping[str, Any]
+Train = Callable[[Settings], list[Event]]
+
+# Settings of a trial on 8x8 digits; those of no section are of `training`.
+GOOD = {"data": {"n_train": 400}, "model": {"activation": "linear"}, "learning_rate": 0.01, "epochs": 150}
+GOOD |= {"validate_every": 10}
+SHORT = {"model": {"activation": "linear"}, "learning_rate": 0.01, "epochs": 3}
+SLOW = {"model": {"activation": "linear"}, "optimizer": "sgd", "learning_rate": 1e-5, "epochs": 3}
+CRUSHED = {"model": {"activation": "relu", "hidden_size": 64, "weight_l1": 5.0, "hidden_l1": 5.0}}
+CRUSHED |= {"learning_rate": 0.01}
+FASTER = {"model": {"activation": "relu", "hidden_size": 64}, "learning_rate": 0.3}
+SIGMOID = {"model": {"activation": "sigmoid", "hidden_size": 64}, "epochs": 5}
+FLAT = {"model": {"activation": "sigmoid", "hidden_size": 64, "initialization": "unit_interval"}, "epochs": 2}
+WIDE = {"model": {"activation": "relu", "hidden_size": 128}, "learning_rate": 5e-3, "epochs": 15}
+FEW = {"data": {"n_train": 60}, "model": {"activation": "relu", "hidden_size": 48}, "learning_rate": 0.01}
+FEW |= {"epochs": 150, "batch_size": 20, "validate_every": 10}
+STACK = {
+    "name": "stacked_denoising",
+    "hidden_sizes": [32, 16],
+    "noise": {"level": 0.4},
+    "fine_tuning": "reconstruction",
+    "pretraining": {"epochs": 3, "learning_rate": 0.01, "batch_size": 50},
+}
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
+    """Train a trial, once for the tests of this module; give what it reported."""
+    torch.set_num_threads(1)
+    trained: dict[str, list[Event]] = {}
+
+    def run(settings: Settings) -> list[Event]:
+        name = json.dumps(settings)
+        if name not in trained:
+            trained[name] = _events_of(settings, SweepFolder(tmp_path_factory.mktemp("sweep")))
+        return trained[name]
+
+    return run
+
+
+def _events_of(settings: Settings, folder: SweepFolder) -> list[Event]:
+    training = {"epochs": 10, "batch_size": 64, "learning_rate": 0.003, "probe_samples": 0}
+    sections = {
+        "name": "faults",
+        "data": {"name": "digits", "n_train": 1200, "n_valid": 400, "n_test": 0} | settings.get("data", {}),
+        "model": {"name": "shallow"}
+        | ({"hidden_size": 16} if "name" not in settings["model"] else {})
+        | settings["model"],
+        "training": training | {key: value for key, value in settings.items() if key not in ("data", "model")},
+        "objective": {"metric": "valid/mse", "at": "last"},
+    }
+    config = SweepConfig.from_dict(sections)
+    dataset = load_dataset(config)
+    events: list[Event] = []
+    arrays = DataArrays.from_dict(dict(dataset.arrays))
+    surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
+    run_points({"0000": {}}, surroundings, lambda *told: events.extend(from_plain(to_plain(told[-1]))))
+    return events
+
+
+def found(events: list[Event]) -> dict[str, Finding]:
+    (end,) = [event for event in events if isinstance(event, PointEnded)]
+    assert end.findings is not None
+    return {finding.name: finding for finding in end.findings}
+
+
+def curve(events: list[Event], metric: str) -> list[float]:
+    return [event.metrics[metric] for event in events if isinstance(event, EpochEnded) and metric in event.metrics]
+
+
+def test_a_good_trial_has_no_fault(train: Train) -> None:
+    assert found(train(GOOD)) == {}
+
+
+FAULTY = [
+    (SLOW, Fault.HARDLY_TRAINED, "training.learning_rate, now 1e-05"),
+    (CRUSHED, Fault.COLLAPSED, "Lower model.weight_l1 and model.hidden_l1"),
+    (CRUSHED, Fault.PENALTY, "Lower model.weight_l1 or model.hidden_l1"),
+    (CRUSHED, Fault.DEAD, "Lower model.hidden_l1 or set model.activation to elu."),
+    (FASTER, Fault.LEARNING_RATE, "training.learning_rate, now 0.3"),
+    (FASTER, Fault.DEAD, "Lower training.learning_rate or set model.activation to elu."),
+    (FASTER, Fault.COLUMN_MEAN, "Lower training.learning_rate or set model.activation to elu."),
+    (FLAT, Fault.SATURATED, "Set model.activation to relu or elu in place of sigmoid"),
+    (FLAT, Fault.HARDLY_TRAINED, "training.epochs"),
+    (SHORT, Fault.WORSE_THAN_PCA, "Raise training.epochs"),
+    (SHORT, Fault.STILL_IMPROVING, "Raise training.epochs"),
+    (WIDE, Fault.COPIED, "Lower model.hidden_size below 64, or raise model.noise.level or model.hidden_l1"),
+    (FEW, Fault.OVERFITTING, "data.n_train"),
+]
+
+
+@pytest.mark.parametrize(("settings", "fault", "advice"), FAULTY, ids=lambda value: str(value)[:40])
+def test_a_trial_with_a_fault_is_told_it_and_what_to_change(
+    train: Train, settings: Settings, fault: Fault, advice: str
+) -> None:
+    finding = found(train(settings))[fault]
+    assert advice in finding.advice
+    assert finding.evidence
+
+
+SOUND = [
+    (CRUSHED | {"model": CRUSHED["model"] | {"weight_l1": 1e-4, "hidden_l1": 1e-4}}, {Fault.COLLAPSED, Fault.PENALTY}),
+    (SIGMOID, {Fault.SATURATED, Fault.DEAD, Fault.LEARNING_RATE, Fault.HARDLY_TRAINED, Fault.COLUMN_MEAN}),
+    (FLAT, {Fault.COLUMN_MEAN, Fault.COLLAPSED}),  # a constant, but far from the mean
+    (SHORT, {Fault.HARDLY_TRAINED, Fault.OVERFITTING}),
+    (FEW, {Fault.HARDLY_TRAINED, Fault.COPIED}),
+    (WIDE | {"model": WIDE["model"] | {"noise": {"level": 0.01}}}, {Fault.COPIED}),
+    (WIDE | {"model": WIDE["model"] | {"hidden_l1": 1e-4}}, {Fault.COPIED}),
+    (WIDE | {"model": WIDE["model"] | {"hidden_size": 48}}, {Fault.COPIED}),
+]
+
+
+@pytest.mark.parametrize(
+    ("settings", "absent"), SOUND, ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:40]
+)
+def test_a_trial_without_a_fault_is_not_told_it(train: Train, settings: Settings, absent: set[Fault]) -> None:
+    assert not found(train(settings)).keys() & absent
+
+
+def test_much_noise_is_named_where_it_costs_against_pca(train: Train) -> None:
+    noisy = {"model": {"activation": "tanh", "noise": {"level": 0.5}}, "epochs": 30, "learning_rate": 0.01}
+    assert "model.noise.level, now 0.5" in found(train(noisy))[Fault.WORSE_THAN_PCA].advice
+
+
+def test_a_stack_fine_tuned_on_clean_samples_is_not_judged_by_noise(train: Train) -> None:
+    events = train({"data": {"n_train": 400}, "model": STACK, "epochs": 60, "learning_rate": 0.01, "batch_size": 50})
+    noisy = curve(events, "valid/denoise_mse")
+    assert noisy[-1] > 1.05 * min(noisy)  # which training does not lower, and which says nothing against it
+    findings = found(events)
+    assert Fault.OVERFITTING not in findings
+    assert Fault.STILL_IMPROVING in findings
+    assert "model.noise.level" not in findings[Fault.WORSE_THAN_PCA].advice
+
+
+def test_a_code_that_diverges_in_pretraining_is_told_its_own_rate(train: Train) -> None:
+    pretraining = STACK["pretraining"] | {"optimizer": "sgd", "learning_rate": 0.01, "code_learning_rate": 1e30}
+    units = {"activation": "relu", "output_activation": "linear", "loss": "mse"}
+    model = STACK | units | {"pretraining": pretraining}
+    (finding,) = found(train({"model": model, "epochs": 2})).values()
+    assert "model.pretraining.code_learning_rate, now 1e+30" in finding.advice

@@ -1,0 +1,203 @@
+"""The arrays that a trained point and its sweep leave for figures."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from datamodules.arrays import DataArrays
+from models.build import load_network
+from models.figures.figures import GRID
+from sweeps.config import SweepConfig
+from sweeps.storage import atomic_write
+from sweeps.storage.layout import PointFolder, SweepFolder
+from sweeps.trial.dataset import Dataset, load_dataset
+from sweeps.trial.events import Event
+from sweeps.trial.figure_references import save_comparison
+from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.snapshots import N_FILTERS
+
+MakeSweep = Callable[..., SweepConfig]
+STACK = {"name": "stacked_denoising", "hidden_sizes": [12, 6], "noise": {"level": 0.1}, "pretraining": {"epochs": 3}}
+ON_LABELS = {"metric": "valid/classification_error"}
+
+
+class CutOffError(BaseException):
+    """Stands for the end of a process."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PointFolder:
+    return SweepFolder(tmp_path).point("0000")
+
+
+def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: int | None = None) -> None:
+    def report(epoch: int | None, _objectives: Mapping[str, Any], _events: list[Event]) -> None:
+        if stop_at is not None and epoch == stop_at:
+            raise CutOffError
+
+    torch.set_num_threads(1)
+    arrays, sweep_folder = DataArrays.from_dict(dataset.arrays), SweepFolder(folder.path.parent.parent)
+    run_points({folder.point_id: {}}, Surroundings(sweep, arrays, dataset.references, sweep_folder), report)
+
+
+def load(path: Path) -> Mapping[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def pixels(dataset: Dataset) -> torch.Tensor:
+    arrays = DataArrays.from_dict(dataset.arrays)
+    return torch.from_numpy(arrays.valid.inputs) * arrays.scale
+
+
+def test_detailed_figures_show_the_best_network(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    # A rate that overshoots: the last epoch is not the best one.
+    train(small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0}), digits, folder)
+    best, network = load(folder.best_arrays), load_network(folder.best_network)
+    assert 0 < best["epoch"] < 12
+    assert best["code_size"] == 8
+    with torch.no_grad():
+        reconstructions = network(torch.from_numpy(best["originals"])).reconstruction.numpy()
+    np.testing.assert_allclose(best["reconstructions"], reconstructions, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(best["filters"], network.first_layer_filters().detach())
+
+
+def test_best_epoch_is_saved_before_a_kept_epoch_is_reported(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    with pytest.raises(CutOffError):
+        train(small_sweep(), digits, folder, stop_at=2)
+    assert load(folder.best_arrays)["epoch"] == 2
+
+
+def test_best_epoch_whose_network_found_no_space_is_not_shown_as_another(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = atomic_write.write
+
+    def write_but_no_network(path: Path, content: bytes, patience_seconds: float = 0.0) -> bool:
+        return path != folder.best_network and write(path, content, patience_seconds)
+
+    monkeypatch.setattr(atomic_write, "write", write_but_no_network)
+    with pytest.raises(CutOffError):
+        train(small_sweep(), digits, folder, stop_at=2)
+    assert folder.snapshot(2).exists()
+    assert not folder.best_arrays.exists()
+
+
+def test_of_many_filters_the_first_hundred_are_kept(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    train(small_sweep(model={"name": "shallow", "hidden_size": 130}, training={"epochs": 1}), digits, folder)
+    assert N_FILTERS == GRID**2
+    weights = load_network(folder.best_network).first_layer_filters().detach()
+    for path in (folder.snapshot(1), folder.best_arrays):
+        np.testing.assert_array_equal(load(path)["filters"], weights[:N_FILTERS])
+
+
+def test_stack_keeps_the_end_of_pretraining(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    train(small_sweep(model=STACK, objective=ON_LABELS, training={"epochs": 1}), digits, folder)
+    before, after = load(folder.snapshot(6)), load(folder.best_arrays)
+    assert after["n_pretraining_epochs"] == 6
+    assert after["epoch"] == 7
+    first, second = (weights.detach() for weights in load_network(folder.best_network).encoder_weights())
+    np.testing.assert_allclose(after["product"], second @ first, rtol=1e-5)
+    assert before["product"].shape == after["product"].shape == (6, 64)
+    # Fine-tuning has changed both, and not beyond recognition: units stay at their places.
+    for name in ("filters", "product"):
+        change = np.linalg.norm(after[name] - before[name], axis=1) / np.linalg.norm(before[name], axis=1)
+        assert ((change > 0) & (change < 1)).all()
+
+
+def test_network_of_one_layer_has_no_product(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+    train(small_sweep(training={"epochs": 1}), digits, folder)
+    assert "product" not in load(folder.best_arrays)
+
+
+def test_codes_of_two_units_and_those_of_pca_are_of_the_same_samples(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    sweep = small_sweep(model={"name": "deep", "hidden_sizes": [16], "code_size": 2}, training={"epochs": 2})
+    train(sweep, digits, folder)
+    save_comparison(folder.sweep.references, sweep, digits)
+    saved, references = load(folder.best_arrays), load(folder.sweep.references)
+    samples = pixels(digits)
+    with torch.no_grad():
+        codes = load_network(folder.best_network).encode(samples).numpy()
+    np.testing.assert_allclose(saved["codes"], codes, rtol=1e-4, atol=1e-4)
+    expected = (samples.numpy() - references["mean"]) @ references["components"]
+    np.testing.assert_allclose(references["codes"], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(references["labels"], DataArrays.from_dict(digits.arrays).valid.labels)
+
+
+def test_codes_of_five_thousand_samples_at_most_are_kept(
+    small_sweep: MakeSweep, folder: PointFolder, tmp_path: Path
+) -> None:
+    inputs = np.random.default_rng(0).random((20_002, 3), np.float32)
+    np.save(tmp_path / "mine.npy", inputs)
+    data = {"name": "array", "path": str(tmp_path / "mine.npy"), "n_valid": 15_001, "n_test": 0}
+    sweep = small_sweep(data=data, model={"name": "shallow", "hidden_size": 2}, training={"epochs": 1})
+    dataset = load_dataset(sweep)
+    train(sweep, dataset, folder)
+    save_comparison(folder.sweep.references, sweep, dataset)
+    codes, references = load(folder.best_arrays)["codes"], load(folder.sweep.references)
+    assert codes.shape == references["codes"].shape == (3751, 2)  # every fourth
+    assert "labels" not in references
+
+
+@pytest.mark.parametrize("model", [{"name": "shallow", "hidden_size": 3}, {"name": "shallow", "hidden_size": 64}])
+def test_codes_that_no_plane_shows_are_not_kept(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, model: dict[str, Any]
+) -> None:
+    sweep = small_sweep(model=model, training={"epochs": 1})
+    train(sweep, digits, folder)
+    save_comparison(folder.sweep.references, sweep, digits)
+    assert "codes" not in load(folder.best_arrays)
+    assert "codes" not in load(folder.sweep.references)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_components"), [({"int": [1, 9]}, 9), ({"choice": [32, 500]}, 63), ({"choice": [64, 500]}, None)]
+)
+def test_a_sweep_keeps_as_many_components_as_its_largest_narrowing_code(
+    small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, sizes: dict[str, Any], n_components: int | None
+) -> None:
+    sweep = small_sweep(search={"model.hidden_size": sizes}, budget={"trials": 2})
+    save_comparison(tmp_path / "references.npz", sweep, digits)
+    references = load(tmp_path / "references.npz")
+    assert references["mean"].shape == (64,)
+    shape = references["components"].shape if "components" in references else None
+    assert shape == (None if n_components is None else (64, n_components))
+    assert ("codes" in references) == ("int" in sizes)  # 2 lies between 1 and 9
+
+
+def test_linear_model_keeps_its_whole_matrix(small_sweep: MakeSweep, folder: PointFolder) -> None:
+    data = {"name": "uniform", "n_samples": 400, "n_features": 110}
+    sweep = small_sweep(data=data, model={"name": "linear"}, training={"epochs": 1, "probe_samples": 0})
+    train(sweep, load_dataset(sweep), folder)
+    best = load(folder.best_arrays)
+    np.testing.assert_array_equal(best["weights"], load_network(folder.best_network).first_layer_filters().detach())
+    assert best["weights"].shape == (110, 110)
+    assert "image_shape" not in best
+
+
+def test_sweep_without_detailed_figures_saves_nothing_for_them(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    train(small_sweep(figures={"detailed": "none"}), digits, folder)
+    assert not folder.best_arrays.exists()
+    assert folder.snapshot(3).exists()
+
+
+def test_trial_imports_nothing_that_draws_or_delivers() -> None:
+    # torchmetrics, which Lightning imports, itself imports matplotlib: ours is looked for by the modules that use it.
+    program = "import sys, sweeps.trial.pack; print({'models.figures', 'mlflow'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

@@ -1,0 +1,396 @@
+"""Points trained together in this process: each is reported, saved and resumed as if it had been trained alone."""
+
+import errno
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.arrays import DataArrays
+from models.build import load_network
+from models.training.validation import Validation
+from sweeps.config import SweepConfig
+from sweeps.storage.layout import SweepFolder
+from sweeps.trial import lightning_callbacks
+from sweeps.trial.dataset import Dataset
+from sweeps.trial.events import EpochEnded, Event, PointEnded
+from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.recorder import Recorder
+
+MakeSweep = Callable[..., SweepConfig]
+POINTS = {
+    "0000": {"model.hidden_size": 8, "training.learning_rate": 1e-3},
+    "0001": {"model.hidden_size": 12, "training.learning_rate": 1e-2},
+    "0002": {"model.hidden_size": 6, "model.noise.level": 0.5},
+}
+
+
+class CutOffError(BaseException):
+    """Stands for the end of a process."""
+
+
+class Reported:
+    """What the points of a pack have told, and at which epoch their process ends, if at any."""
+
+    def __init__(self, cut_off_at: int | None = None) -> None:
+        self.events: list[Event] = []
+        self.n_reports = 0
+        self.epochs: list[int | None] = []
+        self.objectives: dict[str, Any] = {}
+        self.cut_off_at = cut_off_at
+
+    def __call__(self, epoch: int | None, objectives: Mapping[str, Any], events: list[Event]) -> None:
+        self.n_reports += 1
+        self.epochs.append(epoch)
+        self.objectives |= objectives
+        self.events += events
+        if self.cut_off_at is not None and epoch == self.cut_off_at:
+            raise CutOffError
+
+    def metrics(self, point_id: str) -> dict[int, dict[str, float]]:
+        of = [event for event in self.events if isinstance(event, EpochEnded) and event.point_id == point_id]
+        return {event.epoch: event.metrics for event in of}
+
+    def ends(self) -> dict[str, PointEnded]:
+        return {event.point_id: event for event in self.events if isinstance(event, PointEnded)}
+
+
+@pytest.fixture
+def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
+    """Run points of a small sweep on digits."""
+
+    def run(
+        folder: Path,
+        points: Mapping[str, Any] = POINTS,
+        *,
+        cut_off_at: int | None = None,
+        reported: Reported | None = None,
+        **sections: Any,
+    ) -> Reported:
+        torch.set_num_threads(1)
+        reported = reported or Reported(cut_off_at)
+        arrays = DataArrays.from_dict(digits.arrays)
+        surroundings = Surroundings(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
+        run_points(points, surroundings, reported)
+        return reported
+
+    return run
+
+
+def close(metrics: Mapping[int, Mapping[str, float]]) -> Any:
+    """Equal but for rounding: a stacked network sums in another order."""
+    return {epoch: pytest.approx(dict(values), rel=1e-3) for epoch, values in metrics.items()}
+
+
+def test_points_of_a_pack_have_the_metrics_that_they_have_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+    together = train(tmp_path / "together")
+    for point_id, point in POINTS.items():
+        alone = train(tmp_path / "alone", {point_id: point})
+        assert together.metrics(point_id) == alone.metrics(point_id)
+        assert together.objectives[point_id] == alone.objectives[point_id]
+
+
+def test_points_of_one_stacked_network_have_the_metrics_that_they_have_alone(
+    train: Callable[..., Reported], tmp_path: Path
+) -> None:
+    together = train(tmp_path / "together", execution="packed")
+    for point_id, point in POINTS.items():
+        alone = train(tmp_path / "alone", {point_id: point})
+        assert together.metrics(point_id) == close(alone.metrics(point_id))
+        assert together.metrics(point_id) != alone.metrics(point_id), "it must have been stacked: sums round otherwise"
+
+
+def test_a_pack_reports_once_an_epoch(train: Callable[..., Reported], tmp_path: Path) -> None:
+    together = train(tmp_path)
+    assert together.n_reports == 4  # the start and three epochs
+    assert set(together.ends()) == set(POINTS)
+
+
+@pytest.mark.parametrize(
+    ("sections", "n_reports"),
+    [
+        ({}, 2),  # the start and the end
+        ({"stopping": {"name": "asha", "grace_epochs": 2}, "execution": "packed"}, 3),  # a rung between them, too
+    ],
+    ids=["nobody acts", "rung"],
+)
+def test_epochs_on_which_nobody_acts_are_told_later(
+    train: Callable[..., Reported],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sections: dict[str, Any],
+    n_reports: int,
+) -> None:
+    monkeypatch.setattr(lightning_callbacks, "SECONDS_BETWEEN_REPORTS", math.inf)
+    together = train(tmp_path, **sections)
+    assert together.n_reports == n_reports
+    assert max(len(together.metrics(point_id)) for point_id in POINTS) == 4
+    assert set(together.ends()) == set(POINTS)
+
+
+def test_the_network_that_is_kept_is_of_an_epoch_that_was_told(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Dataset
+) -> None:
+    # Told of epoch 2, cut off in epoch 5: the network of epoch 4 is better, and nobody has heard of it.
+    monkeypatch.setattr(lightning_callbacks.Reports, "are_due", property(lambda reports: reports._epoch == 1))
+    start_epoch = Recorder.start_epoch
+
+    def cut_off(recorder: Recorder, epoch: int) -> None:
+        if epoch == 5:
+            raise CutOffError
+        start_epoch(recorder, epoch)
+
+    monkeypatch.setattr(Recorder, "start_epoch", cut_off)
+    told = Reported()
+    with pytest.raises(CutOffError):
+        train(tmp_path, reported=told, training={"epochs": 9, "probe_samples": 0})
+    arrays = DataArrays.from_dict(digits.arrays)
+    inputs = torch.from_numpy(arrays.valid.inputs) * arrays.scale
+    for point_id in POINTS:
+        assert list(told.metrics(point_id)) == [0, 1, 2]
+        network = load_network(SweepFolder(tmp_path).point(point_id).best_network)
+        with torch.no_grad():
+            error = float((network(inputs).reconstruction - inputs).square().mean())
+        assert error == pytest.approx(told.metrics(point_id)[2]["valid/mse"], rel=1e-5)
+
+
+def test_the_first_value_after_a_rung_without_one_is_told_at_once(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lightning_callbacks, "SECONDS_BETWEEN_REPORTS", math.inf)
+    training = {"epochs": 20, "validate_every": 5, "probe_samples": 0}
+    stopping = {"name": "asha", "grace_epochs": 3, "reduction_factor": 4}
+    told = train(tmp_path, {"0000": POINTS["0000"]}, training=training, stopping=stopping)
+    assert told.epochs == [0, 3, 5, 12, 20]
+
+
+def test_each_point_of_a_pack_leaves_its_own_files(train: Callable[..., Reported], tmp_path: Path) -> None:
+    train(tmp_path)
+    for point_id, point in POINTS.items():
+        folder = SweepFolder(tmp_path).point(point_id)
+        assert folder.snapshot(3).exists()
+        assert load_network(folder.best_network).code_size == point["model.hidden_size"]
+        # Its own tensors, not those of the whole stack.
+        assert folder.best_network.stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("execution", ["auto", "packed"])
+def test_a_pack_cut_off_goes_on_with_each_of_its_points(
+    train: Callable[..., Reported], tmp_path: Path, execution: str
+) -> None:
+    whole = train(tmp_path / "whole", training={"epochs": 5, "probe_samples": 0}, execution=execution)
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", cut_off_at=2, training={"epochs": 5, "probe_samples": 0}, execution=execution)
+    rest = train(tmp_path / "parts", training={"epochs": 5, "probe_samples": 0}, execution=execution)
+    for point_id in POINTS:
+        assert whole.metrics(point_id) == close(rest.metrics(point_id))
+    assert rest.n_reports == 4  # what was told until epoch 2, and three epochs more
+
+
+def test_a_point_of_a_pack_goes_on_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", cut_off_at=1)
+    rest = train(tmp_path / "parts", {"0001": POINTS["0001"]}, execution="single")
+    alone = train(tmp_path / "alone", {"0001": POINTS["0001"]})
+    assert rest.n_reports == 3  # what was told until epoch 1, and two epochs more
+    assert list(rest.metrics("0001")) == [0, 1, 2, 3]
+    assert rest.metrics("0001")[3] == pytest.approx(alone.metrics("0001")[3], rel=1e-3)
+
+
+def test_points_that_stand_at_different_epochs_go_on_from_there(train: Callable[..., Reported], tmp_path: Path) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", {"0000": POINTS["0000"]}, cut_off_at=1)
+    together, alone = train(tmp_path / "parts"), train(tmp_path / "alone")
+    assert [list(together.metrics(point_id)) for point_id in POINTS] == [[0, 1, 2, 3]] * 3
+    assert together.n_reports == 1 + 2 + 4  # what was told of the first, the rest of it, and the two others
+    for point_id in POINTS:
+        assert together.metrics(point_id)[3] == pytest.approx(alone.metrics(point_id)[3], rel=1e-3)
+
+
+def test_a_point_that_diverges_fails_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+    points = POINTS | {"0001": {"model.hidden_size": 12, "training.learning_rate": 1e30}}
+    ends = train(tmp_path, points, training={"epochs": 3, "optimizer": "sgd", "probe_samples": 0}).ends()
+    assert [ends[point_id].failed for point_id in points] == [False, True, False]
+    assert "must stay finite" in (ends["0001"].reason or "")
+    assert [finding.name for finding in ends["0001"].findings or ()] == ["learning rate too high"]
+
+
+def test_a_point_that_raises_fails_alone(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Validation.metrics
+
+    def broken(self: Validation) -> dict[str, float]:
+        if self.network.code_size == 12:
+            raise RuntimeError("broken")
+        return metrics(self)
+
+    monkeypatch.setattr(Validation, "metrics", broken)
+    ends = train(tmp_path).ends()
+    assert {point_id: end.reason for point_id, end in ends.items()} == {
+        "0000": None,
+        "0001": "RuntimeError: broken",
+        "0002": None,
+    }
+
+
+def test_what_is_raised_after_the_last_epoch_fails_the_points_that_have_not_told_of_it(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = Recorder.tell
+
+    def broken(self: Recorder) -> None:
+        if self.is_over:
+            raise OSError(errno.EIO, "no longer there")
+        tell(self)
+
+    monkeypatch.setattr(Recorder, "tell", broken)
+    ends = train(tmp_path).ends()
+    assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, True)
+
+
+def test_a_full_disk_under_the_checkpoints_ends_no_point(
+    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if self.name.startswith("last.ckpt"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    ends = train(tmp_path).ends()
+    assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, False)
+    assert not list(tmp_path.rglob("last.ckpt*"))
+
+
+def test_points_with_other_batches_are_trained_too(train: Callable[..., Reported], tmp_path: Path) -> None:
+    points = POINTS | {
+        "0003": {"training.batch_size": 32},
+        "0004": {"training.epochs": 1},
+        "0005": {"training.seed": 7},
+    }
+    together = train(tmp_path / "together", points)
+    for point_id in ("0003", "0004", "0005"):
+        alone = train(tmp_path / "alone", {point_id: points[point_id]})
+        assert together.metrics(point_id) == alone.metrics(point_id)
+
+
+def test_packed_points_with_other_seeds_share_batches_and_noise(train: Callable[..., Reported], tmp_path: Path) -> None:
+    points = {f"000{seed}": {"training.seed": seed} for seed in range(2)}
+    packed = train(tmp_path / "packed", points, execution="packed")
+    auto = train(tmp_path / "auto", points)
+    assert packed.n_reports == 4
+    assert auto.n_reports == 8
+    assert packed.metrics("0000") == close(auto.metrics("0000"))  # the sweep's own seed
+    assert packed.metrics("0001")[3]["valid/mse"] != pytest.approx(packed.metrics("0000")[3]["valid/mse"])
+
+
+def test_each_point_loses_patience_for_itself(train: Callable[..., Reported], tmp_path: Path) -> None:
+    training = {"epochs": 12, "patience": 2, "probe_samples": 0}
+    points = {"0000": {"training.learning_rate": 1e-9}, "0001": {"training.learning_rate": 1e-2}}
+    together = train(tmp_path / "together", points, training=training)
+    for point_id, point in points.items():
+        alone = train(tmp_path / "alone", {point_id: point}, training=training)
+        assert together.metrics(point_id) == close(alone.metrics(point_id))
+    assert max(together.metrics("0000")) < max(together.metrics("0001"))
+
+
+@pytest.mark.parametrize("first", [{"training.epochs": 1}, {"training.learning_rate": 1e30, "training.epochs": 1}])
+def test_a_point_that_had_ended_when_its_pack_was_lost_is_not_trained_again(
+    train: Callable[..., Reported], tmp_path: Path, first: dict[str, Any]
+) -> None:
+    training = {"epochs": 3, "optimizer": "sgd", "probe_samples": 0}
+    points = {"0000": first, "0001": {}}
+    with pytest.raises(CutOffError):
+        train(tmp_path, points, cut_off_at=2, training=training)
+    SweepFolder(tmp_path).point("0000").checkpoint.unlink(
+        missing_ok=True
+    )  # as the driver does when it hears of the end
+    again = train(tmp_path, points, training=training)
+    assert max(again.metrics("0000")) <= 1
+    assert again.ends()["0000"].failed == ("training.learning_rate" in first)
+    assert list(again.metrics("0001")) == [0, 1, 2, 3]
+    assert again.n_reports == 2  # what was told of both, and the last epoch of the second
+
+
+STACK = {
+    "name": "stacked_denoising",
+    "hidden_sizes": [12, 6],
+    "noise": {"level": 0.2},
+    "pretraining": {"epochs": 2},
+    "loss": "mse",
+}
+STACKS = {
+    "0000": {"model.noise.level": [0.1, 0.4]},
+    "0001": {"model.hidden_sizes": [10, 5], "model.pretraining.learning_rate": 1e-2},
+    "0002": {"model.tied_weights": False, "model.noise.kind": "gaussian"},
+}
+
+
+@pytest.mark.parametrize("fine_tuning", ["reconstruction", "classification"])
+@pytest.mark.parametrize("execution", ["auto", "packed"])
+def test_stacks_are_pretrained_together_as_they_are_alone(
+    train: Callable[..., Reported], tmp_path: Path, execution: str, fine_tuning: str
+) -> None:
+    sections: dict[str, Any] = {"model": STACK | {"fine_tuning": fine_tuning}, "training": {"epochs": 2}}
+    together = train(tmp_path / "together", STACKS, execution=execution, **sections)
+    assert together.n_reports == 7  # the start, two epochs for each of two layers, two for the whole
+    for point_id, point in STACKS.items():
+        alone = train(tmp_path / "alone", {point_id: point}, **sections)
+        expected = alone.metrics(point_id) if execution == "auto" else close(alone.metrics(point_id))
+        assert together.metrics(point_id) == expected
+
+
+@pytest.mark.parametrize("cut_off_at", [1, 2, 4])
+def test_a_pack_of_stacks_cut_off_goes_on_with_each_of_them(
+    train: Callable[..., Reported], tmp_path: Path, cut_off_at: int
+) -> None:
+    sections: dict[str, Any] = {"model": STACK, "training": {"epochs": 1, "probe_samples": 0}}
+    whole = train(tmp_path / "whole", STACKS, **sections)
+    with pytest.raises(CutOffError):
+        train(tmp_path / "parts", STACKS, cut_off_at=cut_off_at, **sections)
+    rest = train(tmp_path / "parts", STACKS, **sections)
+    for point_id in STACKS:
+        assert rest.metrics(point_id) == whole.metrics(point_id)
+    assert rest.n_reports == whole.n_reports - cut_off_at
+
+
+HALVED: dict[str, Any] = {
+    "training": {"epochs": 5, "probe_samples": 0},
+    "stopping": {"name": "asha", "grace_epochs": 1, "reduction_factor": 2},
+    "execution": "packed",
+}
+RATES = {f"000{index}": {"training.learning_rate": rate} for index, rate in enumerate((1e-9, 1e-2, 1e-8, 1e-3))}
+
+
+def test_a_pack_is_halved_at_each_rung_and_the_best_trains_to_the_end(
+    train: Callable[..., Reported], tmp_path: Path
+) -> None:
+    halved = train(tmp_path, RATES, **HALVED)
+    assert {name: max(halved.metrics(name)) for name in RATES} == {"0000": 1, "0001": 5, "0002": 1, "0003": 2}
+    rules = {name: end.tags.get("sweeps.stopped_early") for name, end in halved.ends().items()}
+    assert rules == {"0000": "asha", "0001": None, "0002": "asha", "0003": "asha"}
+    assert not any(end.failed for end in halved.ends().values())
+    assert all(SweepFolder(tmp_path).point(name).best_network.exists() for name in RATES)
+
+
+def test_the_survivors_of_a_rung_train_as_if_nobody_had_left(train: Callable[..., Reported], tmp_path: Path) -> None:
+    halved = train(tmp_path / "halved", RATES, **HALVED)
+    alone = train(tmp_path / "alone", {"0001": RATES["0001"]}, training=HALVED["training"])
+    assert halved.metrics("0001") == close(alone.metrics("0001"))
+
+
+@pytest.mark.parametrize("cut_off_at", [1, 2])
+def test_a_pack_lost_at_a_rung_goes_on_with_the_survivors_alone(
+    train: Callable[..., Reported], tmp_path: Path, cut_off_at: int
+) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path, RATES, cut_off_at=cut_off_at, **HALVED)
+    rest = train(tmp_path, RATES, **HALVED)
+    assert set(rest.ends()) == set(RATES)
+    assert {name: max(rest.metrics(name)) for name in RATES} == {"0000": 1, "0001": 5, "0002": 1, "0003": 2}
