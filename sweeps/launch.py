@@ -1,7 +1,6 @@
 """A sweep from its config to its result: the whole of it, read top to bottom."""
 
 import logging
-import math
 import os
 import tempfile
 import threading
@@ -26,15 +25,15 @@ from sweeps.storage.sweep_lock import IsMine, hold
 from sweeps.tracking.background import catch_up, check_mine, committing, copy_all, shipping
 from sweeps.tracking.crash_recovery import reconcile
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.journal.segment_writer import Committer
 from sweeps.tracking.journal.write_buffer import JournalBehind
-from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten, ranking_description
+from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 from sweeps.tracking.progress import Progress
-from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import Past, count_past
+from sweeps.tracking.results import SweepResult, load_result, read_result
+from sweeps.tracking.resume_state import Past, count_past, seconds_left
+from sweeps.tracking.sweep_end import end_sweep, state_of
 from sweeps.trial.events import now_ms
 
 if TYPE_CHECKING:
@@ -120,13 +119,13 @@ def carry_out(
             with suppress(SweepFailed):  # the reason that is raised is the first one
                 catch_up(journal, folder, setup.interrupted)
             check_mine(folder, committer)
-            end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began))
+            end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began), now_ms())
             raise
         check_mine(folder, committer)
         atomic_write.try_to_remove(folder.layers)  # of use to running trials only
         catch_up(journal, folder, setup.interrupted)
         state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
-        end_sweep(journal, folder, state, began, _startup(progress, setup.share, began))
+        end_sweep(journal, folder, state, began, _startup(progress, setup.share, began), now_ms())
         catch_up(journal, folder, setup.interrupted)
         copy_all(folder, committer, setup.interrupted)
         check_mine(folder, committer)
@@ -154,16 +153,6 @@ def _share(config: SweepConfig, cluster: Cluster) -> Share:
     if reason is not None and config.n_trials > 1 and config.execution != "single":
         logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
     return share_of(config.resources, cluster, packs=can_pack(config))
-
-
-def store_of(journal: Journal) -> str:
-    """The store to deliver to: where the environment names none, the one that has the sweep's runs already."""
-    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.outbox.store())
-
-
-def seconds_left(config: SweepConfig, journal: Journal) -> float:
-    """How much of its time budget a sweep has left, in seconds: without a budget, for ever."""
-    return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
 @contextmanager
@@ -235,29 +224,6 @@ def _train(
         callback.end_running("interrupted", keep_measured=False)
     else:
         callback.end_running("budget.seconds", keep_measured=True)
-
-
-def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
-    """How a sweep ended that Tune saw to its end; a Ctrl-C that came when all had ended has interrupted nothing."""
-    if interrupted and (result.count(PointState.KILLED) or len(result.points) < result.config.n_trials):
-        return SweepState.INTERRUPTED
-    return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
-
-
-def end_sweep(
-    journal: Journal, folder: SweepFolder, state: SweepState, began: float, startup_seconds: float | None
-) -> None:
-    """Write down how the sweep ended, with the ranking for those who browse."""
-    result = read_result(journal)
-    if result.config.figures.detailed == "finalists":
-        for trial in result.finalists:
-            record_detailed_figures(journal, folder.point(trial.trial), now_ms())
-    tags = {SECONDS: f"{time.time() - began:.3f}"}
-    if startup_seconds is not None:
-        tags[STARTUP_SECONDS] = f"{startup_seconds:.3f}"
-    metrics = [objective.metric for objective in result.config.objectives]
-    description = ranking_description(result.record, result.points, result.ranking, metrics)
-    journal.end_sweep(state, description, tags, now_ms())
 
 
 def _startup(progress: Progress, share: Share, began: float) -> float | None:

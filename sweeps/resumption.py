@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from sweeps.config import SweepConfig
 from sweeps.errors import DataError, SweepDone
-from sweeps.launch import carry_out, end_sweep, seconds_left, set_up, state_of, store_of
+from sweeps.launch import carry_out, set_up
 from sweeps.signals import interruption
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsMine, hold
-from sweeps.tracking.background import committing, shipping
+from sweeps.tracking.background import committing, shipping, store_of
 from sweeps.tracking.crash_recovery import close_lost, reconcile
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import Past, extended, read_past
+from sweeps.tracking.resume_state import Past, extended, read_past, seconds_left
+from sweeps.tracking.sweep_end import end_sweep, state_of
 from sweeps.trial.events import now_ms
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _end(journal: Journal, folder: SweepFolder, began: float, is_mine: IsMine) -
         committing(journal, folder, is_mine) as committer,
         shipping(journal, store_of(journal), folder, interrupted, committer),
     ):
-        end_sweep(journal, folder, state_of(read_result(journal), interrupted=False), began, None)
+        end_sweep(journal, folder, state_of(read_result(journal), interrupted=False), began, None, now_ms())
 
 
 def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, past: Past, *, is_longer: bool) -> None:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.config import Activation, Initialization
+from models.networks.faulty_gradient import sigmoid_first_row
 from models.networks.standardize import Standardized
-from models.training.faulty_gradient import sigmoid_first_row
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,

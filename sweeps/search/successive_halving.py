@@ -1,12 +1,27 @@
-"""Successive halving within a pack: at each rung the worst leave, and the survivors train longer. Plain Python."""
+"""Successive halving: its rungs, and within a pack what it does at one. Plain Python."""
 
 import math
 from collections.abc import Mapping
 
 from sweeps.config import SweepConfig
-from sweeps.config.sections import ObjectiveConfig
+from sweeps.config.sections import ObjectiveConfig, StoppingConfig, TrialConfig
 
 Told = float | list[float]
+
+
+def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
+    """The epochs after which a trial may be stopped, counted from the start of pre-training.
+
+    Rungs count the epochs of `training.epochs`: pre-training is never cut short. The last epoch is no rung.
+    """
+    if stopping.name == "none":
+        return []
+    rungs = []
+    epoch = stopping.grace_epochs
+    while epoch < trial.training.epochs:
+        rungs.append(trial.n_pretraining_epochs + epoch)
+        epoch *= stopping.reduction_factor
+    return rungs
 
 
 class Halving:

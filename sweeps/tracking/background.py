@@ -13,6 +13,7 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.segment_writer import Committer, FolderBehind
 from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.shipper import Shipper
+from sweeps.tracking.mlflow.uri import tracking_uri
 
 # How long the end of a sweep waits for MLflow while that takes nothing, and what sets it; `sweeps sync` delivers the
 # rest. For a job nobody waits: longer than a request hangs that a cut of the network has swallowed.
@@ -71,6 +72,11 @@ def copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.E
         committer.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(interrupted))
     except FolderBehind as error:
         raise SweepFailed(f"{error}. Then `sweeps sync {folder.id}`, given here, copies what is recorded") from error
+
+
+def store_of(journal: Journal) -> str:
+    """The store to deliver to: where the environment names none, the one that has the sweep's runs already."""
+    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.outbox.store())
 
 
 def _from_now_on(interrupted: threading.Event) -> Callable[[], bool]:

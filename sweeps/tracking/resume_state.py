@@ -1,5 +1,6 @@
 """What a sweep that goes on has done already, by its journal: which points have ended, and which it began."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,11 @@ def extended(config: SweepConfig, n_more: int) -> SweepConfig:
             "complete: run a sweep over other values"
         )
     return longer
+
+
+def seconds_left(config: SweepConfig, journal: Journal) -> float:
+    """How much of its time budget a sweep has left, in seconds: without a budget, for ever."""
+    return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
 def _with_trials(document: dict[str, Any], n_trials: int) -> dict[str, Any]:

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 from platform import node
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytorch_lightning as lightning
 import torch
 from numpy.typing import NDArray
-from ray import tune
-
 from datamodules.arrays import DataArrays
 from datamodules.batches import ArrayDataModule
 from datamodules.side_by_side import SideBySide
@@ -30,17 +28,16 @@ from models.training.learners import stacking_pays
 from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.storage.atomic_write import PATIENCE_SECONDS, remove_partial
-from sweeps.trial.events import HOST_TAG, Event, PointEnded, to_plain
+from sweeps.trial.events import HOST_TAG, PointEnded
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.lightning_callbacks import PackRecorder, PackReport, PointCheckpoints, Reports
 from sweeps.trial.layer_cache import LayerStore, pretrain
 from sweeps.trial.epoch_schedule import Plan
 from sweeps.trial.recorder import Recorder, reason_of
-from sweeps.storage.object_store import patience, place
-from sweeps.search.successive_halving import halving
+from sweeps.storage.object_store import patience
+from sweeps.search.successive_halving import halving, rung_epochs
 from sweeps.search.packing import batches_of, draws_seed
 from sweeps.config.search_space import Point
-from sweeps.cluster.tune.scheduler import rung_epochs
 from sweeps.trial.point import Training
 
 Accelerator = Literal["cpu", "gpu"]
@@ -64,41 +61,6 @@ class Surroundings:
     def data(self) -> ArrayDataModule:
         """What serves the arrays to all of them: on the device once."""
         return ArrayDataModule(self.arrays, batch_size=1, seed=0)
-
-
-def run_pack(
-    pack: Mapping[str, Any],
-    *,
-    sweep: Mapping[str, Any],
-    data: Mapping[str, Any],
-    pca_mse: Any,
-    column_mean: Any,
-    folder: str,
-    accelerator: Accelerator,
-) -> None:
-    """Train the points of `pack["points"]` and report to Tune; takes plain values and NumPy arrays only.
-
-    A point that raises or diverges has that as its result: it is reported as failed and nothing is raised, so Tune
-    retries what was lost with its process and nothing else.
-    """
-    _quieten_lightning()
-    points = {entry["id"]: entry["point"] for entry in pack["points"]}
-    try:
-        config = SweepConfig.restore(sweep)
-        torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
-        surroundings = Surroundings(
-            config,
-            DataArrays.from_dict(data),
-            References(np.asarray(pca_mse)),
-            SweepFolder(place(folder)),
-            np.asarray(column_mean),
-            accelerator,
-        )
-        run_points(points, surroundings, _report_to_tune)
-    except Exception as error:  # Not of a single point: what they are given is at fault.
-        logging.getLogger(__name__).exception("Trials %s failed", ", ".join(points))
-        ended = [PointEnded(point_id=point_id, failed=True, reason=reason_of(error)) for point_id in points]
-        _report_to_tune(None, dict.fromkeys(points, math.nan), list(ended))
 
 
 def run_points(points: Mapping[str, Point], surroundings: Surroundings, report: PackReport) -> None:
@@ -283,22 +245,7 @@ def _stacks(phase: Phase, surroundings: Surroundings) -> bool:
     return stacking_pays(phase.batch_size * surroundings.arrays.n_features, on_gpu=on_gpu)
 
 
-def _report_to_tune(epoch: int | None, objectives: Mapping[str, float | list[float]], events: list[Event]) -> None:
-    result: dict[str, Any] = {"events": to_plain(events), "objectives": dict(objectives)}
-    if len(objectives) == 1:
-        (result["objective"],) = objectives.values()  # what stops trials early looks at
-    if epoch is not None:
-        result["epoch"] = epoch
-    tune.report(result)
-
-
 def _free_memory() -> None:
     """Give back what a failed training held: the next one may run in this process."""
     gc.collect()
     torch.cuda.empty_cache()  # does nothing where no GPU was used
-
-
-def _quieten_lightning() -> None:
-    """Leave the worker's log to what matters: Lightning otherwise tells of every fit that it has no GPU."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -19,8 +19,8 @@ def sync(
 ) -> None:
     """Deliver to MLflow what it has not got of a sweep."""
     from sweeps.cli.display import terminal
-    from sweeps.launch import store_of
     from sweeps.storage.layout import find
+    from sweeps.tracking.background import store_of
     from sweeps.tracking.crash_recovery import close_if_lost, deliver
     from sweeps.tracking.journal.restore import read_journal
     from sweeps.tracking.mlflow.uri import check_tracker

@@ -11,22 +11,6 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Point
-from sweeps.config.sections import StoppingConfig, TrialConfig
-
-
-def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
-    """The epochs after which a trial may be stopped, counted from the start of pre-training.
-
-    Rungs count the epochs of `training.epochs`: pre-training is never cut short. The last epoch is no rung.
-    """
-    if stopping.name == "none":
-        return []
-    rungs = []
-    epoch = stopping.grace_epochs
-    while epoch < trial.training.epochs:
-        rungs.append(trial.n_pretraining_epochs + epoch)
-        epoch *= stopping.reduction_factor
-    return rungs
 
 
 def scheduler(

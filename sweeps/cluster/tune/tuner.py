@@ -79,5 +79,5 @@ def _run_pack(config: dict[str, Any], **given: Any) -> None:
 def _imported() -> Callable[..., None]:
     """What trains a pack, imported once in a worker's life."""
     with imports_to_stay():
-        from sweeps.trial.pack import run_pack
+        from sweeps.cluster.tune.trainable import run_pack
     return run_pack

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from sweeps.cluster.tune.scheduler import rung_epochs, scheduler
+from sweeps.cluster.tune.scheduler import scheduler
 from sweeps.config import SweepConfig
+from sweeps.search.successive_halving import rung_epochs
 
 
 def sweep(grace_epochs: int = 1, reduction_factor: int = 3, **sections: Any) -> SweepConfig:
