@@ -15,9 +15,9 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
-from datamodules.config import ArrayConfig
-from datamodules.splits import Source
+from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
+from sweeps.datamodules.config import ArrayConfig
+from sweeps.datamodules.splits import Source
 
 ZIP_MAGIC = b"PK\x03\x04"
 LOCAL_HEADER_BYTES = 30

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from datamodules.arrays import DataArrays, DatasetError, Split
+from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
 
 Batch: TypeAlias = tuple[Tensor] | tuple[Tensor, Tensor]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from datamodules.array_files import load_array
-from datamodules.arrays import DataArrays, Split
-from datamodules.config import (
+from sweeps.datamodules.array_files import load_array
+from sweeps.datamodules.arrays import DataArrays, Split
+from sweeps.datamodules.config import (
     ArrayConfig,
     BlobsConfig,
     DataConfig,
@@ -15,9 +15,9 @@ from datamodules.config import (
     RowsConfig,
     UniformConfig,
 )
-from datamodules.published import FASHION_MNIST, MNIST, load_published
-from datamodules.splits import Source, split
-from datamodules.synthetic import blobs, normal, rows, uniform
+from sweeps.datamodules.published import FASHION_MNIST, MNIST, load_published
+from sweeps.datamodules.splits import Source, split
+from sweeps.datamodules.synthetic import blobs, normal, rows, uniform
 
 
 def load_arrays(config: DataConfig) -> DataArrays:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.arrays import DatasetError, Split
-from datamodules.idx import read_idx
-from datamodules.splits import Source
+from sweeps.datamodules.arrays import DatasetError, Split
+from sweeps.datamodules.idx import read_idx
+from sweeps.datamodules.splits import Source
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 

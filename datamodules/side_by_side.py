@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pytorch_lightning import LightningDataModule
 
-from datamodules.batches import Batch, TensorBatches
+from sweeps.datamodules.batches import Batch, TensorBatches
 
 
 class ParallelBatches:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays, DatasetError, Split, chunks
-from datamodules.config import SplitConfig
+from sweeps.datamodules.arrays import DataArrays, DatasetError, Split, chunks
+from sweeps.datamodules.config import SplitConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.arrays import Split
-from datamodules.splits import Source
+from sweeps.datamodules.arrays import Split
+from sweeps.datamodules.splits import Source
 
 SIDE = 28
 HEIGHT = 2.0

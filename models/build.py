@@ -8,7 +8,7 @@ from typing import IO, Any, Protocol
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from models.config import (
+from sweeps.models.config import (
     AutoencoderConfig,
     DeepConfig,
     LinearConfig,
@@ -17,21 +17,21 @@ from models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from models.errors import ModelError
-from models.metrics import References
-from models.networks.corruption import Noise
-from models.networks.deep import DeepAutoencoder
-from models.networks.linear import LinearNetwork
-from models.networks.network import Network, initialise
-from models.networks.seeds import WEIGHTS, seeded_generator
-from models.networks.shallow import ShallowAutoencoder
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.training.losses import Loss
-from models.training.member import Member, Optimizer
-from models.training.objectives import Classification, Objective, Reconstruction
-from models.training.penalties import Penalties
-from models.training.pretraining import Phase, pretraining_phases
-from models.training.validation import Validation
+from sweeps.models.errors import ModelError
+from sweeps.models.metrics import References
+from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.deep import DeepAutoencoder
+from sweeps.models.networks.linear import LinearNetwork
+from sweeps.models.networks.network import Network, initialise
+from sweeps.models.networks.seeds import WEIGHTS, seeded_generator
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.losses import Loss
+from sweeps.models.training.member import Member, Optimizer
+from sweeps.models.training.objectives import Classification, Objective, Reconstruction
+from sweeps.models.training.penalties import Penalties
+from sweeps.models.training.pretraining import Phase, pretraining_phases
+from sweeps.models.training.validation import Validation
 
 __all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_network", "save_network"]
 

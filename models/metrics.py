@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pca import PrincipalComponents, centred_chunks, fit_pca
+from sweeps.models.pca import PrincipalComponents, centred_chunks, fit_pca
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

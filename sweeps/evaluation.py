@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from datamodules.arrays import DataArrays, Split
-from datamodules.batches import ArrayDataModule
-from models.build import input_noise, load_network
-from models.errors import ModelError
-from models.networks.network import Network
-from models.training.validation import Validation, probe
 from sweeps.config import TrialConfig
+from sweeps.datamodules.arrays import DataArrays, Split
+from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.errors import DataError, InputError
+from sweeps.models.build import input_noise, load_network
+from sweeps.models.errors import ModelError
+from sweeps.models.networks.network import Network
+from sweeps.models.training.validation import Validation, probe
 from sweeps.storage.layout import find, home
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.trial_lookup import trial_of

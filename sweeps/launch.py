@@ -37,7 +37,7 @@ from sweeps.tracking.sweep_end import end_sweep, state_of
 from sweeps.trial.events import now_ms
 
 if TYPE_CHECKING:
-    from datamodules.arrays import DataArrays
+    from sweeps.datamodules.arrays import DataArrays
     from sweeps.trial.dataset import Dataset
 
 

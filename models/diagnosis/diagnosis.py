@@ -6,10 +6,10 @@ from itertools import chain
 
 import numpy as np
 
-from models.diagnosis.evidence import Array, Evidence, LayerSettings, LayerStatistics, Settings
-from models.diagnosis.findings import Fault, Finding
-from models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
-from models.diagnosis.symptoms import (
+from sweeps.models.diagnosis.evidence import Array, Evidence, LayerSettings, LayerStatistics, Settings
+from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
+from sweeps.models.diagnosis.symptoms import (
     HARDLY_ANY,
     IDLE_UNITS,
     answers_the_mean,
@@ -21,7 +21,7 @@ from models.diagnosis.symptoms import (
     relative_spread,
     squared_mean,
 )
-from models.metrics import mse_over_pca, r2
+from sweeps.models.metrics import mse_over_pca, r2
 
 # Linear autoencoders trained to their end came within 1 % of PCA on 60,000 samples and 3 % on 1,400: 5 % is no chance.
 _WORSE_THAN_PCA = 1.05

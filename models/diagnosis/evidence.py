@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics import References, constant_units
+from sweeps.models.metrics import References, constant_units
 
 if TYPE_CHECKING:
-    from models.config import Activation, ModelConfig, TrainingConfig
+    from sweeps.models.config import Activation, ModelConfig, TrainingConfig
 
 Array = NDArray[Any]
 History = Sequence[tuple[int, Mapping[str, float]]]

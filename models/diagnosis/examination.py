@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
-from models.diagnosis.diagnosis import diagnose
-from models.diagnosis.evidence import Evidence, LayerStatistics, LossTerms, hidden_layers, layer_statistics, settings_of
-from models.diagnosis.findings import Finding
-from models.metrics import References
-from models.networks.network import Activations, Batch, Network
-from models.training.objectives import Objective, Reconstruction
+from sweeps.models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.diagnosis.diagnosis import diagnose
+from sweeps.models.diagnosis.evidence import (
+    Evidence,
+    LayerStatistics,
+    LossTerms,
+    hidden_layers,
+    layer_statistics,
+    settings_of,
+)
+from sweeps.models.diagnosis.findings import Finding
+from sweeps.models.metrics import References
+from sweeps.models.networks.network import Activations, Batch, Network
+from sweeps.models.training.objectives import Objective, Reconstruction
 
 # Shares of units and of variance are then known to a few hundredths: no threshold of a diagnosis is finer.
 N_TRAIN_SAMPLES = 2000

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from models.diagnosis.evidence import Evidence
-from models.diagnosis.findings import Fault, Finding
-from models.diagnosis.symptoms import answers_the_mean, last_mse
+from sweeps.models.diagnosis.evidence import Evidence
+from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.diagnosis.symptoms import answers_the_mean, last_mse
 
 # Corruption may raise the loss of the first epoch a little above that of the untrained network; twice it never does.
 _FIRST_EPOCH = 2.0

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from models.diagnosis.evidence import Evidence, LayerStatistics
-from models.metrics import r2
+from sweeps.models.diagnosis.evidence import Evidence, LayerStatistics
+from sweeps.models.metrics import r2
 
 # Less than a tenth of the variance explained, by outputs that spread a tenth as much as the inputs: nearly a constant.
 HARDLY_ANY = 0.1

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from models.config import Activation
-from models.networks.network import Activations, Layer, TiedLayer, decoder_layer
-from models.networks.standardize import as_seen
+from sweeps.models.config import Activation
+from sweeps.models.networks.network import Activations, Layer, TiedLayer, decoder_layer
+from sweeps.models.networks.standardize import as_seen
 
 
 class DeepAutoencoder(nn.Module):

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from models.networks.network import Activations, Layer
-from models.networks.standardize import as_seen
+from sweeps.models.networks.network import Activations, Layer
+from sweeps.models.networks.standardize import as_seen
 
 
 class LinearNetwork(nn.Module):

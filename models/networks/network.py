@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import Activation, Initialization
-from models.networks.faulty_gradient import sigmoid_first_row
-from models.networks.standardize import Standardized
+from sweeps.models.config import Activation, Initialization
+from sweeps.models.networks.faulty_gradient import sigmoid_first_row
+from sweeps.models.networks.standardize import Standardized
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,

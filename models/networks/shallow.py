@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from models.config import Activation
-from models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
-from models.networks.standardize import as_seen
+from sweeps.models.config import Activation
+from sweeps.models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
+from sweeps.models.networks.standardize import as_seen
 
 
 class ShallowAutoencoder(nn.Module):

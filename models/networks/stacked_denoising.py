@@ -6,11 +6,11 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from models.config import Activation
-from models.networks.deep import DeepAutoencoder
-from models.networks.network import Activations, Layer
-from models.networks.shallow import ShallowAutoencoder
-from models.networks.standardize import as_seen
+from sweeps.models.config import Activation
+from sweeps.models.networks.deep import DeepAutoencoder
+from sweeps.models.networks.network import Activations, Layer
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.networks.standardize import as_seen
 
 
 class StackedDenoisingAutoencoder(nn.Module):

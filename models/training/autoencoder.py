@@ -9,12 +9,12 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from models.networks.corruption import SharedDraws
-from models.networks.network import Batch
-from models.networks.seeds import TRAINING_NOISE, seeded_generator
-from models.training.learners import Learner, alike, halves, learner_of, together
-from models.training.member import Member, Trainee
-from models.training.validation import Validation
+from sweeps.models.networks.corruption import SharedDraws
+from sweeps.models.networks.network import Batch
+from sweeps.models.networks.seeds import TRAINING_NOISE, seeded_generator
+from sweeps.models.training.learners import Learner, alike, halves, learner_of, together
+from sweeps.models.training.member import Member, Trainee
+from sweeps.models.training.validation import Validation
 
 # Lightning calls a training_step that takes its batches itself experimental: our constraints pin the version tested.
 warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader_iter`")

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.networks.network import Activations, Batch
-from models.networks.shallow import ShallowAutoencoder
-from models.training.losses import Loss, reconstruction_loss
-from models.training.penalties import Penalties, penalised
+from sweeps.models.networks.network import Activations, Batch
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.training.losses import Loss, reconstruction_loss
+from sweeps.models.training.penalties import Penalties, penalised
 
 
 @dataclass(frozen=True)

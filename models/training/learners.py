@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.networks.corruption import SharedDraws
-from models.networks.network import Batch
-from models.training.member import Trainee, places
-from models.training.stack import Stack, architecture
+from sweeps.models.networks.corruption import SharedDraws
+from sweeps.models.networks.network import Batch
+from sweeps.models.training.member import Trainee, places
+from sweeps.models.training.stack import Stack, architecture
 
 logger = logging.getLogger(__name__)
 

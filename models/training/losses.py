@@ -6,8 +6,8 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
-from models.networks.network import Activations
-from models.networks.standardize import relative
+from sweeps.models.networks.network import Activations
+from sweeps.models.networks.standardize import relative
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.config import Schedule
-from models.errors import DivergedError
-from models.networks.corruption import SharedDraws
-from models.networks.network import Batch, Network
-from models.training.objectives import Objective, Reconstruction
-from models.training.validation import Validation
+from sweeps.models.config import Schedule
+from sweeps.models.errors import DivergedError
+from sweeps.models.networks.corruption import SharedDraws
+from sweeps.models.networks.network import Batch, Network
+from sweeps.models.training.objectives import Objective, Reconstruction
+from sweeps.models.training.validation import Validation
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.networks.corruption import Noise, corrupt
-from models.networks.network import Activations, Batch, Network
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.training.losses import Loss, reconstruction_loss
-from models.training.penalties import Penalties, penalised
+from sweeps.models.networks.corruption import Noise, corrupt
+from sweeps.models.networks.network import Activations, Batch, Network
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.losses import Loss, reconstruction_loss
+from sweeps.models.training.penalties import Penalties, penalised
 
 
 class Objective(Protocol):

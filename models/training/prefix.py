@@ -4,7 +4,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from models.config import StackedDenoisingConfig
+from sweeps.models.config import StackedDenoisingConfig
 
 
 def prefix_digest(model: StackedDenoisingConfig, n_layers: int, *seeds: int) -> str:

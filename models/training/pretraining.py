@@ -6,14 +6,14 @@ from functools import partial
 
 from torch import Tensor
 
-from models.config import StackedDenoisingConfig
-from models.networks.corruption import Noise
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.training.contrastive_divergence import ContrastiveDivergence
-from models.training.losses import Loss
-from models.training.member import Member, Optimizer
-from models.training.objectives import Objective, Reconstruction
-from models.training.penalties import Penalties
+from sweeps.models.config import StackedDenoisingConfig
+from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.contrastive_divergence import ContrastiveDivergence
+from sweeps.models.training.losses import Loss
+from sweeps.models.training.member import Member, Optimizer
+from sweeps.models.training.objectives import Objective, Reconstruction
+from sweeps.models.training.penalties import Penalties
 
 
 @dataclass(frozen=True)

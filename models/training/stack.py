@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from models.networks.corruption import Noise, NoiseLevels, SharedDraws
-from models.networks.network import Batch, Layer, Network, TiedLayer
-from models.training.losses import Loss, reconstruction_loss
-from models.training.member import Trainee, places
-from models.training.objectives import Reconstruction
-from models.training.penalties import Counts, Penalties, Reduction, hidden_l1, weight_l1, weight_l2
-from models.training.stacked_optimizers import StackedTensors, n_steps, stacked_optimizer
+from sweeps.models.networks.corruption import Noise, NoiseLevels, SharedDraws
+from sweeps.models.networks.network import Batch, Layer, Network, TiedLayer
+from sweeps.models.training.losses import Loss, reconstruction_loss
+from sweeps.models.training.member import Trainee, places
+from sweeps.models.training.objectives import Reconstruction
+from sweeps.models.training.penalties import Counts, Penalties, Reduction, hidden_l1, weight_l1, weight_l2
+from sweeps.models.training.stacked_optimizers import StackedTensors, n_steps, stacked_optimizer
 
 
 def architecture(trainee: Trainee) -> Hashable | None:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.metrics import References, code_sparsity, dead_units, mse_over_pca, probe_error, r2
-from models.networks.corruption import Noise, corrupt
-from models.networks.network import Batch, Network
-from models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.metrics import References, code_sparsity, dead_units, mse_over_pca, probe_error, r2
+from sweeps.models.networks.corruption import Noise, corrupt
+from sweeps.models.networks.network import Batch, Network
+from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 
 class Validation:

@@ -3,17 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from datamodules.config import (
-    ArrayConfig,
-    BlobsConfig,
-    DigitsConfig,
-    FashionMnistConfig,
-    MnistConfig,
-    NormalConfig,
-    RowsConfig,
-    UniformConfig,
-)
-from models.config import StackedDenoisingConfig
 from sweeps.config.issues import Fault
 from sweeps.config.search_space import Choices, Interval
 from sweeps.config.sections import (
@@ -24,6 +13,17 @@ from sweeps.config.sections import (
     StoppingConfig,
     TrialConfig,
 )
+from sweeps.datamodules.config import (
+    ArrayConfig,
+    BlobsConfig,
+    DigitsConfig,
+    FashionMnistConfig,
+    MnistConfig,
+    NormalConfig,
+    RowsConfig,
+    UniformConfig,
+)
+from sweeps.models.config import StackedDenoisingConfig
 
 N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)

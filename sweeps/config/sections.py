@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 from pydantic import model_validator as validates
 
-from datamodules.config import DataConfig
-from models.config import ModelConfig, Section, StackedDenoisingConfig, TrainingConfig
 from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Fault, faults_of
+from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
+from sweeps.models.config import ModelConfig, Section, StackedDenoisingConfig, TrainingConfig
 
 SectionT = TypeVar("SectionT", bound=Section)
 Direction = Literal["minimize", "maximize"]

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from datamodules.config import DataConfig
-from models.config import ModelConfig, Section, TrainingConfig
 from sweeps.config.checks import (
     algorithm_faults,
     data_faults,
@@ -36,7 +34,9 @@ from sweeps.config.sections import (
     try_parse,
 )
 from sweeps.config.yaml_file import override, parse_document
+from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
+from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
 __all__ = [
     "AlgorithmConfig",

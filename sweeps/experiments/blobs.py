@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import spearmanr
 
-from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted, number, spread
 from sweeps.experiments.trained_sweep import FinishedSweep, Trained
+from sweeps.models.diagnosis.findings import Fault
 
 STRIPE = Setup("blobs-stripe-9")
 FULL = Setup("blobs-full-9")

@@ -7,10 +7,10 @@ second default overrode the change.
 
 from itertools import pairwise
 
-from models.config import StackedDenoisingConfig
-from models.metrics import filter_structure
 from sweeps.experiments.claims import Claim, Outcome, Setup, median
 from sweeps.experiments.trained_sweep import FinishedSweep, Trained
+from sweeps.models.config import StackedDenoisingConfig
+from sweeps.models.metrics import filter_structure
 
 CLEAN_500, NOISY_500 = Setup("da-500-c0"), Setup("da-500-c30")
 CLEAN_50, NOISY_50 = Setup("da-50-c0"), Setup("da-50-c30")

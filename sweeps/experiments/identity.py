@@ -6,9 +6,9 @@ mean; standardised inside the model, the same features are learnt within a few e
 
 import numpy as np
 
-from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, number
 from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.models.diagnosis.findings import Fault
 
 UNIFORM = Setup("identity-uniform84")
 FIVE = Setup("identity-uniform84", "5-features", ("data.n_features=5",))

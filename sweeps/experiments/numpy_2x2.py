@@ -4,9 +4,9 @@ Answer: its derivative of the sigmoid is taken from row 0 and applied to every r
 With the right gradient neither the single unit nor the missing biases prevent an exact fit.
 """
 
-from models.diagnosis.findings import Fault
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted
 from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.models.diagnosis.findings import Fault
 
 RIGHT = Setup("numpy-2x2")
 FAULTY = Setup("numpy-2x2-faulty")

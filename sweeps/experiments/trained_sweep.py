@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays
-from models.networks.network import Network
+from sweeps.datamodules.arrays import DataArrays
 from sweeps.evaluation import data_of, evaluate, kept_network, measure
+from sweeps.models.networks.network import Network
 from sweeps.storage.layout import find
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.journal.restore import read_journal

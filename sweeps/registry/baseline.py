@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from datamodules.arrays import DataArrays
-from models.build import input_noise
-from models.config import StackedDenoisingConfig
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.config.sections import Loss, ObjectiveConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.build import input_noise
+from sweeps.models.config import StackedDenoisingConfig
 from sweeps.registry.sample_losses import (
     Predictor,
     Samples,

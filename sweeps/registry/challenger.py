@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from models.networks.network import Network
 from sweeps.evaluation import data_of, kept_network, ranked_trial
+from sweeps.models.networks.network import Network
 from sweeps.registry.alias_history import GATES_TAG, Move, MoveKind, now
 from sweeps.registry.contest import Contest, data_identity
 from sweeps.registry.gates import Gate, closed

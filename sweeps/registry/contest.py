@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.arrays import DataArrays
-from models.metrics import dead_units
-from models.networks.network import Activations, Network
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.config.sections import Loss
+from sweeps.datamodules.arrays import DataArrays
 from sweeps.evaluation import measure
+from sweeps.models.metrics import dead_units
+from sweeps.models.networks.network import Activations, Network
 from sweeps.registry import gates
 from sweeps.registry.baseline import Reference, classifies, loss_of, reference_for
 from sweeps.registry.gates import Gate

@@ -13,8 +13,8 @@ from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.networks.network import Network
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.networks.network import Network
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
 # What the packaged model needs wherever it runs: this project is not among it.

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from datamodules.arrays import DataArrays
-from datamodules.batches import ArrayDataModule
-from models.build import build_phases
-from models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from models.diagnosis.findings import Fault
-from models.networks.network import Network
 from sweeps.config import TrialConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.models.build import build_phases
+from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
+from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.networks.network import Network
 from sweeps.storage.layout import find, home
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.results import RankedTrial, SweepResult

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays
-from datamodules.batches import ArrayDataModule
-from models.build import input_noise
-from models.metrics import linear_answers
-from models.networks.corruption import corrupt
-from models.networks.network import Network
-from models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.pca import PrincipalComponents, fit_pca
 from sweeps.config import TrialConfig
 from sweeps.config.sections import Loss
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.models.build import input_noise
+from sweeps.models.metrics import linear_answers
+from sweeps.models.networks.corruption import corrupt
+from sweeps.models.networks.network import Network
+from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.pca import PrincipalComponents, fit_pca
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.scoring import BATCH, PackagedModel
 from sweeps.registry.significance import Losses

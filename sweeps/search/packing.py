@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from models.config import StackedDenoisingConfig
 from sweeps.config import SweepConfig, TrialConfig
+from sweeps.models.config import StackedDenoisingConfig
 from sweeps.search.searchers import independent_point
 
 ItemT = TypeVar("ItemT")

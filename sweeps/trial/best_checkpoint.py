@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from models.build import load_network, save_network
-from models.config import ModelConfig
-from models.networks.network import Network
 from sweeps.config import ObjectiveConfig
+from sweeps.models.build import load_network, save_network
+from sweeps.models.config import ModelConfig
+from sweeps.models.networks.network import Network
 from sweeps.search.ranking import best_epoch
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder

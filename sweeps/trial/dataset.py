@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays, DatasetError, check_unit_interval
-from datamodules.build import load_arrays
-from models.config import StackedDenoisingConfig
-from models.metrics import References
-from models.pca import PrincipalComponents
 from sweeps.config import SweepConfig, TrialConfig
+from sweeps.datamodules.arrays import DataArrays, DatasetError, check_unit_interval
+from sweeps.datamodules.build import load_arrays
 from sweeps.errors import DataError
+from sweeps.models.config import StackedDenoisingConfig
+from sweeps.models.metrics import References
+from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
 from sweeps.trial.pca_cache import pca_of
 

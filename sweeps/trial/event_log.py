@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from models.diagnosis.findings import Finding as FoundFault
+from sweeps.models.diagnosis.findings import Finding as FoundFault
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.events import EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain

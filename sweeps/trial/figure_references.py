@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays
-from models.pca import PrincipalComponents
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.atomic_write import write_or_raise
 from sweeps.storage.object_store import Place
 from sweeps.trial.dataset import Dataset

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.config import StackedDenoisingConfig
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.training.prefix import prefix_digest
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Choices, Interval
+from sweeps.models.config import StackedDenoisingConfig
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.prefix import prefix_digest
 from sweeps.search.packing import draws_seed
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place, RemotePath

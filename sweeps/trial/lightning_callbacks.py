@@ -11,8 +11,8 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins import CheckpointIO
 
-from models.training.autoencoder import Autoencoder
-from models.training.member import Member
+from sweeps.models.training.autoencoder import Autoencoder
+from sweeps.models.training.member import Member
 from sweeps.search.successive_halving import Halving
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place

@@ -18,14 +18,14 @@ import numpy as np
 import pytorch_lightning as lightning
 import torch
 from numpy.typing import NDArray
-from datamodules.arrays import DataArrays
-from datamodules.batches import ArrayDataModule
-from datamodules.side_by_side import SideBySide
-from models.training.autoencoder import Autoencoder
-from models.build import Phase, build_phases
-from models.diagnosis.examination import Examination
-from models.training.learners import stacking_pays
-from models.metrics import References
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.datamodules.side_by_side import SideBySide
+from sweeps.models.training.autoencoder import Autoencoder
+from sweeps.models.build import Phase, build_phases
+from sweeps.models.diagnosis.examination import Examination
+from sweeps.models.training.learners import stacking_pays
+from sweeps.models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.storage.atomic_write import PATIENCE_SECONDS, remove_partial
 from sweeps.trial.events import HOST_TAG, PointEnded

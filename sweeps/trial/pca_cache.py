@@ -9,9 +9,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from datamodules.arrays import DataArrays
-from models.metrics import References, references_of
-from models.pca import PrincipalComponents, fit_pca
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.metrics import References, references_of
+from sweeps.models.pca import PrincipalComponents, fit_pca
 from sweeps.storage.atomic_write import whole
 
 # Of a larger code's PCA only the error is kept: components of ten thousand features would take 400 MB.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.build import Phase
 from sweeps.config.sections import TrialConfig
+from sweeps.models.build import Phase
 from sweeps.trial.recorder import Recorder
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 
-from datamodules.batches import ArrayDataModule
-from models.config import ModelConfig
-from models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from models.diagnosis.findings import Finding
-from models.errors import DivergedError
-from models.networks.network import Network
-from models.training.objectives import Objective
-from models.training.validation import probe
 from sweeps.config import ObjectiveConfig
+from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.models.config import ModelConfig
+from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
+from sweeps.models.diagnosis.findings import Finding
+from sweeps.models.errors import DivergedError
+from sweeps.models.networks.network import Network
+from sweeps.models.training.objectives import Objective
+from sweeps.models.training.validation import probe
 from sweeps.search.early_stopping import Patience
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.batches import ArrayDataModule
-from models.networks.linear import LinearNetwork
-from models.networks.network import Network, encoder_product
+from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.models.networks.linear import LinearNetwork
+from sweeps.models.networks.network import Network, encoder_product
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place

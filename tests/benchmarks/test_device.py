@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
 from sweeps.config import load
+from sweeps.datamodules.arrays import DataArrays
 from sweeps.search.searchers import random_point
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import load_dataset

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from models.build import build_phases
-from models.config import ShallowConfig, TrainingConfig
-from models.networks.corruption import SharedDraws
-from models.networks.seeds import seeded_generator
-from models.training.learners import alike, learner_of
-from models.training.member import Trainee
+from sweeps.models.build import build_phases
+from sweeps.models.config import ShallowConfig, TrainingConfig
+from sweeps.models.networks.corruption import SharedDraws
+from sweeps.models.networks.seeds import seeded_generator
+from sweeps.models.training.learners import alike, learner_of
+from sweeps.models.training.member import Trainee
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 

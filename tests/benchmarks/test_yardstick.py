@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
-from datamodules.batches import ArrayDataModule
-from models.build import build_phases
-from models.training.autoencoder import Autoencoder
 from sweeps.config import load
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.models.build import build_phases
+from sweeps.models.training.autoencoder import Autoencoder
 from sweeps.search.searchers import random_point
 from sweeps.trial.dataset import load_dataset
 

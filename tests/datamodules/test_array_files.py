@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.array_files import load_array
-from datamodules.arrays import DatasetError
-from datamodules.config import ArrayConfig
-from datamodules.splits import Source
+from sweeps.datamodules.array_files import load_array
+from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.config import ArrayConfig
+from sweeps.datamodules.splits import Source
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (10, 4, 3), dtype=np.uint8)

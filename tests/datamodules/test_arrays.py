@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules.arrays import DataArrays, DatasetError, Split, check_unit_interval
-from datamodules.config import ValidateOn
+from sweeps.datamodules.arrays import DataArrays, DatasetError, Split, check_unit_interval
+from sweeps.datamodules.config import ValidateOn
 
 
 def a_split(n_samples: int, start: int = 0) -> Split:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from datamodules.arrays import DataArrays, DatasetError, Split
-from datamodules.batches import ArrayDataModule, TensorBatches, epoch_order
+from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
+from sweeps.datamodules.batches import ArrayDataModule, TensorBatches, epoch_order
 
 N_TRAIN, N_VALID = 23, 6
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays, DatasetError
-from datamodules.build import load_arrays
-from datamodules.config import ArrayConfig, BlobsConfig, DigitsConfig, FashionMnistConfig, MnistConfig
+from sweeps.datamodules.arrays import DataArrays, DatasetError
+from sweeps.datamodules.build import load_arrays
+from sweeps.datamodules.config import ArrayConfig, BlobsConfig, DigitsConfig, FashionMnistConfig, MnistConfig
 
 SWEEPS_DATA_DIR = os.environ.get("SWEEPS_DATA_DIR")
 needs_mnist = pytest.mark.skipif(

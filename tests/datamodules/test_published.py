@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.arrays import DatasetError
-from datamodules.published import FASHION_MNIST, MNIST, PublishedDataset, PublishedFile, load_published
+from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.published import FASHION_MNIST, MNIST, PublishedDataset, PublishedFile, load_published
 
 
 def idx_bytes(shape: tuple[int, ...], seed: int, largest: int = 255) -> bytes:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.arrays import DataArrays, DatasetError, Split
-from datamodules.config import BlobsConfig, DigitsConfig, SplitConfig
-from datamodules.splits import Source, checksum, draw_order, split
+from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
+from sweeps.datamodules.config import BlobsConfig, DigitsConfig, SplitConfig
+from sweeps.datamodules.splits import Source, checksum, draw_order, split
 
 SEEDS = st.integers(0, 2**32)
 

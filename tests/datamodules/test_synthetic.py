@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from datamodules.build import load_arrays
-from datamodules.config import NormalConfig, RowsConfig, UniformConfig
+from sweeps.datamodules.build import load_arrays
+from sweeps.datamodules.config import NormalConfig, RowsConfig, UniformConfig
 
 DRAWN_BY_SEED_7 = [3778349, 5035954, 10487361, 13013846, 14655794, 15052749]
 PAIRS = ((0.37853141, 1.0), (0.59747807, 1.0))

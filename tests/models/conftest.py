@@ -9,8 +9,8 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
-from models.training.autoencoder import Autoencoder
-from models.training.member import Member
+from sweeps.models.training.autoencoder import Autoencoder
+from sweeps.models.training.member import Member
 
 
 class Batches:

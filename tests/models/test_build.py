@@ -7,11 +7,18 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.build import build_network, build_phases, load_network, save_network
-from models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
-from models.errors import ModelError
-from models.metrics import References
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.build import build_network, build_phases, load_network, save_network
+from sweeps.models.config import (
+    DeepConfig,
+    LinearConfig,
+    ModelConfig,
+    ShallowConfig,
+    StackedDenoisingConfig,
+    TrainingConfig,
+)
+from sweeps.models.errors import ModelError
+from sweeps.models.metrics import References
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 INPUTS = torch.rand(60, 12, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(60) % 3

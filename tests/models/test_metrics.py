@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from models.metrics import (
+from sweeps.models.metrics import (
     References,
     code_sparsity,
     dead_units,
@@ -105,7 +105,7 @@ def test_chunks_do_not_change_the_references(
 ) -> None:
     train, valid, _ = digits
     whole = references(train, valid, 1 / 16).pca_mse
-    monkeypatch.setattr("models.pca._CHUNK_BYTES", 8 * 64 * 37)
+    monkeypatch.setattr("sweeps.models.pca._CHUNK_BYTES", 8 * 64 * 37)
     np.testing.assert_allclose(references(train, valid, 1 / 16).pca_mse, whole, rtol=1e-9, atol=1e-15)
 
 
@@ -259,7 +259,7 @@ def test_probe_that_saw_one_class_answers_that_class() -> None:
 
 
 def test_importing_the_metrics_loads_numpy_alone() -> None:
-    program = "import sys, models.metrics; print({'sklearn', 'scipy', 'torch'} & set(sys.modules))"
+    program = "import sys, sweeps.models.metrics; print({'sklearn', 'scipy', 'torch'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from models.metrics import references
-from models.pca import fit_pca
+from sweeps.models.metrics import references
+from sweeps.models.pca import fit_pca
 
 RNG = np.random.default_rng(0)
 

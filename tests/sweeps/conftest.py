@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
 from sweeps.cluster.tune.journal_callback import JournalCallback
 from sweeps.config import SweepConfig, load
 from sweeps.config.search_space import corner_points
+from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
 from sweeps.storage import layout as folders
 from sweeps.tracking.journal.journal import Journal

@@ -11,12 +11,12 @@ import torch
 from sklearn.decomposition import PCA
 from typer.testing import CliRunner
 
-from datamodules.arrays import Split
-from models.build import load_network
 from sweeps.cli.app import app
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import Split
 from sweeps.errors import ClusterError, DataError, InputError
 from sweeps.evaluation import data_of, evaluate, kept_network, measure
+from sweeps.models.build import load_network
 from sweeps.storage.layout import find
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointState

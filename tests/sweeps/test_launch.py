@@ -8,11 +8,11 @@ from unittest.mock import patch
 import pytest
 import ray
 
-from datamodules.arrays import DataArrays
-from models.metrics import References
-from models.pca import PrincipalComponents
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
 from sweeps.launch import set_up
+from sweeps.models.metrics import References
+from sweeps.models.pca import PrincipalComponents
 from sweeps.trial import dataset
 from sweeps.trial.pca_cache import pca_of
 

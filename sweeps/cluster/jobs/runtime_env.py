@@ -14,8 +14,7 @@ import yaml
 from sweeps.config import SweepConfig
 from sweeps.errors import DataError
 
-PACKAGES = ("sweeps", "models", "datamodules")
-_ROOT = Path(__file__).parents[3]
+_PACKAGE = Path(__file__).parents[2]
 # What Ray's own store takes in one piece.
 MAX_ARRAY_BYTES = 450 * 2**20
 
@@ -37,8 +36,7 @@ def packed(config: SweepConfig | None = None) -> Iterator[Shipment]:
     with TemporaryDirectory(prefix="sweeps-submit-") as temporary:
         root = Path(temporary)
         working = root / "working"
-        for package in PACKAGES:
-            shutil.copytree(_ROOT / package, working / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(_PACKAGE, working / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copyfile(Path(__file__).with_name("bootstrap.py"), working / "bootstrap.py")
         arrays: list[Path] = []
         if config is not None:

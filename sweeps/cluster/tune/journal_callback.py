@@ -6,10 +6,10 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from models.diagnosis.findings import Fault
-from models.metrics import References
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.config.search_space import Point
+from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.metrics import References
 from sweeps.search.ranking import best_epoch
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal

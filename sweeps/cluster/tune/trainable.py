@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from ray import tune
 
-from datamodules.arrays import DataArrays
-from models.metrics import References
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
 from sweeps.trial.events import Event, PointEnded, to_plain

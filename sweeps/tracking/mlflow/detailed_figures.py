@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
-from models.figures.plots import draw_codes, draw_matrix
-from models.pca import PrincipalComponents
+from sweeps.models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
+from sweeps.models.figures.plots import draw_codes, draw_matrix
+from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal

@@ -8,8 +8,8 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from models.figures.figures import draw_filters, draw_rows, enlarged
-from models.figures.plots import draw_loss_curve
+from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.plots import draw_loss_curve
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
 from sweeps.tracking.mlflow.detailed_figures import KINDS, draw_detailed

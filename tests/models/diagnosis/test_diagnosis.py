@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.config import (
+from sweeps.models.config import (
     DeepConfig,
     LayerNoiseConfig,
     NoiseConfig,
@@ -18,8 +18,8 @@ from models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from models.diagnosis.diagnosis import diagnose
-from models.diagnosis.evidence import (
+from sweeps.models.diagnosis.diagnosis import diagnose
+from sweeps.models.diagnosis.evidence import (
     Evidence,
     LayerSettings,
     LossTerms,
@@ -28,8 +28,8 @@ from models.diagnosis.evidence import (
     layer_statistics,
     settings_of,
 )
-from models.diagnosis.findings import Fault, Finding
-from models.metrics import references
+from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.metrics import references
 
 RNG = np.random.default_rng(0)
 TRAIN, VALID = RNG.random((400, 49)), RNG.random((300, 49))

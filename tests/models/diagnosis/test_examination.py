@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.build import build_phases
-from models.config import (
+from sweeps.models.build import build_phases
+from sweeps.models.config import (
     DeepConfig,
     LayerNoiseConfig,
     ModelConfig,
@@ -17,11 +17,11 @@ from models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from models.diagnosis.evidence import hidden_layers
-from models.diagnosis.examination import Examination
-from models.diagnosis.findings import Fault, Finding
-from models.metrics import references
-from models.training.objectives import Objective
+from sweeps.models.diagnosis.evidence import hidden_layers
+from sweeps.models.diagnosis.examination import Examination
+from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.metrics import references
+from sweeps.models.training.objectives import Objective
 
 GENERATOR = torch.Generator().manual_seed(0)
 SAMPLES = torch.rand(120, 12, generator=GENERATOR)

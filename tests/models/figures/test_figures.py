@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.figures.figures import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
 
 RNG = np.random.default_rng(0)
 
@@ -119,7 +119,8 @@ def test_samples_without_an_image_shape_are_drawn_as_matrices() -> None:
 
 def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
     program = (
-        "import sys, models.figures.panels, models.figures.plots; print({'matplotlib', 'torch'} & set(sys.modules))"
+        "import sys, sweeps.models.figures.panels, sweeps.models.figures.plots\n"
+        "print({'matplotlib', 'torch'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

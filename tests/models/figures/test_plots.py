@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.figures.plots import draw_codes, draw_loss_curve, draw_matrix
+from sweeps.models.figures.plots import draw_codes, draw_loss_curve, draw_matrix
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.networks.corruption import Noise, NoiseKind, apply_draw, corrupt, draw
+from sweeps.models.networks.corruption import Noise, NoiseKind, apply_draw, corrupt, draw
 
 KINDS: tuple[NoiseKind, ...] = ("masking", "gaussian", "salt_and_pepper")
 N_VALUES = 200_000

@@ -4,8 +4,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.build import build_network, build_phases
-from models.config import LinearConfig, TrainingConfig
+from sweeps.models.build import build_network, build_phases
+from sweeps.models.config import LinearConfig, TrainingConfig
 
 
 def test_a_linear_network_is_one_matrix_and_a_bias() -> None:

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.config import Activation
-from models.networks.deep import DeepAutoencoder
-from models.networks.network import Layer, Network, initialise
-from models.networks.shallow import ShallowAutoencoder
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.config import Activation
+from sweeps.models.networks.deep import DeepAutoencoder
+from sweeps.models.networks.network import Layer, Network, initialise
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 ACTIVATION_NAMES = get_args(Activation)
 

@@ -8,10 +8,10 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from models.build import build_network, build_phases, load_network, save_network
-from models.config import ModelConfig, TrainingConfig
-from models.networks.network import Network
-from models.networks.standardize import standardize
+from sweeps.models.build import build_network, build_phases, load_network, save_network
+from sweeps.models.config import ModelConfig, TrainingConfig
+from sweeps.models.networks.network import Network
+from sweeps.models.networks.standardize import standardize
 
 RAW = 1.109 + 0.00124 * torch.randn(400, 12, generator=torch.Generator().manual_seed(0))
 STACK = {

@@ -7,16 +7,16 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
-from models.build import Phase, build_phases
-from models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
-from models.errors import DivergedError
-from models.networks.corruption import Noise
-from models.networks.network import initialise
-from models.networks.shallow import ShallowAutoencoder
-from models.training.member import Member, Optimizer
-from models.training.objectives import Reconstruction
-from models.training.penalties import Penalties
-from models.training.validation import Validation
+from sweeps.models.build import Phase, build_phases
+from sweeps.models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.errors import DivergedError
+from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.network import initialise
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.training.member import Member, Optimizer
+from sweeps.models.training.objectives import Reconstruction
+from sweeps.models.training.penalties import Penalties
+from sweeps.models.training.validation import Validation
 
 INPUTS = torch.rand(90, 12, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(90) % 3

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.networks.network import initialise
-from models.networks.shallow import ShallowAutoencoder
-from models.training.contrastive_divergence import ContrastiveDivergence
-from models.training.member import Member, Optimizer
-from models.training.penalties import Penalties
+from sweeps.models.networks.network import initialise
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.training.contrastive_divergence import ContrastiveDivergence
+from sweeps.models.training.member import Member, Optimizer
+from sweeps.models.training.penalties import Penalties
 
 Array = NDArray[np.float64]
 N_VISIBLE, N_HIDDEN = 6, 4

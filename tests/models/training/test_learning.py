@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from models.build import Phase, build_phases
-from models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
-from models.metrics import References, references
+from sweeps.models.build import Phase, build_phases
+from sweeps.models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.metrics import References, references
 
 N_TRAIN = 1400
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.networks.network import Activations
-from models.training.losses import Loss, reconstruction_loss
+from sweeps.models.networks.network import Activations
+from sweeps.models.training.losses import Loss, reconstruction_loss
 
 LOGITS = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3)))
 TARGET = torch.from_numpy(np.random.default_rng(1).uniform(size=(5, 3)))

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.build import build_network, build_phases
-from models.config import DeepConfig, TrainingConfig
+from sweeps.models.build import build_network, build_phases
+from sweeps.models.config import DeepConfig, TrainingConfig
 
 ROWS = torch.tensor([[0.37853141, 1.0], [0.59747807, 1.0]])
 COLUMN_MEAN_MSE = float((ROWS[1, 0] - ROWS[0, 0]) ** 2 / 8)

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.networks.corruption import Noise
-from models.networks.deep import DeepAutoencoder
-from models.networks.network import Network, initialise
-from models.networks.shallow import ShallowAutoencoder
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.training.losses import Loss
-from models.training.objectives import Classification, Objective, Reconstruction
-from models.training.penalties import Penalties
+from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.deep import DeepAutoencoder
+from sweeps.models.networks.network import Network, initialise
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.losses import Loss
+from sweeps.models.training.objectives import Classification, Objective, Reconstruction
+from sweeps.models.training.penalties import Penalties
 
 STEP = 1e-6
 PENALTIES = Penalties(weight_l1=0.03, weight_l2=0.2, hidden_l1=0.05)

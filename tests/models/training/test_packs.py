@@ -16,15 +16,15 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.build import Phase, build_phases
-from models.config import ModelConfig, TrainingConfig
-from models.networks.corruption import Noise
-from models.networks.network import Batch
-from models.training.learners import Alone, alike
-from models.training.member import Member, Trainee
-from models.training.stack import Stack
-from models.training.stacked_optimizers import StackedAdam, StackedSGD
-from models.training.validation import Validation
+from sweeps.models.build import Phase, build_phases
+from sweeps.models.config import ModelConfig, TrainingConfig
+from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.network import Batch
+from sweeps.models.training.learners import Alone, alike
+from sweeps.models.training.member import Member, Trainee
+from sweeps.models.training.stack import Stack
+from sweeps.models.training.stacked_optimizers import StackedAdam, StackedSGD
+from sweeps.models.training.validation import Validation
 
 INPUTS = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
 CONFIGS: TypeAdapter[Any] = TypeAdapter(ModelConfig)
@@ -284,7 +284,7 @@ def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch, caplog)
     fit(packed, batches(INPUTS.double()), epochs=2, stacks=True)
     fit(alone, batches(INPUTS.double()), epochs=2)
     assert set(sizes) == {2}
-    told = [record.getMessage() for record in caplog.records if record.name == "models.training.learners"]
+    told = [record.getMessage() for record in caplog.records if record.name == "sweeps.models.training.learners"]
     assert [message.split(" (")[0] for message in told] == [
         f"Out of memory: {n} networks of one stack go on in halves" for n in (5, 3)
     ]
@@ -411,7 +411,7 @@ def test_what_a_member_held_that_ran_out_of_memory_is_free(fit, batches, monkeyp
     fit(packed, batches(INPUTS.double()), epochs=2)
     assert [str(of.error) for of in packed] == ["second", "None"]
     assert [of() for of in held] == [None]
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "models.training.member"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "sweeps.models.training.member"]
     assert 'raise torch.OutOfMemoryError("second") from error' in told
 
 

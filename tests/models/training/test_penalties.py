@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from models.training.penalties import Penalties, Reduction, hidden_l1, penalised, weight_l1, weight_l2
+from sweeps.models.training.penalties import Penalties, Reduction, hidden_l1, penalised, weight_l1, weight_l2
 
 Matrix = NDArray[np.float64]
 MATRICES = st.lists(

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.metrics import References
-from models.networks.corruption import Noise
-from models.networks.network import initialise
-from models.networks.shallow import ShallowAutoencoder
-from models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from models.training.validation import Validation
+from sweeps.models.metrics import References
+from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.network import initialise
+from sweeps.models.networks.shallow import ShallowAutoencoder
+from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.validation import Validation
 
 INPUTS = torch.rand(50, 8, generator=torch.Generator().manual_seed(0))
 QUIET = Noise()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from models.diagnosis.findings import Fault
-from models.metrics import filter_structure
 from sweeps.config import SweepConfig, load
 from sweeps.experiments import blobs, deep, denoising, identity, numpy_2x2
 from sweeps.experiments.claims import Claim, Outcome, Setup
 from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.metrics import filter_structure
 from sweeps.tracking.results import SweepResult
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `dataloader_iter`")

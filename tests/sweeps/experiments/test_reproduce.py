@@ -8,9 +8,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from models.build import save_network
-from models.config import LinearConfig
-from models.networks.linear import LinearNetwork
 from sweeps.cli.app import app
 from sweeps.config import SweepConfig, load, recipe_names
 from sweeps.errors import ConfigError, InputError
@@ -18,6 +15,9 @@ from sweeps.experiments import blobs, deep, identity, numpy_2x2, reproduce
 from sweeps.experiments.claims import Claim, Outcome, Setup, Verdict
 from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
 from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.models.build import save_network
+from sweeps.models.config import LinearConfig
+from sweeps.models.networks.linear import LinearNetwork
 from sweeps.storage.layout import SweepFolder, find
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState

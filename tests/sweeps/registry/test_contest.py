@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from models.diagnosis.findings import Fault
 from sweeps.config import SweepConfig
 from sweeps.evaluation import data_of, evaluate, kept_network
+from sweeps.models.diagnosis.findings import Fault
 from sweeps.registry.contest import Champion, Contest, data_identity, has_same_data, judge
 from sweeps.registry.gates import Gate
 from sweeps.registry.packaging import Package
@@ -62,8 +62,8 @@ def contest_of(small_sweep: MakeSweep, digits_arrays: Any) -> Callable[..., Cont
 
 @pytest.fixture(scope="session")
 def digits_arrays() -> Any:
-    from datamodules.build import load_arrays
-    from datamodules.config import DigitsConfig
+    from sweeps.datamodules.build import load_arrays
+    from sweeps.datamodules.config import DigitsConfig
 
     return load_arrays(DigitsConfig())
 

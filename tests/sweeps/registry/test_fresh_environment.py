@@ -28,7 +28,7 @@ INSTALL_SECONDS, START_SECONDS = 900, 600
 LOAD = """
 import importlib.util, sys
 import mlflow, numpy
-assert not any(map(importlib.util.find_spec, ("sweeps", "models", "datamodules", "pytorch_lightning", "ray")))
+assert not any(map(importlib.util.find_spec, ("sweeps", "pytorch_lightning", "ray")))
 model = mlflow.pyfunc.load_model("models:/fresh@champion")
 numpy.save(sys.argv[2], model.predict(numpy.load(sys.argv[1]).astype("float32")))
 """

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from models.diagnosis.findings import Fault
 from sweeps.config.sections import PromotionConfig
+from sweeps.models.diagnosis.findings import Fault
 from sweeps.registry import gates
 from sweeps.registry.gates import Gate
 from sweeps.registry.rediagnosis import Examined

@@ -15,10 +15,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.build import build_network
-from models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
-from models.networks.network import Network
 from sweeps.errors import InputError
+from sweeps.models.build import build_network
+from sweeps.models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
+from sweeps.models.networks.network import Network
 from sweeps.registry.packaging import Package
 from sweeps.registry.scoring import BATCH, PackagedModel, score, score_by_alias
 
@@ -144,7 +144,7 @@ def test_it_predicts_where_this_project_is_not_to_be_found(package, tmp_path: Pa
     np.save(tmp_path / "raw.npy", raw_samples(4).astype(np.float32))
     code = f"""
 import sys
-for name in ("sweeps", "models", "datamodules", "pytorch_lightning", "ray"):
+for name in ("sweeps", "pytorch_lightning", "ray"):
     sys.modules[name] = None  # an import of it raises
 import mlflow.pyfunc, numpy
 out = mlflow.pyfunc.load_model({str(packaged.folder)!r}).predict(numpy.load("raw.npy"))

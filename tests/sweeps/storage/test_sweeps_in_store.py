@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import InputError, StorageError, SweepHeld, UnknownSweep
 from sweeps.evaluation import evaluate
 from sweeps.storage import layout as folders

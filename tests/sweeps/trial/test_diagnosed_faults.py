@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
-from models.diagnosis.findings import Fault
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.diagnosis.findings import Fault
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import load_dataset
 from sweeps.trial.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain

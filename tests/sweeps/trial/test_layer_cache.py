@@ -11,10 +11,10 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from datamodules.arrays import DataArrays
-from models.config import StackedDenoisingConfig
-from models.training.prefix import prefix_digest
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.config import StackedDenoisingConfig
+from sweeps.models.training.prefix import prefix_digest
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import REUSED_EPOCHS, EpochEnded, Event, PointEnded
@@ -147,7 +147,7 @@ def test_two_processes_train_a_common_layer_once(small_sweep: Callable[..., Swee
     script = """
 import json, sys
 import torch
-from datamodules.arrays import DataArrays
+from sweeps.datamodules.arrays import DataArrays
 from pathlib import Path
 from sweeps.config import SweepConfig
 from sweeps.trial.dataset import load_dataset

@@ -12,7 +12,7 @@ from sweeps.config import SweepConfig
 from sweeps.trial.pack import Surroundings, run_points
 from sweeps.trial.dataset import load_dataset
 from sweeps.storage.layout import SweepFolder
-from datamodules.arrays import DataArrays
+from sweeps.datamodules.arrays import DataArrays
 
 sweep = SweepConfig.from_dict({
     "name": "lean", "data": {"name": "digits"}, "model": {"name": "shallow", "hidden_size": 4},

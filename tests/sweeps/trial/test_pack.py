@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
-from models.build import load_network
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.build import load_network
 from sweeps.search.ranking import best_epoch
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder, SweepFolder

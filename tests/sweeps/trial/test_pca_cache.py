@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.arrays import DataArrays, Split
-from datamodules.build import load_arrays
-from datamodules.config import DigitsConfig
-from models.metrics import references
+from sweeps.datamodules.arrays import DataArrays, Split
+from sweeps.datamodules.build import load_arrays
+from sweeps.datamodules.config import DigitsConfig
+from sweeps.models.metrics import references
 from sweeps.trial import pca_cache
 from sweeps.trial.pca_cache import pca_of
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from datamodules.arrays import DataArrays
-from models.build import load_network
-from models.figures.figures import GRID
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.build import load_network
+from sweeps.models.figures.figures import GRID
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.trial.dataset import Dataset, load_dataset
@@ -198,6 +198,6 @@ def test_sweep_without_detailed_figures_saves_nothing_for_them(
 
 def test_trial_imports_nothing_that_draws_or_delivers() -> None:
     # torchmetrics, which Lightning imports, itself imports matplotlib: ours is looked for by the modules that use it.
-    program = "import sys, sweeps.trial.pack; print({'models.figures', 'mlflow'} & set(sys.modules))"
+    program = "import sys, sweeps.trial.pack; print({'sweeps.models.figures', 'mlflow'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
-from models.diagnosis.findings import Fault
 from sweeps.config import SweepConfig, load
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.diagnosis.findings import Fault
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain

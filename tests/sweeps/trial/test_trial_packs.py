@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.arrays import DataArrays
-from models.build import load_network
-from models.training.validation import Validation
 from sweeps.config import SweepConfig
+from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.build import load_network
+from sweeps.models.training.validation import Validation
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial import lightning_callbacks
 from sweeps.trial.dataset import Dataset

@@ -24,7 +24,7 @@ def on_array(make: MakeSweep, path: Path, **data: object) -> SweepConfig:
 def test_the_code_is_shipped_and_nothing_beside_it(small_sweep: MakeSweep) -> None:
     with packed(small_sweep()) as cargo:
         names = {path.name for path in cargo.working_folder.iterdir()}
-        assert names == {"sweeps", "models", "datamodules", "bootstrap.py", "sweep.yaml"}
+        assert names == {"sweeps", "bootstrap.py", "sweep.yaml"}
         suffixes = {path.suffix for path in cargo.working_folder.rglob("*") if path.is_file()}
         assert suffixes <= {".py", ".yaml", ".typed"}
         assert cargo.array_folders == ()

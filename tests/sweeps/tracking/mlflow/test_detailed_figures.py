@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.figures.figures import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
 from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.mlflow.detailed_figures import KINDS, figures_of, record_detailed_figures
