@@ -15,11 +15,11 @@ CHUNK_BYTES = 32 * 2**20
 
 
 class DatasetError(Exception):
-    """A data set is missing, damaged or cannot be split as asked; `faults` holds one line for each thing wrong."""
+    """A data set is missing, damaged or cannot be split as asked; `issues` holds one line for each thing wrong."""
 
-    def __init__(self, *faults: str) -> None:
-        self.faults: tuple[str, ...] = tuple(" ".join(fault.split()) for fault in faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, *issues: str) -> None:
+        self.issues: tuple[str, ...] = tuple(" ".join(issue.split()) for issue in issues)
+        super().__init__("\n".join(self.issues))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +65,9 @@ class DataArrays:
     n_withheld: int = 0
 
     def __post_init__(self) -> None:
-        faults = _faults(self)
-        if faults:
-            raise DatasetError(*(f"data set {self.name}: {fault}" for fault in faults))
+        issues = _issues(self)
+        if issues:
+            raise DatasetError(*(f"data set {self.name}: {issue}" for issue in issues))
 
     @property
     def n_features(self) -> int:
@@ -155,38 +155,38 @@ def chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
     return [array[start : start + rows] for start in range(0, len(array), rows)]
 
 
-def _faults(arrays: DataArrays) -> list[str]:
-    faults = []
+def _issues(arrays: DataArrays) -> list[str]:
+    issues = []
     splits = {id(split): (name, split) for name, split in vars(arrays).items() if isinstance(split, Split)}
     for name, split in splits.values():
-        faults += [f"{name} {fault}" for fault in _split_faults(split, arrays)]
+        issues += [f"{name} {issue}" for issue in _split_issues(split, arrays)]
     if not len(arrays.train) or not len(arrays.valid):
-        faults.append(f"needs samples to train and to validate on; has {len(arrays.train)} and {len(arrays.valid)}")
+        issues.append(f"needs samples to train and to validate on; has {len(arrays.train)} and {len(arrays.valid)}")
     if not (np.isfinite(arrays.scale) and arrays.scale > 0):
-        faults.append(f"scale must be a positive number, not {arrays.scale}")
+        issues.append(f"scale must be a positive number, not {arrays.scale}")
     shape, inputs = arrays.image_shape, arrays.train.inputs
     if shape is not None and inputs.ndim == 2 and shape[0] * shape[1] != inputs.shape[1]:
-        faults.append(
+        issues.append(
             f"image_shape must multiply to the {inputs.shape[1]} features of a sample; "
             f"{list(shape)} gives {shape[0] * shape[1]}: correct image_shape or leave it out"
         )
-    return faults
+    return issues
 
 
-def _split_faults(split: Split, arrays: DataArrays) -> list[str]:
+def _split_issues(split: Split, arrays: DataArrays) -> list[str]:
     inputs, labels = split.inputs, split.labels
     if inputs.ndim != 2 or inputs.dtype not in (np.uint8, np.float32) or not inputs.shape[1]:
         return [f"inputs must be (samples, features) of uint8 or float32, not {inputs.shape} of {inputs.dtype}"]
-    faults = []
+    issues = []
     if arrays.train.inputs.shape[1:] != inputs.shape[1:]:
-        faults.append(f"inputs must have the {arrays.train.inputs.shape[1:]} features of train, not {inputs.shape[1:]}")
+        issues.append(f"inputs must have the {arrays.train.inputs.shape[1:]} features of train, not {inputs.shape[1:]}")
     if not all_finite(inputs):
-        faults.append("inputs must be finite numbers; NaN or infinity came: remove or replace those samples")
+        issues.append("inputs must be finite numbers; NaN or infinity came: remove or replace those samples")
     if (labels is None) != (arrays.n_classes is None):
-        faults.append("labels and n_classes must both be given or both be absent")
+        issues.append("labels and n_classes must both be given or both be absent")
     elif labels is not None and arrays.n_classes is not None:
         if labels.shape != inputs.shape[:1] or labels.dtype != np.int64:
-            faults.append(f"labels must be {inputs.shape[:1]} of int64, not {labels.shape} of {labels.dtype}")
+            issues.append(f"labels must be {inputs.shape[:1]} of int64, not {labels.shape} of {labels.dtype}")
         elif len(labels) and not (labels.min() >= 0 and labels.max() < arrays.n_classes):
-            faults.append(f"labels must lie in 0..{arrays.n_classes - 1}, not in {labels.min()}..{labels.max()}")
-    return faults
+            issues.append(f"labels must lie in 0..{arrays.n_classes - 1}, not in {labels.min()}..{labels.max()}")
+    return issues

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 
 class ModelError(Exception):
-    """A model cannot be built, read or trained as asked; `faults` holds one line for each thing wrong."""
+    """A model cannot be built, read or trained as asked; `issues` holds one line for each thing wrong."""
 
-    def __init__(self, faults: str | Sequence[str]) -> None:
-        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, issues: str | Sequence[str]) -> None:
+        self.issues: tuple[str, ...] = (issues,) if isinstance(issues, str) else tuple(issues)
+        super().__init__("\n".join(self.issues))
 
 
 class DivergedError(ModelError):

@@ -1,14 +1,14 @@
 """What can go wrong, as one tree.
 
 SweepError
-├── InputError          the person who called can mend it: exit status 2, one line a fault, before any trial starts
+├── InputError          the person who called can mend it: exit status 2, one line a issue, before any trial starts
 │   ├── ConfigError     the sweep file
 │   ├── DataError       the data set
 │   ├── TrackingError   the MLflow server
 │   ├── ClusterError    the Ray cluster
 │   ├── StorageError    the store that holds the sweeps; exit status 1 where it only does not answer for now
 │   ├── UnknownSweep    no sweep of that name
-│   ├── SweepHeld       another process runs the sweep
+│   ├── SweepLocked       another process runs the sweep
 │   ├── UndeliveredError  what would be deleted is nowhere else
 │   ├── SweepDone       the sweep has nothing left to train
 │   ├── UnknownTrial    no trial of that name
@@ -25,13 +25,13 @@ class SweepError(Exception):
 
 
 class InputError(SweepError):
-    """What was asked for cannot be done as asked; `faults` holds one line for each thing wrong."""
+    """What was asked for cannot be done as asked; `issues` holds one line for each thing wrong."""
 
-    def __init__(self, faults: str | Sequence[str]) -> None:
-        lines = (faults,) if isinstance(faults, str) else tuple(faults)
+    def __init__(self, issues: str | Sequence[str]) -> None:
+        lines = (issues,) if isinstance(issues, str) else tuple(issues)
         # Whatever came may be quoted in them, line breaks too.
-        self.faults: tuple[str, ...] = tuple(" ".join(line.splitlines()) for line in lines)
-        super().__init__("\n".join(self.faults))
+        self.issues: tuple[str, ...] = tuple(" ".join(line.splitlines()) for line in lines)
+        super().__init__("\n".join(self.issues))
 
 
 class ConfigError(InputError):
@@ -53,8 +53,8 @@ class ClusterError(InputError):
 class StorageError(InputError, OSError):
     """The store that holds the sweeps does not answer, or refuses; `passes` where trying again may help."""
 
-    def __init__(self, faults: str, *, passes: bool) -> None:
-        super().__init__(faults)
+    def __init__(self, issues: str, *, passes: bool) -> None:
+        super().__init__(issues)
         self.passes = passes
 
 
@@ -62,7 +62,7 @@ class UnknownSweep(InputError):
     """No sweep has that id."""
 
 
-class SweepHeld(InputError):
+class SweepLocked(InputError):
     """Another process runs the sweep."""
 
 

@@ -84,7 +84,7 @@ def kept_network(result: SweepResult, trial: str) -> Network:
     try:
         return load_network(path)
     except ModelError as error:
-        raise InputError(error.faults) from error
+        raise InputError(error.issues) from error
 
 
 def data_of(result: SweepResult) -> DataArrays:

@@ -32,7 +32,7 @@ from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import Past, count_past, seconds_left
+from sweeps.tracking.resume_state import ResumeState, count_past, seconds_left
 from sweeps.tracking.sweep_end import end_sweep, state_of
 from sweeps.trial.events import now_ms
 
@@ -77,7 +77,7 @@ def run(
         with hold(folder) as is_mine:
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
-                carry_out(config, setup, folder, journal, Past(), began, watch, uri, is_mine)
+                carry_out(config, setup, folder, journal, ResumeState(), began, watch, uri, is_mine)
     return load_result(folder)
 
 
@@ -86,7 +86,7 @@ def carry_out(
     setup: Setup,
     folder: SweepFolder,
     journal: Journal,
-    past: Past,
+    past: ResumeState,
     began: float,
     watch: Callable[[Progress], None] | None,
     uri: str,
@@ -94,7 +94,7 @@ def carry_out(
 ) -> None:
     """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended.
 
-    `is_mine` is what `hold` gives. SweepHeld where another process has taken up the sweep meanwhile.
+    `is_mine` is what `hold` gives. SweepLocked where another process has taken up the sweep meanwhile.
     """
     progress = Progress(
         folder.id,
@@ -193,7 +193,7 @@ def _train(
     setup: Setup,
     folder: SweepFolder,
     journal: Journal,
-    past: Past,
+    past: ResumeState,
     progress: Progress,
     committer: Committer,
 ) -> None:

@@ -18,7 +18,7 @@ from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import Past, extended, read_past, seconds_left
+from sweeps.tracking.resume_state import ResumeState, extended, read_past, seconds_left
 from sweeps.tracking.sweep_end import end_sweep, state_of
 from sweeps.trial.events import now_ms
 
@@ -36,7 +36,7 @@ def resume(
     """Go on with a sweep that was stopped or lost: with the trials that have not ended, from their checkpoints.
 
     `n_more` gives it so many more trials, also where it has finished. MLflow need not answer. `watch` and `started` are
-    those of `run`. Raises SweepHeld where another process runs it, SweepDone where nothing is left to train.
+    those of `run`. Raises SweepLocked where another process runs it, SweepDone where nothing is left to train.
     """
     began = started or time.time()
     with hold(folder) as is_mine, open_journal(folder) as journal:
@@ -69,7 +69,7 @@ def _end(journal: Journal, folder: SweepFolder, began: float, is_mine: IsMine) -
         end_sweep(journal, folder, state_of(read_result(journal), interrupted=False), began, None, now_ms())
 
 
-def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, past: Past, *, is_longer: bool) -> None:
+def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, past: ResumeState, *, is_longer: bool) -> None:
     """SweepDone where nothing is left to train, or no time to train it in; what is given more has its time anew."""
     more = f"`sweeps extend {sweep_id} --trials N` gives it more"
     if not past.n_left(config):

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from sweeps.models.diagnosis.evidence import Array, Evidence, LayerSettings, LayerStatistics, Settings
-from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
 from sweeps.models.diagnosis.symptoms import (
     HARDLY_ANY,
@@ -54,7 +54,7 @@ def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
     if features_hardly_vary(evidence):
         ratio = math.sqrt(evidence.references.mean_mse / squared_mean(evidence))
         yield Finding(
-            Fault.HARDLY_VARIES,
+            FindingName.HARDLY_VARIES,
             {"r2": last_r2(evidence), "standard deviation over mean": ratio},
             "Standardise: set model.standardize to sample, because what varies is far too small beside the mean for "
             "the loss to show it.",
@@ -68,12 +68,14 @@ def _collapsed(evidence: Evidence) -> Iterator[Finding]:
     share = largest_penalty_share(evidence)
     if share > _COLLAPSING_PENALTY:
         names = " and ".join(evidence.settings.penalties) or "the penalties"
-        yield Finding(Fault.COLLAPSED, {**numbers, "penalty share": share}, f"Lower {names} by a factor of 10 or more.")
+        yield Finding(
+            FindingName.COLLAPSED, {**numbers, "penalty share": share}, f"Lower {names} by a factor of 10 or more."
+        )
     elif dead := layer_with_dead_units(evidence):
-        yield Finding(Fault.COLUMN_MEAN, numbers, _revival(dead, evidence.settings))
+        yield Finding(FindingName.COLUMN_MEAN, numbers, _revival(dead, evidence.settings))
     else:
         yield Finding(
-            Fault.COLUMN_MEAN,
+            FindingName.COLUMN_MEAN,
             numbers,
             "Raise training.epochs or training.learning_rate until the output follows the input; where that changes "
             "nothing, check that the gradient is taken from every row of a batch.",
@@ -93,7 +95,9 @@ def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
         advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'} by a factor of 10 or more."
     else:
         advice = f"Raise training.learning_rate, now {settings.learning_rate:g}, or training.epochs."
-    yield Finding(Fault.HARDLY_TRAINED, {"r2": unseen, "spread of the output over that of the input": spread}, advice)
+    yield Finding(
+        FindingName.HARDLY_TRAINED, {"r2": unseen, "spread of the output over that of the input": spread}, advice
+    )
 
 
 def _penalty(evidence: Evidence) -> Iterator[Finding]:
@@ -106,7 +110,7 @@ def _penalty(evidence: Evidence) -> Iterator[Finding]:
         # A classifier's is not measured.
         explained = {} if math.isnan(last_mse(evidence)) else {"r2": last_r2(evidence)}
         yield Finding(
-            Fault.PENALTY,
+            FindingName.PENALTY,
             {"penalty share": share, **explained},
             f"Lower {names}, or set model.penalty_reduction to mean if it is sum.",
         )
@@ -116,9 +120,11 @@ def _idle_units(evidence: Evidence) -> Iterator[Finding]:
     for number, layer in enumerate(evidence.layers, start=1):
         place = {"layer": float(number)} if len(evidence.layers) > 1 else {}
         if layer.dead_share > IDLE_UNITS:
-            yield Finding(Fault.DEAD, {"share": layer.dead_share, **place}, _revival(layer, evidence.settings))
+            yield Finding(FindingName.DEAD, {"share": layer.dead_share, **place}, _revival(layer, evidence.settings))
         if layer.saturated_share > IDLE_UNITS:
-            yield Finding(Fault.SATURATED, {"share": layer.saturated_share, **place}, _desaturation(layer.settings))
+            yield Finding(
+                FindingName.SATURATED, {"share": layer.saturated_share, **place}, _desaturation(layer.settings)
+            )
 
 
 def _revival(layer: LayerStatistics, settings: Settings) -> str:
@@ -151,7 +157,7 @@ def _worse_than_pca(evidence: Evidence) -> Iterator[Finding]:
         advice = f"Lower model.noise.level, now {settings.noise_level:g}, if clean reconstruction is what you want."
     else:
         advice = f"Try another training.learning_rate, now {settings.learning_rate:g}, or model.activation."
-    yield Finding(Fault.WORSE_THAN_PCA, {"mse over PCA": ratio, "r2": last_r2(evidence)}, advice)
+    yield Finding(FindingName.WORSE_THAN_PCA, {"mse over PCA": ratio, "r2": last_r2(evidence)}, advice)
 
 
 def _copied(evidence: Evidence) -> Iterator[Finding]:
@@ -164,7 +170,7 @@ def _copied(evidence: Evidence) -> Iterator[Finding]:
             narrower = f"Set {settings.size_setting} to shallow, with a model.hidden_size below {n_features}"
         dearer = "model.hidden_l1" if settings.is_stacked else "model.noise.level or model.hidden_l1"
         yield Finding(
-            Fault.COPIED,
+            FindingName.COPIED,
             {"code size": size, "features": n_features, "r2": last_r2(evidence)},
             f"{narrower}, or raise {dearer}, so that copying is no longer the cheapest answer.",
         )
@@ -181,7 +187,7 @@ def _follows_mean(evidence: Evidence) -> Iterator[Finding]:
     correlation = _median(_cosines(_centred(np.abs(filters)), _centred(mean)))
     if len(mean) >= _MIN_FEATURES_TO_FOLLOW and max(cosine, correlation) > _FOLLOWS_MEAN:
         yield Finding(
-            Fault.FOLLOWS_MEAN,
+            FindingName.FOLLOWS_MEAN,
             {"cosine with the mean": cosine, "correlation of the filters' strength with the mean": correlation},
             f"Raise {evidence.settings.size_setting}, now {evidence.settings.code_size}, together with model.hidden_l1 "
             "and model.weight_l1, so that a unit can afford to stand for a part of the image.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Fault(StrEnum):
+class FindingName(StrEnum):
     """What can be wrong with a training."""
 
     LEARNING_RATE = "learning rate too high"
@@ -27,7 +27,7 @@ class Fault(StrEnum):
 class Finding:
     """One fault, the numbers that show it, and one sentence that names the setting to change."""
 
-    name: Fault
+    name: FindingName
     evidence: Mapping[str, float]
     advice: str
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sweeps.models.diagnosis.evidence import Evidence
-from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.diagnosis.symptoms import answers_the_mean, last_mse
 
 # Corruption may raise the loss of the first epoch a little above that of the untrained network; twice it never does.
@@ -30,13 +30,13 @@ def learning_rate_too_high(evidence: Evidence) -> Iterator[Finding]:
     advice = f"Lower {settings.rate_setting}, now {settings.learning_rate:g}, by a factor of 3 to 10."
     broken = [epoch for epoch, metrics in evidence.history if not all(map(math.isfinite, metrics.values()))]
     if broken:
-        yield Finding(Fault.LEARNING_RATE, {"first epoch that is not finite": broken[0]}, advice)
+        yield Finding(FindingName.LEARNING_RATE, {"first epoch that is not finite": broken[0]}, advice)
     elif losses:
         setback = float(np.max(np.array(losses) - np.minimum.accumulate(losses))) / max(abs(losses[0]), 1e-300)
         first = losses[0] / evidence.first_loss.total if evidence.first_loss and evidence.first_loss.total > 0 else 0.0
         if first > _FIRST_EPOCH or setback > _SETBACK:
             numbers = {"loss of the first epoch over the untrained": first, "largest rise over the first loss": setback}
-            yield Finding(Fault.LEARNING_RATE, numbers, advice)
+            yield Finding(FindingName.LEARNING_RATE, numbers, advice)
 
 
 def overfitting(evidence: Evidence) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def overfitting(evidence: Evidence) -> Iterator[Finding]:
         large |= unseen > _GAP * evidence.train_mse and of_variance > _GAP_OF_VARIANCE
     if large:
         yield Finding(
-            Fault.OVERFITTING,
+            FindingName.OVERFITTING,
             numbers,
             f"Train on more samples (data.n_train), lower {evidence.settings.size_setting} or training.epochs, or "
             "raise model.weight_l2 or model.noise.level.",
@@ -78,7 +78,7 @@ def still_improving(evidence: Evidence) -> Iterator[Finding]:
     least = _by_chance(evidence, before) or tenths * _OF_VARIANCE_A_TENTH * evidence.references.mean_mse
     if gain > tenths * _GAIN_A_TENTH * before and gain > least:
         numbers = {"share of the error gained at the end": gain / before, "in epochs": span, "of": n_epochs}
-        yield Finding(Fault.STILL_IMPROVING, numbers, "Raise training.epochs, twofold to begin with.")
+        yield Finding(FindingName.STILL_IMPROVING, numbers, "Raise training.epochs, twofold to begin with.")
 
 
 def _watched(evidence: Evidence) -> str:

@@ -41,14 +41,14 @@ app.command()(tracking.ui)
 
 
 def main() -> None:
-    """Run the command line; a mistake of the caller is told in a line for each fault, never in a traceback."""
+    """Run the command line; a mistake of the caller is told in a line for each issue, never in a traceback."""
     gc_tuning.collect_seldom()
     try:
         app()
     except StorageError as error:
-        fail(error.faults, status=1 if error.passes else 2)  # 1: another start may come further
+        fail(error.issues, status=1 if error.passes else 2)  # 1: another start may come further
     except InputError as error:
-        fail(error.faults, status=2)
+        fail(error.issues, status=2)
     except SweepError as error:
         fail((str(error),), status=1)
     finally:

@@ -75,10 +75,10 @@ def tell(line: str) -> None:
     typer.echo(f"sweeps: {line}", err=True)
 
 
-def fail(faults: Sequence[str], status: int) -> NoReturn:
-    """Tell what is wrong, a line a fault, and exit."""
-    for fault in faults:
-        tell(fault)
+def fail(issues: Sequence[str], status: int) -> NoReturn:
+    """Tell what is wrong, a line a issue, and exit."""
+    for issue in issues:
+        tell(issue)
     if "--json" in sys.argv:
-        typer.echo(json.dumps({"errors": list(faults)}))
+        typer.echo(json.dumps({"errors": list(issues)}))
     sys.exit(status)

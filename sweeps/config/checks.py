@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweeps.config.issues import Fault
+from sweeps.config.issues import Issue
 from sweeps.config.search_space import Choices, Interval
 from sweeps.config.sections import (
     AlgorithmConfig,
@@ -29,47 +29,47 @@ N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, Blobs
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
 
 
-def algorithm_faults(
+def algorithm_issues(
     algorithm: AlgorithmConfig, budget: BudgetConfig, search: Mapping[str, Choices | Interval]
-) -> list[Fault]:
+) -> list[Issue]:
     """A grid takes choices, the others take no grid and need an end."""
-    faults = []
+    issues = []
     for path, values in search.items():
         if algorithm.name == "grid" and isinstance(values, Interval):
             text = f"must be a grid or choice for algorithm grid, not {values.kind}: write {{grid: [...]}}"
-            faults.append(Fault(f"search.{path}", text, ("algorithm.name",)))
+            issues.append(Issue(f"search.{path}", text, ("algorithm.name",)))
         if algorithm.name != "grid" and values.kind == "grid":
             text = f"must not be grid for algorithm {algorithm.name}: write choice, or set algorithm.name to grid"
-            faults.append(Fault(f"search.{path}", text, ("algorithm.name",)))
+            issues.append(Issue(f"search.{path}", text, ("algorithm.name",)))
     if algorithm.name != "grid" and search and budget.trials is None:
         text = f"must be given: algorithm {algorithm.name} has no end of its own"
-        faults.append(Fault("budget.trials", text, ("algorithm.name",)))
-    return faults
+        issues.append(Issue("budget.trials", text, ("algorithm.name",)))
+    return issues
 
 
-def stopping_faults(
+def stopping_issues(
     stopping: StoppingConfig, objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]
-) -> list[Fault]:
+) -> list[Issue]:
     """Early stopping compares one number, at a rung that comes before the end."""
     if stopping.name == "none":
         return []
-    faults = []
+    issues = []
     if len(objectives) > 1:
         text = f"must be none with {len(objectives)} objectives, not {stopping.name}, which compares trials by one"
-        faults.append(Fault("stopping.name", text, ("objective",)))
+        issues.append(Issue("stopping.name", text, ("objective",)))
     fewest = min(trial.training.epochs for trial in trials)
     if stopping.grace_epochs >= fewest:
         text = f"must be below the {fewest} of training.epochs for a trial to be stopped, not {stopping.grace_epochs}"
-        faults.append(Fault("stopping.grace_epochs", text, ("training.epochs",)))
-    return faults
+        issues.append(Issue("stopping.grace_epochs", text, ("training.epochs",)))
+    return issues
 
 
-def patience_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Fault]:
+def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
     """Patience ends a training before its last epoch, at an epoch that was measured, and keeps the best one."""
     patient = [trial.training for trial in trials if trial.training.patience is not None]
     if not patient:
         return []
-    faults = []
+    issues = []
     fewest = min(training.epochs for training in patient)
     for name, most in (
         ("patience", max(training.patience or 0 for training in patient)),
@@ -77,44 +77,44 @@ def patience_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[Tria
     ):
         if most >= fewest:
             text = f"must be below the {fewest} of training.epochs for patience to end a trial, not {most}"
-            faults.append(Fault(f"training.{name}", text, ("training.epochs",)))
+            issues.append(Issue(f"training.{name}", text, ("training.epochs",)))
     if objectives[0].at == "last":
         text = "must be best with training.patience, which goes on past the best epoch to see that it was, not last"
-        faults.append(Fault("objective.at", text, ("training.patience",)))
-    return faults
+        issues.append(Issue("objective.at", text, ("training.patience",)))
+    return issues
 
 
-def objective_faults(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Fault]:
+def objective_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
     """Every trial must give the metrics that rank it, and their values must be comparable."""
-    faults = []
+    issues = []
     metrics = [objective.metric for objective in objectives]
     if len(set(metrics)) < len(metrics):
-        faults.append(Fault("objective", f"must name each metric once, not {', '.join(metrics)}"))
+        issues.append(Issue("objective", f"must name each metric once, not {', '.join(metrics)}"))
     if len({objective.at for objective in objectives}) > 1:
-        faults.append(Fault("objective", "must be taken at one epoch: best for all metrics, or last for all"))
+        issues.append(Issue("objective", "must be taken at one epoch: best for all metrics, or last for all"))
     for metric in dict.fromkeys(metrics):
         if metric in REQUIREMENTS:
-            faults += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
-    return faults
+            issues += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
+    return issues
 
 
-def promotion_faults(promotion: PromotionConfig, trials: Sequence[TrialConfig]) -> list[Fault]:
+def promotion_issues(promotion: PromotionConfig, trials: Sequence[TrialConfig]) -> list[Issue]:
     """Every trial must give the loss by which champion and challenger are compared."""
     if promotion.compare == "denoise_mse" and not all(map(_is_noisy, trials)):
         text = "denoise_mse needs noise in every trial: let model.noise.level stay above 0"
-        return [Fault("promotion.compare", text, ("model.noise",))]
+        return [Issue("promotion.compare", text, ("model.noise",))]
     if promotion.compare not in ("probe_error", "classification_error"):
         return []
-    faults = REQUIREMENTS[f"valid/{promotion.compare}"](trials)
-    return [Fault("promotion.compare", f"{promotion.compare} {text}", tuple(concerns)) for text, *concerns in faults]
+    issues = REQUIREMENTS[f"valid/{promotion.compare}"](trials)
+    return [Issue("promotion.compare", f"{promotion.compare} {text}", tuple(concerns)) for text, *concerns in issues]
 
 
-def data_faults(trials: Sequence[TrialConfig]) -> list[Fault]:
+def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
     """Fine-tuning on labels needs labels."""
     classifies = any(_classifies(trial) for trial in trials)
     if classifies and not _may_have_labels(trials[0]):
         text = f"must be reconstruction for data without labels ({trials[0].data.name}), not classification"
-        return [Fault("model.fine_tuning", text, ("data", "model.name"))]
+        return [Issue("model.fine_tuning", text, ("data", "model.name"))]
     return []
 
 
@@ -129,12 +129,12 @@ def _denoising(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 
 
 def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
-    faults: list[tuple[str, ...]] = []
+    issues: list[tuple[str, ...]] = []
     if any(trial.training.probe_samples == 0 for trial in trials):
-        faults.append(("needs training.probe_samples above 0", "training.probe_samples"))
+        issues.append(("needs training.probe_samples above 0", "training.probe_samples"))
     if not _may_have_labels(trials[0]):
-        faults.append((f"needs data with labels, and {trials[0].data.name} has none", "data"))
-    return faults
+        issues.append((f"needs data with labels, and {trials[0].data.name} has none", "data"))
+    return issues
 
 
 def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
@@ -186,8 +186,8 @@ REQUIREMENTS: dict[str, Callable[[Sequence[TrialConfig]], list[tuple[str, ...]]]
 }
 
 
-def _at_objective(metric: str, text: str, *concerns: str) -> Fault:
-    return Fault("objective", f"{metric} {text}", concerns)
+def _at_objective(metric: str, text: str, *concerns: str) -> Issue:
+    return Issue("objective", f"{metric} {text}", concerns)
 
 
 def _is_noisy(trial: TrialConfig) -> bool:

@@ -1,4 +1,4 @@
-"""What is wrong with a config, told in the words of the person who wrote it: one line a fault."""
+"""What is wrong with a config, told in the words of the person who wrote it: one line a issue."""
 
 import difflib
 import json
@@ -36,7 +36,7 @@ EXPECTATIONS = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class Issue:
     """One thing wrong: the dotted path of the setting, and what must hold, what came and what to do.
 
     `concerns` are further settings that the text speaks of.
@@ -53,8 +53,8 @@ class Fault:
         return f"{self.path}{separator}{self.text}"
 
 
-def faults_of(error: ValidationError, document: object, explain_unknown: Callable[[str], str]) -> list[Fault]:
-    """The faults that pydantic found in `document`; `explain_unknown` words the one of a key that is no setting."""
+def issues_of(error: ValidationError, document: object, explain_unknown: Callable[[str], str]) -> list[Issue]:
+    """The issues that pydantic found in `document`; `explain_unknown` words the one of a key that is no setting."""
     found: dict[str, list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "default_factory_not_called":
@@ -62,9 +62,9 @@ def faults_of(error: ValidationError, document: object, explain_unknown: Callabl
         path = _path_within(document, detail["loc"], detail["type"])
         explained = _explain(detail) if detail["type"] != "extra_forbidden" else (explain_unknown(path), "")
         found.setdefault(path, []).append(explained)
-    # A fault inside a list or section hides that the whole is not one of the other things that it might have been.
+    # A issue inside a list or section hides that the whole is not one of the other things that it might have been.
     inmost = [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
-    return [Fault(path, _joined(found[path])) for path in inmost]
+    return [Issue(path, _joined(found[path])) for path in inmost]
 
 
 def shown(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from sweeps.config.issues import Fault, closest, did_you_mean, shown
+from sweeps.config.issues import Issue, closest, did_you_mean, shown
 
 Point: TypeAlias = dict[str, Any]
 
@@ -108,26 +108,26 @@ def corner_points(search: Mapping[str, Interval | Choices]) -> Iterator[Point]:
                 yield start | {one: first, other: second}
 
 
-def invalid_corners(search: Mapping[str, Interval | Choices], check: Callable[[Point], Iterable[Fault]]) -> list[Fault]:
-    """What `check` finds wrong with the points at the corners, each fault once, with the values that bring it about."""
-    points_by_fault: dict[Fault, list[Point]] = {}
+def invalid_corners(search: Mapping[str, Interval | Choices], check: Callable[[Point], Iterable[Issue]]) -> list[Issue]:
+    """What `check` finds wrong with the points at the corners, each issue once, with the values that bring it about."""
+    points_by_fault: dict[Issue, list[Point]] = {}
     for point in corner_points(search):
-        for fault in check(point):
-            points_by_fault.setdefault(fault, []).append(point)
+        for issue in check(point):
+            points_by_fault.setdefault(issue, []).append(point)
     # Both ends of a range may be wrong in the same way: they are told in one line.
-    alike: dict[tuple[str, str, tuple[str, ...]], list[tuple[Fault, Point]]] = {}
-    for fault, points in points_by_fault.items():
-        # Whatever varies among the points that share a fault has no part in it.
+    alike: dict[tuple[str, str, tuple[str, ...]], list[tuple[Issue, Point]]] = {}
+    for issue, points in points_by_fault.items():
+        # Whatever varies among the points that share a issue has no part in it.
         cause = {path: value for path, value in points[0].items() if all(other[path] == value for other in points)}
-        alike.setdefault((fault.path, fault.text.partition(", not ")[0], tuple(cause)), []).append((fault, cause))
-    return [_reached(faults[0][0], [cause for _, cause in faults]) for faults in alike.values()]
+        alike.setdefault((issue.path, issue.text.partition(", not ")[0], tuple(cause)), []).append((issue, cause))
+    return [_reached(issues[0][0], [cause for _, cause in issues]) for issues in alike.values()]
 
 
-def _reached(fault: Fault, causes: Sequence[Point]) -> Fault:
-    """A fault of points of the search space, told with the values that bring it about."""
+def _reached(issue: Issue, causes: Sequence[Point]) -> Issue:
+    """A issue of points of the search space, told with the values that bring it about."""
     values = {path: dict.fromkeys(shown(cause[path]) for cause in causes) for path in causes[0]}
     where = ", ".join(f"{path} = {' or '.join(shown_values)}" for path, shown_values in values.items())
-    return Fault("", f"search reaches {where}: {fault}; narrow the range", tuple(values))
+    return Issue("", f"search reaches {where}: {issue}; narrow the range", tuple(values))
 
 
 def _interval(kind: Any, values: Sequence[Any]) -> Interval:

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pydantic import model_validator as validates
 
 from sweeps.config.dotted_paths import not_a_setting
-from sweeps.config.issues import Fault, faults_of
+from sweeps.config.issues import Issue, issues_of
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, StackedDenoisingConfig, TrainingConfig
@@ -28,7 +28,7 @@ Metric = Literal[
     "valid/dead_units",
 ]
 Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
-# The names of `models.diagnosis.findings.Fault`.
+# The names of `models.diagnosis.findings.Issue`.
 Diagnosis = Literal[
     "learning rate too high",
     "no better than the mean: the features hardly vary",
@@ -198,16 +198,16 @@ class PromotionConfig(Section):
 
 def parse(section: type[SectionT], document: Mapping[str, Any]) -> SectionT:
     """A section from a plain dict, types taken strictly; ConfigError tells everything that is wrong with it."""
-    parsed, faults = try_parse(section, document)
+    parsed, issues = try_parse(section, document)
     if parsed is None:
-        raise ConfigError([str(fault) for fault in faults])
+        raise ConfigError([str(issue) for issue in issues])
     return parsed
 
 
-def try_parse(section: type[SectionT], document: Mapping[str, Any]) -> tuple[SectionT | None, list[Fault]]:
-    """The section, or None and its faults."""
+def try_parse(section: type[SectionT], document: Mapping[str, Any]) -> tuple[SectionT | None, list[Issue]]:
+    """The section, or None and its issues."""
     try:
         # By way of JSON: there a list is a tuple and a string a path, and nothing else passes for what it is not.
         return section.model_validate_json(json.dumps(document), strict=True), []
     except ValidationError as error:
-        return None, faults_of(error, document, lambda path: not_a_setting(path, section, document))
+        return None, issues_of(error, document, lambda path: not_a_setting(path, section, document))

@@ -1,4 +1,4 @@
-"""The sweep file: its sections, and how it is loaded with all its faults told at once. Imports nothing heavy."""
+"""The sweep file: its sections, and how it is loaded with all its issues told at once. Imports nothing heavy."""
 
 import copy
 import math
@@ -10,15 +10,15 @@ import yaml
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from sweeps.config.checks import (
-    algorithm_faults,
-    data_faults,
-    objective_faults,
-    patience_faults,
-    promotion_faults,
-    stopping_faults,
+    algorithm_issues,
+    data_issues,
+    objective_issues,
+    patience_issues,
+    promotion_issues,
+    stopping_issues,
 )
 from sweeps.config.dotted_paths import assign, not_a_setting, settings
-from sweeps.config.issues import Fault
+from sweeps.config.issues import Issue
 from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
 from sweeps.config.search_space import Point, Range, corner_points, corners, invalid_corners
 from sweeps.config.sections import (
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 
-# One objective or several; told apart before either is tried, so that faults are told of the right one.
+# One objective or several; told apart before either is tried, so that issues are told of the right one.
 Objectives = Annotated[
     Annotated[ObjectiveConfig, Tag("one")]
     | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
@@ -100,9 +100,9 @@ class SweepConfig(Section):
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """The sweep of a plain dict, such as `to_dict` gives; ConfigError tells everything that is wrong with it."""
-        faults = _faults(document)
-        if faults:
-            raise ConfigError(faults)
+        issues = _issues(document)
+        if issues:
+            raise ConfigError(issues)
         return parse(cls, document)
 
     @classmethod
@@ -157,11 +157,11 @@ def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConf
     """
     document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
     document.setdefault("name", Path(recipe_or_path).stem)
-    faults = override(document, overrides)
+    issues = override(document, overrides)
     _make_paths_absolute(document.get("data"))
-    faults += _faults(document)
-    if faults:
-        raise ConfigError(faults)
+    issues += _issues(document)
+    if issues:
+        raise ConfigError(issues)
     return parse(SweepConfig, document)
 
 
@@ -176,29 +176,29 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SweepConfig.model_json_schema()
 
 
-def _faults(document: Mapping[str, Any]) -> list[str]:
+def _issues(document: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with a sweep, the deeper checks made on what is left without the faulty settings."""
-    sweep, faults = try_parse(SweepConfig, document)
-    mended = [fault.path for fault in faults]
+    sweep, issues = try_parse(SweepConfig, document)
+    mended = [issue.path for issue in issues]
     if sweep is None:
         left = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, mended)
         sweep, _ = try_parse(SweepConfig, left)
     if sweep is not None:
-        deeper = _search_faults(sweep) or _inconsistencies(sweep)
-        faults += [fault for fault in deeper if not _touches(fault, mended)]
-    return list(dict.fromkeys(str(fault) for fault in faults))
+        deeper = _search_issues(sweep) or _inconsistencies(sweep)
+        issues += [issue for issue in deeper if not _touches(issue, mended)]
+    return list(dict.fromkeys(str(issue) for issue in issues))
 
 
-def _inconsistencies(sweep: SweepConfig) -> list[Fault]:
+def _inconsistencies(sweep: SweepConfig) -> list[Issue]:
     """Sections that do not go together."""
     trials = sweep.corner_trials()
     return [
-        *algorithm_faults(sweep.algorithm, sweep.budget, sweep.search),
-        *patience_faults(sweep.objectives, trials),
-        *stopping_faults(sweep.stopping, sweep.objectives, trials),
-        *objective_faults(sweep.objectives, trials),
-        *promotion_faults(sweep.promotion, trials),
-        *data_faults(trials),
+        *algorithm_issues(sweep.algorithm, sweep.budget, sweep.search),
+        *patience_issues(sweep.objectives, trials),
+        *stopping_issues(sweep.stopping, sweep.objectives, trials),
+        *objective_issues(sweep.objectives, trials),
+        *promotion_issues(sweep.promotion, trials),
+        *data_issues(trials),
     ]
 
 
@@ -219,37 +219,37 @@ def _without(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any
     return left
 
 
-def _touches(fault: Fault, paths: Sequence[str]) -> bool:
-    """Whether a fault speaks of a setting at one of `paths`, or above or below one."""
-    concerned = [f"{path}." for path in (fault.path, *fault.concerns) if path]
+def _touches(issue: Issue, paths: Sequence[str]) -> bool:
+    """Whether a issue speaks of a setting at one of `paths`, or above or below one."""
+    concerned = [f"{path}." for path in (issue.path, *issue.concerns) if path]
     return any(path.startswith(f"{other}.") or f"{other}.".startswith(path) for path in concerned for other in paths)
 
 
-def _search_faults(sweep: SweepConfig) -> list[Fault]:
+def _search_issues(sweep: SweepConfig) -> list[Issue]:
     """Searched paths that are no settings, and corners at which no trial is possible."""
     trial = sweep.trial.model_dump(mode="json", exclude_unset=True)
     named = sweep.search.get("model.name")
     kinds = [{"model.name": kind} for kind in corners(named)] if named is not None else []
     documents = [trial, *(_document_at(trial, kind) for kind in kinds)]
     known = {path for document in documents for path in settings(TrialConfig, document)}
-    faults = []
+    issues = []
     for path in sweep.search:
         if path not in known:
-            faults.append(Fault(f"search.{path}", not_a_setting(path, TrialConfig, trial)))
+            issues.append(Issue(f"search.{path}", not_a_setting(path, TrialConfig, trial)))
         elif path.partition(".")[0] == "data":
             text = "must not be searched: the data are loaded once, for all trials. Search model and training settings"
-            faults.append(Fault(f"search.{path}", text))
+            issues.append(Issue(f"search.{path}", text))
         for outer in sweep.search:
             if path.startswith(f"{outer}."):
                 text = f"lies within search.{outer}, which sets the whole section: search one of the two"
-                faults.append(Fault(f"search.{path}", text))
-    faulty = [fault.path.removeprefix("search.") for fault in faults]
+                issues.append(Issue(f"search.{path}", text))
+    faulty = [issue.path.removeprefix("search.") for issue in issues]
     searched = {path: values for path, values in sweep.search.items() if path not in faulty}
 
-    def check(point: Point) -> list[Fault]:
+    def check(point: Point) -> list[Issue]:
         return try_parse(TrialConfig, _document_at(trial, point))[1]
 
-    return faults + invalid_corners(searched, check)
+    return issues + invalid_corners(searched, check)
 
 
 def _document_at(trial: Mapping[str, Any], point: Point) -> dict[str, Any]:

@@ -92,21 +92,21 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
-    """Apply `path=value` in place, the value read as YAML; a range set to null is taken out. Returns the faults."""
-    faults = []
+    """Apply `path=value` in place, the value read as YAML; a range set to null is taken out. Returns the issues."""
+    issues = []
     for text in overrides:
         path, equals, written = text.partition("=")
         path = path.strip()
         if not equals or not all(path.split(".")):
-            faults.append(f"--set {text} must be path=value, such as --set budget.trials=4")
+            issues.append(f"--set {text} must be path=value, such as --set budget.trials=4")
             continue
         try:
             _set(document, path, parse_yaml(written, f"--set {text}"))
         except ConfigError as error:
-            faults.extend(error.faults)
+            issues.extend(error.issues)
         except ValueError as error:
-            faults.append(f"--set {text}: {error}")
-    return faults
+            issues.append(f"--set {text}: {error}")
+    return issues
 
 
 def _set(document: dict[str, Any], path: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted, number, spread
 from sweeps.experiments.trained_sweep import FinishedSweep, Trained
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 
 STRIPE = Setup("blobs-stripe-9")
 FULL = Setup("blobs-full-9")
@@ -65,7 +65,7 @@ def _energy_on_the_stripe(sweep: FinishedSweep) -> Outcome:
 
 def _collapsed(sweep: FinishedSweep) -> Outcome:
     trial = sweep.best
-    names = [name for name in trial.faults if name == Fault.COLLAPSED]
+    names = [name for name in trial.findings if name == FindingName.COLLAPSED]
     r2 = trial.metric("valid/r2")
     return Outcome(f"{names[0] if names else 'not diagnosed'}, R² {number(r2, '.1g')}", (r2,), bool(names))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sweeps.experiments.claims import Claim, Outcome, Setup, number
 from sweeps.experiments.trained_sweep import FinishedSweep
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 
 UNIFORM = Setup("identity-uniform84")
 FIVE = Setup("identity-uniform84", "5-features", ("data.n_features=5",))
@@ -60,8 +60,8 @@ def _nothing_learnt(sweep: FinishedSweep) -> Outcome:
 
 
 def _diagnosed(sweep: FinishedSweep) -> Outcome:
-    found = Fault.HARDLY_VARIES in sweep.best.faults
-    return Outcome(str(Fault.HARDLY_VARIES) if found else ", ".join(sorted(sweep.best.faults)), (), found)
+    found = FindingName.HARDLY_VARIES in sweep.best.findings
+    return Outcome(str(FindingName.HARDLY_VARIES) if found else ", ".join(sorted(sweep.best.findings)), (), found)
 
 
 def _reloaded(sweep: FinishedSweep) -> Outcome:

@@ -6,7 +6,7 @@ With the right gradient neither the single unit nor the missing biases prevent a
 
 from sweeps.experiments.claims import Claim, Outcome, Setup, counted
 from sweeps.experiments.trained_sweep import FinishedSweep
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 
 RIGHT = Setup("numpy-2x2")
 FAULTY = Setup("numpy-2x2-faulty")
@@ -21,7 +21,7 @@ def _stuck(sweep: FinishedSweep) -> Outcome:
 
 
 def _diagnosed(sweep: FinishedSweep) -> Outcome:
-    found = sweep.values(lambda trial: float(Fault.COLUMN_MEAN in trial.faults))
+    found = sweep.values(lambda trial: float(FindingName.COLUMN_MEAN in trial.findings))
     count = sum(value == 1 for value in found)  # a seed that failed is NaN, and has no diagnosis
     return Outcome(f"{count} of {len(found)}", found, count == len(found))
 

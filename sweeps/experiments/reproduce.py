@@ -59,13 +59,13 @@ def select(asked: Sequence[str], claims: Sequence[Claim] = CLAIMS) -> list[Claim
     Raises ConfigError with the closest name for one that is not there.
     """
     known = names(claims)
-    faults = [
+    issues = [
         f"{name!r} must be a published experiment: one of {', '.join(known)}.{did_you_mean(closest(name, known))}"
         for name in asked
         if name not in known
     ]
-    if faults:
-        raise ConfigError(faults)
+    if issues:
+        raise ConfigError(issues)
     return [claim for claim in claims if not asked or any(setup.recipe in asked for setup in claim.setups)]
 
 
@@ -88,7 +88,7 @@ def reproduce(
     A sweep that fails, or that lacks its data or its tracking server, leaves its claims not measured, and the next one
     runs. `tell` is given a line after each. Raises InputError where none could begin.
     """
-    configs = {setup: setup.config() for setup in _setups(claims)}  # every fault of a recipe before the first hour
+    configs = {setup: setup.config() for setup in _setups(claims)}  # every issue of a recipe before the first hour
     finished: dict[Setup, FinishedSweep] = {}
     failures: list[str] = []
     refused: list[str] = []
@@ -97,7 +97,7 @@ def reproduce(
             try:
                 result = launch.run(config, offline=offline, watch=watch, started=time.time())
             except InputError as error:  # what this sweep asks for is not there: the next one may not ask for it
-                refused += [f"{config.name}: {fault}" for fault in error.faults]
+                refused += [f"{config.name}: {issue}" for issue in error.issues]
                 continue
             except SweepError as error:
                 failures.append(f"{config.name}: {error}")
@@ -138,7 +138,7 @@ def _report(
         try:
             rows.append(_row(claim, finished))
         except InputError as error:  # a network or a data set that is gone
-            lines += [f"{claim.experiment}, {claim.what}: {fault}" for fault in error.faults]
+            lines += [f"{claim.experiment}, {claim.what}: {issue}" for issue in error.issues]
             rows.append(_row(claim, {}))
     return Report(tuple(rows), tuple(lines), interrupted)
 

@@ -45,7 +45,7 @@ class Trained:
         return self.network.first_layer_filters().detach().numpy().astype(np.float64)
 
     @property
-    def faults(self) -> set[str]:
+    def findings(self) -> set[str]:
         """The names of what its diagnosis found."""
         return {str(finding["name"]) for finding in self.ranked.diagnosis or ()}
 

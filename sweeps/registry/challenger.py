@@ -43,7 +43,7 @@ class Challenger:
 
     @property
     def examined(self) -> Examined:
-        """Its faults at its best epoch, found afresh, and those of its training's end."""
+        """Its findings at its best epoch, found afresh, and those of its training's end."""
         return examine(self.result, self.ranked, self.contest.trial, self.contest.arrays, self.network)
 
     @property

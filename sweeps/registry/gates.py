@@ -84,8 +84,8 @@ def reference(comparison: Comparison | None, name: str, reason: str) -> Gate:
 
 
 def diagnosis(examined: Examined, blocking: Sequence[str]) -> Gate:
-    """None of the faults of the network, at the epoch that won, is one that blocks."""
-    found, grave = examined.faults, [name for name in examined.faults if name in blocking]
+    """None of the findings of the network, at the epoch that won, is one that blocks."""
+    found, grave = examined.findings, [name for name in examined.findings if name in blocking]
     numbers = {"blocking": len(grave), "epoch": examined.epoch, "last_epoch": examined.last_epoch}
     if grave:
         sentence = f"{', '.join(grave)}, at epoch {examined.epoch}{_at_end(examined)}"

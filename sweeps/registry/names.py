@@ -13,15 +13,15 @@ ASKED_BY = "SWEEPS_ASKED_BY"
 
 def check_names(model: str, alias: str) -> None:
     """InputError, with a line for each, unless both are names that MLflow takes and that a filter can hold."""
-    faults = []
+    issues = []
     if not re.fullmatch(r"[A-Za-z0-9][\w .-]{0,99}", model, re.ASCII):
-        faults.append(f"a model's name must be up to 100 letters, digits, '-', '_', '.' and spaces, not {model!r}")
+        issues.append(f"a model's name must be up to 100 letters, digits, '-', '_', '.' and spaces, not {model!r}")
     if not re.fullmatch(r"[A-Za-z][\w-]{0,49}", alias, re.ASCII) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
-        faults.append(
+        issues.append(
             f"an alias must be up to 50 letters, digits, '-' and '_', and neither latest nor a version, not {alias!r}"
         )
-    if faults:
-        raise InputError(faults)
+    if issues:
+        raise InputError(issues)
 
 
 def who() -> str:

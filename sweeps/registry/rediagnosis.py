@@ -8,7 +8,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.models.build import build_phases
 from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.models.networks.network import Network
 from sweeps.storage.layout import find, home
 from sweeps.tracking.journal.journal import Journal
@@ -20,14 +20,14 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class Examined:
-    """The names of the faults of a network at its `epoch`, and of those found when its training ended.
+    """The names of the findings of a network at its `epoch`, and of those found when its training ended.
 
     `at_end` is None where nothing was found out about the end, which came too early.
     """
 
     epoch: int
     last_epoch: int
-    faults: Sequence[str]
+    findings: Sequence[str]
     at_end: Sequence[str] | None
 
 
@@ -42,16 +42,16 @@ def examine(
     with Journal.open(find(result.sweep).journal, read_only=True) as journal:
         history = journal.history(ranked.trial)
     at_end = None if ranked.diagnosis is None else _names(finding["name"] for finding in ranked.diagnosis)
-    faults = _faults(trial, arrays, network, history, ranked.epoch)
-    if Fault.LEARNING_RATE in (at_end or ()):
-        faults = _names([Fault.LEARNING_RATE, *faults])
-    if Fault.STILL_IMPROVING in faults and Fault.STILL_IMPROVING not in (at_end or ()):
-        faults.remove(Fault.STILL_IMPROVING)
-    return Examined(ranked.epoch, history[-1][0], faults, at_end)
+    findings = _findings(trial, arrays, network, history, ranked.epoch)
+    if FindingName.LEARNING_RATE in (at_end or ()):
+        findings = _names([FindingName.LEARNING_RATE, *findings])
+    if FindingName.STILL_IMPROVING in findings and FindingName.STILL_IMPROVING not in (at_end or ()):
+        findings.remove(FindingName.STILL_IMPROVING)
+    return Examined(ranked.epoch, history[-1][0], findings, at_end)
 
 
-def _faults(trial: TrialConfig, arrays: DataArrays, network: Network, history: History, epoch: int) -> list[str]:
-    """The faults of a network that a training had at `epoch`, as its own examination would have found them then."""
+def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history: History, epoch: int) -> list[str]:
+    """The findings of a network that a training had at `epoch`, as its own examination would have found them then."""
     pca, references = pca_of(arrays, home() / "references")
     phases = build_phases(
         trial.model,

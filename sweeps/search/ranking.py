@@ -12,7 +12,7 @@ from sweeps.config.sections import ObjectiveConfig
 
 PointId = TypeVar("PointId", bound=Hashable)
 # An epoch and the objective then.
-Told = tuple[int, float]
+EpochValue = tuple[int, float]
 # Of so many objectives a front that is sorted by the first is sorted by the other, too.
 _N_SORTED = 2
 History = Sequence[tuple[int, Mapping[str, float]]]
@@ -26,9 +26,9 @@ class Score:
     values: tuple[float, ...]
 
 
-def told(history: History, objective: ObjectiveConfig) -> list[Told]:
+def epoch_values(history: History, objective: ObjectiveConfig) -> list[EpochValue]:
     """What a point told of itself after each epoch: the value by which it ranked so far, NaN before there was one."""
-    values: list[Told] = []
+    values: list[EpochValue] = []
     best = math.nan
     for epoch, metrics in sorted(history, key=lambda entry: entry[0]):
         value = metrics.get(objective.metric, math.nan)

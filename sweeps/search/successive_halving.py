@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sweeps.config import SweepConfig
 from sweeps.config.sections import ObjectiveConfig, StoppingConfig, TrialConfig
 
-Told = float | list[float]
+ObjectiveValue = float | list[float]
 
 
 def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
@@ -36,7 +36,7 @@ class Halving:
         self._reduction_factor = reduction_factor
         self.rule = rule
 
-    def leaving(self, told: Mapping[str, Told]) -> list[str]:
+    def leaving(self, told: Mapping[str, ObjectiveValue]) -> list[str]:
         """Those of the points at a rung, by their ids with their objectives, that end there."""
         ranked: list[tuple[str, float]] = []
         for point_id, value in told.items():

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps.errors import SweepDone, SweepHeld
+from sweeps.errors import SweepDone, SweepLocked
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.lease import SECONDS, leased, leaseholder
 from sweeps.storage.object_store import RemotePath
@@ -68,7 +68,7 @@ class Holder:
 
 @contextmanager
 def hold(folder: SweepFolder) -> Iterator[IsMine]:
-    """Be the one process that runs a sweep, or deletes it; SweepHeld where another does.
+    """Be the one process that runs a sweep, or deletes it; SweepLocked where another does.
 
     Gives what tells whether this still is so: in a store, another process may take it up while this one does not reach
     it. StorageError where that cannot be told for now.
@@ -104,9 +104,9 @@ def _holding_lease(folder: SweepFolder, me: Holder) -> Iterator[IsMine]:
         yield lease.is_mine
 
 
-def _held(folder: SweepFolder, holder: Holder | None) -> SweepHeld:
+def _held(folder: SweepFolder, holder: Holder | None) -> SweepLocked:
     lost = "" if folder.lease is None else f"; one that was lost gives it up within {SECONDS:g} s"
-    return SweepHeld(
+    return SweepLocked(
         f"{folder.id} must be run by one process at a time, and {holder or 'another process'} runs it: "
         f"`sweeps stop {folder.id}` ends that{lost}"
     )
@@ -115,18 +115,20 @@ def _held(folder: SweepFolder, holder: Holder | None) -> SweepHeld:
 def stop(folder: SweepFolder, patience_seconds: float) -> None:
     """Interrupt the process that runs a sweep, and wait until it has ended cleanly.
 
-    Raises SweepDone where none runs it, SweepHeld where one runs it elsewhere or does not end for so long.
+    Raises SweepDone where none runs it, SweepLocked where one runs it elsewhere or does not end for so long.
     """
     holder = holder_of(folder)
     if holder is None:
         raise SweepDone(f"no process runs {folder.id}: there is nothing to stop")
     if not holder.is_here:
-        raise SweepHeld(f"{folder.id} is run by {holder}: `sweeps stop {folder.id}` must be given there")
+        raise SweepLocked(f"{folder.id} is run by {holder}: `sweeps stop {folder.id}` must be given there")
     holder.interrupt()
     deadline = time.monotonic() + patience_seconds
     while is_held(folder):
         if time.monotonic() > deadline:
-            raise SweepHeld(f"{holder} was told to end {folder.id} and has not for {patience_seconds:g} s: wait for it")
+            raise SweepLocked(
+                f"{holder} was told to end {folder.id} and has not for {patience_seconds:g} s: wait for it"
+            )
         time.sleep(_POLL_SECONDS)
 
 

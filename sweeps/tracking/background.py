@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sweeps.errors import SweepFailed, SweepHeld
+from sweeps.errors import SweepFailed, SweepLocked
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsMine
@@ -49,10 +49,10 @@ def shipping(
 
 
 def check_mine(folder: SweepFolder, committer: Committer) -> None:
-    """SweepHeld where another process has taken up the sweep: what is left here is of an earlier time."""
+    """SweepLocked where another process has taken up the sweep: what is left here is of an earlier time."""
     committer.commit()
     if committer.is_lost:
-        raise SweepHeld(
+        raise SweepLocked(
             f"{folder.id} must be run by one process at a time, and another has taken it up while this one did not "
             f"reach the store: `sweeps status {folder.id}` tells how it goes on there"
         )

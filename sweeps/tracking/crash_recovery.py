@@ -3,7 +3,7 @@
 import threading
 from contextlib import suppress
 
-from sweeps.errors import SweepError, SweepHeld
+from sweeps.errors import SweepError, SweepLocked
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import hold, holder_of, is_held
 from sweeps.tracking.journal.journal import Journal
@@ -37,7 +37,7 @@ def close_lost(journal: Journal) -> bool:
 
 
 def close_if_lost(folder: SweepFolder) -> None:
-    """Close a sweep that no process runs and that has not ended; SweepHeld where one has just begun to."""
+    """Close a sweep that no process runs and that has not ended; SweepLocked where one has just begun to."""
     with read_journal(folder) as journal:
         if journal.sweep().state is not SweepState.RUNNING or is_held(folder):
             return
@@ -49,11 +49,11 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
     """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
 
     Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
-    SweepHeld where one does on another host, which delivers by itself.
+    SweepLocked where one does on another host, which delivers by itself.
     """
     holder = holder_of(folder)
     if holder is not None and not holder.is_here:
-        raise SweepHeld(f"{folder.id} must be delivered by the process that runs it, and {holder} does: wait for it")
+        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, and {holder} does: wait for it")
     _commit(folder)
     with Journal.open(folder.journal) as journal:
         status = sync(journal, uri, folder.path, patience_seconds)
@@ -62,7 +62,7 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
 
 
 def _commit(folder: SweepFolder) -> None:
-    with suppress(SweepHeld), hold(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
+    with suppress(SweepLocked), hold(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
         Committer(journal, folder, is_mine).commit()
 
 

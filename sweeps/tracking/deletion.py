@@ -15,7 +15,7 @@ from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> int:
     """Remove a sweep's folder, and with `runs` its runs before; give how many runs were deleted.
 
-    MLflow keeps deleted runs until its own `gc`. Raises SweepHeld where a process runs the sweep, UndeliveredError
+    MLflow keeps deleted runs until its own `gc`. Raises SweepLocked where a process runs the sweep, UndeliveredError
     where the folder has the only copy of something and neither `runs` nor `force` says that it may go, TrackingError
     where MLflow does not delete.
     """

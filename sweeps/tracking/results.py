@@ -26,7 +26,7 @@ MAX_FINALISTS = 10
 class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
-    `diagnosis` holds the faults of its last epoch, each a name, evidence and advice; None where it was not examined.
+    `diagnosis` holds the issues of its last epoch, each a name, evidence and advice; None where it was not examined.
     """
 
     trial: str
@@ -157,13 +157,13 @@ def load_result(folder: SweepFolder) -> SweepResult:
 
 def load_all() -> tuple[list[SweepResult], list[str]]:
     """Every sweep under SWEEPS_HOME, newest first; and a line for each that cannot be read."""
-    results, faults = [], []
+    results, issues = [], []
     for folder in reversed(all_folders()):
         try:
             results.append(load_result(folder))
         except SweepError as error:
-            faults.append(f"{folder.id} cannot be read: {' '.join(str(error).split())}")
-    return results, faults
+            issues.append(f"{folder.id} cannot be read: {' '.join(str(error).split())}")
+    return results, issues
 
 
 def read_result(journal: Journal) -> SweepResult:

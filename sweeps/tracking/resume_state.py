@@ -8,7 +8,7 @@ from typing import Any
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Point
 from sweeps.errors import ConfigError
-from sweeps.search.ranking import Told, best_epoch, told
+from sweeps.search.ranking import EpochValue, best_epoch, epoch_values
 from sweeps.search.searchers import Ended
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState
@@ -20,31 +20,33 @@ ENDED = (PointState.FINISHED, PointState.FAILED)
 
 
 @dataclass(frozen=True)
-class Past:
+class ResumeState:
     """What searcher, scheduler and callback must know of a sweep that goes on; of a new one, nothing."""
 
     ended: Mapping[int, Ended] = field(default_factory=dict)
     begun: Mapping[int, Point] = field(default_factory=dict)
     ended_ids: frozenset[str] = frozenset()
-    told: Sequence[tuple[Point, Sequence[Told]]] = ()
-    begun_told: Mapping[str, Sequence[Told]] = field(default_factory=dict)
+    ended_values: Sequence[tuple[Point, Sequence[EpochValue]]] = ()
+    begun_values: Mapping[str, Sequence[EpochValue]] = field(default_factory=dict)
 
     def n_left(self, config: SweepConfig) -> int:
         """How many points have yet to end."""
         return config.n_trials - len(self.ended)
 
 
-def read_past(journal: Journal, config: SweepConfig) -> Past:
+def read_past(journal: Journal, config: SweepConfig) -> ResumeState:
     """What the journal of a sweep says of its points."""
     points = journal.points()
     ended = [point for point in points if point.state in ENDED]
-    return Past(
+    return ResumeState(
         ended={point.index: Ended(dict(point.point), _values(journal, point, config)) for point in ended},
         begun={point.index: dict(point.point) for point in points if point.state not in ENDED},
         ended_ids=frozenset(point.point_id for point in ended),
-        told=[(dict(p.point), told(journal.history(p.point_id), config.objectives[0])) for p in ended],
-        begun_told={
-            p.point_id: told(journal.history(p.point_id), config.objectives[0]) for p in points if p.state not in ENDED
+        ended_values=[(dict(p.point), epoch_values(journal.history(p.point_id), config.objectives[0])) for p in ended],
+        begun_values={
+            p.point_id: epoch_values(journal.history(p.point_id), config.objectives[0])
+            for p in points
+            if p.state not in ENDED
         },
     )
 

@@ -49,9 +49,9 @@ def load_dataset(config: SweepConfig) -> Dataset:
 def load_suitable(config: SweepConfig) -> DataArrays:
     """The data of a sweep with all their splits; DataError where missing, damaged or unfit for one of its models."""
     arrays = load_splits(config)
-    faults = _misfits(list(config.corner_trials()), arrays)
-    if faults:
-        raise DataError(faults)
+    issues = _misfits(list(config.corner_trials()), arrays)
+    if issues:
+        raise DataError(issues)
     return arrays
 
 
@@ -66,23 +66,23 @@ def load_splits(config: SweepConfig) -> DataArrays:
     try:
         return load_arrays(config.data)
     except DatasetError as error:
-        raise DataError(error.faults) from error
+        raise DataError(error.issues) from error
 
 
 def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
     """What models ask of the data and do not find."""
-    faults: list[str] = []
+    issues: list[str] = []
     for needs in sorted({needs for trial in trials for needs in _needs_of_probabilities(trial)}):
         try:
             check_unit_interval(arrays, *needs)
         except DatasetError as error:
-            faults.extend(error.faults)
+            issues.extend(error.issues)
     classifies = any(getattr(trial.model, "fine_tuning", None) == "classification" for trial in trials)
     if arrays.n_classes is None and classifies:
-        faults.append(
+        issues.append(
             f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
         )
-    return faults
+    return issues
 
 
 def _needs_of_probabilities(trial: TrialConfig) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Plan:
+class EpochSchedule:
     """What to do at which epoch of a point; epochs are counted over all phases, from 1.
 
     `identity` stands for the point's settings: what lies in its folder may be of another point that had its id before.

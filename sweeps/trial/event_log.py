@@ -6,10 +6,10 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sweeps.models.diagnosis.findings import Finding as FoundFault
+from sweeps.models.diagnosis.findings import Finding
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
-from sweeps.trial.events import EpochEnded, Event, Figure, Finding, PointEnded, from_plain, to_plain
+from sweeps.trial.events import EpochEnded, Event, Figure, PointEnded, ReportedFinding, from_plain, to_plain
 
 # Epoch (None where the point fails), objective so far, events.
 Report = Callable[[int | None, float | list[float], list[Event]], None]
@@ -30,7 +30,7 @@ class EventLog:
         epoch: int,
         metrics: dict[str, float],
         figures: tuple[Figure, ...] = (),
-        findings: Sequence[FoundFault] | None = None,
+        findings: Sequence[Finding] | None = None,
     ) -> None:
         """Take the end of an epoch, to be told next."""
         ended = EpochEnded(
@@ -43,11 +43,11 @@ class EventLog:
         )
         self._coming.append(ended)
 
-    def add_end(self, tags: dict[str, str], findings: Sequence[FoundFault] | None = None) -> None:
+    def add_end(self, tags: dict[str, str], findings: Sequence[Finding] | None = None) -> None:
         """Take the end of the point with the epoch last taken."""
         self._coming.append(PointEnded(point_id=self._folder.point_id, tags=tags, findings=_plain(findings)))
 
-    def add_failure(self, reason: str, tags: dict[str, str], findings: Sequence[FoundFault] | None = None) -> None:
+    def add_failure(self, reason: str, tags: dict[str, str], findings: Sequence[Finding] | None = None) -> None:
         """Take what ended the point, in the place of whatever else was to be told next."""
         self._coming = [
             PointEnded(point_id=self._folder.point_id, failed=True, reason=reason, tags=tags, findings=_plain(findings))
@@ -84,7 +84,7 @@ class EventLog:
         self._coming = from_plain(state)
 
 
-def _plain(findings: Sequence[FoundFault] | None) -> tuple[Finding, ...] | None:
+def _plain(findings: Sequence[Finding] | None) -> tuple[ReportedFinding, ...] | None:
     if findings is None:
         return None
-    return tuple(Finding(name=str(f.name), evidence=dict(f.evidence), advice=f.advice) for f in findings)
+    return tuple(ReportedFinding(name=str(f.name), evidence=dict(f.evidence), advice=f.advice) for f in findings)

@@ -33,7 +33,7 @@ class Figure(BaseModel):
     source: str
 
 
-class Finding(BaseModel):
+class ReportedFinding(BaseModel):
     """A fault that `models.diagnosis.diagnosis` has found: its name, the numbers that show it, and what to change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,7 +57,7 @@ class EpochEnded(BaseModel):
     epoch: int
     metrics: dict[str, float] = {}
     figures: tuple[Figure, ...] = ()
-    findings: tuple[Finding, ...] | None = None
+    findings: tuple[ReportedFinding, ...] | None = None
     worker: str = ""
     time_ms: int = Field(default_factory=now_ms)
 
@@ -75,7 +75,7 @@ class PointEnded(BaseModel):
     failed: bool = False
     reason: str | None = None
     tags: dict[str, str] = {}
-    findings: tuple[Finding, ...] | None = None
+    findings: tuple[ReportedFinding, ...] | None = None
     time_ms: int = Field(default_factory=now_ms)
 
 

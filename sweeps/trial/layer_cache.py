@@ -25,12 +25,12 @@ from sweeps.models.training.prefix import prefix_digest
 from sweeps.search.packing import draws_seed
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place, RemotePath
-from sweeps.trial.point import Training
+from sweeps.trial.point import PointTraining
 
 _POLL_SECONDS = 0.2
 
 # Trains points together through one phase.
-Fit = Callable[[Sequence[Training]], None]
+Fit = Callable[[Sequence[PointTraining]], None]
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def _local(folder: RemotePath) -> Path:
     return Path(tempfile.gettempdir()) / f"sweeps-{os.getuid()}-{sha256(str(folder).encode()).hexdigest()[:16]}"
 
 
-def pretrain(trainings: Sequence[Training], index: int, sweep: SweepConfig, store: LayerStore, fit: Fit) -> None:
+def pretrain(trainings: Sequence[PointTraining], index: int, sweep: SweepConfig, store: LayerStore, fit: Fit) -> None:
     """Train points through a phase of pre-training by `fit`, but each layer that several agree on once.
 
     Where another process is at one, wait for it. A point that goes on in the middle of the phase trains by itself.
     """
-    shared: dict[str, list[Training]] = defaultdict(list)
-    alone: list[Training] = []
+    shared: dict[str, list[PointTraining]] = defaultdict(list)
+    alone: list[PointTraining] = []
     for training in trainings:
         key = layer_key(training, index, sweep)
         (alone if key is None else shared[key]).append(training)
@@ -103,7 +103,7 @@ def pretrain(trainings: Sequence[Training], index: int, sweep: SweepConfig, stor
             time.sleep(_POLL_SECONDS)
 
 
-def layer_key(training: Training, index: int, sweep: SweepConfig) -> str | None:
+def layer_key(training: PointTraining, index: int, sweep: SweepConfig) -> str | None:
     """What decides the layer that a phase trains; None where it is of no use to another point of the sweep."""
     model = training.trial.model
     is_pretraining = isinstance(model, StackedDenoisingConfig) and index < len(training.phases) - 1
@@ -126,7 +126,7 @@ def _n_values(values: Interval | Choices) -> float:
 
 
 def _train_claimed(
-    alone: Sequence[Training], shared: dict[str, list[Training]], index: int, store: LayerStore, fit: Fit
+    alone: Sequence[PointTraining], shared: dict[str, list[PointTraining]], index: int, store: LayerStore, fit: Fit
 ) -> bool:
     """Train, together, those alone and the first point of each layer that nobody else is at; False: there are none."""
     with ExitStack() as claims:
@@ -141,7 +141,7 @@ def _train_claimed(
     return bool(together)
 
 
-def _adopt_saved(shared: dict[str, list[Training]], index: int, store: LayerStore) -> None:
+def _adopt_saved(shared: dict[str, list[PointTraining]], index: int, store: LayerStore) -> None:
     """Give each point its layer where that has been trained."""
     for key in list(shared):
         layer = store.load(key) if shared[key] else None
@@ -152,7 +152,7 @@ def _adopt_saved(shared: dict[str, list[Training]], index: int, store: LayerStor
             del shared[key]
 
 
-def _adopt(training: Training, index: int, layer: TrainedLayer) -> None:
+def _adopt(training: PointTraining, index: int, layer: TrainedLayer) -> None:
     phase, recorder = training.phases[index], training.recorder
     device = next(phase.member.network.parameters()).device
     training.start_phase(index)
@@ -166,7 +166,7 @@ def _adopt(training: Training, index: int, layer: TrainedLayer) -> None:
         recorder.fail(phase.member.error)
 
 
-def _layer(training: Training, index: int) -> torch.nn.Module:
+def _layer(training: PointTraining, index: int) -> torch.nn.Module:
     """The autoencoder of the layer that a phase trains."""
     network = training.phases[index].member.network
     assert isinstance(network, StackedDenoisingAutoencoder)

@@ -32,19 +32,19 @@ from sweeps.trial.events import HOST_TAG, PointEnded
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.lightning_callbacks import PackRecorder, PackReport, PointCheckpoints, Reports
 from sweeps.trial.layer_cache import LayerStore, pretrain
-from sweeps.trial.epoch_schedule import Plan
+from sweeps.trial.epoch_schedule import EpochSchedule
 from sweeps.trial.recorder import Recorder, reason_of
 from sweeps.storage.object_store import patience
 from sweeps.search.successive_halving import halving, rung_epochs
 from sweeps.search.packing import batches_of, draws_seed
 from sweeps.config.search_space import Point
-from sweeps.trial.point import Training
+from sweeps.trial.point import PointTraining
 
 Accelerator = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TrialContext:
     """What the points of a sweep are trained with.
 
     `column_mean` (features,) is that of the scaled training inputs; a diagnosis without it says less.
@@ -63,7 +63,7 @@ class Surroundings:
         return ArrayDataModule(self.arrays, batch_size=1, seed=0)
 
 
-def run_points(points: Mapping[str, Point], surroundings: Surroundings, report: PackReport) -> None:
+def run_points(points: Mapping[str, Point], surroundings: TrialContext, report: PackReport) -> None:
     """Train points, by their ids, to their ends, from their last checkpoints where there are any; report every epoch.
 
     Those that take the same batches train together. A point that diverges ends with the first epoch whose loss or
@@ -74,8 +74,8 @@ def run_points(points: Mapping[str, Point], surroundings: Surroundings, report: 
         _run_points(points, surroundings, Reports(report))
 
 
-def _run_points(points: Mapping[str, Point], surroundings: Surroundings, reports: Reports) -> None:
-    together: dict[Hashable, list[Training]] = defaultdict(list)
+def _run_points(points: Mapping[str, Point], surroundings: TrialContext, reports: Reports) -> None:
+    together: dict[Hashable, list[PointTraining]] = defaultdict(list)
     for point_id, point in points.items():
         try:
             training = _prepare(point_id, point, surroundings, reports)
@@ -91,7 +91,7 @@ def _run_points(points: Mapping[str, Point], surroundings: Surroundings, reports
         _train(trainings, surroundings, reports)
 
 
-def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: Reports) -> Training | None:
+def _prepare(point_id: str, point: Point, surroundings: TrialContext, reports: Reports) -> PointTraining | None:
     """A point as it stands; None for one that has ended, while others of its pack were lost with their process."""
     sweep, arrays = surroundings.sweep, surroundings.arrays
     trial = sweep.trial_at(point)
@@ -117,7 +117,7 @@ def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: R
         ),
         surroundings.data,
         sweep.objectives,
-        Plan(
+        EpochSchedule(
             trial.n_epochs,
             frozenset(rung_epochs(sweep.stopping, trial)),
             n_probe_samples=_n_probe_samples(trial, arrays),
@@ -134,14 +134,14 @@ def _prepare(point_id: str, point: Point, surroundings: Surroundings, reports: R
     if recorder.tell_end_again():
         return None
     if not recorder.folder.checkpoint.exists():
-        return Training(trial, phases, recorder)
+        return PointTraining(trial, phases, recorder)
     state = torch.load(io.BytesIO(recorder.folder.checkpoint.read_bytes()), map_location="cpu", weights_only=True)[
         "sweeps"
     ]
     if state["identity"] != recorder.plan.identity:
-        return Training(trial, phases, recorder)
+        return PointTraining(trial, phases, recorder)
     recorder.resume(state)
-    return Training(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
+    return PointTraining(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
 
 
 def _identity(trial: TrialConfig) -> str:
@@ -152,13 +152,13 @@ def _n_probe_samples(trial: TrialConfig, arrays: DataArrays) -> int:
     return trial.training.probe_samples if arrays.n_classes is not None else 0
 
 
-def _batches_of(training: Training, sweep: SweepConfig) -> Hashable:
+def _batches_of(training: PointTraining, sweep: SweepConfig) -> Hashable:
     """What points have in common that can train together: their batches, and the epoch from which they go on."""
     alike = batches_of(sweep, training.trial)
     return training.recorder.folder.point_id if alike is None else (alike, training.first_phase, training.epoch)
 
 
-def _train(trainings: Sequence[Training], surroundings: Surroundings, reports: Reports) -> None:
+def _train(trainings: Sequence[PointTraining], surroundings: TrialContext, reports: Reports) -> None:
     """Run the phases that are left of points which take the same batches, and leave nothing of them in memory."""
     try:
         _run_phases(trainings, surroundings, reports)
@@ -174,7 +174,7 @@ def _train(trainings: Sequence[Training], surroundings: Surroundings, reports: R
     _free_memory()  # out of the handler, in which the error holds what it was raised among
 
 
-def _run_phases(trainings: Sequence[Training], surroundings: Surroundings, reports: Reports) -> None:
+def _run_phases(trainings: Sequence[PointTraining], surroundings: TrialContext, reports: Reports) -> None:
     layers = LayerStore(surroundings.folder.layers)
     for index in range(trainings[0].first_phase, len(trainings[0].phases)):
         left = [training for training in trainings if not training.has_ended]
@@ -183,7 +183,7 @@ def _run_phases(trainings: Sequence[Training], surroundings: Surroundings, repor
             reports.send()
 
 
-def _fit(index: int, surroundings: Surroundings, reports: Reports, trainings: Sequence[Training]) -> None:
+def _fit(index: int, surroundings: TrialContext, reports: Reports, trainings: Sequence[PointTraining]) -> None:
     """Run one phase. Lightning's own logger, progress bar and summary are off: the driver records what happens."""
     phases = [training.phases[index] for training in trainings]
     recorders = [training.recorder for training in trainings]
@@ -237,7 +237,7 @@ def _take_apart(trainer: lightning.Trainer) -> None:
             vars(part).clear()
 
 
-def _stacks(phase: Phase, surroundings: Surroundings) -> bool:
+def _stacks(phase: Phase, surroundings: TrialContext) -> bool:
     """Whether a pack trains as one network: on a CPU, which gives the same numbers bit for bit, only where asked to."""
     on_gpu = surroundings.accelerator == "gpu"
     if not on_gpu and surroundings.sweep.execution != "packed":

@@ -9,7 +9,7 @@ from sweeps.trial.recorder import Recorder
 
 
 @dataclass(frozen=True)
-class Training:
+class PointTraining:
     """One point: its phases, and where it goes on. `epoch` is the last that its checkpoint has, 0 without one."""
 
     trial: TrialConfig

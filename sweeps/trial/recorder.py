@@ -21,7 +21,7 @@ from sweeps.models.training.validation import probe
 from sweeps.search.early_stopping import Patience
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork
-from sweeps.trial.epoch_schedule import Plan
+from sweeps.trial.epoch_schedule import EpochSchedule
 from sweeps.trial.event_log import EventLog, Report
 from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, STOPPED_EARLY, WEIGHTS_TAG, Figure
 from sweeps.trial.snapshots import Snapshots
@@ -44,7 +44,7 @@ class Recorder:
         examination: Examination,
         data: ArrayDataModule,
         objectives: Sequence[ObjectiveConfig],
-        plan: Plan,
+        plan: EpochSchedule,
         folder: PointFolder,
         report: Report,
     ) -> None:

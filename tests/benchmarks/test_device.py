@@ -23,7 +23,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.search.searchers import random_point
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import load_dataset
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
 
@@ -73,7 +73,7 @@ class Bench:
         """Seconds in which a pack is trained, from what a worker is given to its last report."""
         self.n_run += 1
         folder = SweepFolder(self.folder / f"run-{self.n_run}")
-        around = Surroundings(
+        around = TrialContext(
             self.config,
             DataArrays.from_dict(self.dataset.arrays),
             self.dataset.references,

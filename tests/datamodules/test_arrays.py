@@ -162,7 +162,7 @@ def test_what_crosses_is_checked_again(damage: Callable[[dict[str, Any]], None],
 def test_all_faults_are_told_at_once_each_in_one_line() -> None:
     with pytest.raises(DatasetError) as refused:
         arrays(scale=0.0, image_shape=(5, 5))
-    assert len(refused.value.faults) == len(str(refused.value).splitlines()) == 2
+    assert len(refused.value.issues) == len(str(refused.value).splitlines()) == 2
 
 
 def test_value_range_is_of_scaled_inputs_in_every_split() -> None:

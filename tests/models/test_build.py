@@ -140,7 +140,7 @@ def test_the_code_of_a_stack_can_have_an_activation_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "fault"),
+    ("settings", "issue"),
     [
         ({"activation": "relu", "loss": "mse"}, "set activation and output_activation to sigmoid, not relu"),
         ({"output_activation": "linear", "loss": "mse"}, "to sigmoid, not sigmoid and linear"),
@@ -149,8 +149,8 @@ def test_the_code_of_a_stack_can_have_an_activation_of_its_own() -> None:
         ({"pretraining": {"momentum": 0.9}}, "momentum is a setting of sgd, and adam has its own"),
     ],
 )
-def test_settings_that_no_boltzmann_machine_has_are_refused(settings: dict[str, Any], fault: str) -> None:
-    with pytest.raises(ValidationError, match=fault):
+def test_settings_that_no_boltzmann_machine_has_are_refused(settings: dict[str, Any], issue: str) -> None:
+    with pytest.raises(ValidationError, match=issue):
         boltzmann(**settings)
 
 
@@ -161,7 +161,7 @@ def test_without_epochs_the_method_of_pretraining_asks_for_nothing() -> None:
 def test_fine_tuning_on_labels_needs_labels() -> None:
     with pytest.raises(ModelError, match="needs data with labels") as raised:
         build_network(stack(), input_size=12, n_classes=None, seed=0)
-    assert len(raised.value.faults) == 1
+    assert len(raised.value.issues) == 1
 
 
 def test_cross_entropy_of_codes_that_are_no_probabilities_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Sweeps to change: a file and the faults that come of it, and a small one on digits with its data."""
+"""Sweeps to change: a file and the issues that come of it, and a small one on digits with its data."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import to_plain
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 
 PLAIN = """\
 name: plain
@@ -48,14 +48,14 @@ def sweep_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def faults() -> Callable[..., list[str]]:
-    """What `load` finds wrong: lines, each of one fault."""
+def issues() -> Callable[..., list[str]]:
+    """What `load` finds wrong: lines, each of one issue."""
 
     def load_in_vain(source: Path | str, *overrides: str) -> list[str]:
         with pytest.raises(ConfigError) as refusal:
             load(source, overrides)
-        assert all(fault and "\n" not in fault for fault in refusal.value.faults)
-        return list(refusal.value.faults)
+        assert all(issue and "\n" not in issue for issue in refusal.value.issues)
+        return list(refusal.value.issues)
 
     return load_in_vain
 
@@ -98,7 +98,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         )
         progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], None)
         arrays = DataArrays.from_dict(dataset.arrays)
-        surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
+        surroundings = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
         with Journal.create(folder.journal, record) as journal:
             callback = JournalCallback(journal, folder, progress, config, environment_tags(), dataset.references)
             for index, point in enumerate(corner_points(config.search)):

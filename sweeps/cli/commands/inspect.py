@@ -13,16 +13,16 @@ def list_sweeps(address: Address = None, as_json: Json = False) -> None:
     from sweeps.cli.display import terminal
     from sweeps.tracking.results import load_all
 
-    results, faults = load_all()
+    results, issues = load_all()
     there, tracked, unreachable = locate.list_elsewhere(address)
-    faults += unreachable
+    issues += unreachable
     known = {result.sweep for result in results} | {sweep.sweep for sweep in there}
     tracked = [sweep for sweep in tracked if sweep.sweep not in known]
-    plain: dict[str, Any] = {"sweeps": [result.overview() for result in results], "errors": faults}
+    plain: dict[str, Any] = {"sweeps": [result.overview() for result in results], "errors": issues}
     plain |= {"submitted": [s.to_dict() for s in there], "tracked": [s.to_dict() for s in tracked]}
     print_result(plain, as_json, lambda: terminal.overview(results, there, tracked))
-    for fault in faults:
-        tell(fault)
+    for issue in issues:
+        tell(issue)
 
 
 def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:

@@ -77,13 +77,13 @@ def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[Tra
     from sweeps.cluster.jobs.submissions import all_submitted
     from sweeps.tracking.mlflow.run_lookup import list_tracked
 
-    faults: list[str] = []
+    issues: list[str] = []
     server, uri = api_server(address), _tracking_uri()
     if server is None and not (uri or "").startswith("http"):
         return [], [], []
-    there = (server and _asked(lambda: all_submitted(connect(address)), faults)) or []
-    tracked = (uri and _asked(lambda: list_tracked(uri), faults)) or []
-    return there, tracked, faults
+    there = (server and _asked(lambda: all_submitted(connect(address)), issues)) or []
+    tracked = (uri and _asked(lambda: list_tracked(uri), issues)) or []
+    return there, tracked, issues
 
 
 def status_elsewhere(sweep: str, address: str | None, as_json: bool) -> None:
@@ -94,27 +94,27 @@ def status_elsewhere(sweep: str, address: str | None, as_json: bool) -> None:
     from sweeps.errors import UnknownSweep
     from sweeps.tracking.mlflow.run_lookup import find_tracked
 
-    faults: list[str] = []
+    issues: list[str] = []
     server, uri = api_server(address), _tracking_uri()
-    there = _asked(lambda: find_submitted(connect(address), sweep), faults) if server else None
-    tracked = _asked(lambda: find_tracked(uri, there.sweep if there else sweep), faults) if uri else None
+    there = _asked(lambda: find_submitted(connect(address), sweep), issues) if server else None
+    tracked = _asked(lambda: find_tracked(uri, there.sweep if there else sweep), issues) if uri else None
     if there is None and tracked is None:
-        raise UnknownSweep(faults or f"no sweep {sweep!r} here, on a cluster that is named, or in MLflow")
+        raise UnknownSweep(issues or f"no sweep {sweep!r} here, on a cluster that is named, or in MLflow")
     plain = there.to_dict() if there else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
-    plain |= {"tracked": tracked and tracked.to_dict(), "errors": faults}
+    plain |= {"tracked": tracked and tracked.to_dict(), "errors": issues}
     print_result(plain, as_json, lambda: terminal.elsewhere([there] if there else [], [tracked] if tracked else []))
-    for fault in faults:
-        tell(fault)
+    for issue in issues:
+        tell(issue)
 
 
-def _asked(ask: "Callable[[], T]", faults: list[str]) -> "T | None":
-    """What the cluster or MLflow answers; a line added to `faults` where it does not."""
+def _asked(ask: "Callable[[], T]", issues: list[str]) -> "T | None":
+    """What the cluster or MLflow answers; a line added to `issues` where it does not."""
     from sweeps.errors import InputError
 
     try:
         return ask()
     except InputError as error:
-        faults.extend(error.faults)
+        issues.extend(error.issues)
         return None
 
 

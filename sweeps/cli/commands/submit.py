@@ -100,7 +100,7 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
     """
     from sweeps.cluster.jobs.remote_cli import relay_json
     from sweeps.cluster.jobs.submissions import find_submitted
-    from sweeps.errors import SweepHeld, UnknownSweep
+    from sweeps.errors import SweepLocked, UnknownSweep
 
     try:
         submitted = find_submitted(client, sweep)
@@ -111,10 +111,10 @@ def _ended_there(client: "Client", sweep: str, cargo: "Shipment") -> tuple[str, 
             raise unknown from None
         (match,) = matches
         if match["state"] == "RUNNING":
-            raise SweepHeld(f"{match['sweep']} runs already, though the cluster has no job of it") from None
+            raise SweepLocked(f"{match['sweep']} runs already, though the cluster has no job of it") from None
         return match["sweep"], match["state"], match["trials"] + match["to_come"]
     if not submitted.has_ended:
-        raise SweepHeld(f"{submitted.sweep} runs already, as the job {submitted.job}: `sweeps stop` ends it")
+        raise SweepLocked(f"{submitted.sweep} runs already, as the job {submitted.job}: `sweeps stop` ends it")
     return submitted.sweep, submitted.state, submitted.n_trials or 0
 
 
@@ -138,7 +138,7 @@ def print_relayed(
 def delete_there(client: "Client", sweep: str, options: "Sequence[str]") -> dict[str, Any]:
     """Delete a sweep on the cluster, and its jobs from the cluster's list; what `delete` tells of it.
 
-    Raises SweepHeld where a job runs it.
+    Raises SweepLocked where a job runs it.
     """
     from sweeps.cluster.jobs.remote_cli import relay_json
     from sweeps.cluster.jobs.runtime_env import packed
@@ -171,13 +171,13 @@ def _named_to_delete(client: "Client", sweep: str) -> list[str]:
     Such a sweep need not have a folder: a job that failed at its checks has made none.
     """
     from sweeps.cluster.jobs.submissions import all_submitted, find_submitted, matching
-    from sweeps.errors import SweepHeld
+    from sweeps.errors import SweepLocked
 
     if not matching(all_submitted(client), sweep):
         return [sweep]
     submitted = find_submitted(client, sweep)
     if not submitted.has_ended:
-        raise SweepHeld(f"{submitted.sweep} runs, as the job {submitted.job}: `sweeps stop` ends it")
+        raise SweepLocked(f"{submitted.sweep} runs, as the job {submitted.job}: `sweeps stop` ends it")
     return [submitted.sweep, "--missing-ok"]
 
 

@@ -107,7 +107,7 @@ def ranking(result: SweepResult, top: int) -> None:
 
 
 def diagnosis(trial: TrialResult) -> None:
-    """What is wrong with a trial: each fault with its evidence and what to change."""
+    """What is wrong with a trial: each issue with its evidence and what to change."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{trial.sweep}/{trial.trial} ({trial.run_name}) {trial.state}", style="bold")
     if trial.reason is not None:
@@ -249,7 +249,7 @@ def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
 
 
 def _fault_lines(console: Console, result: SweepResult, top: int) -> None:
-    """Each fault of the trials shown, with those that have it: the gravest of the best trial first."""
+    """Each issue of the trials shown, with those that have it: the gravest of the best trial first."""
     trials: dict[str, list[str]] = {}
     for ranked in result.ranking[:top]:
         for name in dict.fromkeys(finding["name"] for finding in ranked.diagnosis or ()):

@@ -8,7 +8,7 @@ from ray.tune.experiment import Trial
 
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.config.search_space import Point
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.models.metrics import References
 from sweeps.search.ranking import best_epoch
 from sweeps.storage.layout import SweepFolder
@@ -17,7 +17,7 @@ from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import flatten, run_name
 from sweeps.tracking.progress import Progress
-from sweeps.trial.events import STOPPED_EARLY, EpochEnded, Finding, from_plain, now_ms
+from sweeps.trial.events import STOPPED_EARLY, EpochEnded, ReportedFinding, from_plain, now_ms
 
 
 class JournalCallback(tune.Callback):
@@ -45,7 +45,7 @@ class JournalCallback(tune.Callback):
         self._running: set[str] = set()
         self._ended = set(ended)
         self._measured: set[str] = set()
-        self._findings: dict[str, tuple[Finding, ...]] = {}
+        self._findings: dict[str, tuple[ReportedFinding, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
@@ -160,12 +160,12 @@ class JournalCallback(tune.Callback):
     def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
         """The last findings that a point has reported; None where it never came to be examined.
 
-        That a point still improved is no fault of its settings where it was `cut_short` before its last epoch.
+        That a point still improved is no issue of its settings where it was `cut_short` before its last epoch.
         """
         findings = self._findings.pop(point_id, None)
         if findings is None:
             return None
-        return [f.model_dump() for f in findings if not (cut_short and f.name == Fault.STILL_IMPROVING)]
+        return [f.model_dump() for f in findings if not (cut_short and f.name == FindingName.STILL_IMPROVING)]
 
 
 def _forget_statistics(trial: Trial) -> None:

@@ -15,7 +15,7 @@ from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
 from sweeps.trial.events import Event, PointEnded, to_plain
-from sweeps.trial.pack import Accelerator, Surroundings, run_points
+from sweeps.trial.pack import Accelerator, TrialContext, run_points
 from sweeps.trial.recorder import reason_of
 
 
@@ -39,7 +39,7 @@ def run_pack(
     try:
         config = SweepConfig.restore(sweep)
         torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
-        surroundings = Surroundings(
+        surroundings = TrialContext(
             config,
             DataArrays.from_dict(data),
             References(np.asarray(pca_mse)),
@@ -48,7 +48,7 @@ def run_pack(
             accelerator,
         )
         run_points(points, surroundings, _report_to_tune)
-    except Exception as error:  # Not of a single point: what they are given is at fault.
+    except Exception as error:  # Not of a single point: what they are given is at issue.
         logging.getLogger(__name__).exception("Trials %s failed", ", ".join(points))
         ended = [PointEnded(point_id=point_id, failed=True, reason=reason_of(error)) for point_id in points]
         _report_to_tune(None, dict.fromkeys(points, math.nan), list(ended))

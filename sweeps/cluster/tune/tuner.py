@@ -9,7 +9,7 @@ from sweeps.config import SweepConfig
 from sweeps.gc_tuning import imports_to_stay
 from sweeps.search.packing import largest_pack
 from sweeps.storage.layout import SweepFolder
-from sweeps.tracking.resume_state import Past
+from sweeps.tracking.resume_state import ResumeState
 
 if TYPE_CHECKING:
     from ray import tune
@@ -23,7 +23,7 @@ def tuner(
     dataset: "Dataset",
     share: Share,
     folder: SweepFolder,
-    past: Past,
+    past: ResumeState,
     callback: "JournalCallback",
     is_over: Callable[[], bool],
     storage: str,
@@ -53,7 +53,7 @@ def tuner(
                 past.begun,
                 largest_pack=largest_pack(config, on_gpu=share.gpus > 0),
             ),
-            scheduler=scheduler(config, past.told, past.begun_told),
+            scheduler=scheduler(config, past.ended_values, past.begun_values),
             num_samples=past.n_left(config),
             # Without it Tune keeps one pending trial only, however many the searcher would give.
             max_concurrent_trials=share.concurrency,

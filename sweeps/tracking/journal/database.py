@@ -86,16 +86,16 @@ def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         connection = _connect(path, "ro" if read_only else "rw")
         ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-        faults = [fault for (fault,) in connection.execute("PRAGMA quick_check") if fault != "ok"]
+        damage = [line for (line,) in connection.execute("PRAGMA quick_check") if line != "ok"]
     except sqlite3.OperationalError as error:
         _close(connection)
         raise SweepError(f"{path} must be the journal of a sweep, but cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         _close(connection)
         raise DamagedJournal(f"{path} must be the journal of a sweep, but cannot be read: {error}") from error
-    if faults or version == 0:  # as an empty file has it
+    if damage or version == 0:  # as an empty file has it
         _close(connection)
-        raise DamagedJournal(f"{path} must be the journal of a sweep, but is damaged: {(faults or ['it is empty'])[0]}")
+        raise DamagedJournal(f"{path} must be the journal of a sweep, but is damaged: {(damage or ['it is empty'])[0]}")
     if version != _VERSION:
         _close(connection)
         raise SweepError(f"{path} must be a journal of version {_VERSION}, not {version}: use the matching sweeps")

@@ -36,7 +36,7 @@ def open_journal(folder: SweepFolder) -> Journal:
         journal = _rebuilt(folder, reading)
         _tell(folder, error, reading)
     else:
-        if reading.faults:
+        if reading.damage:
             logger.warning("The journal of %s writes again what its folder lacks: %s", folder.id, _listed(reading))
     if reading.used or journal.outbox.committed() is not None:
         journal.outbox.set_committed(len(reading.rows))
@@ -59,7 +59,7 @@ def read_journal(folder: SweepFolder) -> Journal:
         fill(connection, reading.rows)
         journal = Journal(folder.journal, connection)
         _take_up_delivered(journal, folder)
-        if folder.local == folder.path or reading.faults:  # else it may well be another host's
+        if folder.local == folder.path or reading.damage:  # else it may well be another host's
             _tell(folder, error, reading)
         return journal
 
@@ -119,10 +119,10 @@ def _rename(path: Place, name: str) -> None:
 def _tell(folder: SweepFolder, error: Exception, reading: Reading) -> None:
     is_missing = isinstance(error, FileNotFoundError)
     what = "missing" if is_missing else "damaged or older than its segments"
-    faults = f"; {_listed(reading)}" if reading.faults else ""
+    damage = f"; {_listed(reading)}" if reading.damage else ""
     told = "The journal of %s is %s: its %d entries are taken from the segments in %s%s"
-    logger.warning(told, folder.id, what, len(reading.rows), folder.segments, faults)
+    logger.warning(told, folder.id, what, len(reading.rows), folder.segments, damage)
 
 
 def _listed(reading: Reading) -> str:
-    return ", ".join(reading.faults)
+    return ", ".join(reading.damage)

@@ -39,12 +39,12 @@ class Segment:
 class Reading:
     """What a folder's segments give: the entries from 1 on without a gap, and the segments that they come from.
 
-    `faults` holds a line for each segment that is damaged, or of no use since one before it is.
+    `damage` holds a line for each segment that is damaged, or of no use since one before it is.
     """
 
     rows: Sequence[EntryRow]
     used: Sequence[Segment]
-    faults: Sequence[str]
+    damage: Sequence[str]
 
 
 def segments_in(folder: Place) -> list[Segment]:
@@ -58,21 +58,21 @@ def read_segments(folder: Place) -> Reading:
     """Read what a folder's segments hold, as far as they follow one another and are whole."""
     rows: list[EntryRow] = []
     used: list[Segment] = []
-    faults: list[str] = []
+    damage: list[str] = []
     waiting = segments_in(folder)
     for segment in waiting:
         if segment.first != len(rows) + 1:
             continue  # one of those that a longer one has replaced, or a gap is before it
         content = (folder / segment.name).read_bytes()
         if sha256(content).hexdigest() != segment.digest:
-            faults.append(f"the segment {segment.name} is damaged")
+            damage.append(f"the segment {segment.name} is damaged")
             continue
         rows += [_row(line) for line in content.splitlines()]
         used.append(segment)
     beyond = [segment for segment in waiting if segment.first > len(rows) + 1]
     if beyond:
-        faults.append(f"{len(beyond)} segments are of no use without the entries from {len(rows) + 1} on")
-    return Reading(rows, used, faults)
+        damage.append(f"{len(beyond)} segments are of no use without the entries from {len(rows) + 1} on")
+    return Reading(rows, used, damage)
 
 
 def write_segment(folder: Place, rows: Sequence[EntryRow]) -> Segment | None:

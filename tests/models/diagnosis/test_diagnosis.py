@@ -28,7 +28,7 @@ from sweeps.models.diagnosis.evidence import (
     layer_statistics,
     settings_of,
 )
-from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.metrics import references
 
 RNG = np.random.default_rng(0)
@@ -67,7 +67,7 @@ GOOD = Evidence(
 )
 
 
-def found(evidence: Evidence) -> dict[Fault, Finding]:
+def found(evidence: Evidence) -> dict[FindingName, Finding]:
     return {finding.name: finding for finding in diagnose(evidence)}
 
 
@@ -81,19 +81,19 @@ def test_a_good_training_has_no_fault() -> None:
 
 def test_outputs_that_are_the_mean_are_collapsed_where_penalties_are_large_and_the_column_mean_elsewhere() -> None:
     mean = replace(GOOD, history=history(MEAN, MEAN), reconstructions=np.tile(VALID.mean(axis=0), (300, 1)))
-    assert Fault.COLUMN_MEAN in found(mean)
+    assert FindingName.COLUMN_MEAN in found(mean)
     crushed = replace(mean, first_loss=LossTerms(0.8, 0.2), settings=replace(GOOD.settings, hidden_l1=0.5))
-    assert "Lower model.hidden_l1" in found(crushed)[Fault.COLLAPSED].advice
-    assert Fault.COLUMN_MEAN not in found(crushed)
+    assert "Lower model.hidden_l1" in found(crushed)[FindingName.COLLAPSED].advice
+    assert FindingName.COLUMN_MEAN not in found(crushed)
     dead = replace(mean, layers=(layer_statistics(np.zeros((300, 16)), RELU),))
-    assert "model.activation to elu" in found(dead)[Fault.COLUMN_MEAN].advice
+    assert "model.activation to elu" in found(dead)[FindingName.COLUMN_MEAN].advice
 
 
 def test_a_constant_far_from_the_mean_is_not_called_the_mean() -> None:
     constant = np.full((300, 49), 30.0)
     far = replace(GOOD, history=history(100 * MEAN, 50 * MEAN), train_mse=50 * MEAN, reconstructions=constant)
-    assert Fault.HARDLY_TRAINED in found(far)
-    assert Fault.COLUMN_MEAN not in found(far)
+    assert FindingName.HARDLY_TRAINED in found(far)
+    assert FindingName.COLUMN_MEAN not in found(far)
 
 
 def test_a_network_that_learns_nothing_but_its_penalties_is_told_to_lower_them() -> None:
@@ -101,7 +101,7 @@ def test_a_network_that_learns_nothing_but_its_penalties_is_told_to_lower_them()
     penalised = replace(
         GOOD, settings=settings, history=history(MEAN, MEAN), train_mse=MEAN, last_loss=LossTerms(0.1, 0.9)
     )
-    advice = found(penalised)[Fault.HARDLY_TRAINED].advice
+    advice = found(penalised)[FindingName.HARDLY_TRAINED].advice
     assert advice == "Lower model.weight_l1 or model.weight_l2 by a factor of 10 or more."
 
 
@@ -112,7 +112,7 @@ def test_features_answered_by_their_mean_that_hardly_vary_are_to_be_standardised
         column_mean=np.full(49, 100.0),
         reconstructions=np.tile(VALID.mean(axis=0), (300, 1)),
     )
-    assert found(offset).keys() == {Fault.HARDLY_VARIES}
+    assert found(offset).keys() == {FindingName.HARDLY_VARIES}
 
 
 @pytest.mark.parametrize(
@@ -126,28 +126,28 @@ def test_features_answered_by_their_mean_that_hardly_vary_are_to_be_standardised
 )
 def test_what_is_worse_than_pca_is_told_why(change: dict[str, Any], advice: str) -> None:
     worse = replace(GOOD, history=history(*[1.06 * PCA_16] * 4), **change)
-    assert advice in found(worse)[Fault.WORSE_THAN_PCA].advice
-    assert Fault.WORSE_THAN_PCA not in found(replace(worse, history=history(*[1.04 * PCA_16] * 4)))
+    assert advice in found(worse)[FindingName.WORSE_THAN_PCA].advice
+    assert FindingName.WORSE_THAN_PCA not in found(replace(worse, history=history(*[1.04 * PCA_16] * 4)))
 
 
 def test_a_stack_is_not_told_that_noise_keeps_it_from_copying() -> None:
     copies = replace(GOOD, settings=replace(GOOD.settings, code_size=64), history=history(*[0.01 * MEAN] * 4))
-    assert "or raise model.noise.level or model.hidden_l1" in found(copies)[Fault.COPIED].advice
+    assert "or raise model.noise.level or model.hidden_l1" in found(copies)[FindingName.COPIED].advice
     stack = replace(copies, settings=replace(copies.settings, is_stacked=True))
-    assert "model.noise.level" not in found(stack)[Fault.COPIED].advice
-    assert Fault.COPIED not in found(replace(copies, settings=replace(copies.settings, noise_level=0.1)))
-    assert Fault.COPIED not in found(replace(copies, settings=replace(copies.settings, code_size=48)))
+    assert "model.noise.level" not in found(stack)[FindingName.COPIED].advice
+    assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, noise_level=0.1)))
+    assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, code_size=48)))
 
 
 def test_filters_of_both_signs_that_are_strong_where_the_mean_is_follow_it() -> None:
     mean = np.where(np.arange(784) % 28 < 9, 1.0, 0.1)  # a stripe
     noise = np.random.default_rng(0).normal(size=(9, 784))
     evidence = replace(GOOD, layers=(), column_mean=mean)
-    finding = found(replace(evidence, filters=noise * mean))[Fault.FOLLOWS_MEAN]
+    finding = found(replace(evidence, filters=noise * mean))[FindingName.FOLLOWS_MEAN]
     assert finding.evidence["cosine with the mean"] < 0.1
     assert finding.evidence["correlation of the filters' strength with the mean"] > 0.5
     for filters, flat in ((noise, mean), (noise * mean[::-1], mean), (noise * mean, np.full(784, 0.3))):
-        assert Fault.FOLLOWS_MEAN not in found(replace(evidence, filters=filters, column_mean=flat))
+        assert FindingName.FOLLOWS_MEAN not in found(replace(evidence, filters=filters, column_mean=flat))
 
 
 def test_filters_of_dead_units_are_left_out_of_the_comparison_with_the_mean() -> None:
@@ -155,34 +155,34 @@ def test_filters_of_dead_units_are_left_out_of_the_comparison_with_the_mean() ->
     outputs = np.where(dies, 0.0, RNG.random((300, 16)))
     filters = np.where(dies[:, np.newaxis], -TRAIN.mean(axis=0), RNG.normal(size=(16, 49)))
     evidence = replace(GOOD, filters=filters, layers=(layer_statistics(outputs, RELU),))
-    assert Fault.FOLLOWS_MEAN not in found(evidence)
-    assert Fault.FOLLOWS_MEAN in found(replace(evidence, layers=()))
+    assert FindingName.FOLLOWS_MEAN not in found(evidence)
+    assert FindingName.FOLLOWS_MEAN in found(replace(evidence, layers=()))
 
 
 @pytest.mark.parametrize("every", [1, 2, 5])
 def test_a_rising_error_beside_a_falling_loss_is_over_fitting_however_often_it_is_validated(every: int) -> None:
     evidence = replace(GOOD, history=history(0.05, 0.03, 0.032, every=every), train_mse=None)
-    assert found(evidence)[Fault.OVERFITTING].evidence["error over its best"] == pytest.approx(0.032 / 0.03)
+    assert found(evidence)[FindingName.OVERFITTING].evidence["error over its best"] == pytest.approx(0.032 / 0.03)
     rising = [(epoch, metrics | {"train/loss": epoch / 10}) for epoch, metrics in evidence.history]
-    assert Fault.OVERFITTING not in found(replace(evidence, history=rising))
+    assert FindingName.OVERFITTING not in found(replace(evidence, history=rising))
 
 
 def test_a_rising_error_on_the_training_samples_themselves_is_not_over_fitting() -> None:
     restless = replace(GOOD, history=history(0.05, 0.03, 0.032), train_mse=0.032)
-    assert Fault.OVERFITTING not in found(restless)
-    assert Fault.OVERFITTING in found(replace(restless, train_mse=0.03))
+    assert FindingName.OVERFITTING not in found(restless)
+    assert FindingName.OVERFITTING in found(replace(restless, train_mse=0.03))
 
 
 def test_outputs_that_are_the_mean_are_not_over_fitted() -> None:
     mean = np.tile(VALID.mean(axis=0), (300, 1))
     collapsed = replace(GOOD, history=history(1.2 * MEAN, MEAN, 1.2 * MEAN), train_mse=MEAN, reconstructions=mean)
-    assert Fault.OVERFITTING not in found(collapsed)
-    assert Fault.OVERFITTING in found(replace(collapsed, reconstructions=VALID))
+    assert FindingName.OVERFITTING not in found(collapsed)
+    assert FindingName.OVERFITTING in found(replace(collapsed, reconstructions=VALID))
 
 
 def test_gains_that_no_one_would_wait_for_are_not_called_improving() -> None:
-    assert Fault.STILL_IMPROVING not in found(replace(GOOD, history=history(0.1, 0.02, 0.0199)))
-    assert Fault.STILL_IMPROVING not in found(replace(GOOD, history=history(1e-4, 1e-5, 2e-6)))
+    assert FindingName.STILL_IMPROVING not in found(replace(GOOD, history=history(0.1, 0.02, 0.0199)))
+    assert FindingName.STILL_IMPROVING not in found(replace(GOOD, history=history(1e-4, 1e-5, 2e-6)))
 
 
 @pytest.mark.parametrize(
@@ -197,24 +197,24 @@ def test_gains_that_no_one_would_wait_for_are_not_called_improving() -> None:
 def test_the_gain_at_the_end_is_held_against_the_epochs_that_it_took(
     errors: list[float], every: int, improves: bool
 ) -> None:
-    assert (Fault.STILL_IMPROVING in found(replace(GOOD, history=history(*errors, every=every)))) is improves
+    assert (FindingName.STILL_IMPROVING in found(replace(GOOD, history=history(*errors, every=every)))) is improves
 
 
 def test_the_epochs_that_a_gain_took_are_told_without_those_of_pretraining() -> None:
     later = [(epoch + 30, metrics) for epoch, metrics in history(0.05, 0.04, 0.03, every=5)]
-    numbers = found(replace(GOOD, history=later))[Fault.STILL_IMPROVING].evidence
+    numbers = found(replace(GOOD, history=later))[FindingName.STILL_IMPROVING].evidence
     assert numbers == {"share of the error gained at the end": pytest.approx(0.25), "in epochs": 5, "of": 15}
 
 
 def test_a_late_setback_is_told_as_too_large_a_step() -> None:
     losses = [0.5, 0.2, 0.1, 0.3]
     setback = [(epoch, {"train/loss": loss, "valid/mse": 0.1}) for epoch, loss in enumerate(losses, start=1)]
-    assert Fault.LEARNING_RATE in found(replace(GOOD, first_loss=LossTerms(0.6, 0), history=setback))
+    assert FindingName.LEARNING_RATE in found(replace(GOOD, first_loss=LossTerms(0.6, 0), history=setback))
 
 
 def test_little_evidence_is_enough_for_some_rules_and_raises_in_none() -> None:
     bare = Evidence(GOOD.settings, GOOD.references, history(*[1.06 * PCA_16] * 4))
-    assert found(bare).keys() == {Fault.WORSE_THAN_PCA}
+    assert found(bare).keys() == {FindingName.WORSE_THAN_PCA}
     assert diagnose(replace(bare, history=[])) == []
 
 
@@ -258,7 +258,7 @@ def test_units_near_their_bound_are_saturated(activation: Any, flat: float) -> N
 def test_advice_against_saturation_names_a_setting_that_helps_and_is_allowed(model: Any, advice: str) -> None:
     layer = next(layer for layer in hidden_layers(model) if layer.activation in ("tanh", "sigmoid", "elu"))
     flat = np.array([[-0.9999], [-0.9998]]) if layer.activation != "sigmoid" else np.array([[1e-4], [2e-4]])
-    assert found(one_layer(flat, layer))[Fault.SATURATED].advice.startswith(advice)
+    assert found(one_layer(flat, layer))[FindingName.SATURATED].advice.startswith(advice)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,6 @@ def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
         for epoch, (mse, noisy) in enumerate(zip(errors, denoised, strict=True), start=1)
     ]
     stack = replace(GOOD, history=both, train_mse=0.028, settings=replace(GOOD.settings, is_stacked=True))
-    assert found(stack).keys() & {Fault.OVERFITTING, Fault.STILL_IMPROVING} == {Fault.STILL_IMPROVING}
+    assert found(stack).keys() & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING} == {FindingName.STILL_IMPROVING}
     denoiser = replace(stack, settings=replace(GOOD.settings, noise_level=0.3))
-    assert found(denoiser).keys() & {Fault.OVERFITTING, Fault.STILL_IMPROVING} == {Fault.OVERFITTING}
+    assert found(denoiser).keys() & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING} == {FindingName.OVERFITTING}

@@ -19,7 +19,7 @@ from sweeps.models.config import (
 )
 from sweeps.models.diagnosis.evidence import hidden_layers
 from sweeps.models.diagnosis.examination import Examination
-from sweeps.models.diagnosis.findings import Fault, Finding
+from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.metrics import references
 from sweeps.models.training.objectives import Objective
 
@@ -51,7 +51,7 @@ def examination_of(model: ModelConfig, n_valid: int | None = None) -> Examinatio
     return Examination(model, TRAINING, module.network, module.objective, REFERENCES, mean, n_valid)
 
 
-def names(findings: list[Finding]) -> set[Fault]:
+def names(findings: list[Finding]) -> set[FindingName]:
     return {finding.name for finding in findings}
 
 
@@ -104,7 +104,7 @@ def test_an_examination_goes_on_from_a_checkpoint() -> None:
     for examination in (one, other):
         examination.add_epoch(3, {"train/loss": 30.0, "valid/mse": 30.0})
     assert one.findings(TRAIN, VALID) == other.findings(TRAIN, VALID)
-    assert {Fault.LEARNING_RATE, Fault.STILL_IMPROVING} <= names(other.findings(TRAIN, VALID))
+    assert {FindingName.LEARNING_RATE, FindingName.STILL_IMPROVING} <= names(other.findings(TRAIN, VALID))
 
 
 def test_a_classifier_is_not_judged_by_its_reconstructions() -> None:
@@ -115,28 +115,28 @@ def test_a_classifier_is_not_judged_by_its_reconstructions() -> None:
         for epoch, error in enumerate([1.0, 0.7, 0.5], start=1):
             examination.add_epoch(epoch, {"train/loss": error, "valid/mse": error})
         judged[fine_tuning] = names(examination.findings(TRAIN, VALID))
-    assert Fault.STILL_IMPROVING in judged["reconstruction"]
+    assert FindingName.STILL_IMPROVING in judged["reconstruction"]
     assert judged["classification"] == set()
 
 
 @pytest.mark.parametrize(
     ("errors", "n_valid", "expected"),
     [
-        ((0.1, 0.014, 0.018), 10_000, Fault.OVERFITTING),
+        ((0.1, 0.014, 0.018), 10_000, FindingName.OVERFITTING),
         ((0.1, 0.014, 0.016), 10_000, None),  # 20 answers of 10,000: within two standard errors
         ((0.1, 0.014, 0.018), 500, None),  # 2 answers of 500
-        ((0.3, 0.1, 0.08), 10_000, Fault.STILL_IMPROVING),
+        ((0.3, 0.1, 0.08), 10_000, FindingName.STILL_IMPROVING),
         ((0.3, 0.1, 0.08), 500, None),
         ((0.3, 0.1, 0.098), 10_000, None),
     ],
 )
 def test_a_classifier_is_judged_by_its_classification_error(
-    errors: tuple[float, ...], n_valid: int, expected: Fault | None
+    errors: tuple[float, ...], n_valid: int, expected: FindingName | None
 ) -> None:
     examination = examination_of(STACK, n_valid)
     for epoch, error in enumerate(errors, start=1):
         examination.add_epoch(epoch, {"train/loss": 1 / epoch, "valid/mse": 1.0, "valid/classification_error": error})
-    found = names(examination.findings(TRAIN, VALID)) & {Fault.OVERFITTING, Fault.STILL_IMPROVING}
+    found = names(examination.findings(TRAIN, VALID)) & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING}
     assert found == ({expected} if expected else set())
 
 
@@ -145,10 +145,10 @@ def test_units_of_a_decoder_that_a_classifier_does_not_train_are_not_judged() ->
     unrolled = examination._network.unrolled  # type: ignore[attr-defined]
     with torch.no_grad():
         unrolled.decoder[0].bias -= 1000.0  # its sigmoid units never leave 0
-    assert Fault.DEAD not in names(examination.findings(TRAIN, VALID))
+    assert FindingName.DEAD not in names(examination.findings(TRAIN, VALID))
     with torch.no_grad():
         unrolled.encoder[0].bias -= 1000.0
-    assert Fault.DEAD in names(examination.findings(TRAIN, VALID))
+    assert FindingName.DEAD in names(examination.findings(TRAIN, VALID))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_divergence_blames_the_rate_of_what_was_trained(layer: int | None, set
     pretraining = PretrainingConfig(learning_rate=0.7, code_learning_rate=0.3)
     examination = examination_of(STACK.model_copy(update={"pretraining": pretraining}))
     (finding,) = examination.findings_of_divergence(4, layer)
-    assert (finding.name, finding.evidence) == (Fault.LEARNING_RATE, {"first epoch that is not finite": 4})
+    assert (finding.name, finding.evidence) == (FindingName.LEARNING_RATE, {"first epoch that is not finite": 4})
     assert finding.advice.startswith(f"Lower {setting}")
 
 
@@ -178,5 +178,5 @@ def test_units_of_a_decoder_with_sizes_of_its_own_are_judged(decoder_sizes: tupl
     examination = examination_of(DeepConfig(hidden_sizes=(), code_size=4, decoder_sizes=decoder_sizes))
     with torch.no_grad():
         examination._network.decoder[-2].bias -= 1000.0  # type: ignore[attr-defined]
-    dead = [f.evidence for f in examination.findings(TRAIN, VALID) if f.name == Fault.DEAD]
+    dead = [f.evidence for f in examination.findings(TRAIN, VALID) if f.name == FindingName.DEAD]
     assert {"share": 1.0, "layer": 1.0 + len(decoder_sizes)} in dead

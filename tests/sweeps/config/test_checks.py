@@ -9,7 +9,7 @@ Faults = Callable[..., list[str]]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "fault"),
+    ("overrides", "issue"),
     [
         (["objective.metric=valid/denoise_mse"], "needs noise in every trial"),
         (
@@ -59,10 +59,10 @@ Faults = Callable[..., list[str]]
     ],
 )
 def test_sections_that_do_not_go_together_are_refused(
-    faults: Faults, sweep_file: Path, overrides: list[str], fault: str
+    issues: Faults, sweep_file: Path, overrides: list[str], issue: str
 ) -> None:
-    (only,) = faults(sweep_file, *overrides)
-    assert fault in only
+    (only,) = issues(sweep_file, *overrides)
+    assert issue in only
 
 
 @pytest.mark.parametrize(

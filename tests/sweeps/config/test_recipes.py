@@ -33,16 +33,16 @@ def test_a_published_experiment_names_its_source_what_it_reproduces_and_what_it_
     assert re.search(r"\b(19|20)\d\d\b", header) or unknown
 
 
-def test_a_file_that_cannot_be_read_is_named(faults: Faults, tmp_path: Path) -> None:
-    (missing,) = faults(tmp_path / "none.yaml")
+def test_a_file_that_cannot_be_read_is_named(issues: Faults, tmp_path: Path) -> None:
+    (missing,) = issues(tmp_path / "none.yaml")
     assert "none.yaml must be a sweep file that can be read: No such file" in missing
-    (folder,) = faults(str(tmp_path))
+    (folder,) = issues(str(tmp_path))
     assert "Is a directory" in folder
 
 
-def test_an_unknown_recipe_is_told_with_the_closest(faults: Faults) -> None:
-    (fault,) = faults("quikstart")
-    assert fault.endswith("Did you mean quickstart?")
+def test_an_unknown_recipe_is_told_with_the_closest(issues: Faults) -> None:
+    (issue,) = issues("quikstart")
+    assert issue.endswith("Did you mean quickstart?")
     with pytest.raises(ConfigError, match=r"Did you mean quickstart\?"):
         recipe_text("quikstart")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.config.issues import Fault
+from sweeps.config.issues import Issue
 from sweeps.config.search_space import (
     Choices,
     Interval,
@@ -95,11 +95,11 @@ def test_corner_points_of_two_long_choices_take_every_value() -> None:
 def test_an_invalid_corner_is_told_with_the_values_that_bring_it_about_and_no_others() -> None:
     search = {"level": Interval("uniform", 0.0, 1.5), "size": Interval("int", 8, 64)}
 
-    def check(point: dict[str, float]) -> list[Fault]:
-        return [Fault("level", "must lie in [0, 1]")] if point["level"] > 1 else []
+    def check(point: dict[str, float]) -> list[Issue]:
+        return [Issue("level", "must lie in [0, 1]")] if point["level"] > 1 else []
 
-    (fault,) = invalid_corners(search, check)
-    assert str(fault) == "search reaches level = 1.5: level must lie in [0, 1]; narrow the range"
+    (issue,) = invalid_corners(search, check)
+    assert str(issue) == "search reaches level = 1.5: level must lie in [0, 1]; narrow the range"
 
 
 def test_an_invalid_corner_of_two_ranges_together_is_told_with_both() -> None:
@@ -109,16 +109,16 @@ def test_an_invalid_corner_of_two_ranges_together_is_told_with_both() -> None:
         "x": Choices("choice", (1, 2)),
     }
 
-    def check(point: dict[str, object]) -> list[Fault]:
-        return [Fault("level", "must fit the kind")] if (point["kind"], point["level"]) == ("a", 2.0) else []
+    def check(point: dict[str, object]) -> list[Issue]:
+        return [Issue("level", "must fit the kind")] if (point["kind"], point["level"]) == ("a", 2.0) else []
 
-    (fault,) = invalid_corners(search, check)
-    assert 'kind = "a", level = 2.0:' in str(fault)
+    (issue,) = invalid_corners(search, check)
+    assert 'kind = "a", level = 2.0:' in str(issue)
 
 
 def test_a_range_whose_both_ends_are_wrong_in_the_same_way_is_told_once() -> None:
-    def check(point: dict[str, float]) -> list[Fault]:
-        return [Fault("size", f"must be a whole number, not {point['size']}")]
+    def check(point: dict[str, float]) -> list[Issue]:
+        return [Issue("size", f"must be a whole number, not {point['size']}")]
 
-    (fault,) = invalid_corners({"size": Interval("uniform", 8.0, 64.0)}, check)
-    assert "search reaches size = 8.0 or 64.0: size must be a whole number, not 8.0" in str(fault)
+    (issue,) = invalid_corners({"size": Interval("uniform", 8.0, 64.0)}, check)
+    assert "search reaches size = 8.0 or 64.0: size must be a whole number, not 8.0" in str(issue)

@@ -116,7 +116,7 @@ def test_paths_of_data_are_absolute_for_workers_that_run_elsewhere(
 
 
 @pytest.mark.parametrize(
-    ("override", "fault"),
+    ("override", "issue"),
     [
         ("model.hiden_size=3", "model.hiden_size is not a setting. Did you mean model.hidden_size?"),
         ("budgt.trials=3", "budgt is not a setting. Did you mean budget?"),
@@ -175,14 +175,14 @@ def test_paths_of_data_are_absolute_for_workers_that_run_elsewhere(
     ],
 )
 def test_a_fault_is_one_line_that_says_what_must_hold(
-    faults: Faults, sweep_file: Path, override: str, fault: str
+    issues: Faults, sweep_file: Path, override: str, issue: str
 ) -> None:
-    (only,) = faults(sweep_file, override)
-    assert fault in only
+    (only,) = issues(sweep_file, override)
+    assert issue in only
 
 
-def test_all_faults_are_told_at_once(faults: Faults, sweep_file: Path) -> None:
-    told = faults(
+def test_all_faults_are_told_at_once(issues: Faults, sweep_file: Path) -> None:
+    told = issues(
         sweep_file,
         "model.hiden_size=3",
         "budget.trials=-2",
@@ -193,18 +193,18 @@ def test_all_faults_are_told_at_once(faults: Faults, sweep_file: Path) -> None:
         "stopping.grace_epochs=20",
     )
     for part in ("nonsense", "hiden_size", "budget.trials must", "noise.level = 1.5", "wieght_l1"):
-        assert sum(part in fault for fault in told) == 1, part
+        assert sum(part in issue for issue in told) == 1, part
 
 
-def test_inconsistencies_are_told_beside_faults_elsewhere(faults: Faults, sweep_file: Path) -> None:
-    told = faults(sweep_file, "resources.retries=-1", "stopping.name=asha", "stopping.grace_epochs=20")
+def test_inconsistencies_are_told_beside_faults_elsewhere(issues: Faults, sweep_file: Path) -> None:
+    told = issues(sweep_file, "resources.retries=-1", "stopping.name=asha", "stopping.grace_epochs=20")
     assert len(told) == 2
-    assert any("stopping.grace_epochs must be below" in fault for fault in told)
+    assert any("stopping.grace_epochs must be below" in issue for issue in told)
 
 
-def test_a_faulty_setting_is_not_told_again_as_missing(faults: Faults, sweep_file: Path) -> None:
-    assert faults(sweep_file, "budget.trials=-3") == ["budget.trials must be above 0, not -3"]
-    assert len(faults(sweep_file, "objective.metric=valid/mze")) == 1
+def test_a_faulty_setting_is_not_told_again_as_missing(issues: Faults, sweep_file: Path) -> None:
+    assert issues(sweep_file, "budget.trials=-3") == ["budget.trials must be above 0, not -3"]
+    assert len(issues(sweep_file, "objective.metric=valid/mze")) == 1
 
 
 slow_machine = settings(
@@ -228,7 +228,7 @@ def loads_or_tells_why(read: Callable[[], object]) -> bool:
     try:
         read()
     except ConfigError as error:
-        return bool(error.faults) and all(fault and "\n" not in fault for fault in error.faults)
+        return bool(error.issues) and all(issue and "\n" not in issue for issue in error.issues)
     return True
 
 

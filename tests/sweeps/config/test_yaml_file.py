@@ -17,7 +17,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "issue"),
     [
         ("", "must hold a sweep, and is empty"),
         ("# only a comment\n", "must hold a sweep, and is empty"),
@@ -45,10 +45,10 @@ def write(folder: Path, text: str | bytes) -> Path:
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_plain_yaml_mapping_is_refused(
-    faults: Faults, tmp_path: Path, text: str | bytes, fault: str
+    issues: Faults, tmp_path: Path, text: str | bytes, issue: str
 ) -> None:
-    (only,) = faults(write(tmp_path, text))
-    assert fault in only
+    (only,) = issues(write(tmp_path, text))
+    assert issue in only
     assert str(tmp_path / "sweep.yaml") in only
 
 
@@ -70,5 +70,5 @@ def test_yaml_takes_a_byte_order_mark_an_anchor_and_a_date_as_text(sweep_file: P
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text() | st.text(alphabet="{}[]:,-&*!|>'\"# \nab01e.", max_size=40))
-def test_any_text_that_is_no_sweep_is_told_in_lines(faults: Faults, tmp_path: Path, text: str) -> None:
-    assert faults(write(tmp_path, text))
+def test_any_text_that_is_no_sweep_is_told_in_lines(issues: Faults, tmp_path: Path, text: str) -> None:
+    assert issues(write(tmp_path, text))

@@ -9,7 +9,7 @@ from sweeps.config import SweepConfig, load
 from sweeps.experiments import blobs, deep, denoising, identity, numpy_2x2
 from sweeps.experiments.claims import Claim, Outcome, Setup
 from sweeps.experiments.trained_sweep import FinishedSweep
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.models.metrics import filter_structure
 from sweeps.tracking.results import SweepResult
 
@@ -95,7 +95,7 @@ def test_features_that_hardly_vary_are_not_learnt_and_diagnosed(train: Train) ->
 def test_the_same_features_standardised_in_the_model_are_learnt_also_by_the_saved_model(train: Train) -> None:
     standardised = train(identity.STANDARDISED, "training.epochs=3")
     assert outcome(identity.CLAIMS, "R² on raw values", standardised).reached
-    assert Fault.HARDLY_VARIES not in standardised.best.faults
+    assert FindingName.HARDLY_VARIES not in standardised.best.findings
 
 
 def test_the_2x2_recipe_is_exact_where_the_question_was_stuck(train: Train) -> None:
@@ -112,7 +112,7 @@ def test_at_the_rate_of_the_question_the_right_gradient_is_at_the_column_mean_to
     posted = ["training.epochs=10", "training.optimizer=sgd", "training.learning_rate=0.001"]
     stuck = train(numpy_2x2.RIGHT, *posted, "search.training.seed={grid: [0]}")
     assert stuck.best.metric("valid/mse") == pytest.approx(0.00585, abs=0.00016)
-    assert Fault.COLUMN_MEAN in stuck.best.faults
+    assert FindingName.COLUMN_MEAN in stuck.best.findings
 
 
 def test_filters_of_denoising_autoencoders_are_compared_seed_by_seed(train: Train) -> None:

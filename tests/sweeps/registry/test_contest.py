@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sweeps.config import SweepConfig
 from sweeps.evaluation import data_of, evaluate, kept_network
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.registry.contest import Champion, Contest, data_identity, has_same_data, judge
 from sweeps.registry.gates import Gate
 from sweeps.registry.packaging import Package
@@ -160,9 +160,9 @@ def test_at_its_last_epoch_a_network_has_the_faults_that_its_training_found(
         == found.last_epoch
         == sections.get("training", TRAINING)["epochs"] + (contest.trial.n_pretraining_epochs)
     )
-    assert list(found.faults) == list(found.at_end or [])
+    assert list(found.findings) == list(found.at_end or [])
     if sections != {"model": STACK}:
-        assert found.faults
+        assert found.findings
 
 
 def test_a_network_that_won_before_its_training_ended_is_examined_as_it_was_then(run_one: Any) -> None:
@@ -170,9 +170,9 @@ def test_a_network_that_won_before_its_training_ended_is_examined_as_it_was_then
     contest, result = run_one(training=slow, objective={"metric": "valid/code_sparsity"})
     found = examined(contest, result)
     assert (found.epoch, found.last_epoch) == (1, 24)
-    assert Fault.HARDLY_TRAINED in found.faults
-    assert Fault.HARDLY_TRAINED not in (found.at_end or [])
-    assert Fault.STILL_IMPROVING not in found.faults
+    assert FindingName.HARDLY_TRAINED in found.findings
+    assert FindingName.HARDLY_TRAINED not in (found.at_end or [])
+    assert FindingName.STILL_IMPROVING not in found.findings
 
 
 @pytest.mark.parametrize(

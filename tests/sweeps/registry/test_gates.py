@@ -6,7 +6,7 @@ import math
 import pytest
 
 from sweeps.config.sections import PromotionConfig
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.registry import gates
 from sweeps.registry.gates import Gate
 from sweeps.registry.rediagnosis import Examined
@@ -92,7 +92,7 @@ def test_the_network_that_won_is_judged_and_the_end_of_its_training_is_told() ->
 
 def test_diagnoses_that_may_block_are_those_there_are() -> None:
     schema = PromotionConfig.model_json_schema()["properties"]["blocking"]["items"]
-    assert set(schema["enum"]) == {str(fault) for fault in Fault}
+    assert set(schema["enum"]) == {str(fault) for fault in FindingName}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.config import ObjectiveConfig
-from sweeps.search.ranking import Score, best_epoch, front, rank, told
+from sweeps.search.ranking import Score, best_epoch, epoch_values, front, rank
 
 ERROR = (ObjectiveConfig(metric="valid/mse"),)
 R2 = (ObjectiveConfig(metric="valid/r2"),)
@@ -100,8 +100,8 @@ def test_fronts_follow_each_other_in_rank_order(values: list[tuple[int, ...]]) -
 def test_a_point_tells_the_value_by_which_it_ranks_so_far() -> None:
     history = [(1, {"valid/mse": 0.5}), (2, {}), (3, {"valid/mse": 0.7}), (4, {"valid/mse": 0.2})]
     best, last = (ObjectiveConfig(metric="valid/mse", at=at) for at in ("best", "last"))
-    assert told(history, best) == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.2)]
-    assert told(history, last) == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.2)]
-    (start,) = told([(1, {})], best)
+    assert epoch_values(history, best) == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.2)]
+    assert epoch_values(history, last) == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.2)]
+    (start,) = epoch_values([(1, {})], best)
     assert start[0] == 1
     assert math.isnan(start[1])

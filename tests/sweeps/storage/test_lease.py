@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from polling import wait_until
 
-from sweeps.errors import StorageError, SweepHeld
+from sweeps.errors import StorageError, SweepLocked
 from sweeps.storage import lease as leases
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.lease import leased, leaseholder
@@ -115,7 +115,7 @@ def test_a_sweep_in_a_store_that_another_host_runs_is_held(folder: SweepFolder) 
     write(folder.lease, OTHER)
     assert is_held(folder)
     assert str(holder_of(folder)) == "process 2 on there"
-    with pytest.raises(SweepHeld, match="process 2 on there runs it"), hold(folder):
+    with pytest.raises(SweepLocked, match="process 2 on there runs it"), hold(folder):
         pass
 
 
@@ -125,7 +125,7 @@ def test_a_sweep_in_a_store_whose_process_on_this_host_has_ended_is_free(folder:
     assert not is_held(folder)
     with hold(folder):
         assert is_held(folder)
-        with pytest.raises(SweepHeld), hold(folder):
+        with pytest.raises(SweepLocked), hold(folder):
             pass
     assert not is_held(folder)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import SweepDone, SweepHeld
+from sweeps.errors import SweepDone, SweepLocked
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import hold, holder_of, is_held, stop
 
@@ -45,7 +45,7 @@ def other(folder: SweepFolder) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_second_process_is_told_who_holds_a_sweep(folder: SweepFolder, other: subprocess.Popen[str]) -> None:
-    with pytest.raises(SweepHeld, match=f"process {other.pid} on "), hold(folder):
+    with pytest.raises(SweepLocked, match=f"process {other.pid} on "), hold(folder):
         pass
     holder = holder_of(folder)
     assert holder is not None
@@ -65,7 +65,7 @@ def test_looking_whether_a_sweep_is_held_neither_takes_nor_ends_the_hold(folder:
     assert not is_held(folder)
     with hold(folder):
         assert [is_held(folder) for _ in range(2)] == [True, True]
-        with pytest.raises(SweepHeld), hold(folder):
+        with pytest.raises(SweepLocked), hold(folder):
             pass
         assert is_held(folder)
     assert not is_held(folder)
@@ -81,7 +81,7 @@ def test_stop_interrupts_the_holder_and_waits_for_its_end(folder: SweepFolder, o
 def test_stop_says_that_a_holder_does_not_end(folder: SweepFolder, other: subprocess.Popen[str]) -> None:
     os.kill(other.pid, signal.SIGSTOP)
     began = time.monotonic()
-    with pytest.raises(SweepHeld, match="wait for it"):
+    with pytest.raises(SweepLocked, match="wait for it"):
         stop(folder, patience_seconds=0.2)
     assert time.monotonic() - began >= 0.2
 
@@ -98,5 +98,5 @@ def test_a_number_that_another_process_has_taken_over_is_not_the_holder(folder: 
         assert holder is not None
         assert not holder.is_here
         holder.interrupt()  # reaches nobody: our parent lives on
-        with pytest.raises(SweepHeld, match="must be given there"):
+        with pytest.raises(SweepLocked, match="must be given there"):
             stop(folder, patience_seconds=1)

@@ -12,7 +12,7 @@ import torch
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.errors import InputError, StorageError, SweepHeld, UnknownSweep
+from sweeps.errors import InputError, StorageError, SweepLocked, UnknownSweep
 from sweeps.evaluation import evaluate
 from sweeps.storage import layout as folders
 from sweeps.storage import object_store
@@ -27,7 +27,7 @@ from sweeps.tracking.mlflow.figures import draw
 from sweeps.tracking.results import SweepResult, load_all, load_result
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import Event, PointEnded
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 
 RunHere = Callable[[SweepConfig], SweepResult]
 
@@ -78,8 +78,8 @@ def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
     before = load_result(sweep)
     expected = evaluate(before)
     monkeypatch.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
-    ((result,), faults) = load_all()
-    assert not faults
+    ((result,), issues) = load_all()
+    assert not issues
     assert not caplog.messages
     assert result.best == before.best
     assert evaluate(result) == expected
@@ -133,7 +133,7 @@ def test_a_point_goes_on_from_its_checkpoint_in_the_store(
     small_sweep: Callable[..., SweepConfig], digits: Dataset
 ) -> None:
     folder = folders.create("small")
-    surroundings = Surroundings(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
     told: list[int | None] = []
 
     def report(epoch: int | None, *_: Any) -> None:
@@ -152,7 +152,7 @@ def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader
     small_sweep: Callable[..., SweepConfig], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folders.create("small")
-    surroundings = Surroundings(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
     once, failures, told = RemotePath._once, iter(range(3)), list[Event]()
 
     def away_for_a_while(path: RemotePath, do: Any) -> Any:
@@ -174,7 +174,7 @@ def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> 
     assert sweep.lease is not None
     lease = {"holder": {"host": "there", "pid": 2, "started": 2}, "renewed": time.time()}
     sweep.lease.write_bytes(json.dumps(lease).encode())
-    with pytest.raises(SweepHeld, match="process 2 on there"):
+    with pytest.raises(SweepLocked, match="process 2 on there"):
         deliver(sweep, "http://127.0.0.1:1", 0.0)
 
 

@@ -44,7 +44,7 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     assert past.ended == {0: Ended(points[0], (0.5,)), 1: Ended(points[1], None)}
     assert past.begun == {2: points[2], 3: points[3]}
     assert past.ended_ids == {"0000", "0001"}
-    assert past.told == [(points[0], [(1, 1.0), (2, 0.5)]), (points[1], [(1, 2.0), (2, 1.5)])]
+    assert past.ended_values == [(points[0], [(1, 1.0), (2, 0.5)]), (points[1], [(1, 2.0), (2, 1.5)])]
     assert past.n_left(config) == 3
 
 

@@ -9,11 +9,11 @@ import torch
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import load_dataset
-from sweeps.trial.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.events import EpochEnded, Event, PointEnded, ReportedFinding, from_plain, to_plain
+from sweeps.trial.pack import TrialContext, run_points
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `dataloader_iter`")
 
@@ -72,12 +72,12 @@ def _events_of(settings: Settings, folder: SweepFolder) -> list[Event]:
     dataset = load_dataset(config)
     events: list[Event] = []
     arrays = DataArrays.from_dict(dict(dataset.arrays))
-    surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
+    surroundings = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
     run_points({"0000": {}}, surroundings, lambda *told: events.extend(from_plain(to_plain(told[-1]))))
     return events
 
 
-def found(events: list[Event]) -> dict[str, Finding]:
+def found(events: list[Event]) -> dict[str, ReportedFinding]:
     (end,) = [event for event in events if isinstance(event, PointEnded)]
     assert end.findings is not None
     return {finding.name: finding for finding in end.findings}
@@ -92,25 +92,25 @@ def test_a_good_trial_has_no_fault(train: Train) -> None:
 
 
 FAULTY = [
-    (SLOW, Fault.HARDLY_TRAINED, "training.learning_rate, now 1e-05"),
-    (CRUSHED, Fault.COLLAPSED, "Lower model.weight_l1 and model.hidden_l1"),
-    (CRUSHED, Fault.PENALTY, "Lower model.weight_l1 or model.hidden_l1"),
-    (CRUSHED, Fault.DEAD, "Lower model.hidden_l1 or set model.activation to elu."),
-    (FASTER, Fault.LEARNING_RATE, "training.learning_rate, now 0.3"),
-    (FASTER, Fault.DEAD, "Lower training.learning_rate or set model.activation to elu."),
-    (FASTER, Fault.COLUMN_MEAN, "Lower training.learning_rate or set model.activation to elu."),
-    (FLAT, Fault.SATURATED, "Set model.activation to relu or elu in place of sigmoid"),
-    (FLAT, Fault.HARDLY_TRAINED, "training.epochs"),
-    (SHORT, Fault.WORSE_THAN_PCA, "Raise training.epochs"),
-    (SHORT, Fault.STILL_IMPROVING, "Raise training.epochs"),
-    (WIDE, Fault.COPIED, "Lower model.hidden_size below 64, or raise model.noise.level or model.hidden_l1"),
-    (FEW, Fault.OVERFITTING, "data.n_train"),
+    (SLOW, FindingName.HARDLY_TRAINED, "training.learning_rate, now 1e-05"),
+    (CRUSHED, FindingName.COLLAPSED, "Lower model.weight_l1 and model.hidden_l1"),
+    (CRUSHED, FindingName.PENALTY, "Lower model.weight_l1 or model.hidden_l1"),
+    (CRUSHED, FindingName.DEAD, "Lower model.hidden_l1 or set model.activation to elu."),
+    (FASTER, FindingName.LEARNING_RATE, "training.learning_rate, now 0.3"),
+    (FASTER, FindingName.DEAD, "Lower training.learning_rate or set model.activation to elu."),
+    (FASTER, FindingName.COLUMN_MEAN, "Lower training.learning_rate or set model.activation to elu."),
+    (FLAT, FindingName.SATURATED, "Set model.activation to relu or elu in place of sigmoid"),
+    (FLAT, FindingName.HARDLY_TRAINED, "training.epochs"),
+    (SHORT, FindingName.WORSE_THAN_PCA, "Raise training.epochs"),
+    (SHORT, FindingName.STILL_IMPROVING, "Raise training.epochs"),
+    (WIDE, FindingName.COPIED, "Lower model.hidden_size below 64, or raise model.noise.level or model.hidden_l1"),
+    (FEW, FindingName.OVERFITTING, "data.n_train"),
 ]
 
 
 @pytest.mark.parametrize(("settings", "fault", "advice"), FAULTY, ids=lambda value: str(value)[:40])
 def test_a_trial_with_a_fault_is_told_it_and_what_to_change(
-    train: Train, settings: Settings, fault: Fault, advice: str
+    train: Train, settings: Settings, fault: FindingName, advice: str
 ) -> None:
     finding = found(train(settings))[fault]
     assert advice in finding.advice
@@ -118,27 +118,39 @@ def test_a_trial_with_a_fault_is_told_it_and_what_to_change(
 
 
 SOUND = [
-    (CRUSHED | {"model": CRUSHED["model"] | {"weight_l1": 1e-4, "hidden_l1": 1e-4}}, {Fault.COLLAPSED, Fault.PENALTY}),
-    (SIGMOID, {Fault.SATURATED, Fault.DEAD, Fault.LEARNING_RATE, Fault.HARDLY_TRAINED, Fault.COLUMN_MEAN}),
-    (FLAT, {Fault.COLUMN_MEAN, Fault.COLLAPSED}),  # a constant, but far from the mean
-    (SHORT, {Fault.HARDLY_TRAINED, Fault.OVERFITTING}),
-    (FEW, {Fault.HARDLY_TRAINED, Fault.COPIED}),
-    (WIDE | {"model": WIDE["model"] | {"noise": {"level": 0.01}}}, {Fault.COPIED}),
-    (WIDE | {"model": WIDE["model"] | {"hidden_l1": 1e-4}}, {Fault.COPIED}),
-    (WIDE | {"model": WIDE["model"] | {"hidden_size": 48}}, {Fault.COPIED}),
+    (
+        CRUSHED | {"model": CRUSHED["model"] | {"weight_l1": 1e-4, "hidden_l1": 1e-4}},
+        {FindingName.COLLAPSED, FindingName.PENALTY},
+    ),
+    (
+        SIGMOID,
+        {
+            FindingName.SATURATED,
+            FindingName.DEAD,
+            FindingName.LEARNING_RATE,
+            FindingName.HARDLY_TRAINED,
+            FindingName.COLUMN_MEAN,
+        },
+    ),
+    (FLAT, {FindingName.COLUMN_MEAN, FindingName.COLLAPSED}),  # a constant, but far from the mean
+    (SHORT, {FindingName.HARDLY_TRAINED, FindingName.OVERFITTING}),
+    (FEW, {FindingName.HARDLY_TRAINED, FindingName.COPIED}),
+    (WIDE | {"model": WIDE["model"] | {"noise": {"level": 0.01}}}, {FindingName.COPIED}),
+    (WIDE | {"model": WIDE["model"] | {"hidden_l1": 1e-4}}, {FindingName.COPIED}),
+    (WIDE | {"model": WIDE["model"] | {"hidden_size": 48}}, {FindingName.COPIED}),
 ]
 
 
 @pytest.mark.parametrize(
     ("settings", "absent"), SOUND, ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:40]
 )
-def test_a_trial_without_a_fault_is_not_told_it(train: Train, settings: Settings, absent: set[Fault]) -> None:
+def test_a_trial_without_a_fault_is_not_told_it(train: Train, settings: Settings, absent: set[FindingName]) -> None:
     assert not found(train(settings)).keys() & absent
 
 
 def test_much_noise_is_named_where_it_costs_against_pca(train: Train) -> None:
     noisy = {"model": {"activation": "tanh", "noise": {"level": 0.5}}, "epochs": 30, "learning_rate": 0.01}
-    assert "model.noise.level, now 0.5" in found(train(noisy))[Fault.WORSE_THAN_PCA].advice
+    assert "model.noise.level, now 0.5" in found(train(noisy))[FindingName.WORSE_THAN_PCA].advice
 
 
 def test_a_stack_fine_tuned_on_clean_samples_is_not_judged_by_noise(train: Train) -> None:
@@ -146,9 +158,9 @@ def test_a_stack_fine_tuned_on_clean_samples_is_not_judged_by_noise(train: Train
     noisy = curve(events, "valid/denoise_mse")
     assert noisy[-1] > 1.05 * min(noisy)  # which training does not lower, and which says nothing against it
     findings = found(events)
-    assert Fault.OVERFITTING not in findings
-    assert Fault.STILL_IMPROVING in findings
-    assert "model.noise.level" not in findings[Fault.WORSE_THAN_PCA].advice
+    assert FindingName.OVERFITTING not in findings
+    assert FindingName.STILL_IMPROVING in findings
+    assert "model.noise.level" not in findings[FindingName.WORSE_THAN_PCA].advice
 
 
 def test_a_code_that_diverges_in_pretraining_is_told_its_own_rate(train: Train) -> None:

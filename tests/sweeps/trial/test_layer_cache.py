@@ -19,7 +19,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import REUSED_EPOCHS, EpochEnded, Event, PointEnded
 from sweeps.trial.layer_cache import LayerStore, TrainedLayer, can_recur
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 
 MODEL: dict[str, Any] = {
     "name": "stacked_denoising",
@@ -73,7 +73,7 @@ def train(small_sweep: Callable[..., SweepConfig], digits: Dataset) -> Callable[
         told = Told(cut_off_at)
         sections = {"model": MODEL, "search": RATES, "algorithm": {"name": "grid"}} | sections
         arrays = DataArrays.from_dict(digits.arrays)
-        run_points(points, Surroundings(small_sweep(**sections), arrays, digits.references, SweepFolder(folder)), told)
+        run_points(points, TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder)), told)
         return told
 
     return run
@@ -153,12 +153,12 @@ from sweeps.config import SweepConfig
 from sweeps.trial.dataset import load_dataset
 from sweeps.trial.events import REUSED_EPOCHS
 from sweeps.storage.layout import SweepFolder
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 torch.set_num_threads(1)
 config, folder, point_id, rate = json.loads(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 sweep = SweepConfig.from_dict(config)
 data = load_dataset(sweep)
-surroundings = Surroundings(sweep, DataArrays.from_dict(data.arrays), data.references, SweepFolder(folder))
+surroundings = TrialContext(sweep, DataArrays.from_dict(data.arrays), data.references, SweepFolder(folder))
 tags = {}
 run_points({point_id: {"training.learning_rate": rate}}, surroundings,
            lambda epoch, objectives, events: tags.update(getattr(events[-1], "tags", {})))

@@ -18,7 +18,7 @@ from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 
 Reported = list[tuple[int | None, Any, list[Event]]]
 MakeSweep = Callable[..., SweepConfig]
@@ -41,7 +41,7 @@ def train(
 
     arrays = DataArrays.from_dict(dataset.arrays)
     torch.set_num_threads(1)
-    surroundings = Surroundings(sweep, arrays, dataset.references, SweepFolder(folder.path.parent.parent))
+    surroundings = TrialContext(sweep, arrays, dataset.references, SweepFolder(folder.path.parent.parent))
     run_points({folder.point_id: point or {}}, surroundings, report)
     return reported
 

@@ -20,7 +20,7 @@ from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import Event
 from sweeps.trial.figure_references import save_comparison
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 from sweeps.trial.snapshots import N_FILTERS
 
 MakeSweep = Callable[..., SweepConfig]
@@ -44,7 +44,7 @@ def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: in
 
     torch.set_num_threads(1)
     arrays, sweep_folder = DataArrays.from_dict(dataset.arrays), SweepFolder(folder.path.parent.parent)
-    run_points({folder.point_id: {}}, Surroundings(sweep, arrays, dataset.references, sweep_folder), report)
+    run_points({folder.point_id: {}}, TrialContext(sweep, arrays, dataset.references, sweep_folder), report)
 
 
 def load(path: Path) -> Mapping[str, NDArray[Any]]:

@@ -11,13 +11,19 @@ import torch
 
 from sweeps.config import SweepConfig, load
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.models.diagnosis.findings import Fault
+from sweeps.models.diagnosis.findings import FindingName
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.dataset import Dataset, load_dataset
-from sweeps.trial.events import EpochEnded, Event, Finding, PointEnded, from_plain, to_plain
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.events import EpochEnded, Event, PointEnded, ReportedFinding, from_plain, to_plain
+from sweeps.trial.pack import TrialContext, run_points
 
-GRAVE = {Fault.LEARNING_RATE, Fault.HARDLY_VARIES, Fault.HARDLY_TRAINED, Fault.COLLAPSED, Fault.COLUMN_MEAN}
+GRAVE = {
+    FindingName.LEARNING_RATE,
+    FindingName.HARDLY_VARIES,
+    FindingName.HARDLY_TRAINED,
+    FindingName.COLLAPSED,
+    FindingName.COLUMN_MEAN,
+}
 CRUSHED = {
     "name": "crushed",
     "data": {"name": "blobs", "subset": "full"},
@@ -56,7 +62,7 @@ def train(tmp_path: Path) -> Train:
         arrays = DataArrays.from_dict(dict(dataset.arrays))
         try:
             folder = SweepFolder(tmp_path)
-            surroundings = Surroundings(config, arrays, dataset.references, folder, dataset.column_mean)
+            surroundings = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
             run_points({"0000": point or {}}, surroundings, report)
         except Stopped:
             assert stop_at is not None
@@ -70,7 +76,7 @@ def end_of(events: list[Event]) -> PointEnded:
     return end
 
 
-def faults(findings: tuple[Finding, ...] | None) -> set[str]:
+def faults(findings: tuple[ReportedFinding, ...] | None) -> set[str]:
     assert findings is not None
     return {finding.name for finding in findings}
 
@@ -83,23 +89,23 @@ def test_blobs_with_penalties_of_one_half_are_diagnosed_as_collapsed(train: Trai
     assert collapsed.evidence["r2"] < 0.1
     assert collapsed.evidence["penalty share"] > 0.5
     assert "model.weight_l1 and model.hidden_l1" in collapsed.advice
-    assert Fault.OVERFITTING not in faults(end.findings)
+    assert FindingName.OVERFITTING not in faults(end.findings)
 
 
 def test_few_units_on_blobs_are_told_to_follow_the_mean_and_many_sparse_ones_are_not(
     train: Train, tmp_path: Path
 ) -> None:
     few = end_of(train(load("blobs-stripe-9", []), {"training.seed": 1}))
-    assert Fault.FOLLOWS_MEAN in faults(few.findings)
+    assert FindingName.FOLLOWS_MEAN in faults(few.findings)
     sparse = {"model.hidden_size": 64, "model.weight_l1": 1e-3, "model.hidden_l1": 1e-3, "training.epochs": 20}
     shutil.rmtree(SweepFolder(tmp_path).point("0000").path)
     many = end_of(train(load("blobs-sparse", []), sparse))
-    assert not faults(many.findings) & {Fault.FOLLOWS_MEAN, Fault.COLLAPSED}
+    assert not faults(many.findings) & {FindingName.FOLLOWS_MEAN, FindingName.COLLAPSED}
 
 
 def test_a_good_trial_of_the_quickstart_has_no_grave_fault(train: Train) -> None:
     point = {"model.hidden_size": 64, "model.weight_l1": 1e-5, "model.hidden_l1": 1e-5, "model.noise.level": 0.1}
-    assert not faults(end_of(train(load("quickstart", []), point)).findings) & {*GRAVE, Fault.PENALTY}
+    assert not faults(end_of(train(load("quickstart", []), point)).findings) & {*GRAVE, FindingName.PENALTY}
 
 
 def test_features_that_hardly_vary_are_told_from_the_mean_of_the_data(train: Train, tmp_path: Path) -> None:
@@ -113,8 +119,8 @@ def test_features_that_hardly_vary_are_told_from_the_mean_of_the_data(train: Tra
         "objective": {"metric": "valid/mse"},
     }
     findings = end_of(train(SweepConfig.from_dict(identity))).findings
-    assert Fault.HARDLY_VARIES in faults(findings)
-    assert Fault.COLUMN_MEAN not in faults(findings)
+    assert FindingName.HARDLY_VARIES in faults(findings)
+    assert FindingName.COLUMN_MEAN not in faults(findings)
 
 
 # Rungs are 3, 9 and 27; powers of two count from where the training has seen far more than a diagnosis looks at.
@@ -135,7 +141,7 @@ def test_a_trial_that_diverges_ends_as_failed_with_its_reason_and_its_fault(trai
     end = end_of(train(SweepConfig.from_dict(DIGITS | {"training": training})))
     assert end.failed
     assert "train/loss is" in (end.reason or "")
-    assert faults(end.findings) == {Fault.LEARNING_RATE}
+    assert faults(end.findings) == {FindingName.LEARNING_RATE}
 
 
 def test_a_stack_that_diverges_in_pretraining_is_told_to_lower_the_rate_of_pretraining(train: Train) -> None:

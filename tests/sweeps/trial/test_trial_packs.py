@@ -17,7 +17,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.trial import lightning_callbacks
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded
-from sweeps.trial.pack import Surroundings, run_points
+from sweeps.trial.pack import TrialContext, run_points
 from sweeps.trial.recorder import Recorder
 
 MakeSweep = Callable[..., SweepConfig]
@@ -73,7 +73,7 @@ def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
         torch.set_num_threads(1)
         reported = reported or Reported(cut_off_at)
         arrays = DataArrays.from_dict(digits.arrays)
-        surroundings = Surroundings(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
+        surroundings = TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
         run_points(points, surroundings, reported)
         return reported
 

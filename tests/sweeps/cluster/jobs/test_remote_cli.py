@@ -16,7 +16,7 @@ from sweeps.cli.app import app
 from sweeps.cli.commands import submit
 from sweeps.cluster.jobs.remote_cli import ANSWER, Answer, relay
 from sweeps.cluster.jobs.runtime_env import Shipment
-from sweeps.errors import ClusterError, InputError, SweepHeld, UnknownSweep
+from sweeps.errors import ClusterError, InputError, SweepLocked, UnknownSweep
 
 if TYPE_CHECKING:
     from sweeps.cluster.jobs.submissions import Client
@@ -139,7 +139,7 @@ def test_resume_after_a_lost_head_tells_why_the_sweeps_cannot_be_listed() -> Non
     refused = Answer(2, json.dumps({"errors": ["the store must answer", "and so must this"]}), "sweeps: the store\n")
     with pytest.raises(InputError) as told:
         submit.continue_there(answering(refused), "lost", 0, as_json=True)
-    assert told.value.faults == ("the store must answer", "and so must this")
+    assert told.value.issues == ("the store must answer", "and so must this")
 
 
 @pytest.mark.parametrize("status", [1, 0])
@@ -148,8 +148,8 @@ def test_a_command_that_crashes_on_the_cluster_is_told_in_one_line_with_the_reas
     with pytest.raises(ClusterError) as told:
         submit.continue_there(client, "lost", 0, as_json=True)
     expected = f"`sweeps list` must answer on the cluster; it ended with status {status} and said: OSError: [Errno 28]"
-    (fault,) = told.value.faults
-    assert fault.startswith(expected)
+    (issue,) = told.value.issues
+    assert issue.startswith(expected)
 
 
 def test_a_command_that_prints_nothing_at_all_is_told_with_its_status() -> None:
@@ -197,7 +197,7 @@ def test_delete_of_what_may_be_either_of_two_submitted_sweeps_deletes_none(delet
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.RUNNING])
 def test_delete_of_a_sweep_that_a_job_runs_is_refused(deleting: Cluster, status: JobStatus) -> None:
     deleting.jobs.append(job_of("mine-1", 3, status))
-    with pytest.raises(SweepHeld, match="as the job mine-1-r3: `sweeps stop` ends it"):
+    with pytest.raises(SweepLocked, match="as the job mine-1-r3: `sweeps stop` ends it"):
         submit.delete_there(cast("Client", deleting), "mine-1", [])
     assert deleting.asked == []
 

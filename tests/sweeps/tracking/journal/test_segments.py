@@ -52,7 +52,7 @@ def test_a_newest_segment_that_is_cut_leaves_those_before_it_and_is_named(
         newest.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
         reading = read_segments(folder)
         assert list(reading.rows) == [row for part in parts[:-1] for row in part]
-        assert [fault for fault in reading.faults if newest.name in fault] == list(reading.faults) != []
+        assert [line for line in reading.damage if newest.name in line] == list(reading.damage) != []
 
 
 @given(sizes=sizes, data=st.data())
@@ -70,8 +70,8 @@ def test_a_flipped_bit_in_any_segment_leaves_those_before_it_and_is_named(
         damaged.write_bytes(content)
         reading = read_segments(folder)
         assert list(reading.rows) == [row for part in parts[:which] for row in part]
-        assert damaged.name in reading.faults[0]
-        assert len(reading.faults) == (1 if which == len(parts) - 1 else 2)  # those behind it are of no use
+        assert damaged.name in reading.damage[0]
+        assert len(reading.damage) == (1 if which == len(parts) - 1 else 2)  # those behind it are of no use
 
 
 @given(sizes=sizes, data=st.data())
@@ -81,7 +81,7 @@ def test_what_is_read_is_what_was_written_to_the_letter(sizes: list[int], data: 
         parts = written(Path(name), sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
         reading = read_segments(Path(name))
         assert list(reading.rows) == [row for part in parts for row in part]
-        assert not reading.faults
+        assert not reading.damage
 
 
 def some(n_entries: int) -> list[EntryRow]:
@@ -110,7 +110,7 @@ def test_those_that_a_damaged_one_was_to_replace_are_read_in_its_place(tmp_path:
     (tmp_path / merged.name).write_bytes(b"")
     reading = read_segments(tmp_path)
     assert list(reading.rows) == entries
-    assert len(reading.faults) == 1
+    assert len(reading.damage) == 1
 
 
 def test_entries_behind_a_gap_are_not_read_and_are_told_of(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_entries_behind_a_gap_are_not_read_and_are_told_of(tmp_path: Path) -> No
         write_segment(tmp_path, part)
     reading = read_segments(tmp_path)
     assert list(reading.rows) == entries[:2]
-    assert reading.faults == ["2 segments are of no use without the entries from 3 on"]
+    assert reading.damage == ["2 segments are of no use without the entries from 3 on"]
 
 
 def test_what_is_no_segment_is_left_alone(tmp_path: Path) -> None:
