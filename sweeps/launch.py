@@ -1,53 +1,42 @@
-"""A sweep from its config to its result: the whole of it, read top to bottom."""
+"""A sweep from its config to its result: the whole story, read top to bottom."""
 
 import logging
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeps.cluster import session
-from sweeps.cluster.resources import Share, share_of
-from sweeps.cluster.session import Cluster
+from sweeps.cluster.resources import share_of
+from sweeps.cluster.tune.sweep_run import SweepInputs, SweepRun
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepFailed
-from sweeps.search.packing import ALL_DIFFER, can_pack, why_single
+from sweeps.search.packing import Packing, decide_packing
 from sweeps.signals import interruption
-from sweeps.storage import atomic_write
-from sweeps.storage import layout as folders
+from sweeps.storage import atomic_write, layout
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine, hold
-from sweeps.tracking.background import catch_up, check_mine, committing, copy_all, shipping
+from sweeps.storage.sweep_lock import hold
+from sweeps.tracking.background import Recording, record_in_background
 from sweeps.tracking.crash_recovery import reconcile
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
-from sweeps.tracking.journal.segment_writer import Committer
 from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import ResumeState, count_past, seconds_left
-from sweeps.tracking.sweep_end import end_sweep, state_of
+from sweeps.tracking.resume_state import seconds_left
+from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
 from sweeps.trial.events import now_ms
 
 if TYPE_CHECKING:
+    from sweeps.cluster.tune.journal_callback import JournalCallback
     from sweeps.datamodules.arrays import DataArrays
-    from sweeps.trial.dataset import Dataset
 
-
-@dataclass(frozen=True)
-class Setup:
-    """What a sweep is given once, before any trial."""
-
-    dataset: "Dataset"
-    share: Share
-    interrupted: threading.Event
+Watch = Callable[[Progress], None]
 
 
 def run(
@@ -55,109 +44,129 @@ def run(
     *,
     offline: bool = False,
     sweep_id: str | None = None,
-    watch: Callable[[Progress], None] | None = None,
+    watch: Watch | None = None,
     started: float | None = None,
     uri: str | None = None,
 ) -> SweepResult:
     """Train every trial of a sweep, here or on the cluster that RAY_ADDRESS names, and record it.
 
-    `offline` does not ask MLflow to answer at the start. `sweep_id` is the new sweep's, where it has one already.
-    `watch` is given the counters that the sweep keeps up to date. `started` is when the command began, in seconds since
-    1970: the result's seconds count from there. `uri` is the store to deliver to, by default the environment's.
-    Raises InputError before any trial starts; what becomes of the trials is in the result.
+    `offline` starts even if MLflow is unreachable. `sweep_id` is the new sweep's id, where it has one already. `watch`
+    gets the sweep's counters, which the sweep keeps up to date. `started`, in seconds since 1970, is when the command
+    began: the result's seconds count from there. `uri` is the MLflow store to deliver to, by default the environment's.
+    Raises InputError before any trial starts; a failure of a trial is part of the result.
     """
     began = started or time.time()
     uri = tracking_uri(uri)
     if not offline:
         check_tracker(uri)
-    folders.check_home()
+    layout.check_home()
     reconcile(uri)
-    with set_up(config) as setup:
-        folder = folders.create(config.name, sweep_id)
-        with hold(folder) as is_mine:
+    with prepare(config) as inputs:
+        folder = layout.create(config.name, sweep_id)
+        with hold(folder) as is_owner:
             folder.write_config(config.to_yaml())
-            with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
-                carry_out(config, setup, folder, journal, ResumeState(), began, watch, uri, is_mine)
+            with Journal.create(folder.journal, _record(config, folder, inputs, began)) as journal:
+                train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began), watch)
     return load_result(folder)
 
 
-def carry_out(
-    config: SweepConfig,
-    setup: Setup,
-    folder: SweepFolder,
-    journal: Journal,
-    past: ResumeState,
-    began: float,
-    watch: Callable[[Progress], None] | None,
-    uri: str,
-    is_mine: IsMine,
-) -> None:
-    """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended.
-
-    `is_mine` is what `hold` gives. SweepLocked where another process has taken up the sweep meanwhile.
-    """
-    progress = Progress(
-        folder.id,
-        config.n_trials,
-        config.n_epochs,
-        config.objectives[0],
-        config.budget.seconds,
-        n_at_once=setup.share.concurrency,
-        packs=can_pack(config),
-    )
-    count_past(progress, read_result(journal))
-    _save_comparison(folder, config, setup.dataset)
-    with (
-        committing(journal, folder, is_mine) as committer,
-        shipping(journal, uri, folder, setup.interrupted, committer),
-    ):
-        if watch is not None:
-            watch(progress)
-        try:
-            _train(config, setup, folder, journal, past, progress, committer)
-        except SweepFailed:
-            with suppress(SweepFailed):  # the reason that is raised is the first one
-                catch_up(journal, folder, setup.interrupted)
-            check_mine(folder, committer)
-            end_sweep(journal, folder, SweepState.FAILED, began, _startup(progress, setup.share, began), now_ms())
-            raise
-        check_mine(folder, committer)
-        atomic_write.try_to_remove(folder.layers)  # of use to running trials only
-        catch_up(journal, folder, setup.interrupted)
-        state = state_of(read_result(journal), interrupted=setup.interrupted.is_set())
-        end_sweep(journal, folder, state, began, _startup(progress, setup.share, began), now_ms())
-        catch_up(journal, folder, setup.interrupted)
-        copy_all(folder, committer, setup.interrupted)
-        check_mine(folder, committer)
-
-
 @contextmanager
-def set_up(config: SweepConfig) -> Iterator[Setup]:
-    """Load the data, connect to Ray, and turn Ctrl-C into an event for as long as the context lasts."""
+def prepare(config: SweepConfig) -> Iterator[SweepInputs]:
+    """Load the data, connect to Ray, and turn Ctrl-C into an event while the context lasts."""
     from sweeps.trial.dataset import fit_references
 
     address = os.environ.get("RAY_ADDRESS")
+    packing = decide_packing(config)
     with _loading(config) as arrays:
         session.prepare(address)
         if arrays.done():
-            arrays.result()  # raises before Ray starts where they are found missing by now
-        # Handlers after the connection: Ray sets its own for SIGTERM.
+            arrays.result()  # if the data are bad, raise before Ray starts
+        # Signal handlers after the connection: Ray sets its own for SIGTERM.
         with session.connect(address) as cluster, interruption() as interrupted:
-            # References only here: a local Ray has forked its processes.
-            yield Setup(fit_references(arrays.result()), _share(config, cluster), interrupted)
+            _log_packing(config, packing)
+            share = share_of(config.resources, cluster, packs=packing.is_packed)
+            # References after Ray has started: fitting them beside a fork deadlocks.
+            yield SweepInputs(fit_references(arrays.result()), share, packing, interrupted)
 
 
-def _share(config: SweepConfig, cluster: Cluster) -> Share:
-    """What each Tune trial takes; the log says why trials run one by one where nobody has asked for that."""
-    reason = why_single(config) or (None if can_pack(config) else ALL_DIFFER)
-    if reason is not None and config.n_trials > 1 and config.execution != "single":
-        logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", reason)
-    return share_of(config.resources, cluster, packs=can_pack(config))
+def train_and_record(run: SweepRun, watch: Watch | None) -> None:
+    """Train the remaining points of a sweep while its journal is copied to its folder and to MLflow; record its end.
+
+    Raises SweepLocked if another process takes over the sweep meanwhile.
+    """
+    _save_references(run)
+    with record_in_background(
+        run.journal, run.folder, run.store_uri, run.is_owner, run.inputs.interrupted
+    ) as recording:
+        if watch is not None:
+            watch(run.progress)
+        try:
+            _train(run, recording)
+        except SweepFailed:
+            with suppress(SweepFailed):  # raise the first reason
+                recording.flush_journal()
+            recording.check_owner()
+            _end(run, SweepState.FAILED)
+            raise
+        recording.check_owner()
+        atomic_write.try_to_remove(run.folder.layers)  # only running trials use them
+        recording.flush_journal()
+        _end(run)
+        recording.flush_journal()
+        recording.flush_segments()
+        recording.check_owner()
+
+
+def _train(run: SweepRun, recording: Recording) -> None:
+    """Train every remaining point with Ray Tune, until all ended, time is up, or the sweep is interrupted or lost."""
+    from sweeps.cluster.tune.journal_callback import JournalCallback
+    from sweeps.cluster.tune.tuner import tuner
+
+    interrupted = run.inputs.interrupted
+    callback = JournalCallback(run)
+    deadline = time.monotonic() + seconds_left(run.config, run.journal)
+
+    def is_over() -> bool:
+        return interrupted.is_set() or recording.is_lost or time.monotonic() > deadline
+
+    try:
+        # Tune's own files are of no use afterwards, and workers need not see them.
+        with tempfile.TemporaryDirectory(prefix="sweeps-tune-") as storage:
+            tuner(run, callback, is_over, storage).fit()
+    except KeyboardInterrupt:
+        interrupted.set()  # the second Ctrl-C, which does not wait for Tune
+    except Exception as error:  # Tune itself or the journal failed: an error of a training is its trial's result
+        raise _aborted(run, callback, error) from error
+    if interrupted.is_set():
+        callback.end_running("interrupted", keep_measured=False)
+    else:
+        callback.end_running("budget.seconds", keep_measured=True)
+
+
+def _aborted(run: SweepRun, callback: "JournalCallback", error: Exception) -> SweepFailed:
+    reason = f"sweep aborted: {type(error).__name__}: {' '.join(str(error).split())}"
+    with suppress(JournalBehind):  # maybe the very reason; the next command closes the lost runs
+        callback.end_running(reason, keep_measured=False)
+    return SweepFailed(f"{reason}. What its trials recorded is kept: see `sweeps status {run.folder.id}`")
+
+
+def _end(run: SweepRun, state: SweepState | None = None) -> None:
+    """Record how the sweep ended: by default as its trials say."""
+    result = read_result(run.journal)
+    state = state or state_of(result, interrupted=run.inputs.interrupted.is_set())
+    end = SweepEnd(state, now_ms(), time.time() - run.began, run.startup_seconds)
+    record_end(run.journal, run.folder, result, end)
+
+
+def _log_packing(config: SweepConfig, packing: Packing) -> None:
+    """Log why trials run one by one where nobody asked for that."""
+    if packing.reason is not None and config.n_trials > 1 and config.execution != "single":
+        logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", packing.reason)
 
 
 @contextmanager
 def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
-    """The data, while they are read beside what else takes seconds."""
+    """Load the data in a thread, while Ray is imported and started."""
     from sweeps.trial.dataset import load_suitable
 
     background = ThreadPoolExecutor(1)
@@ -167,14 +176,14 @@ def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
         background.shutdown(wait=False, cancel_futures=True)
 
 
-def _save_comparison(folder: SweepFolder, config: SweepConfig, dataset: "Dataset") -> None:
-    from sweeps.trial.figure_references import save_comparison
+def _save_references(run: SweepRun) -> None:
+    from sweeps.trial.figure_references import save_references
 
-    if not folder.references.exists():  # as where the sweep is resumed
-        save_comparison(folder.references, config, dataset)
+    if not run.folder.references.exists():  # a resumed sweep has them
+        save_references(run.folder.references, run.config, run.inputs.dataset)
 
 
-def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began: float) -> SweepRecord:
+def _record(config: SweepConfig, folder: SweepFolder, inputs: SweepInputs, began: float) -> SweepRecord:
     return SweepRecord(
         sweep_id=folder.id,
         name=config.name,
@@ -183,51 +192,6 @@ def _record(config: SweepConfig, folder: SweepFolder, dataset: "Dataset", began:
         start_ms=round(began * 1000),
         params=flatten(config.to_dict()),
         tags=environment_tags(),
-        dataset=dataset.description,
+        dataset=inputs.dataset.description,
         description=config.description,
     )
-
-
-def _train(
-    config: SweepConfig,
-    setup: Setup,
-    folder: SweepFolder,
-    journal: Journal,
-    past: ResumeState,
-    progress: Progress,
-    committer: Committer,
-) -> None:
-    """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted or lost."""
-    from sweeps.cluster.tune.journal_callback import JournalCallback
-    from sweeps.cluster.tune.tuner import tuner
-
-    references = setup.dataset.references
-    callback = JournalCallback(journal, folder, progress, config, environment_tags(), references, past.ended_ids)
-    deadline = time.monotonic() + seconds_left(config, journal)
-
-    def is_over() -> bool:
-        return setup.interrupted.is_set() or committer.is_lost or time.monotonic() > deadline
-
-    try:
-        # What Tune itself keeps is of no use afterwards, and need not lie where the workers see it.
-        with tempfile.TemporaryDirectory(prefix="sweeps-tune-") as storage:
-            tuner(config, setup.dataset, setup.share, folder, past, callback, is_over, storage).fit()
-    except KeyboardInterrupt:
-        setup.interrupted.set()  # a second Ctrl-C, which does not wait for Tune
-    except Exception as error:
-        # Tune itself, or the journal: what a training raises is a trial's result and does not come here.
-        reason = f"the sweep broke off: {type(error).__name__}: {' '.join(str(error).split())}"
-        with suppress(JournalBehind):  # which may be why it broke off: the lost are closed by whoever looks next
-            callback.end_running(reason, keep_measured=False)
-        raise SweepFailed(f"{reason}. What its trials recorded is kept: sweeps status {folder.id}") from error
-    if setup.interrupted.is_set():
-        callback.end_running("interrupted", keep_measured=False)
-    else:
-        callback.end_running("budget.seconds", keep_measured=True)
-
-
-def _startup(progress: Progress, share: Share, began: float) -> float | None:
-    """Seconds until every worker was ready to train: until the first report of the last of them."""
-    # A point that is resumed first reports what was measured before.
-    first = sorted(ready_ms for ready_ms in progress.ready_ms.values() if ready_ms >= began * 1000)[: share.concurrency]
-    return first[-1] / 1000 - began if first else None

@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
@@ -31,6 +32,28 @@ def why_single(sweep: SweepConfig) -> str | None:
     if sweep.stopping.name != "none" and sweep.execution == "auto":
         return f"stopping.name {sweep.stopping.name} compares all trials (execution: packed compares those of a pack)"
     return None
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Whether the points of a sweep train in packs, and if not, why."""
+
+    is_packed: bool
+    reason: str | None
+    allowed: bool = True
+
+    def largest(self, *, on_gpu: bool) -> int:
+        """Return how many points a Tune trial carries at most."""
+        if not self.allowed:
+            return 1
+        return _LARGEST_ON_GPU if on_gpu else _LARGEST_ON_CPU
+
+
+def decide_packing(sweep: SweepConfig) -> Packing:
+    """Decide."""
+    why = why_single(sweep)
+    packed = can_pack(sweep)
+    return Packing(packed, why or (None if packed else ALL_DIFFER), why is None)
 
 
 def largest_pack(sweep: SweepConfig, *, on_gpu: bool) -> int:

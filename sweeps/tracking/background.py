@@ -1,9 +1,10 @@
-"""What a sweep records, kept in its folder and in MLflow: while it runs, and at its end before it may go."""
+"""Copy what a running sweep records to its folder and to MLflow, in the background, and wait for both at its end."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sweeps.errors import SweepFailed, SweepLocked
 from sweeps.storage import atomic_write
@@ -15,72 +16,91 @@ from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.shipper import Shipper
 from sweeps.tracking.mlflow.uri import tracking_uri
 
-# How long the end of a sweep waits for MLflow while that takes nothing, and what sets it; `sweeps sync` delivers the
-# rest. For a job nobody waits: longer than a request hangs that a cut of the network has swallowed.
+# How long the end of a sweep waits while MLflow accepts nothing, and the variable that sets it; `sweeps sync` delivers
+# the rest. A job, for which nobody waits, waits longer than a request hangs after the network was cut.
 DELIVERY_PATIENCE_SECONDS, DELIVERY_PATIENCE_OF_A_JOB_SECONDS = 10.0, 45.0
 DELIVERY_VARIABLE = "SWEEPS_DELIVERY_SECONDS"
 
 
-@contextmanager
-def committing(journal: Journal, folder: SweepFolder, is_mine: IsMine) -> Iterator[Committer]:
-    """Copy what is recorded to the sweep's folder, and at the end all of it."""
-    committer = Committer(journal, folder, is_mine)
-    committer.start()
-    try:
-        yield committer
-    finally:
-        committer.close()
+@dataclass(frozen=True)
+class Recording:
+    """A sweep's journal, and the copies that are made of it while the sweep runs."""
+
+    journal: Journal
+    folder: SweepFolder
+    segment_writer: Committer
+    interrupted: threading.Event
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has taken over the sweep."""
+        return self.segment_writer.is_lost
+
+    def check_owner(self) -> None:
+        """Raise SweepLocked if another process has taken over the sweep: what this one records is out of date."""
+        self.segment_writer.commit()
+        if self.is_lost:
+            raise SweepLocked(
+                f"{self.folder.id} must be run by one process at a time, and another took it over while this one could "
+                f"not reach the store: see `sweeps status {self.folder.id}`"
+            )
+
+    def flush_journal(self) -> None:
+        """Wait for a full disk or a locked journal to take everything; Ctrl-C ends the wait."""
+        try:
+            self.journal.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(self.interrupted))
+        except JournalBehind as error:
+            raise SweepFailed(
+                f"{error}. Then `sweeps resume {self.folder.id}` records the rest, or trains it again"
+            ) from error
+
+    def flush_segments(self) -> None:
+        """Wait for the sweep's folder to take all segments: other hosts know a sweep by its folder alone."""
+        try:
+            self.segment_writer.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(self.interrupted))
+        except FolderBehind as error:
+            raise SweepFailed(
+                f"{error}. Then run `sweeps sync {self.folder.id}` on this host to copy what is recorded"
+            ) from error
 
 
 @contextmanager
-def shipping(
-    journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event, committer: Committer
-) -> Iterator[None]:
-    """Deliver to MLflow in the background, and at the end for as long as that makes progress."""
-    shipper = Shipper(journal, uri, folder.path)
-    shipper.start()
-    is_cancelled = interrupted.is_set
-    try:
-        yield
-        is_cancelled = _from_now_on(interrupted)
-    finally:
-        committer.commit()  # MLflow is sent what the folder has
-        shipper.close(float(os.environ.get(DELIVERY_VARIABLE) or DELIVERY_PATIENCE_SECONDS), is_cancelled)
+def record_in_background(
+    journal: Journal, folder: SweepFolder, store_uri: str, is_owner: IsMine, interrupted: threading.Event
+) -> Iterator[Recording]:
+    """Write segments to the sweep's folder and deliver to MLflow while the context lasts; at its end, deliver the rest.
 
-
-def check_mine(folder: SweepFolder, committer: Committer) -> None:
-    """SweepLocked where another process has taken up the sweep: what is left here is of an earlier time."""
-    committer.commit()
-    if committer.is_lost:
-        raise SweepLocked(
-            f"{folder.id} must be run by one process at a time, and another has taken it up while this one did not "
-            f"reach the store: `sweeps status {folder.id}` tells how it goes on there"
-        )
-
-
-def catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event) -> None:
-    """Wait for a disk that takes nothing, unless Ctrl-C tells not to."""
-    try:
-        journal.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(interrupted))
-    except JournalBehind as error:
-        raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` records it, or trains it again") from error
-
-
-def copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.Event) -> None:
-    """Wait for the sweep's folder, which may be in a store, as for the disk: it alone tells other hosts the sweep."""
-    try:
-        committer.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(interrupted))
-    except FolderBehind as error:
-        raise SweepFailed(f"{error}. Then `sweeps sync {folder.id}`, given here, copies what is recorded") from error
+    The end waits for MLflow as long as delivery makes progress.
+    """
+    with _segment_writer(journal, folder, is_owner) as segment_writer:
+        shipper = Shipper(journal, store_uri, folder.path)
+        shipper.start()
+        is_cancelled = interrupted.is_set
+        try:
+            yield Recording(journal, folder, segment_writer, interrupted)
+            is_cancelled = _from_now_on(interrupted)
+        finally:
+            segment_writer.commit()  # MLflow gets only what the folder has
+            shipper.close(float(os.environ.get(DELIVERY_VARIABLE) or DELIVERY_PATIENCE_SECONDS), is_cancelled)
 
 
 def store_of(journal: Journal) -> str:
-    """The store to deliver to: where the environment names none, the one that has the sweep's runs already."""
+    """Return the URI of the store to deliver to: the environment's, else the one that already has the sweep's runs."""
     return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.outbox.store())
 
 
+@contextmanager
+def _segment_writer(journal: Journal, folder: SweepFolder, is_owner: IsMine) -> Iterator[Committer]:
+    segment_writer = Committer(journal, folder, is_owner)
+    segment_writer.start()
+    try:
+        yield segment_writer
+    finally:
+        segment_writer.close()
+
+
 def _from_now_on(interrupted: threading.Event) -> Callable[[], bool]:
-    """Whether Ctrl-C comes from here on: one that has ended the trials does not end what waits for them, too."""
+    """Return whether Ctrl-C comes from here on: the one that ended the trials does not end the waits after them."""
     if interrupted.is_set():
         return lambda: False
     return interrupted.is_set

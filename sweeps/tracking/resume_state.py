@@ -1,4 +1,4 @@
-"""What a sweep that goes on has done already, by its journal: which points have ended, and which it began."""
+"""What a sweep has done already, read from its journal when it is resumed or extended."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,69 +13,81 @@ from sweeps.search.searchers import Ended
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.progress import Progress
-from sweeps.tracking.results import SweepResult
+from sweeps.tracking.results import SweepResult, read_result
 
-# A point in one of these states has its result; what was killed is trained on.
+# A point in one of these states has its result; a killed point resumes.
 ENDED = (PointState.FINISHED, PointState.FAILED)
 
 
 @dataclass(frozen=True)
 class ResumeState:
-    """What searcher, scheduler and callback must know of a sweep that goes on; of a new one, nothing."""
+    """What searcher, scheduler, callback and counters must know of a sweep's earlier starts; empty for a new sweep.
+
+    `ended` and `begun` are points by index. `ended_values` and `begun_values` are the objective by epoch of ended
+    points, and of begun points by id.
+    """
 
     ended: Mapping[int, Ended] = field(default_factory=dict)
     begun: Mapping[int, Point] = field(default_factory=dict)
-    ended_ids: frozenset[str] = frozenset()
     ended_values: Sequence[tuple[Point, Sequence[EpochValue]]] = ()
     begun_values: Mapping[str, Sequence[EpochValue]] = field(default_factory=dict)
+    result: SweepResult | None = None
+
+    @property
+    def ended_ids(self) -> frozenset[str]:
+        """The ids of the points that have ended."""
+        points = () if self.result is None else self.result.points
+        return frozenset(point.point_id for point in points if point.state in ENDED)
 
     def n_left(self, config: SweepConfig) -> int:
-        """How many points have yet to end."""
+        """Return how many points have not ended."""
         return config.n_trials - len(self.ended)
 
 
-def read_past(journal: Journal, config: SweepConfig) -> ResumeState:
-    """What the journal of a sweep says of its points."""
-    points = journal.points()
-    ended = [point for point in points if point.state in ENDED]
+def read_resume_state(journal: Journal, config: SweepConfig) -> ResumeState:
+    """Read what a sweep has done from its journal."""
+    result = read_result(journal)
+    histories = {point.point_id: list(journal.history(point.point_id)) for point in result.points}
+    values = {point_id: epoch_values(history, config.objectives[0]) for point_id, history in histories.items()}
+    ended = [point for point in result.points if point.state in ENDED]
+    begun = [point for point in result.points if point.state not in ENDED]
     return ResumeState(
-        ended={point.index: Ended(dict(point.point), _values(journal, point, config)) for point in ended},
-        begun={point.index: dict(point.point) for point in points if point.state not in ENDED},
-        ended_ids=frozenset(point.point_id for point in ended),
-        ended_values=[(dict(p.point), epoch_values(journal.history(p.point_id), config.objectives[0])) for p in ended],
-        begun_values={
-            p.point_id: epoch_values(journal.history(p.point_id), config.objectives[0])
-            for p in points
-            if p.state not in ENDED
-        },
+        ended={p.index: Ended(dict(p.point), _objective_values(p, histories[p.point_id], config)) for p in ended},
+        begun={point.index: dict(point.point) for point in begun},
+        ended_values=[(dict(point.point), values[point.point_id]) for point in ended],
+        begun_values={point.point_id: values[point.point_id] for point in begun},
+        result=result,
     )
 
 
-def count_past(progress: Progress, result: SweepResult) -> None:
-    """Let the counters begin with what has ended."""
-    for point in result.points:
+def count_ended(progress: Progress, state: ResumeState) -> None:
+    """Let the counters begin with the points that have ended."""
+    if state.result is None:
+        return
+    for point in state.result.points:
         if point.state in ENDED:
             progress.point_ended(point.point_id, point.state)
-    if result.best is not None:
-        progress.best_point = result.best.trial
-        progress.best_value = result.best.metrics[progress.objective.metric]
+    best = state.result.best
+    if best is not None:
+        progress.best_point = best.trial
+        progress.best_value = best.metrics[progress.objective.metric]
 
 
 def extended(config: SweepConfig, n_more: int) -> SweepConfig:
-    """The sweep with so many more points, or, of a grid, those that it has left; ConfigError where it has none left."""
+    """Return the sweep with `n_more` more points, or the rest of its grid; ConfigError where no points are left."""
     if not config.search:
-        raise ConfigError(f"{config.name} must have a search space to be given more trials: it has one point only")
+        raise ConfigError(f"{config.name} must have a search space to be extended: without one it has a single point")
     longer = SweepConfig.restore(_with_trials(config.to_dict(), config.n_trials + n_more))
     if longer.n_trials == config.n_trials:
         raise ConfigError(
-            f"{config.name} must have points left to be given more trials, and its grid of {config.n_trials} is "
-            "complete: run a sweep over other values"
+            f"{config.name} must have points left to be extended, and its grid of {config.n_trials} is complete: run a "
+            "sweep over other values"
         )
     return longer
 
 
 def seconds_left(config: SweepConfig, journal: Journal) -> float:
-    """How much of its time budget a sweep has left, in seconds: without a budget, for ever."""
+    """Return the seconds left of a sweep's time budget; infinity without one."""
     return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
@@ -83,9 +95,11 @@ def _with_trials(document: dict[str, Any], n_trials: int) -> dict[str, Any]:
     return document | {"budget": document.get("budget", {}) | {"trials": n_trials}}
 
 
-def _values(journal: Journal, point: PointRecord, config: SweepConfig) -> tuple[float, ...] | None:
-    """The objectives' values at the epoch by which a point ranks; None where it failed or has none."""
+def _objective_values(
+    point: PointRecord, history: Sequence[tuple[int, Mapping[str, float]]], config: SweepConfig
+) -> tuple[float, ...] | None:
+    """Return a point's objectives at its best epoch; None where it failed or has none."""
     if point.state is PointState.FAILED:
         return None
-    score = best_epoch(journal.history(point.point_id), config.objectives)
+    score = best_epoch(history, config.objectives)
     return None if score is None else score.values

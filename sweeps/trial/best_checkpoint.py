@@ -1,4 +1,4 @@
-"""The network of the epoch by which a point is ranked so far: kept in memory, written, and drawn from."""
+"""The network of a point's best epoch so far: kept in memory, written to disk, and drawn from."""
 
 import io
 import math
@@ -18,9 +18,9 @@ from sweeps.trial.snapshots import Snapshots
 
 
 class BestNetwork:
-    """Follows `network` as it trains, and keeps it as it was at its best epoch, by the rule that ranks the points.
+    """Keep `network` as it was at its best epoch, by the rule that ranks points.
 
-    `objective` is that of the best epoch so far, NaN before there is one.
+    `objective` is the value at the best epoch so far, NaN before there is one.
     """
 
     def __init__(
@@ -29,22 +29,22 @@ class BestNetwork:
         self.objective: float | list[float] = math.nan
         self._model = model
         self._network = network
-        self._objectives = objectives
+        self.objectives = objectives
         self._folder = folder
-        # The best epoch with its metrics; its network, until the disk has taken it; and the epoch last drawn from.
+        # The best epoch with its metrics, its network until that is written, and the epoch last drawn from.
         self._best: tuple[int, dict[str, float]] | None = None
         self._unwritten: bytes | None = None
         self._epoch_drawn: int | None = None
 
     @property
     def has_objective(self) -> bool:
-        """Whether there has been an epoch to rank by."""
+        """Whether an epoch has had a value of the objective."""
         return self._best is not None
 
     def keep_if_best(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Keep the network as it is now, where the epoch that has ended is the best so far."""
+        """Keep the network as it is now if this epoch is the best so far."""
         before = [] if self._best is None else [self._best]
-        score = best_epoch([*before, (epoch, metrics)], self._objectives)
+        score = best_epoch([*before, (epoch, metrics)], self.objectives)
         if score is None:
             return
         self.objective = list(score.values) if len(score.values) > 1 else score.values[0]
@@ -55,7 +55,7 @@ class BestNetwork:
             self._unwritten = content.getvalue()
 
     def write(self, *, must: bool) -> None:
-        """Write the best network; on a full disk after a later epoch, and where it `must` be there wait for space."""
+        """Write the best network. On a full disk, leave it for a later epoch; if it `must` be there, wait for space."""
         if self._unwritten is None:
             return
         patience = atomic_write.PATIENCE_SECONDS if must else 0.0
@@ -63,10 +63,10 @@ class BestNetwork:
             self._unwritten = None
         elif must:
             where = self._folder.path
-            raise OSError(f"{where} has had no space for the best network for {patience:g} s: free some there")
+            raise OSError(f"{where} must have space for the best network, and had none for {patience:g} s: free some")
 
     def save_arrays(self, snapshots: Snapshots, epoch: int, device: torch.device) -> None:
-        """Save what detailed figures show of the best epoch, once it is written, and once; `epoch` has just ended."""
+        """Save the arrays of the best epoch's detailed figures, once its network is written; `epoch` has just ended."""
         if self._best is None or self._unwritten is not None or self._best[0] == self._epoch_drawn:
             return
         best, _ = self._best
@@ -78,11 +78,11 @@ class BestNetwork:
             self._epoch_drawn = best
 
     def state(self) -> dict[str, Any]:
-        """Give what a checkpoint must hold, as plain values."""
+        """Return what a checkpoint must hold, as plain values."""
         return {"best": self._best, "unwritten_best": self._unwritten, "told": self.objective}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         self._best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self._unwritten = state["unwritten_best"]
         self.objective = state["told"]

@@ -1,4 +1,4 @@
-"""What has been told of a point, kept so that it can be told again where a journal, or its driver, has lost it."""
+"""The events of one point: reported once, and kept so that they can be reported again after a loss."""
 
 import json
 import os
@@ -11,19 +11,23 @@ from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.events import EpochEnded, Event, Figure, PointEnded, ReportedFinding, from_plain, to_plain
 
-# Epoch (None where the point fails), objective so far, events.
+# The epoch (None where the point failed), the best objective so far, and the events.
 Report = Callable[[int | None, float | list[float], list[Event]], None]
 
 
 class EventLog:
-    """Takes what happens to a point, reports it by `report`, and keeps all of it; `identity` is that of its plan."""
+    """Collect the events of a point and report them.
+
+    `identity` stands for the point's settings: its folder may hold files of another point that had its id before.
+    """
 
     def __init__(self, folder: PointFolder, identity: str, report: Report) -> None:
+        self.identity = identity
+        self.has_reported_end = False
         self._folder = folder
-        self._identity = identity
         self._report = report
-        self._told: list[Event] = []
-        self._coming: list[Event] = []
+        self._reported: list[Event] = []
+        self._pending: list[Event] = []
 
     def add_epoch(
         self,
@@ -32,59 +36,61 @@ class EventLog:
         figures: tuple[Figure, ...] = (),
         findings: Sequence[Finding] | None = None,
     ) -> None:
-        """Take the end of an epoch, to be told next."""
+        """Add the end of an epoch to the next report."""
         ended = EpochEnded(
             point_id=self._folder.point_id,
             epoch=epoch,
             metrics=metrics,
             figures=figures,
-            findings=_plain(findings),
+            findings=_to_reported(findings),
             worker=f"{platform.node()}:{os.getpid()}",
         )
-        self._coming.append(ended)
+        self._pending.append(ended)
 
     def add_end(self, tags: dict[str, str], findings: Sequence[Finding] | None = None) -> None:
-        """Take the end of the point with the epoch last taken."""
-        self._coming.append(PointEnded(point_id=self._folder.point_id, tags=tags, findings=_plain(findings)))
+        """Add the end of the point to the next report."""
+        self._pending.append(PointEnded(point_id=self._folder.point_id, tags=tags, findings=_to_reported(findings)))
 
     def add_failure(self, reason: str, tags: dict[str, str], findings: Sequence[Finding] | None = None) -> None:
-        """Take what ended the point, in the place of whatever else was to be told next."""
-        self._coming = [
-            PointEnded(point_id=self._folder.point_id, failed=True, reason=reason, tags=tags, findings=_plain(findings))
+        """Add the failure of the point to the next report, in place of everything else in it."""
+        point_id = self._folder.point_id
+        self._pending = [
+            PointEnded(point_id=point_id, failed=True, reason=reason, tags=tags, findings=_to_reported(findings))
         ]
 
-    def tell(self, epoch: int | None, objective: float | list[float]) -> None:
-        """Give what has been taken to `report`."""
-        events, self._coming = self._coming, []
-        self._told += events
+    def report(self, epoch: int | None, objective: float | list[float]) -> None:
+        """Report the pending events."""
+        events, self._pending = self._pending, []
+        self._reported += events
         self._report(epoch, objective, events)
 
-    def tell_end(self, epoch: int | None, objective: float | list[float]) -> None:
-        """Report what has been taken, and keep all that was told: whatever is lost, the point is not trained again."""
-        end = {"identity": self._identity, "epoch": epoch, "objective": objective, "events": self.state()}
+    def report_end(self, epoch: int | None, objective: float | list[float]) -> None:
+        """Report the pending events, the end among them, and save all events: no loss makes the point train again."""
+        end = {"identity": self.identity, "epoch": epoch, "objective": objective, "events": self.state()}
         atomic_write.write(self._folder.end, json.dumps(end).encode())
-        self.tell(epoch, objective)
+        self.report(epoch, objective)
+        self.has_reported_end = True
 
-    def tell_end_again(self) -> bool:
-        """Report again all that was told of a point that has ended by itself; False where it has not."""
+    def report_end_again(self) -> bool:
+        """Report all events of a point that an earlier process trained to its end; return False where none has."""
         if not self._folder.end.exists():
             return False
         end = json.loads(self._folder.end.read_text())
-        if end["identity"] != self._identity:
+        if end["identity"] != self.identity:
             return False
         self._report(end["epoch"], end["objective"], from_plain(end["events"]))
         return True
 
     def state(self) -> list[dict[str, Any]]:
-        """Give what a checkpoint must hold: all that was told, or is to be told next, as plain values."""
-        return to_plain([*self._told, *self._coming])
+        """Return what a checkpoint must hold: all events, as plain values."""
+        return to_plain([*self._reported, *self._pending])
 
     def restore(self, state: list[dict[str, Any]]) -> None:
-        """Take what `state` gave, to be told next: the driver may have been lost before it was recorded."""
-        self._coming = from_plain(state)
+        """Make the events that `state` returned pending again."""
+        self._pending = from_plain(state)
 
 
-def _plain(findings: Sequence[Finding] | None) -> tuple[ReportedFinding, ...] | None:
+def _to_reported(findings: Sequence[Finding] | None) -> tuple[ReportedFinding, ...] | None:
     if findings is None:
         return None
     return tuple(ReportedFinding(name=str(f.name), evidence=dict(f.evidence), advice=f.advice) for f in findings)

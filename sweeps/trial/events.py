@@ -1,30 +1,29 @@
-"""What a trial tells the driver, as plain values that cross a Ray boundary and are validated on the other side."""
+"""What a trial reports to the driver: plain values that cross a Ray boundary and are validated on the other side."""
 
 import time
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-# The tag of a run that names the host on which it was trained.
+# The tag of a run: the host that trained it.
 HOST_TAG = "sweeps.host"
-# The tag of a run that has the shape of each weight matrix of its network, inputs by units: what was trained, whatever
-# was configured.
+# The tag of a run: the shape of each weight matrix that was trained, inputs × units.
 WEIGHTS_TAG = "sweeps.weights"
-# The tag of a run that ended before its last epoch; its value says which rule ended it.
+# The tag of a run that was stopped early: the rule that stopped it.
 STOPPED_EARLY = "sweeps.stopped_early"
-# The tag of a run that tells how many of its epochs of pre-training another run of the sweep had done for it.
+# The tag of a run: how many of its pretraining epochs it adopted from another run of the sweep.
 REUSED_EPOCHS = "sweeps.reused_epochs"
-# How many validation samples' codes a figure shows: the trial's codes and the driver's PCA are of the same samples.
+# A figure shows the codes of so many validation samples; the trial's codes and the driver's PCA are of the same ones.
 N_CODES = 5000
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970, MLflow's unit of time."""
+    """Return the milliseconds since 1970, MLflow's unit of time."""
     return time.time_ns() // 1_000_000
 
 
 class Figure(BaseModel):
-    """A picture to draw later: `source` is the file of arrays, relative to the sweep's folder."""
+    """A figure to draw later from the arrays in the file `source`, relative to the sweep's folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +33,7 @@ class Figure(BaseModel):
 
 
 class ReportedFinding(BaseModel):
-    """A fault that `models.diagnosis.diagnosis` has found: its name, the numbers that show it, and what to change."""
+    """A finding of the diagnosis: its name, the numbers that show it, and what to change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,8 +45,8 @@ class ReportedFinding(BaseModel):
 class EpochEnded(BaseModel):
     """A point has trained one more epoch; epoch 0 is the start, before any training.
 
-    `findings` are there at epochs after which the point may be stopped: nothing after the report is sure to run.
-    `worker` names the process that trains it, by host and process id.
+    `findings` come with epochs after which the point may be stopped: the process may end with the report.
+    `worker` is the host and process id that trained it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,9 +62,9 @@ class EpochEnded(BaseModel):
 
 
 class PointEnded(BaseModel):
-    """A point has ended by itself: trained to the end, or failed for `reason`.
+    """A point has ended: trained to the end, or failed for `reason`.
 
-    `findings` is None where nothing could be examined: those of an earlier epoch hold then.
+    `findings` is None where the point could not be diagnosed; the last findings before it then hold.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,10 +83,15 @@ _EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Annotated[Event, Field(disc
 
 
 def to_plain(events: list[Event]) -> list[dict[str, Any]]:
-    """Events as dicts of plain values."""
+    """Return events as dicts of plain values."""
     return [event.model_dump() for event in events]
 
 
 def from_plain(events: list[dict[str, Any]]) -> list[Event]:
-    """The events that `to_plain` wrote."""
+    """Return the events of dicts that `to_plain` returned."""
     return _EVENTS.validate_python(events)
+
+
+def reason_of(error: Exception) -> str:
+    """Return what was raised, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""What the figures of a sweep hold its trials against: the mean of the data, and PCA; saved once a sweep."""
+"""What the figures of a sweep compare its trials with: the mean of the data, and PCA; saved once a sweep."""
 
 import io
 from typing import Any
@@ -15,16 +15,16 @@ from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import N_CODES
 
 
-def save_comparison(path: Place, config: SweepConfig, dataset: Dataset) -> None:
-    """Write `mean` (features,), and for codes that narrow `components` (features, n), as many as the largest has units.
+def save_references(path: Place, config: SweepConfig, dataset: Dataset) -> None:
+    """Write the mean of the data and the first components of PCA.
 
-    Where a code may have two units, `codes` (samples, 2) are PCA's of the validation samples whose codes trials save,
-    and `labels` (samples,) theirs.
+    `mean` is (features,). `components`, (features, n), has as many as the largest code that is smaller than the input.
+    Where a code may have two units, `codes`, (samples, 2), are PCA's for the validation samples whose codes trials
+    save, and `labels`, (samples,), are theirs.
     """
     n_features = dataset.references.n_features
     sizes = [size for trial in config.corner_trials() if (size := trial.model.code_size) is not None]
     saved: dict[str, NDArray[Any]] = {"mean": dataset.pca.mean.astype(np.float32)}
-    # A size between the corners narrows where the smallest does.
     n_components = min(max(sizes, default=0), n_features - 1)
     if n_components and min(sizes) < n_features:
         saved["components"] = dataset.pca.first(n_components).components

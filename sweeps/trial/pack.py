@@ -1,169 +1,73 @@
-"""A pack of points, trained by Lightning fits: what runs on a worker. It imports torch; the driver does not."""
+"""A pack of points, trained on a worker: the loop over their phases, read top to bottom."""
 
 import sweeps.trial.lightning_import  # noqa: F401, I001  # before Lightning
 import gc
-import io
-import json
 import logging
 import math
+import time
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from hashlib import sha256
 from platform import node
-from typing import Literal
 
-import numpy as np
 import pytorch_lightning as lightning
 import torch
-from numpy.typing import NDArray
-from sweeps.datamodules.arrays import DataArrays
-from sweeps.datamodules.batches import ArrayDataModule
-from sweeps.datamodules.side_by_side import SideBySide
-from sweeps.models.training.autoencoder import Autoencoder
-from sweeps.models.build import Phase, build_phases
-from sweeps.models.diagnosis.examination import Examination
-from sweeps.models.training.learners import stacking_pays
-from sweeps.models.metrics import References
-from sweeps.config import SweepConfig, TrialConfig
-from sweeps.storage.atomic_write import PATIENCE_SECONDS, remove_partial
-from sweeps.trial.events import HOST_TAG, PointEnded
-from sweeps.storage.layout import SweepFolder
-from sweeps.trial.lightning_callbacks import PackRecorder, PackReport, PointCheckpoints, Reports
-from sweeps.trial.layer_cache import LayerStore, pretrain
-from sweeps.trial.epoch_schedule import EpochSchedule
-from sweeps.trial.recorder import Recorder, reason_of
-from sweeps.storage.object_store import patience
-from sweeps.search.successive_halving import halving, rung_epochs
-from sweeps.search.packing import batches_of, draws_seed
+
 from sweeps.config.search_space import Point
-from sweeps.trial.point import PointTraining
+from sweeps.datamodules.side_by_side import SideBySide
+from sweeps.models.build import Phase
+from sweeps.models.training.autoencoder import Autoencoder
+from sweeps.models.training.learners import stacking_pays
+from sweeps.search.packing import batches_of, draws_seed
+from sweeps.search.successive_halving import halving
+from sweeps.storage.atomic_write import PATIENCE_SECONDS
+from sweeps.storage.object_store import patience
+from sweeps.trial.context import TrialContext
+from sweeps.trial.events import HOST_TAG, PointEnded, reason_of
+from sweeps.trial.layer_cache import LayerCache, LayerStore
+from sweeps.trial.lightning_callbacks import PackCallback, PointCheckpoints
+from sweeps.trial.point import PointTraining, prepare_point
+from sweeps.trial.reports import PackReport, Reports
 
-Accelerator = Literal["cpu", "gpu"]
+_POLL_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
-class TrialContext:
-    """What the points of a sweep are trained with.
+def train_points(points: Mapping[str, Point], context: TrialContext, report: PackReport) -> None:
+    """Train points, by id, to their ends; resume those with a checkpoint; report every epoch.
 
-    `column_mean` (features,) is that of the scaled training inputs; a diagnosis without it says less.
+    Points that take the same batches train together. A point that raises or diverges is reported as failed, and the
+    others continue. An object store that does not answer is waited for as long as a full disk.
     """
-
-    sweep: SweepConfig
-    arrays: DataArrays
-    references: References
-    folder: SweepFolder
-    column_mean: NDArray[np.float64] | None = None
-    accelerator: Accelerator = "cpu"
-
-    @cached_property
-    def data(self) -> ArrayDataModule:
-        """What serves the arrays to all of them: on the device once."""
-        return ArrayDataModule(self.arrays, batch_size=1, seed=0)
-
-
-def run_points(points: Mapping[str, Point], surroundings: TrialContext, report: PackReport) -> None:
-    """Train points, by their ids, to their ends, from their last checkpoints where there are any; report every epoch.
-
-    Those that take the same batches train together. A point that diverges ends with the first epoch whose loss or
-    metrics are not finite; that point, and one that raises, is reported as failed. A store that does not answer is
-    waited for as long as a full disk.
-    """
+    reports = Reports(report)
     with patience(PATIENCE_SECONDS):
-        _run_points(points, surroundings, Reports(report))
+        packs = _prepare_packs(points, context, reports)
+        reports.send()
+        for trainings in packs:
+            _train_pack(trainings, context, reports)
 
 
-def _run_points(points: Mapping[str, Point], surroundings: TrialContext, reports: Reports) -> None:
-    together: dict[Hashable, list[PointTraining]] = defaultdict(list)
+def _prepare_packs(points: Mapping[str, Point], context: TrialContext, reports: Reports) -> list[list[PointTraining]]:
+    """Prepare points, and group those that can train together: same batches, same epoch to resume from."""
+    packs: dict[Hashable, list[PointTraining]] = defaultdict(list)
     for point_id, point in points.items():
         try:
-            training = _prepare(point_id, point, surroundings, reports)
+            training = prepare_point(point_id, point, context, reports)
         except Exception as error:  # Whatever a point raises is that point's result, and only that point's.
             logging.getLogger(__name__).exception("Trial %s failed", point_id)
             ended = PointEnded(point_id=point_id, failed=True, reason=reason_of(error), tags={HOST_TAG: node()})
-            reports.take(point_id, None, math.nan, [ended])
-        else:
-            if training is not None:
-                together[_batches_of(training, surroundings.sweep)].append(training)
-    reports.send()
-    for trainings in together.values():
-        _train(trainings, surroundings, reports)
+            reports.add(point_id, None, math.nan, [ended])
+            continue
+        if training is not None:
+            batches = batches_of(context.sweep, training.trial)
+            packs[point_id if batches is None else (batches, training.first_phase, training.epoch)].append(training)
+    return list(packs.values())
 
 
-def _prepare(point_id: str, point: Point, surroundings: TrialContext, reports: Reports) -> PointTraining | None:
-    """A point as it stands; None for one that has ended, while others of its pack were lost with their process."""
-    sweep, arrays = surroundings.sweep, surroundings.arrays
-    trial = sweep.trial_at(point)
-    phases = build_phases(
-        trial.model,
-        trial.training,
-        input_size=arrays.n_features,
-        n_classes=arrays.n_classes,
-        references=surroundings.references,
-    )
-    last = phases[-1].member
-    recorder = Recorder(
-        trial.model,
-        last.network,
-        Examination(
-            trial.model,
-            trial.training,
-            last.network,
-            last.objective,
-            surroundings.references,
-            surroundings.column_mean,
-            len(arrays.valid.inputs),
-        ),
-        surroundings.data,
-        sweep.objectives,
-        EpochSchedule(
-            trial.n_epochs,
-            frozenset(rung_epochs(sweep.stopping, trial)),
-            n_probe_samples=_n_probe_samples(trial, arrays),
-            patience=trial.training.patience,
-            n_pretraining_epochs=trial.n_pretraining_epochs,
-            details=sweep.figures.detailed != "none",
-            identity=_identity(trial),
-        ),
-        surroundings.folder.point(point_id),
-        partial(reports.take, point_id),
-    )
-    recorder.folder.path.mkdir(parents=True, exist_ok=True)
-    remove_partial(recorder.folder.path)
-    if recorder.tell_end_again():
-        return None
-    if not recorder.folder.checkpoint.exists():
-        return PointTraining(trial, phases, recorder)
-    state = torch.load(io.BytesIO(recorder.folder.checkpoint.read_bytes()), map_location="cpu", weights_only=True)[
-        "sweeps"
-    ]
-    if state["identity"] != recorder.plan.identity:
-        return PointTraining(trial, phases, recorder)
-    recorder.resume(state)
-    return PointTraining(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
-
-
-def _identity(trial: TrialConfig) -> str:
-    return sha256(json.dumps(trial.to_dict(), sort_keys=True).encode()).hexdigest()
-
-
-def _n_probe_samples(trial: TrialConfig, arrays: DataArrays) -> int:
-    return trial.training.probe_samples if arrays.n_classes is not None else 0
-
-
-def _batches_of(training: PointTraining, sweep: SweepConfig) -> Hashable:
-    """What points have in common that can train together: their batches, and the epoch from which they go on."""
-    alike = batches_of(sweep, training.trial)
-    return training.recorder.folder.point_id if alike is None else (alike, training.first_phase, training.epoch)
-
-
-def _train(trainings: Sequence[PointTraining], surroundings: TrialContext, reports: Reports) -> None:
-    """Run the phases that are left of points which take the same batches, and leave nothing of them in memory."""
+def _train_pack(trainings: Sequence[PointTraining], context: TrialContext, reports: Reports) -> None:
+    """Train points that take the same batches; an error that is not of a single point fails all that have not ended."""
     try:
-        _run_phases(trainings, surroundings, reports)
+        _train_phases(trainings, context, reports)
         return
-    except Exception as error:  # Not of a single point; those that have ended are not touched.
+    except Exception as error:
         for training in trainings:
             if not training.has_ended:
                 training.recorder.fail(error)
@@ -171,78 +75,92 @@ def _train(trainings: Sequence[PointTraining], surroundings: TrialContext, repor
     finally:
         for training in trainings:
             training.forget_errors()
-    _free_memory()  # out of the handler, in which the error holds what it was raised among
+    _free_memory()  # after the handler: inside it, the error keeps alive the frames that raised it
 
 
-def _run_phases(trainings: Sequence[PointTraining], surroundings: TrialContext, reports: Reports) -> None:
-    layers = LayerStore(surroundings.folder.layers)
+def _train_phases(trainings: Sequence[PointTraining], context: TrialContext, reports: Reports) -> None:
+    """Train the phases that remain. A pretrained layer that several points share is trained once, by one of them."""
+    layers = LayerCache(LayerStore(context.folder.layers), context.sweep)
     for index in range(trainings[0].first_phase, len(trainings[0].phases)):
-        left = [training for training in trainings if not training.has_ended]
-        if left:
-            pretrain(left, index, surroundings.sweep, layers, fit=partial(_fit, index, surroundings, reports))
-            reports.send()
+        waiting = [training for training in trainings if not training.has_ended]
+        while waiting:
+            with layers.claim(waiting, index) as to_train:
+                if to_train:
+                    _fit_phase(index, to_train, context, reports)
+            waiting = layers.adopt([training for training in waiting if training not in to_train], index)
+            if waiting and not to_train:
+                time.sleep(_POLL_SECONDS)  # another process trains the layer
+        reports.send()
 
 
-def _fit(index: int, surroundings: TrialContext, reports: Reports, trainings: Sequence[PointTraining]) -> None:
-    """Run one phase. Lightning's own logger, progress bar and summary are off: the driver records what happens."""
+def _fit_phase(index: int, trainings: Sequence[PointTraining], context: TrialContext, reports: Reports) -> None:
+    """Fit one phase of points that train together."""
     phases = [training.phases[index] for training in trainings]
-    recorders = [training.recorder for training in trainings]
-    first, phase = trainings[0], phases[0]
     for training in trainings:
         training.start_phase(index)
-    trainer = lightning.Trainer(
-        accelerator=surroundings.accelerator,
-        devices=1,
-        max_epochs=phase.epochs,
-        check_val_every_n_epoch=phase.validate_every,
-        logger=False,
-        enable_checkpointing=True,  # which allows the recorder, and with it adds no callback of its own
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        callbacks=[PackRecorder(recorders, reports, halving(surroundings.sweep))],
-        plugins=[PointCheckpoints([recorder.folder.checkpoint for recorder in recorders])],
-    )
-    device = trainer.strategy.root_device
-    seed = draws_seed(surroundings.sweep, first.trial)
-    data = surroundings.data
-    data.batch_size, data.seed, data.passes = phase.batch_size, seed, phase.passes
-    stacks = _stacks(phase, surroundings)
-    module = Autoencoder([phase.member for phase in phases], seed=seed, phase=index, stacks=stacks)
-    served: lightning.LightningDataModule = data
-    if phase.inputs is not None:
-        module.to(device)
-        served = SideBySide([data.mapped(phase.inputs, phase.batch_size, device) for phase in phases if phase.inputs])
+    trainer = _trainer(phases[0], trainings, context, reports)
+    module, data = _module_and_data(index, trainings, context, trainer.strategy.root_device)
+    checkpoint = trainings[0].recorder.folder.checkpoint.name if trainings[0].resumes_in(index) else None
     try:
-        trainer.fit(
-            module,
-            datamodule=served,
-            ckpt_path=first.recorder.folder.checkpoint.name if first.goes_on_in(index) else None,
-            weights_only=True,
-        )
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     finally:
-        data.trainer = None
-        _take_apart(trainer)
-    reports.send()  # what follows may wait for a layer that another process trains
+        context.data.trainer = None
+        _break_reference_cycles(trainer)
+    reports.send()  # the next phase may wait for a layer that another process trains
     for phase in phases:
         if phase.finish is not None:
             phase.finish()
 
 
-def _take_apart(trainer: lightning.Trainer) -> None:
-    """Cut the circles that Lightning ties: in them networks, optimizers and data stay until the collector comes by."""
+def _trainer(
+    phase: Phase, trainings: Sequence[PointTraining], context: TrialContext, reports: Reports
+) -> lightning.Trainer:
+    """Return a trainer without Lightning's own logger, progress bar and summary: the driver records what happens."""
+    recorders = [training.recorder for training in trainings]
+    return lightning.Trainer(
+        accelerator=context.accelerator,
+        devices=1,
+        max_epochs=phase.epochs,
+        check_val_every_n_epoch=phase.validate_every,
+        logger=False,
+        enable_checkpointing=True,  # allows PackCallback, which is a Checkpoint; with it Lightning adds none of its own
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[PackCallback(recorders, reports, halving(context.sweep))],
+        plugins=[PointCheckpoints([recorder.folder.checkpoint for recorder in recorders])],
+    )
+
+
+def _module_and_data(
+    index: int, trainings: Sequence[PointTraining], context: TrialContext, device: torch.device
+) -> tuple[Autoencoder, lightning.LightningDataModule]:
+    """Return the module that trains a phase, and what serves its batches: pixels, or the codes of the layer below."""
+    phases = [training.phases[index] for training in trainings]
+    phase, data = phases[0], context.data
+    seed = draws_seed(context.sweep, trainings[0].trial)
+    data.batch_size, data.seed, data.passes = phase.batch_size, seed, phase.passes
+    module = Autoencoder([phase.member for phase in phases], seed=seed, phase=index, stacks=_is_stacked(phase, context))
+    if phase.inputs is None:
+        return module, data
+    module.to(device)
+    return module, SideBySide([data.mapped(phase.inputs, phase.batch_size, device) for phase in phases if phase.inputs])
+
+
+def _is_stacked(phase: Phase, context: TrialContext) -> bool:
+    """Return whether a pack trains as one stacked network. On a CPU it changes the last bits, so only on request."""
+    on_gpu = context.accelerator == "gpu"
+    if not on_gpu and context.sweep.execution != "packed":
+        return False
+    return stacking_pays(phase.batch_size * context.arrays.n_features, on_gpu=on_gpu)
+
+
+def _break_reference_cycles(trainer: lightning.Trainer) -> None:
+    """Free networks, optimizers and data now: Lightning's cycles would keep them until a garbage collection."""
     loop = trainer.fit_loop
     for part in (loop._combined_loader, loop.epoch_loop, trainer):
         if part is not None:
             vars(part).clear()
-
-
-def _stacks(phase: Phase, surroundings: TrialContext) -> bool:
-    """Whether a pack trains as one network: on a CPU, which gives the same numbers bit for bit, only where asked to."""
-    on_gpu = surroundings.accelerator == "gpu"
-    if not on_gpu and surroundings.sweep.execution != "packed":
-        return False
-    return stacking_pays(phase.batch_size * surroundings.arrays.n_features, on_gpu=on_gpu)
 
 
 def _free_memory() -> None:

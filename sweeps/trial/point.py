@@ -1,16 +1,37 @@
-"""One point in training: its phases, and where it stands."""
+"""One point in training: its phases, its recorder, and where it resumes."""
 
+import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
 
-from sweeps.config.sections import TrialConfig
-from sweeps.models.build import Phase
+import torch
+
+from sweeps.config import TrialConfig
+from sweeps.config.search_space import Point
+from sweeps.models.build import Phase, build_phases
+from sweeps.models.diagnosis.examination import Examination
+from sweeps.search.early_stopping import Patience
+from sweeps.search.successive_halving import rung_epochs
+from sweeps.storage.atomic_write import remove_partial
+from sweeps.storage.layout import PointFolder
+from sweeps.trial.best_checkpoint import BestNetwork
+from sweeps.trial.context import TrialContext
+from sweeps.trial.epoch_schedule import EpochSchedule
+from sweeps.trial.event_log import EventLog
+from sweeps.trial.measurements import Measurements
+from sweeps.trial.point_progress import PointProgress
 from sweeps.trial.recorder import Recorder
+from sweeps.trial.reports import Reports
+from sweeps.trial.snapshots import Snapshots
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PointTraining:
-    """One point: its phases, and where it goes on. `epoch` is the last that its checkpoint has, 0 without one."""
+    """A point in training. It resumes in phase `first_phase`, after `epoch` epochs; 0 without a checkpoint."""
 
     trial: TrialConfig
     phases: Sequence[Phase]
@@ -20,19 +41,86 @@ class PointTraining:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is nothing left to train or to tell."""
-        return self.recorder.has_told_end
+        """Whether the point's end has been reported."""
+        return self.recorder.log.has_reported_end
 
-    def goes_on_in(self, index: int) -> bool:
-        """Whether a phase was begun before, and goes on from the checkpoint."""
+    def resumes_in(self, index: int) -> bool:
+        """Return whether a phase resumes from the checkpoint."""
         return self.epoch > 0 and index == self.first_phase
 
     def start_phase(self, index: int) -> None:
-        """Tell the recorder which phase runs next."""
-        n_epochs_before = sum(before.epochs for before in self.phases[:index])
+        """Let the recorder start a phase."""
+        n_epochs_before = sum(phase.epochs for phase in self.phases[:index])
         self.recorder.start_phase(index, n_epochs_before, is_last=index == len(self.phases) - 1)
 
     def forget_errors(self) -> None:
-        """Let go of what ended the point, once it is told: an error keeps the frames that raised it, and their data."""
+        """Drop the error that ended the point, once reported: an error keeps alive the frames that raised it."""
         for phase in self.phases:
             phase.member.error = None
+
+
+def prepare_point(point_id: str, point: Point, context: TrialContext, reports: Reports) -> PointTraining | None:
+    """Build a point and restore its checkpoint, if there is one.
+
+    Return None where an earlier process trained it to its end: that is reported again.
+    """
+    trial = context.sweep.trial_at(point)
+    phases = build_phases(
+        trial.model,
+        trial.training,
+        input_size=context.arrays.n_features,
+        n_classes=context.arrays.n_classes,
+        references=context.references,
+    )
+    folder = context.folder.point(point_id)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    remove_partial(folder.path)
+    recorder = _recorder(trial, phases[-1], folder, context, reports)
+    if recorder.report_end_again():
+        return None
+    state = _checkpoint_state(folder)
+    if state is None or state["identity"] != recorder.log.identity:
+        return PointTraining(trial, phases, recorder)
+    recorder.resume(state)
+    return PointTraining(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
+
+
+def _recorder(
+    trial: TrialConfig, last_phase: Phase, folder: PointFolder, context: TrialContext, reports: Reports
+) -> Recorder:
+    network, objectives = last_phase.member.network, context.sweep.objectives
+    examination = Examination(
+        trial.model,
+        trial.training,
+        network,
+        last_phase.member.objective,
+        context.references,
+        context.column_mean,
+        len(context.arrays.valid.inputs),
+    )
+    schedule = EpochSchedule(
+        trial.n_epochs,
+        frozenset(rung_epochs(context.sweep.stopping, trial)),
+        n_pretraining_epochs=trial.n_pretraining_epochs,
+        details=context.sweep.figures.detailed != "none",
+    )
+    n_probe_samples = trial.training.probe_samples if context.arrays.n_classes is not None else 0
+    return Recorder(
+        PointProgress(schedule, Patience(trial.training.patience, objectives[0])),
+        Measurements(network, examination, context.data, n_probe_samples),
+        BestNetwork(trial.model, network, objectives, folder),
+        Snapshots(folder, context.data, trial.n_pretraining_epochs),
+        EventLog(folder, _identity(trial), partial(reports.add, folder.point_id)),
+    )
+
+
+def _identity(trial: TrialConfig) -> str:
+    return sha256(json.dumps(trial.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _checkpoint_state(folder: PointFolder) -> dict[str, Any] | None:
+    if not folder.checkpoint.exists():
+        return None
+    checkpoint = torch.load(io.BytesIO(folder.checkpoint.read_bytes()), map_location="cpu", weights_only=True)
+    state: dict[str, Any] = checkpoint["sweeps"]
+    return state

@@ -1,4 +1,4 @@
-"""The arrays that figures are drawn from: a trial saves them before it reports, the driver draws."""
+"""The arrays that figures are drawn from: a trial saves them before it reports, and the driver draws them."""
 
 import io
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
 from sweeps.trial.events import N_CODES, Figure
 
-N_FILTERS = 100  # as many as are drawn: a thousand would be 3 MB a snapshot
+N_FILTERS = 100  # as many as are drawn; a thousand would take 3 MB a snapshot
 N_RECONSTRUCTIONS = 10
-# A larger weight matrix has more entries than a picture has pixels.
+# A larger weight matrix has more entries than a figure has pixels.
 _MAX_MATRIX = 1000
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Saves what a point's network looks like, without pickles. A stack's end of pre-training is a stage to compare."""
+    """Save arrays of a point's network, without pickles. For a stack, the end of pretraining is one to compare with."""
 
     folder: PointFolder
     data: ArrayDataModule
@@ -33,7 +33,7 @@ class Snapshots:
 
     @torch.no_grad()
     def save(self, epoch: int, network: Network, device: torch.device) -> tuple[Figure, ...]:
-        """Keep an epoch: the first filters, and reconstructions of some validation samples. None on a full disk."""
+        """Save an epoch: the first filters, and reconstructions of a few validation samples. Nothing on a full disk."""
         path = self.folder.snapshot(epoch)
         arrays = self._looks(network, device)
         if epoch == self.n_pretraining_epochs > 0:
@@ -48,10 +48,7 @@ class Snapshots:
 
     @torch.no_grad()
     def save_best(self, epoch: int, network: Network, device: torch.device = _CPU) -> bool:
-        """Put the best epoch so far in the place of the one before, with all that detailed figures show of it.
-
-        False on a full disk.
-        """
+        """Save what detailed figures show of the best epoch so far, replacing the last one; False on a full disk."""
         arrays = self._looks(network, device) | _product(network)
         arrays |= {"epoch": np.asarray(epoch), "code_size": np.asarray(network.code_size)}
         if self.n_pretraining_epochs:
@@ -75,7 +72,7 @@ class Snapshots:
 
 
 def _product(network: Network) -> dict[str, NDArray[Any]]:
-    """The product of the encoder's matrices, where that differs from the first of them."""
+    """Return the product of the encoder's matrices where there are several."""
     return {"product": _array(encoder_product(network, N_FILTERS))} if len(network.encoder_weights()) > 1 else {}
 
 

@@ -22,8 +22,9 @@ from sweeps.config import load
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.search.searchers import random_point
 from sweeps.storage.layout import SweepFolder
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import load_dataset
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
 
@@ -88,7 +89,7 @@ class Bench:
         points = {f"{index:04}": point for index, point in enumerate(self.points(n_members))}
         self._wait()
         begun = time.perf_counter()
-        run_points(points, around, report)
+        train_points(points, around, report)
         self._wait()
         seconds = time.perf_counter() - begun
         assert not failed, failed

@@ -2,26 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from sweeps.cluster.resources import Share
 from sweeps.cluster.tune.journal_callback import JournalCallback
+from sweeps.cluster.tune.sweep_run import SweepInputs, SweepRun
 from sweeps.config import SweepConfig, load
 from sweeps.config.search_space import corner_points
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
+from sweeps.search.packing import decide_packing
 from sweeps.storage import layout as folders
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
-from sweeps.tracking.mlflow.run_metadata import environment_tags
-from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import to_plain
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 PLAIN = """\
 name: plain
@@ -37,7 +40,7 @@ budget: {trials: 4}
 @pytest.fixture(autouse=True)
 def _every_epoch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no report wait for the next one, so that a test can cut a point off at any epoch."""
-    monkeypatch.setattr("sweeps.trial.lightning_callbacks.SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr("sweeps.trial.reports.SECONDS_BETWEEN_REPORTS", 0.0)
 
 
 @pytest.fixture
@@ -96,11 +99,11 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         record = SweepRecord(
             folder.id, config.name, config.experiment, config.to_dict(), 0, dataset=dataset.description
         )
-        progress = Progress(folder.id, config.n_trials, config.n_epochs, config.objectives[0], None)
         arrays = DataArrays.from_dict(dataset.arrays)
-        surroundings = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
+        context = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
         with Journal.create(folder.journal, record) as journal:
-            callback = JournalCallback(journal, folder, progress, config, environment_tags(), dataset.references)
+            inputs = SweepInputs(dataset, Share(1, 0, 1), decide_packing(config), Event())
+            callback = JournalCallback(SweepRun(config, inputs, folder, journal, "", lambda: True, 0.0))
             for index, point in enumerate(corner_points(config.search)):
                 entry = {"id": f"{index:04d}", "index": index, "point": point}
                 trial: Any = SimpleNamespace(config={"points": [entry]})
@@ -109,7 +112,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
                     callback.on_trial_result(0, [], trial, {"events": to_plain(reported[-1])})
 
                 callback.on_trial_start(0, [], trial)
-                run_points({entry["id"]: point}, surroundings, report)
+                train_points({entry["id"]: point}, context, report)
             journal.end_sweep(SweepState.FINISHED, "", {}, 1)
         return load_result(folder)
 

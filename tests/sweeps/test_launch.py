@@ -10,7 +10,7 @@ import ray
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.launch import set_up
+from sweeps.launch import prepare
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
 from sweeps.trial import dataset
@@ -29,6 +29,6 @@ def test_references_are_not_fitted_while_ray_forks_its_processes(
         return pca_of(arrays, folder)
 
     monkeypatch.setattr(dataset, "pca_of", fit)
-    with patch.dict(os.environ), set_up(small_sweep()) as setup:  # it sets Ray's variables for good
-        assert len(setup.dataset.pca_mse) > 1
+    with patch.dict(os.environ), prepare(small_sweep()) as inputs:  # it sets Ray's variables for good
+        assert len(inputs.dataset.pca_mse) > 1
     assert had_started == [True]

@@ -1,68 +1,52 @@
-"""Tune's callback on the driver: what the trials report goes into the journal, and nowhere else."""
+"""Tune's callback on the driver: it records in the journal what the trials report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 
-from sweeps.config import SweepConfig, TrialConfig
+from sweeps.cluster.tune.sweep_run import SweepRun
+from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
 from sweeps.models.diagnosis.findings import FindingName
-from sweeps.models.metrics import References
 from sweeps.search.ranking import best_epoch
-from sweeps.storage.layout import SweepFolder
-from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import flatten, run_name
-from sweeps.tracking.progress import Progress
+from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten, run_name
 from sweeps.trial.events import STOPPED_EARLY, EpochEnded, ReportedFinding, from_plain, now_ms
 
 
 class JournalCallback(tune.Callback):
-    """Appends each event to the journal, in the order in which Tune hands them over.
+    """Append each event to the journal, in the order in which Tune delivers the reports."""
 
-    `ended` names points that had ended before the sweep was resumed.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        folder: SweepFolder,
-        progress: Progress,
-        config: SweepConfig,
-        tags: Mapping[str, str],
-        references: References,
-        ended: Iterable[str] = (),
-    ) -> None:
-        self._journal = journal
-        self._folder = folder
-        self._progress = progress
-        self._config = config
-        self._tags = dict(tags)
-        self._references = references
+    def __init__(self, run: SweepRun) -> None:
+        self._run = run
+        self._journal = run.journal
+        self._config = run.config
+        self._progress = run.progress
+        self._tags = environment_tags()
         self._running: set[str] = set()
-        self._ended = set(ended)
+        self._ended = set(run.resume_state.ended_ids)
         self._measured: set[str] = set()
         self._findings: dict[str, tuple[ReportedFinding, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: the Tuner pickles what it is given for `Tuner.restore`, by which no sweep is resumed."""
+        """Return nothing: the Tuner pickles its callbacks for `Tuner.restore`, which no sweep uses."""
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record a start, or that a point runs again since its process was lost."""
+        """Record that points start, or start again because their process was lost."""
         for entry in _entries(trial):
             if entry["id"] in self._running:
                 self._journal.retry_point(entry["id"], "the process that trained it was lost", now_ms())
-            elif entry["id"] not in self._ended:  # else it was lost after its last report: nothing is left to do
+            elif entry["id"] not in self._ended:  # else its process was lost after its last report
                 self._start(entry)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Record what a trial reported; a point that has ended may report its end again."""
+        """Record a report; a point that has ended may report its end again."""
         events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
         for event in events:
             if event.point_id in self._ended:
@@ -76,7 +60,7 @@ class JournalCallback(tune.Callback):
                 self._end(event.point_id, state, event.reason, event.tags, event.time_ms)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """End the points that did not end by themselves: the scheduler stopped them."""
+        """End the points that have not reported their end: the scheduler stopped them early."""
         for entry in _entries(trial):
             if entry["id"] in self._running:
                 tags = {STOPPED_EARLY: self._config.stopping.name}
@@ -84,7 +68,7 @@ class JournalCallback(tune.Callback):
         _forget_statistics(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record that a point's process was lost once more than may be, or could not be started."""
+        """Fail the points whose process was lost more often than `resources.retries`, or could not be started."""
         retries = self._config.resources.retries
         reason = f"its process was lost, and resources.retries ({retries}) allows no further start: {_error_of(trial)}"
         for entry in _entries(trial):
@@ -96,9 +80,9 @@ class JournalCallback(tune.Callback):
         _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:
-        """End the points that still run when the whole sweep ends.
+        """End the points that still run when the sweep ends.
 
-        With `keep_measured` a point that has measured something is FINISHED, as one that the scheduler stops.
+        With `keep_measured` a point that has a value of the objective is FINISHED, as if the scheduler had stopped it.
         """
         for point_id in sorted(self._running):
             if keep_measured and point_id in self._measured:
@@ -107,7 +91,7 @@ class JournalCallback(tune.Callback):
                 self._end(point_id, PointState.KILLED, reason, {}, now_ms())
 
     def _start(self, entry: Mapping[str, Any]) -> None:
-        """Record that a point starts, or, of a sweep that is resumed, that it runs again."""
+        """Record that a point starts, or starts again in a resumed sweep."""
         if not self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"])):
             self._journal.retry_point(entry["id"], "the sweep was resumed", now_ms())
         self._running.add(entry["id"])
@@ -128,10 +112,10 @@ class JournalCallback(tune.Callback):
         )
 
     def _levels(self, trial: TrialConfig) -> dict[str, float]:
-        """What the loss curve is held against."""
-        levels = {"mean predictor": self._references.mean_mse}
+        """Return the levels that the loss curve is compared with."""
+        levels = {"mean predictor": self._run.inputs.dataset.references.mean_mse}
         code_size = trial.model.code_size
-        pca = None if code_size is None else self._references.pca(code_size)
+        pca = None if code_size is None else self._run.inputs.dataset.references.pca(code_size)
         return levels if pca is None else levels | {f"PCA, {code_size} components": pca}
 
     def _record_epoch(self, event: EpochEnded) -> None:
@@ -148,7 +132,7 @@ class JournalCallback(tune.Callback):
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         if self._config.figures.detailed == "all":
-            record_detailed_figures(self._journal, self._folder.point(point_id), time_ms)
+            record_detailed_figures(self._journal, self._run.folder.point(point_id), time_ms)
         diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
         self._journal.end_point(point_id, state, reason, tags, time_ms, diagnosis)
         if diagnosis is not None:
@@ -158,9 +142,9 @@ class JournalCallback(tune.Callback):
         self._progress.point_ended(point_id, state)
 
     def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
-        """The last findings that a point has reported; None where it never came to be examined.
+        """Return the last findings that a point reported; None where it was not diagnosed.
 
-        That a point still improved is no issue of its settings where it was `cut_short` before its last epoch.
+        A point that was `cut_short` before its last epoch is not blamed for still improving.
         """
         findings = self._findings.pop(point_id, None)
         if findings is None:
@@ -169,14 +153,14 @@ class JournalCallback(tune.Callback):
 
 
 def _forget_statistics(trial: Trial) -> None:
-    """Tune keeps every trial that has ended, with averages of all it reported: 20 KB that nobody looks at."""
+    """Drop the averages that Tune keeps of every ended trial: 20 KB each that nobody reads."""
     for name in ("metric_analysis", "metric_n_steps"):
         if hasattr(trial.run_metadata, name):
             getattr(trial.run_metadata, name).clear()
 
 
 def _error_of(trial: Trial) -> str:
-    """The last line of what Tune was told, which says what went wrong; those before it say where."""
+    """Return the last line of Tune's error: it says what went wrong, the lines before it say where."""
     lines = str(trial.get_error() or "no reason given").strip().splitlines()
     return lines[-1].strip() if lines else "no reason given"
 

@@ -1,69 +1,90 @@
-"""What Ray Tune trains: a pack of points, on a worker. It imports torch; the driver does not."""
+"""What Ray Tune trains: a pack of points, on a worker. The driver imports this module too, so torch comes late."""
 
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from ray import tune
+from numpy.typing import NDArray
 
 from sweeps.config import SweepConfig
-from sweeps.datamodules.arrays import DataArrays
+from sweeps.gc_tuning import imports_to_stay
 from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
-from sweeps.trial.events import Event, PointEnded, to_plain
-from sweeps.trial.pack import Accelerator, TrialContext, run_points
-from sweeps.trial.recorder import reason_of
+from sweeps.trial.events import Event, PointEnded, reason_of, to_plain
 
 
-def run_pack(
-    pack: Mapping[str, Any],
-    *,
-    sweep: Mapping[str, Any],
-    data: Mapping[str, Any],
-    pca_mse: Any,
-    column_mean: Any,
-    folder: str,
-    accelerator: Accelerator,
-) -> None:
-    """Train the points of `pack["points"]` and report to Tune; takes plain values and NumPy arrays only.
+@dataclass(frozen=True)
+class TrialInputs:
+    """What all packs of a sweep are trained with, as plain values and arrays: Ray stores it once a node.
 
-    A point that raises or diverges has that as its result: it is reported as failed and nothing is raised, so Tune
-    retries what was lost with its process and nothing else.
+    `arrays` is a `DataArrays` as a dict, `pca_mse` the validation error of PCA by number of components, `column_mean`,
+    (features,), the mean of the scaled training inputs.
     """
+
+    sweep: Mapping[str, Any]
+    arrays: Mapping[str, Any]
+    pca_mse: NDArray[np.float64]
+    column_mean: NDArray[np.float64]
+    folder: str
+    accelerator: Literal["cpu", "gpu"]
+
+
+def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
+    """Train the points of `pack["points"]` and report them to Tune.
+
+    It never raises: a point that raises or diverges is reported as failed, so that Tune retries lost processes alone.
+    """
+    _import_pack()
+    import torch
+
+    from sweeps.datamodules.arrays import DataArrays
+    from sweeps.trial.context import TrialContext
+    from sweeps.trial.pack import train_points
+
     _quieten_lightning()
     points = {entry["id"]: entry["point"] for entry in pack["points"]}
     try:
-        config = SweepConfig.restore(sweep)
+        config = SweepConfig.restore(inputs.sweep)
         torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
-        surroundings = TrialContext(
+        context = TrialContext(
             config,
-            DataArrays.from_dict(data),
-            References(np.asarray(pca_mse)),
-            SweepFolder(place(folder)),
-            np.asarray(column_mean),
-            accelerator,
+            DataArrays.from_dict(inputs.arrays),
+            References(inputs.pca_mse),
+            SweepFolder(place(inputs.folder)),
+            inputs.column_mean,
+            inputs.accelerator,
         )
-        run_points(points, surroundings, _report_to_tune)
-    except Exception as error:  # Not of a single point: what they are given is at issue.
+        train_points(points, context, _report_to_tune)
+    except Exception as error:  # not of a single point: what all of them were given is wrong
         logging.getLogger(__name__).exception("Trials %s failed", ", ".join(points))
         ended = [PointEnded(point_id=point_id, failed=True, reason=reason_of(error)) for point_id in points]
         _report_to_tune(None, dict.fromkeys(points, math.nan), list(ended))
 
 
+@cache
+def _import_pack() -> None:
+    """Import what trains a pack once in a worker's life, without garbage collections meanwhile."""
+    with imports_to_stay():
+        import sweeps.trial.pack  # noqa: F401
+
+
 def _report_to_tune(epoch: int | None, objectives: Mapping[str, float | list[float]], events: list[Event]) -> None:
+    from ray import tune
+
     result: dict[str, Any] = {"events": to_plain(events), "objectives": dict(objectives)}
     if len(objectives) == 1:
-        (result["objective"],) = objectives.values()  # what stops trials early looks at
+        (result["objective"],) = objectives.values()  # what the scheduler of early stopping reads
     if epoch is not None:
         result["epoch"] = epoch
     tune.report(result)
 
 
 def _quieten_lightning() -> None:
-    """Leave the worker's log to what matters: Lightning otherwise tells of every fit that it has no GPU."""
+    """Keep Lightning's notes on the hardware of each fit out of the worker's log."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -25,9 +25,10 @@ from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.journal.segment_writer import Committer
 from sweeps.tracking.mlflow.figures import draw
 from sweeps.tracking.results import SweepResult, load_all, load_result
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import Event, PointEnded
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 RunHere = Callable[[SweepConfig], SweepResult]
 
@@ -133,7 +134,7 @@ def test_a_point_goes_on_from_its_checkpoint_in_the_store(
     small_sweep: Callable[..., SweepConfig], digits: Dataset
 ) -> None:
     folder = folders.create("small")
-    surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    context = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
     told: list[int | None] = []
 
     def report(epoch: int | None, *_: Any) -> None:
@@ -143,8 +144,8 @@ def test_a_point_goes_on_from_its_checkpoint_in_the_store(
 
     torch.set_num_threads(1)
     with pytest.raises(CutOffError):
-        run_points({"0000": {}}, surroundings, report)
-    run_points({"0000": {}}, surroundings, report)
+        train_points({"0000": {}}, context, report)
+    train_points({"0000": {}}, context, report)
     assert told == [0, 1, 2, 2, 3]
 
 
@@ -152,7 +153,7 @@ def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader
     small_sweep: Callable[..., SweepConfig], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folders.create("small")
-    surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    context = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
     once, failures, told = RemotePath._once, iter(range(3)), list[Event]()
 
     def away_for_a_while(path: RemotePath, do: Any) -> Any:
@@ -164,7 +165,7 @@ def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader
     monkeypatch.setattr(object_store, "_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(RemotePath, "_once", away_for_a_while)
     torch.set_num_threads(1)
-    run_points({"0000": {}}, surroundings, lambda _epoch, _objectives, events: told.extend(events))
+    train_points({"0000": {}}, context, lambda _epoch, _objectives, events: told.extend(events))
     assert next(failures, None) is None
     assert isinstance(told[-1], PointEnded)
     assert not told[-1].failed

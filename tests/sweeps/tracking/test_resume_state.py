@@ -12,8 +12,7 @@ from sweeps.search.searchers import Ended, point_searcher
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.progress import Progress
-from sweeps.tracking.results import read_result
-from sweeps.tracking.resume_state import count_past, extended, read_past
+from sweeps.tracking.resume_state import count_ended, extended, read_resume_state
 
 SEARCH = {"model.hidden_size": {"choice": [8, 16, 32]}}
 MakeSweep = Callable[..., SweepConfig]
@@ -39,13 +38,13 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     config = small_sweep(search=SEARCH, budget={"trials": 5})
     states = [PointState.FINISHED, PointState.FAILED, PointState.KILLED, PointState.RUNNING]
     with journal_of(config, tmp_path, states) as journal:
-        past = read_past(journal, config)
+        state = read_resume_state(journal, config)
     points = [proposal.point for proposal in point_searcher(config).ask(4)]
-    assert past.ended == {0: Ended(points[0], (0.5,)), 1: Ended(points[1], None)}
-    assert past.begun == {2: points[2], 3: points[3]}
-    assert past.ended_ids == {"0000", "0001"}
-    assert past.ended_values == [(points[0], [(1, 1.0), (2, 0.5)]), (points[1], [(1, 2.0), (2, 1.5)])]
-    assert past.n_left(config) == 3
+    assert state.ended == {0: Ended(points[0], (0.5,)), 1: Ended(points[1], None)}
+    assert state.begun == {2: points[2], 3: points[3]}
+    assert state.ended_ids == {"0000", "0001"}
+    assert state.ended_values == [(points[0], [(1, 1.0), (2, 0.5)]), (points[1], [(1, 2.0), (2, 1.5)])]
+    assert state.n_left(config) == 3
 
 
 def test_counters_begin_with_what_has_ended(small_sweep: MakeSweep, tmp_path: Path) -> None:
@@ -53,7 +52,7 @@ def test_counters_begin_with_what_has_ended(small_sweep: MakeSweep, tmp_path: Pa
     states = [PointState.FINISHED, PointState.FINISHED, PointState.FAILED, PointState.KILLED]
     progress = Progress("small-1", 4, 3, config.objectives[0])
     with journal_of(config, tmp_path, states) as journal:
-        count_past(progress, read_result(journal))
+        count_ended(progress, read_resume_state(journal, config))
     assert (progress.n_ended, progress.n_to_come) == (3, 1)
     assert (progress.best_point, progress.best_value) == ("0000", 0.5)
 

@@ -11,9 +11,10 @@ from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.storage.layout import SweepFolder
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import load_dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded, ReportedFinding, from_plain, to_plain
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `dataloader_iter`")
 
@@ -72,8 +73,8 @@ def _events_of(settings: Settings, folder: SweepFolder) -> list[Event]:
     dataset = load_dataset(config)
     events: list[Event] = []
     arrays = DataArrays.from_dict(dict(dataset.arrays))
-    surroundings = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
-    run_points({"0000": {}}, surroundings, lambda *told: events.extend(from_plain(to_plain(told[-1]))))
+    context = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
+    train_points({"0000": {}}, context, lambda *told: events.extend(from_plain(to_plain(told[-1]))))
     return events
 
 

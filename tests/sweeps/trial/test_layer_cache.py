@@ -16,10 +16,11 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.training.prefix import prefix_digest
 from sweeps.storage.layout import SweepFolder
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import REUSED_EPOCHS, EpochEnded, Event, PointEnded
 from sweeps.trial.layer_cache import LayerStore, TrainedLayer, can_recur
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 MODEL: dict[str, Any] = {
     "name": "stacked_denoising",
@@ -73,7 +74,9 @@ def train(small_sweep: Callable[..., SweepConfig], digits: Dataset) -> Callable[
         told = Told(cut_off_at)
         sections = {"model": MODEL, "search": RATES, "algorithm": {"name": "grid"}} | sections
         arrays = DataArrays.from_dict(digits.arrays)
-        run_points(points, TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder)), told)
+        train_points(
+            points, TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder)), told
+        )
         return told
 
     return run
@@ -153,14 +156,15 @@ from sweeps.config import SweepConfig
 from sweeps.trial.dataset import load_dataset
 from sweeps.trial.events import REUSED_EPOCHS
 from sweeps.storage.layout import SweepFolder
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.context import TrialContext
+from sweeps.trial.pack import train_points
 torch.set_num_threads(1)
 config, folder, point_id, rate = json.loads(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 sweep = SweepConfig.from_dict(config)
 data = load_dataset(sweep)
-surroundings = TrialContext(sweep, DataArrays.from_dict(data.arrays), data.references, SweepFolder(folder))
+context = TrialContext(sweep, DataArrays.from_dict(data.arrays), data.references, SweepFolder(folder))
 tags = {}
-run_points({point_id: {"training.learning_rate": rate}}, surroundings,
+train_points({point_id: {"training.learning_rate": rate}}, context,
            lambda epoch, objectives, events: tags.update(getattr(events[-1], "tags", {})))
 print(tags.get(REUSED_EPOCHS, 0))
 """
@@ -175,7 +179,7 @@ print(tags.get(REUSED_EPOCHS, 0))
 
 def test_a_claim_is_one_process_s_and_ends_with_it(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from sweeps.prefixes import LayerStore\n"
+        "import sys, time; from pathlib import Path; from sweeps.trial.layer_cache import LayerStore\n"
         "with LayerStore(Path(sys.argv[1])).claim('key') as mine: print(mine, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:

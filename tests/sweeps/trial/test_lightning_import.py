@@ -9,7 +9,8 @@ TRAIN = """
 import sys, tempfile
 from pathlib import Path
 from sweeps.config import SweepConfig
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.context import TrialContext
+from sweeps.trial.pack import train_points
 from sweeps.trial.dataset import load_dataset
 from sweeps.storage.layout import SweepFolder
 from sweeps.datamodules.arrays import DataArrays
@@ -22,7 +23,7 @@ dataset = load_dataset(sweep)
 events = []
 with tempfile.TemporaryDirectory() as folder:
     around = TrialContext(sweep, DataArrays.from_dict(dataset.arrays), dataset.references, SweepFolder(Path(folder)))
-    run_points({"0000": {}, "0001": {}}, around, lambda epoch, objectives, told: events.extend(told))
+    train_points({"0000": {}, "0001": {}}, around, lambda epoch, objectives, told: events.extend(told))
 assert sum(event.event == "end" and not event.failed for event in events) == 2, events
 """
 

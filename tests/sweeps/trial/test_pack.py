@@ -16,9 +16,10 @@ from sweeps.models.build import load_network
 from sweeps.search.ranking import best_epoch
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder, SweepFolder
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 Reported = list[tuple[int | None, Any, list[Event]]]
 MakeSweep = Callable[..., SweepConfig]
@@ -41,8 +42,8 @@ def train(
 
     arrays = DataArrays.from_dict(dataset.arrays)
     torch.set_num_threads(1)
-    surroundings = TrialContext(sweep, arrays, dataset.references, SweepFolder(folder.path.parent.parent))
-    run_points({folder.point_id: point or {}}, surroundings, report)
+    context = TrialContext(sweep, arrays, dataset.references, SweepFolder(folder.path.parent.parent))
+    train_points({folder.point_id: point or {}}, context, report)
     return reported
 
 
@@ -260,7 +261,7 @@ def test_a_rung_is_not_reported_before_the_best_network_is_kept(
     assert [epoch for epoch, _, _ in reported] == [0, 1, None]
     (ended,) = reported[-1][2]
     assert isinstance(ended, PointEnded)
-    assert "no space for the best network" in (ended.reason or "")
+    assert "must have space for the best network" in (ended.reason or "")
 
 
 def test_validation_at_a_lower_rate_repeats_no_old_value(

@@ -17,10 +17,11 @@ from sweeps.models.build import load_network
 from sweeps.models.figures.figures import GRID
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder, SweepFolder
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import Event
 from sweeps.trial.figure_references import save_comparison
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 from sweeps.trial.snapshots import N_FILTERS
 
 MakeSweep = Callable[..., SweepConfig]
@@ -44,7 +45,7 @@ def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: in
 
     torch.set_num_threads(1)
     arrays, sweep_folder = DataArrays.from_dict(dataset.arrays), SweepFolder(folder.path.parent.parent)
-    run_points({folder.point_id: {}}, TrialContext(sweep, arrays, dataset.references, sweep_folder), report)
+    train_points({folder.point_id: {}}, TrialContext(sweep, arrays, dataset.references, sweep_folder), report)
 
 
 def load(path: Path) -> Mapping[str, NDArray[Any]]:

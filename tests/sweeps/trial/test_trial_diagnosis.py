@@ -13,9 +13,10 @@ from sweeps.config import SweepConfig, load
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.storage.layout import SweepFolder
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded, ReportedFinding, from_plain, to_plain
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 
 GRAVE = {
     FindingName.LEARNING_RATE,
@@ -62,8 +63,8 @@ def train(tmp_path: Path) -> Train:
         arrays = DataArrays.from_dict(dict(dataset.arrays))
         try:
             folder = SweepFolder(tmp_path)
-            surroundings = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
-            run_points({"0000": point or {}}, surroundings, report)
+            context = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
+            train_points({"0000": point or {}}, context, report)
         except Stopped:
             assert stop_at is not None
         return events

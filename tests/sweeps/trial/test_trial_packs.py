@@ -14,10 +14,11 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.build import load_network
 from sweeps.models.training.validation import Validation
 from sweeps.storage.layout import SweepFolder
-from sweeps.trial import lightning_callbacks
+from sweeps.trial import reports
+from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded
-from sweeps.trial.pack import TrialContext, run_points
+from sweeps.trial.pack import train_points
 from sweeps.trial.recorder import Recorder
 
 MakeSweep = Callable[..., SweepConfig]
@@ -73,8 +74,8 @@ def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
         torch.set_num_threads(1)
         reported = reported or Reported(cut_off_at)
         arrays = DataArrays.from_dict(digits.arrays)
-        surroundings = TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
-        run_points(points, surroundings, reported)
+        context = TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
+        train_points(points, context, reported)
         return reported
 
     return run
@@ -124,7 +125,7 @@ def test_epochs_on_which_nobody_acts_are_told_later(
     sections: dict[str, Any],
     n_reports: int,
 ) -> None:
-    monkeypatch.setattr(lightning_callbacks, "SECONDS_BETWEEN_REPORTS", math.inf)
+    monkeypatch.setattr(reports, "SECONDS_BETWEEN_REPORTS", math.inf)
     together = train(tmp_path, **sections)
     assert together.n_reports == n_reports
     assert max(len(together.metrics(point_id)) for point_id in POINTS) == 4
@@ -135,7 +136,7 @@ def test_the_network_that_is_kept_is_of_an_epoch_that_was_told(
     train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Dataset
 ) -> None:
     # Told of epoch 2, cut off in epoch 5: the network of epoch 4 is better, and nobody has heard of it.
-    monkeypatch.setattr(lightning_callbacks.Reports, "are_due", property(lambda reports: reports._epoch == 1))
+    monkeypatch.setattr(reports.Reports, "are_due", property(lambda gathered: gathered._epoch == 1))
     start_epoch = Recorder.start_epoch
 
     def cut_off(recorder: Recorder, epoch: int) -> None:
@@ -160,7 +161,7 @@ def test_the_network_that_is_kept_is_of_an_epoch_that_was_told(
 def test_the_first_value_after_a_rung_without_one_is_told_at_once(
     train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lightning_callbacks, "SECONDS_BETWEEN_REPORTS", math.inf)
+    monkeypatch.setattr(reports, "SECONDS_BETWEEN_REPORTS", math.inf)
     training = {"epochs": 20, "validate_every": 5, "probe_samples": 0}
     stopping = {"name": "asha", "grace_epochs": 3, "reduction_factor": 4}
     told = train(tmp_path, {"0000": POINTS["0000"]}, training=training, stopping=stopping)
@@ -240,14 +241,14 @@ def test_a_point_that_raises_fails_alone(
 def test_what_is_raised_after_the_last_epoch_fails_the_points_that_have_not_told_of_it(
     train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell = Recorder.tell
+    report_epoch = Recorder.report_epoch
 
     def broken(self: Recorder) -> None:
-        if self.is_over:
+        if self.progress.is_over:
             raise OSError(errno.EIO, "no longer there")
-        tell(self)
+        report_epoch(self)
 
-    monkeypatch.setattr(Recorder, "tell", broken)
+    monkeypatch.setattr(Recorder, "report_epoch", broken)
     ends = train(tmp_path).ends()
     assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, True)
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from sweeps.cluster.tune import tuner
+from sweeps.cluster.tune import trainable
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Point
+from sweeps.trial.context import Accelerator
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import EpochEnded, from_plain
 
@@ -32,7 +33,9 @@ TrainPack = Callable[..., list[dict[str, float]]]
 def train(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainPack:
     n_packs = 0
 
-    def run(sweep: SweepConfig, *points: Point, tune: Callable[[Any], None] = lambda _: None, on: str = "cpu") -> Any:
+    def run(
+        sweep: SweepConfig, *points: Point, tune: Callable[[Any], None] = lambda _: None, on: Accelerator = "cpu"
+    ) -> Any:
         nonlocal n_packs
         n_packs += 1
         told: list[dict[str, Any]] = []
@@ -42,14 +45,12 @@ def train(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
             tune(result)
 
         monkeypatch.setattr("ray.tune.report", report)
-        tuner._run_pack(
+        inputs = trainable.TrialInputs(
+            sweep.to_dict(), dict(digits.arrays), digits.pca_mse, digits.column_mean, str(tmp_path), on
+        )
+        trainable.train_pack(
             {"points": [{"id": f"{n_packs:04d}-{n}", "point": point} for n, point in enumerate(points)]},
-            sweep=sweep.to_dict(),
-            data=dict(digits.arrays),
-            pca_mse=digits.pca_mse,
-            column_mean=digits.column_mean,
-            folder=str(tmp_path),
-            accelerator=on,
+            inputs=inputs,
         )
         return [event.metrics for event in from_plain(told) if isinstance(event, EpochEnded)]
 
@@ -58,7 +59,7 @@ def train(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
 
 @pytest.fixture
 def _nothing_is_collected() -> Iterator[None]:
-    tuner._imported()  # which lets the collector go on
+    trainable._import_pack()  # which enables the collector again
     gc.collect()
     gc.disable()
     yield

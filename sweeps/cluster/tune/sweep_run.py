@@ -1,0 +1,69 @@
+"""One start of a sweep: what it trains, what with, and where it records."""
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sweeps.cluster.resources import Share
+from sweeps.config import SweepConfig
+from sweeps.search.packing import Packing
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.sweep_lock import IsMine
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.progress import Progress
+from sweeps.tracking.resume_state import ResumeState, count_ended
+
+if TYPE_CHECKING:
+    from sweeps.trial.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class SweepInputs:
+    """What a sweep has before its first trial: data, resources, how its points are packed, and Ctrl-C as an event."""
+
+    dataset: "Dataset"
+    share: Share
+    packing: Packing
+    interrupted: threading.Event
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One start of a sweep, from `began` in seconds since 1970: a new one, or one that resumes `resume_state`.
+
+    `journal` records it, `folder` and the MLflow store at `store_uri` get copies. `is_owner` returns whether this
+    process still owns the sweep.
+    """
+
+    config: SweepConfig
+    inputs: SweepInputs
+    folder: SweepFolder
+    journal: Journal
+    store_uri: str
+    is_owner: IsMine
+    began: float
+    resume_state: ResumeState = field(default_factory=ResumeState)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """The counters that the live view shows; they begin with the points that have ended."""
+        progress = Progress(
+            self.folder.id,
+            self.config.n_trials,
+            self.config.n_epochs,
+            self.config.objectives[0],
+            self.config.budget.seconds,
+            n_at_once=self.inputs.share.concurrency,
+            packs=self.inputs.packing.is_packed,
+        )
+        count_ended(progress, self.resume_state)
+        return progress
+
+    @property
+    def startup_seconds(self) -> float | None:
+        """Seconds until every worker was ready: until the first report of the last one. None before any."""
+        # A resumed point first reports what an earlier start measured.
+        reports = (ready_ms for ready_ms in self.progress.ready_ms.values() if ready_ms >= self.began * 1000)
+        first = sorted(reports)[: self.inputs.share.concurrency]
+        return first[-1] / 1000 - self.began if first else None
