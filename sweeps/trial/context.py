@@ -1,5 +1,6 @@
 """What all points of a sweep are trained with."""
 
+import sweeps.trial.lightning_import  # noqa: F401, I001  # before Lightning
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What a sweep computes of its data once, before any trial: the arrays, and the references its metrics compare with."""
+"""What a sweep computes from its data once, before any trial: the arrays, and the references of its metrics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from sweeps.trial.pca_cache import pca_of
 
 @dataclass(frozen=True)
 class Dataset:
-    """Arrays and references, as they cross to the workers: the test split stays behind.
+    """The arrays that workers get, without the test split, and the references that metrics compare with.
 
-    `pca` is fitted on the scaled training inputs; of many components the first thousand.
+    `pca` is fitted on the scaled training inputs; it keeps the first thousand components.
     """
 
     arrays: Mapping[str, Any]
@@ -32,22 +32,22 @@ class Dataset:
 
     @property
     def column_mean(self) -> NDArray[np.float64]:
-        """Mean of the scaled training inputs: (features,)."""
+        """The mean of the scaled training inputs: (features,)."""
         return self.pca.mean
 
     @property
     def pca_mse(self) -> NDArray[np.float64]:
-        """Validation error of PCA by number of components."""
+        """The validation error of PCA by number of components."""
         return self.references.pca_mse
 
 
 def load_dataset(config: SweepConfig) -> Dataset:
-    """Load the data of a sweep and fit its references; DataError where it is missing, damaged or unfit for a model."""
+    """Load the data of a sweep and fit its references. Raises DataError as `load_suitable` does."""
     return fit_references(load_suitable(config))
 
 
 def load_suitable(config: SweepConfig) -> DataArrays:
-    """The data of a sweep with all their splits; DataError where missing, damaged or unfit for one of its models."""
+    """Load all splits of a sweep's data. Raises DataError if missing, damaged, or unfit for one of its models."""
     arrays = load_splits(config)
     issues = _misfits(list(config.corner_trials()), arrays)
     if issues:
@@ -56,13 +56,13 @@ def load_suitable(config: SweepConfig) -> DataArrays:
 
 
 def fit_references(arrays: DataArrays) -> Dataset:
-    """What a sweep computes of its data. Never beside a fork: OpenBLAS' threads and a fork wait for each other."""
+    """Fit the references of a data set. Never do so beside a fork: a fork deadlocks with OpenBLAS' threads."""
     pca, references = pca_of(arrays, home() / "references")
     return Dataset(arrays.without_test(), references, pca, arrays.describe())
 
 
 def load_splits(config: SweepConfig) -> DataArrays:
-    """The data of a sweep with all their splits, test too; DataError where they are missing or damaged."""
+    """Load all splits of a sweep's data, test too. Raises DataError if they are missing or damaged."""
     try:
         return load_arrays(config.data)
     except DatasetError as error:
@@ -70,7 +70,7 @@ def load_splits(config: SweepConfig) -> DataArrays:
 
 
 def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
-    """What models ask of the data and do not find."""
+    """Return what the models need of the data and the data lack."""
     issues: list[str] = []
     for needs in sorted({needs for trial in trials for needs in _needs_of_probabilities(trial)}):
         try:
@@ -86,7 +86,7 @@ def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
 
 
 def _needs_of_probabilities(trial: TrialConfig) -> Iterator[tuple[str, str]]:
-    """Settings that need inputs in [0, 1], each with what to use where they are not."""
+    """Yield the settings that need inputs in [0, 1], each with its alternative for other inputs."""
     if trial.model.loss == "bce":
         yield "loss bce", "loss mse"
     if isinstance(trial.model, StackedDenoisingConfig) and trial.model.pretraining.samples:

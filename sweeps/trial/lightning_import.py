@@ -1,7 +1,7 @@
-"""Lightning imported without what no trial uses; to be imported before anything that imports Lightning.
+"""Import Lightning without what no trial uses. Import this module before anything that imports Lightning.
 
-Of the CPU time in which a worker imports Lightning half goes into torchmetrics, which loads matplotlib and scipy.signal
-where they are installed, and into torch's compiler. Both stay usable: whoever asks for them later gets them.
+Half of the CPU time of importing Lightning goes into torchmetrics, which loads matplotlib and scipy.signal where they
+are installed, and into torch's compiler. Both stay usable: they are imported on first use.
 """
 
 import importlib
@@ -21,19 +21,19 @@ _OPTIONAL = ("matplotlib", "scipy")
 
 
 class CompilerOnDemand(ModuleType):
-    """Stands for torch's compiler: has what is asked for where nothing is compiled, and loads the rest when asked."""
+    """Stand in for torch's compiler: provide what uncompiled code uses, and import the compiler for anything else."""
 
     class OptimizedModule:
-        """What no module is an instance of until something is compiled."""
+        """No module is an instance of this until something is compiled."""
 
     @staticmethod
     def disable(function: FunctionT, *_: Any, **__: Any) -> FunctionT:
-        """The function itself: where nothing is compiled, there is nothing to keep the compiler from."""
+        """Return the function: nothing is compiled."""
         return function
 
     @staticmethod
     def graph_break(*_: Any, **__: Any) -> None:
-        """Nothing: there is no graph to break."""
+        """Do nothing: there is no graph to break."""
 
     def __init__(self) -> None:
         super().__init__(_COMPILER)
@@ -44,14 +44,14 @@ class CompilerOnDemand(ModuleType):
         return getattr(self.load(), name)
 
     def load(self) -> ModuleType:
-        """Take the stand-in away and import the compiler itself."""
+        """Replace the stand-in by the compiler itself."""
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return importlib.import_module(self.__name__)
 
 
 class _PathOnDemand(list[str]):
-    """Where the compiler's modules lie: who imports one of them has to have it whole."""
+    """The package path of the compiler: importing one of its modules imports all of it."""
 
     def __init__(self, compiler: CompilerOnDemand) -> None:
         super().__init__()
@@ -62,10 +62,10 @@ class _PathOnDemand(list[str]):
 
 
 def import_lightning() -> None:
-    """Import Lightning and torch, where nobody has yet; the compiler's stand-in stays."""
+    """Import Lightning and torch unless they are imported already; the compiler's stand-in stays."""
     if "pytorch_lightning" in sys.modules:
         return
-    import torch  # noqa: F401  # which may import its compiler by itself
+    import torch  # noqa: F401  # may import its compiler by itself
 
     if _COMPILER not in sys.modules:
         sys.modules[_COMPILER] = CompilerOnDemand()
@@ -75,7 +75,7 @@ def import_lightning() -> None:
 
 @contextmanager
 def _hidden(*packages: str) -> Iterator[None]:
-    """Let packages that are not imported yet seem not to be installed, to those who ask by Lightning's utilities."""
+    """Hide packages that are not imported yet from the checks of Lightning's utilities."""
     from lightning_utilities.core import imports
 
     hidden = [name for name in packages if name not in sys.modules]
@@ -86,7 +86,7 @@ def _hidden(*packages: str) -> Iterator[None]:
             raise PackageNotFoundError(name)
         return version(name)
 
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be imported
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: importing it fails
     try:
         with patch.object(imports, "_version", version_unless_hidden):
             yield

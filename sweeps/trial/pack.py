@@ -42,7 +42,17 @@ def train_points(points: Mapping[str, Point], context: TrialContext, report: Pac
         packs = _prepare_packs(points, context, reports)
         reports.send()
         for trainings in packs:
-            _train_pack(trainings, context, reports)
+            has_failed = False
+            try:
+                _train_phases(trainings, context, reports)
+            except Exception as error:  # not of a single point: it ends all that have not ended
+                _fail(trainings, error, reports)
+                has_failed = True
+            finally:
+                for training in trainings:
+                    training.forget_errors()
+            if has_failed:  # after the handler: inside it, the error keeps alive the frames that raised it
+                _free_memory()
 
 
 def _prepare_packs(points: Mapping[str, Point], context: TrialContext, reports: Reports) -> list[list[PointTraining]]:
@@ -62,20 +72,12 @@ def _prepare_packs(points: Mapping[str, Point], context: TrialContext, reports: 
     return list(packs.values())
 
 
-def _train_pack(trainings: Sequence[PointTraining], context: TrialContext, reports: Reports) -> None:
-    """Train points that take the same batches; an error that is not of a single point fails all that have not ended."""
-    try:
-        _train_phases(trainings, context, reports)
-        return
-    except Exception as error:
-        for training in trainings:
-            if not training.has_ended:
-                training.recorder.fail(error)
-        reports.send()
-    finally:
-        for training in trainings:
-            training.forget_errors()
-    _free_memory()  # after the handler: inside it, the error keeps alive the frames that raised it
+def _fail(trainings: Sequence[PointTraining], error: Exception, reports: Reports) -> None:
+    """Fail the points that have not ended."""
+    for training in trainings:
+        if not training.has_ended:
+            training.recorder.fail(error)
+    reports.send()
 
 
 def _train_phases(trainings: Sequence[PointTraining], context: TrialContext, reports: Reports) -> None:

@@ -1,4 +1,4 @@
-"""PCA of a data set, fitted once on this machine: the larger part of the time before a sweep's first trial."""
+"""PCA of a data set, cached on disk: fitting it takes most of the time before a sweep's first trial."""
 
 import json
 import zlib
@@ -14,17 +14,16 @@ from sweeps.models.metrics import References, references_of
 from sweeps.models.pca import PrincipalComponents, fit_pca
 from sweeps.storage.atomic_write import whole
 
-# Of a larger code's PCA only the error is kept: components of ten thousand features would take 400 MB.
+# For larger codes only the error of PCA is kept: the components of ten thousand features would take 400 MB.
 MAX_COMPONENTS = 1000
-# In the names of the files: another number for another way to fit or to write.
+# Part of the file names: increase it when the way to fit or to write changes.
 _VERSION = 1
 
 
 def pca_of(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, References]:
-    """PCA of the training split and its errors on the validation split, from a file in `folder` where there is one.
+    """Return PCA of the training split, at most MAX_COMPONENTS components, and its errors on the validation split.
 
-    At most MAX_COMPONENTS components are given. A file is known by the samples of both splits, so that no other data,
-    split or scale is taken for this one; one that is damaged is written again.
+    A file in `folder` caches it under a digest of the scaled samples of both splits; a damaged file is replaced.
     """
     path = folder / f"{_digest(arrays)}.npz"
     with suppress(OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
@@ -32,7 +31,7 @@ def pca_of(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, Refer
     fitted = fit_pca(arrays.train.inputs, arrays.scale)
     references = references_of(fitted, arrays.valid.inputs, arrays.scale)
     pca = fitted.first(MAX_COMPONENTS)
-    with suppress(OSError):  # Without the file the next sweep takes some seconds longer.
+    with suppress(OSError):  # without the file, the next sweep fits again
         _write(path, pca, references)
     return pca, references
 

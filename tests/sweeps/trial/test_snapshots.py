@@ -20,7 +20,7 @@ from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import Event
-from sweeps.trial.figure_references import save_comparison
+from sweeps.trial.figure_references import save_references
 from sweeps.trial.pack import train_points
 from sweeps.trial.snapshots import N_FILTERS
 
@@ -127,7 +127,7 @@ def test_codes_of_two_units_and_those_of_pca_are_of_the_same_samples(
 ) -> None:
     sweep = small_sweep(model={"name": "deep", "hidden_sizes": [16], "code_size": 2}, training={"epochs": 2})
     train(sweep, digits, folder)
-    save_comparison(folder.sweep.references, sweep, digits)
+    save_references(folder.sweep.references, sweep, digits)
     saved, references = load(folder.best_arrays), load(folder.sweep.references)
     samples = pixels(digits)
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_codes_of_five_thousand_samples_at_most_are_kept(
     sweep = small_sweep(data=data, model={"name": "shallow", "hidden_size": 2}, training={"epochs": 1})
     dataset = load_dataset(sweep)
     train(sweep, dataset, folder)
-    save_comparison(folder.sweep.references, sweep, dataset)
+    save_references(folder.sweep.references, sweep, dataset)
     codes, references = load(folder.best_arrays)["codes"], load(folder.sweep.references)
     assert codes.shape == references["codes"].shape == (3751, 2)  # every fourth
     assert "labels" not in references
@@ -159,7 +159,7 @@ def test_codes_that_no_plane_shows_are_not_kept(
 ) -> None:
     sweep = small_sweep(model=model, training={"epochs": 1})
     train(sweep, digits, folder)
-    save_comparison(folder.sweep.references, sweep, digits)
+    save_references(folder.sweep.references, sweep, digits)
     assert "codes" not in load(folder.best_arrays)
     assert "codes" not in load(folder.sweep.references)
 
@@ -171,7 +171,7 @@ def test_a_sweep_keeps_as_many_components_as_its_largest_narrowing_code(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, sizes: dict[str, Any], n_components: int | None
 ) -> None:
     sweep = small_sweep(search={"model.hidden_size": sizes}, budget={"trials": 2})
-    save_comparison(tmp_path / "references.npz", sweep, digits)
+    save_references(tmp_path / "references.npz", sweep, digits)
     references = load(tmp_path / "references.npz")
     assert references["mean"].shape == (64,)
     shape = references["components"].shape if "components" in references else None
