@@ -1,4 +1,4 @@
-# One image for the Ray hosts and the MLflow server. DEVICE=gpu takes the torch that brings CUDA.
+# One image for the Ray hosts and the MLflow server. DEVICE=gpu installs torch with CUDA.
 ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE}
 
@@ -8,7 +8,7 @@ RUN useradd --uid 1000 --create-home sweeps \
     && python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# What changes seldom comes first. PyPI's torch brings CUDA, several GB; an index of its own has it without.
+# Layers that rarely change come first. PyPI's torch includes CUDA (several GB); the CPU index has torch without it.
 WORKDIR /opt/autoencoder-sweeps
 COPY constraints.txt ./
 ARG DEVICE=cpu

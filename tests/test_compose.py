@@ -1,4 +1,4 @@
-"""docker-compose.yml, as far as no engine is needed to judge it."""
+"""Checks of docker-compose.yml that need no Docker engine."""
 
 import re
 from importlib.metadata import version
@@ -10,20 +10,20 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 
 
-def test_the_example_of_an_env_file_names_every_secret_and_gives_none() -> None:
-    asked = set(re.findall(r"\$\{(\w+):\?", TEXT))
+def test_env_example_lists_every_secret_without_a_value() -> None:
+    required = set(re.findall(r"\$\{(\w+):\?", TEXT))
     lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")]
-    assert sorted(lines) == sorted(f"{name}=" for name in asked)
+    assert sorted(lines) == sorted(f"{name}=" for name in required)
 
 
-def test_every_image_has_a_tag_that_can_be_overridden() -> None:
+def test_every_image_tag_can_be_overridden() -> None:
     images = {service["image"] for service in yaml.safe_load(TEXT)["services"].values()}
     tag = f"${{SWEEPS_TAG:-{version('autoencoder-sweeps')}}}"
     ours = {f"autoencoder-sweeps:{tag}-{device}" for device in ("cpu", "gpu")}
     assert images == {"${POSTGRES_IMAGE:-postgres:15}", *ours}
 
 
-def test_every_server_is_watched_and_started_again() -> None:
+def test_every_service_has_a_health_check_and_restarts() -> None:
     for service in yaml.safe_load(TEXT)["services"].values():
         assert service["restart"] == "unless-stopped"
         assert service["healthcheck"]["test"]

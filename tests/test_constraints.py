@@ -1,4 +1,4 @@
-"""constraints.txt holds exactly what a fresh install takes."""
+"""constraints.txt pins exactly the packages of a fresh install."""
 
 import re
 from importlib.metadata import PackageNotFoundError, distribution
@@ -18,7 +18,7 @@ def pinned() -> dict[str, str]:
 
 
 def installed_for(requirement: Requirement, seen: dict[str, str], visited: set[tuple[str, str]]) -> None:
-    """Add to `seen` what `requirement` brings into this environment, with everything that it needs in turn."""
+    """Add to `seen` the installed version of `requirement` and of everything it depends on."""
     name = canonicalize_name(requirement.name)
     try:
         found = distribution(name)
@@ -43,11 +43,11 @@ def installed() -> dict[str, str]:
     return seen
 
 
-def test_constraints_pin_every_package_that_is_installed(installed: dict[str, str]) -> None:
+def test_constraints_pin_every_installed_package(installed: dict[str, str]) -> None:
     assert {name: pinned().get(name) for name in installed} == installed
 
 
-def test_constraints_pin_nothing_that_is_not_installed(installed: dict[str, str]) -> None:
+def test_constraints_pin_installed_packages_only(installed: dict[str, str]) -> None:
     assert set(pinned()) - set(installed) == set()
 
 
