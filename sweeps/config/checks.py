@@ -4,15 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sweeps.config.issues import Issue
+from sweeps.config.objective import ObjectiveConfig
+from sweeps.config.promotion import PromotionConfig
+from sweeps.config.resources import BudgetConfig
 from sweeps.config.search_space import Choices, Interval
-from sweeps.config.sections import (
-    AlgorithmConfig,
-    BudgetConfig,
-    ObjectiveConfig,
-    PromotionConfig,
-    StoppingConfig,
-    TrialConfig,
-)
+from sweeps.config.sections import AlgorithmConfig, StoppingConfig, TrialConfig
 from sweeps.datamodules.config import (
     ArrayConfig,
     BlobsConfig,

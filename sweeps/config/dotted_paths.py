@@ -1,5 +1,6 @@
 """Settings by their dotted paths, such as `model.noise.level`: which there are, which was meant, and setting one."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -49,6 +50,14 @@ def assign(document: dict[str, Any], path: str, value: Any) -> None:
         here[_list_index(here, last, path)] = value
     else:
         here[last] = value
+
+
+def with_values(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a nested document that has each value at its dotted path."""
+    changed = copy.deepcopy(dict(document))
+    for path, value in values.items():
+        assign(changed, path, value)
+    return changed
 
 
 def _closest_setting(path: str, known: Sequence[str]) -> str | None:

@@ -47,6 +47,9 @@ class Choices:
     values: tuple[Any, ...]
 
 
+SearchSpace: TypeAlias = Mapping[str, Interval | Choices]
+
+
 def parse_range(written: object) -> Interval | Choices:
     """A range from `{kind: [...]}`; ValueError says what must hold."""
     if isinstance(written, (Interval, Choices)):
@@ -91,7 +94,7 @@ def corners(values: Interval | Choices) -> tuple[Any, ...]:
     return (values.low, values.high) if isinstance(values, Interval) else values.values
 
 
-def corner_points(search: Mapping[str, Interval | Choices]) -> Iterator[Point]:
+def corner_points(search: SearchSpace) -> Iterator[Point]:
     """Points that take every corner of every range: all their combinations, or all pairs where these are many."""
     bounds = {path: corners(values) for path, values in search.items()}
     if math.prod(len(ends) for ends in bounds.values()) <= MAX_COMBINATIONS:
@@ -108,7 +111,7 @@ def corner_points(search: Mapping[str, Interval | Choices]) -> Iterator[Point]:
                 yield start | {one: first, other: second}
 
 
-def invalid_corners(search: Mapping[str, Interval | Choices], check: Callable[[Point], Iterable[Issue]]) -> list[Issue]:
+def invalid_corners(search: SearchSpace, check: Callable[[Point], Iterable[Issue]]) -> list[Issue]:
     """What `check` finds wrong with the points at the corners, each issue once, with the values that bring it about."""
     points_by_fault: dict[Issue, list[Point]] = {}
     for point in corner_points(search):

@@ -4,10 +4,10 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field, field_validator
 
 from sweeps.config.checks import (
     algorithm_issues,
@@ -17,51 +17,19 @@ from sweeps.config.checks import (
     promotion_issues,
     stopping_issues,
 )
-from sweeps.config.dotted_paths import assign, not_a_setting, settings
+from sweeps.config.dotted_paths import with_values
 from sweeps.config.issues import Issue
+from sweeps.config.objective import ObjectiveConfig, Objectives
+from sweeps.config.promotion import PromotionConfig
 from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
-from sweeps.config.search_space import Point, Range, corner_points, corners, invalid_corners
-from sweeps.config.sections import (
-    AlgorithmConfig,
-    BudgetConfig,
-    FiguresConfig,
-    ObjectiveConfig,
-    PromotionConfig,
-    ResourcesConfig,
-    StoppingConfig,
-    TrialConfig,
-    parse,
-    try_parse,
-)
+from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
+from sweeps.config.search_checks import search_issues
+from sweeps.config.search_space import Point, Range, corner_points, corners
+from sweeps.config.sections import AlgorithmConfig, StoppingConfig, TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
-
-__all__ = [
-    "AlgorithmConfig",
-    "BudgetConfig",
-    "FiguresConfig",
-    "ObjectiveConfig",
-    "PromotionConfig",
-    "ResourcesConfig",
-    "StoppingConfig",
-    "SweepConfig",
-    "TrialConfig",
-    "json_schema",
-    "load",
-    "recipe_names",
-    "recipe_summaries",
-    "recipe_text",
-]
-
-
-# One objective or several; told apart before either is tried, so that issues are told of the right one.
-Objectives = Annotated[
-    Annotated[ObjectiveConfig, Tag("one")]
-    | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
-    Discriminator(lambda written: "several" if isinstance(written, (list, tuple)) else "one"),
-]
 
 
 class SweepConfig(Section):
@@ -147,7 +115,7 @@ class SweepConfig(Section):
 
     def trial_at(self, point: Point) -> TrialConfig:
         """The trial config at a point; ConfigError where the model does not take these values together."""
-        return parse(TrialConfig, _document_at(self.trial.model_dump(mode="json", exclude_unset=True), point))
+        return parse(TrialConfig, with_values(self.trial.model_dump(mode="json", exclude_unset=True), point))
 
 
 def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -184,7 +152,7 @@ def _issues(document: Mapping[str, Any]) -> list[str]:
         left = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, mended)
         sweep, _ = try_parse(SweepConfig, left)
     if sweep is not None:
-        deeper = _search_issues(sweep) or _inconsistencies(sweep)
+        deeper = search_issues(sweep.search, sweep.trial) or _inconsistencies(sweep)
         issues += [issue for issue in deeper if not _touches(issue, mended)]
     return list(dict.fromkeys(str(issue) for issue in issues))
 
@@ -223,41 +191,6 @@ def _touches(issue: Issue, paths: Sequence[str]) -> bool:
     """Whether a issue speaks of a setting at one of `paths`, or above or below one."""
     concerned = [f"{path}." for path in (issue.path, *issue.concerns) if path]
     return any(path.startswith(f"{other}.") or f"{other}.".startswith(path) for path in concerned for other in paths)
-
-
-def _search_issues(sweep: SweepConfig) -> list[Issue]:
-    """Searched paths that are no settings, and corners at which no trial is possible."""
-    trial = sweep.trial.model_dump(mode="json", exclude_unset=True)
-    named = sweep.search.get("model.name")
-    kinds = [{"model.name": kind} for kind in corners(named)] if named is not None else []
-    documents = [trial, *(_document_at(trial, kind) for kind in kinds)]
-    known = {path for document in documents for path in settings(TrialConfig, document)}
-    issues = []
-    for path in sweep.search:
-        if path not in known:
-            issues.append(Issue(f"search.{path}", not_a_setting(path, TrialConfig, trial)))
-        elif path.partition(".")[0] == "data":
-            text = "must not be searched: the data are loaded once, for all trials. Search model and training settings"
-            issues.append(Issue(f"search.{path}", text))
-        for outer in sweep.search:
-            if path.startswith(f"{outer}."):
-                text = f"lies within search.{outer}, which sets the whole section: search one of the two"
-                issues.append(Issue(f"search.{path}", text))
-    faulty = [issue.path.removeprefix("search.") for issue in issues]
-    searched = {path: values for path, values in sweep.search.items() if path not in faulty}
-
-    def check(point: Point) -> list[Issue]:
-        return try_parse(TrialConfig, _document_at(trial, point))[1]
-
-    return issues + invalid_corners(searched, check)
-
-
-def _document_at(trial: Mapping[str, Any], point: Point) -> dict[str, Any]:
-    """The trial as a document, with the values of the point in their places."""
-    document = copy.deepcopy(dict(trial))
-    for path, value in point.items():
-        assign(document, path, value)
-    return document
 
 
 def _make_paths_absolute(data: Any) -> None:

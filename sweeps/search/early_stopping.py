@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.config.sections import ObjectiveConfig
+from sweeps.config.objective import ObjectiveConfig
 
 # What counts as a gain, and what it is worth: the Deep Learning Tutorials' improvement_threshold and patience_increase.
 _LEAST_GAIN = 0.005

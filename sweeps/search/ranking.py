@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from sweeps.config.sections import ObjectiveConfig
+from sweeps.config.objective import ObjectiveConfig
 
 PointId = TypeVar("PointId", bound=Hashable)
 # An epoch and the objective then.

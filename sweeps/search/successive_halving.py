@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 
 from sweeps.config import SweepConfig
-from sweeps.config.sections import ObjectiveConfig, StoppingConfig, TrialConfig
+from sweeps.config.objective import ObjectiveConfig
+from sweeps.config.sections import StoppingConfig, TrialConfig
 
 ObjectiveValue = float | list[float]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.config.sections import ObjectiveConfig
+from sweeps.config.objective import ObjectiveConfig
 from sweeps.search.successive_halving import Halving
 
 ERROR = ObjectiveConfig(metric="valid/mse")
