@@ -1,14 +1,12 @@
 """What the sections of a sweep must hold together; `trials` are those at the corners of the search space."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import PromotionConfig
-from sweeps.config.resources import BudgetConfig
-from sweeps.config.search_space import Choices, Interval
-from sweeps.config.sections import AlgorithmConfig, StoppingConfig, TrialConfig
+from sweeps.config.sections import StoppingConfig, TrialConfig
 from sweeps.datamodules.config import (
     ArrayConfig,
     BlobsConfig,
@@ -23,24 +21,6 @@ from sweeps.models.config import StackedDenoisingConfig
 
 N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
-
-
-def algorithm_issues(
-    algorithm: AlgorithmConfig, budget: BudgetConfig, search: Mapping[str, Choices | Interval]
-) -> list[Issue]:
-    """A grid takes choices, the others take no grid and need an end."""
-    issues = []
-    for path, values in search.items():
-        if algorithm.name == "grid" and isinstance(values, Interval):
-            text = f"must be a grid or choice for algorithm grid, not {values.kind}: write {{grid: [...]}}"
-            issues.append(Issue(f"search.{path}", text, ("algorithm.name",)))
-        if algorithm.name != "grid" and values.kind == "grid":
-            text = f"must not be grid for algorithm {algorithm.name}: write choice, or set algorithm.name to grid"
-            issues.append(Issue(f"search.{path}", text, ("algorithm.name",)))
-    if algorithm.name != "grid" and search and budget.trials is None:
-        text = f"must be given: algorithm {algorithm.name} has no end of its own"
-        issues.append(Issue("budget.trials", text, ("algorithm.name",)))
-    return issues
 
 
 def stopping_issues(

@@ -89,7 +89,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def _kind(section: type[BaseModel]) -> str | None:
     """The name that tells a kind of section from the others."""
     field = section.model_fields.get("name")
-    return field.default if field is not None and isinstance(field.default, str) else None
+    names = get_args(field.annotation) if field is not None else ()
+    return names[0] if len(names) == 1 and isinstance(names[0], str) else None
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:

@@ -28,7 +28,7 @@ EXPECTATIONS = {
     "less_than": "must be below {lt}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
-    "union_tag_invalid": "must be one of {expected_tags}",
+    "union_tag_invalid": "must be {expected}",
     "union_tag_not_found": "must be given",
     "too_short": "must have at least {min_length} values",
     "too_long": "must have at most {max_length} values",
@@ -106,17 +106,19 @@ def _path_within(document: object, location: Sequence[int | str], kind: str) -> 
 
 def _explain(detail: Mapping[str, Any]) -> tuple[str, str]:
     """What must hold, and what came with what to do."""
-    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    kind, context, value = detail["type"], dict(detail.get("ctx", {})), detail["input"]
+    if kind == "union_tag_invalid":
+        value = value["name"]
+        others, _, last = context["expected_tags"].rpartition(", ")
+        context["expected"] = f"{others} or {last}" if others else last
     if kind in ("value_error", "assertion_error"):
         return str(context["error"]), ""
     expectation = EXPECTATIONS.get(kind, f"is not valid ({detail['msg'][:1].lower()}{detail['msg'][1:]})")
     expectation = expectation.format(**context)
     if kind in ("missing", "union_tag_not_found"):
         return expectation, ""
-    if kind == "union_tag_invalid":
-        value = context["tag"]
-    allowed = str(context.get("expected_tags" if kind == "union_tag_invalid" else "expected", ""))
-    hint = did_you_mean(closest(value, allowed.split("'")[1::2])) if isinstance(value, str) else ""
+    allowed = str(context.get("expected", "")).split("'")[1::2]
+    hint = did_you_mean(closest(value, allowed)) if isinstance(value, str) else ""
     return expectation, f", not {shown(value)}.{hint}" if hint else f", not {shown(value)}"
 
 

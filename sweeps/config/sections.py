@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 from pydantic import model_validator as validates
 
 from sweeps.config.dotted_paths import not_a_setting
@@ -42,18 +42,6 @@ class TrialConfig(Section):
     def to_dict(self) -> dict[str, Any]:
         """Every setting with its value, defaults too, as plain values that JSON can hold."""
         return self.model_dump(mode="json")
-
-
-class AlgorithmConfig(Section):
-    """How points are chosen.
-
-    `random` draws each by itself, `grid` takes every combination of the choices, `tpe` learns from the results: it asks
-    for `batch_size` points at once and waits for all of them, so that the same seed gives the same points.
-    """
-
-    name: Literal["random", "grid", "tpe"] = "random"
-    seed: NonNegativeInt = 0
-    batch_size: PositiveInt = 4
 
 
 class StoppingConfig(Section):

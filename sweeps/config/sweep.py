@@ -1,7 +1,6 @@
 """The sweep file: its sections, and how it is loaded with all its issues told at once. Imports nothing heavy."""
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,7 +9,6 @@ import yaml
 from pydantic import Field, field_validator
 
 from sweeps.config.checks import (
-    algorithm_issues,
     data_issues,
     objective_issues,
     patience_issues,
@@ -24,8 +22,9 @@ from sweeps.config.promotion import PromotionConfig
 from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
 from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
 from sweeps.config.search_checks import search_issues
-from sweeps.config.search_space import Point, Range, corner_points, corners
-from sweeps.config.sections import AlgorithmConfig, StoppingConfig, TrialConfig, parse, try_parse
+from sweeps.config.search_space import Point, Range, corner_points
+from sweeps.config.searchers import AlgorithmConfig, RandomConfig
+from sweeps.config.sections import StoppingConfig, TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
@@ -49,7 +48,7 @@ class SweepConfig(Section):
     training: TrainingConfig = TrainingConfig()
     search: dict[str, Range] = Field(default_factory=dict)
     objective: Objectives
-    algorithm: AlgorithmConfig = AlgorithmConfig()
+    algorithm: AlgorithmConfig = RandomConfig()
     stopping: StoppingConfig = StoppingConfig()
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
@@ -99,10 +98,7 @@ class SweepConfig(Section):
     @property
     def n_trials(self) -> int:
         """How many points the sweep trains, unless `budget.seconds` ends it before; without a search space, one."""
-        if self.algorithm.name != "grid" and self.search:
-            return self.budget.trials or 1
-        n_points = math.prod(len(corners(values)) for values in self.search.values())
-        return min(n_points, self.budget.trials or n_points)
+        return self.algorithm.n_trials(self.search, self.budget)
 
     @property
     def n_epochs(self) -> int:
@@ -161,7 +157,7 @@ def _inconsistencies(sweep: SweepConfig) -> list[Issue]:
     """Sections that do not go together."""
     trials = sweep.corner_trials()
     return [
-        *algorithm_issues(sweep.algorithm, sweep.budget, sweep.search),
+        *sweep.algorithm.issues(sweep.search, sweep.budget),
         *patience_issues(sweep.objectives, trials),
         *stopping_issues(sweep.stopping, sweep.objectives, trials),
         *objective_issues(sweep.objectives, trials),
@@ -175,7 +171,7 @@ def _without(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any
     left = copy.deepcopy(dict(document))
     for path in paths:
         section, _, rest = path.partition(".")
-        parts = [section, rest] if section == "search" and rest else path.split(".")
+        parts = [section, rest] if section == "search" and rest else path.removesuffix(".name").split(".")
         here: Any = left
         for part in parts[:-1]:
             if not isinstance(here.get(part), dict):

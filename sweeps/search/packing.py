@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.models.config import StackedDenoisingConfig
-from sweeps.search.searchers import independent_point
+from sweeps.search.searchers import point_searcher
 
 ItemT = TypeVar("ItemT")
 
@@ -42,8 +42,7 @@ def largest_pack(sweep: SweepConfig, *, on_gpu: bool) -> int:
 
 def can_pack(sweep: SweepConfig) -> bool:
     """Whether any of a sweep's points share a pack, by the points that its range begins with."""
-    first = [independent_point(sweep, index) for index in range(min(sweep.n_trials, _N_FIRST))]
-    keys = Counter(batches_of(sweep, sweep.trial_at(point)) for point in first)
+    keys = Counter(batches_of(sweep, sweep.trial_at(point)) for point in point_searcher(sweep).preview(_N_FIRST))
     return any(n_alike > 1 for key, n_alike in keys.items() if key is not None)
 
 

@@ -97,12 +97,6 @@ def test_a_part_of_a_section_leaves_the_defaults_of_the_rest(sweep_file: Path) -
     assert sweep.model.noise.level == 0.2
 
 
-def test_a_grid_has_the_product_of_its_choices_bounded_by_the_budget(sweep_file: Path) -> None:
-    grid = "search={model.hidden_size: {grid: [8, 16, 32]}, training.seed: {grid: [0, 1]}}"
-    assert load(sweep_file, [grid, "algorithm.name=grid", "budget.trials=null"]).n_trials == 6
-    assert load(sweep_file, [grid, "algorithm.name=grid", "budget.trials=4"]).n_trials == 4
-
-
 def test_a_sweep_without_a_search_space_is_one_trial(sweep_file: Path) -> None:
     assert load(sweep_file, ["search={}"]).n_trials == 1
 

@@ -2,6 +2,8 @@ import itertools
 import json
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from sweeps.cluster.tune.searcher import TuneSearcher
 from sweeps.config import SweepConfig, load
 from sweeps.config.search_space import Point, parse_range
-from sweeps.search.searchers import Ended, Proposal, point_searcher, random_point
+from sweeps.search.searchers import Ended, Proposal, point_searcher
+from sweeps.search.searchers.random_search import random_point
 
 SEARCH = {
     "model.hidden_size": {"logint": [8, 64]},
@@ -141,6 +144,35 @@ def test_grid_takes_every_combination_with_the_last_path_varying_fastest() -> No
 def test_a_sweep_without_a_search_space_is_one_empty_point() -> None:
     for algorithm in ("random", "tpe", "grid"):
         assert run(sweep(algorithm, search={}), concurrency=1, seed=0) == [Proposal(0, {})]
+
+
+@every_algorithm
+def test_a_preview_lies_in_the_space_and_proposes_nothing(make: Callable[[], SweepConfig]) -> None:
+    config = make()
+    searcher = point_searcher(config)
+    points = searcher.preview(64)
+    assert len(points) == config.n_trials
+    assert searcher.preview(2) == points[:2]
+    assert all(list(point) == list(config.search) for point in points)
+    assert [proposal.index for proposal in searcher.ask(2)] == [0, 1]
+
+
+@pytest.mark.parametrize("algorithm", ["random", "grid"])
+def test_a_preview_of_independent_points_is_the_points_themselves(algorithm: str) -> None:
+    config = SWEEPS[algorithm]()
+    points = [proposal.point for proposal in run(config, concurrency=1, seed=0)]
+    assert point_searcher(config).preview(3) == points[:3]
+
+
+def test_a_searcher_is_imported_on_first_use() -> None:
+    program = (
+        "import sys, sweeps.search.searchers as s; from sweeps.config import load\n"
+        "s.point_searcher(load('quickstart', ['algorithm.name=random'])).preview(2)\n"
+        "assert 'sweeps.search.searchers.tpe' not in sys.modules and 'optuna' not in sys.modules\n"
+        "s.point_searcher(load('quickstart', ['algorithm.name=tpe'])).preview(2)\n"
+        "assert 'sweeps.search.searchers.tpe' in sys.modules and 'optuna' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @given(seed=st.integers(0, 2**32), index=st.integers(0, 2**16))
