@@ -6,7 +6,7 @@ from typing import Any
 from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import PromotionConfig
-from sweeps.config.sections import StoppingConfig, TrialConfig
+from sweeps.config.sections import TrialConfig
 from sweeps.datamodules.config import (
     ArrayConfig,
     BlobsConfig,
@@ -21,23 +21,6 @@ from sweeps.models.config import StackedDenoisingConfig
 
 N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
-
-
-def stopping_issues(
-    stopping: StoppingConfig, objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]
-) -> list[Issue]:
-    """Early stopping compares one number, at a rung that comes before the end."""
-    if stopping.name == "none":
-        return []
-    issues = []
-    if len(objectives) > 1:
-        text = f"must be none with {len(objectives)} objectives, not {stopping.name}, which compares trials by one"
-        issues.append(Issue("stopping.name", text, ("objective",)))
-    fewest = min(trial.training.epochs for trial in trials)
-    if stopping.grace_epochs >= fewest:
-        text = f"must be below the {fewest} of training.epochs for a trial to be stopped, not {stopping.grace_epochs}"
-        issues.append(Issue("stopping.grace_epochs", text, ("training.epochs",)))
-    return issues
 
 
 def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:

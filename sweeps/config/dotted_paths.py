@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from sweeps.config.issues import closest, did_you_mean, shown
 
@@ -17,14 +18,16 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
-        for part in _sections(field.annotation, values.get(name)):
+        for part in _sections(field, values.get(name)):
             yield from settings(part, values.get(name), f"{prefix}{name}.")
 
 
 def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
     """Why `path` is no setting of `section` as `document` has it, with the closest that is."""
     for kind, others in _other_kinds(path, section, document).items():
-        return f"is a setting of {' and '.join(others)} only, and {path.partition('.')[0]}.name is {kind}"
+        head = path.partition(".")[0]
+        remedy = f"remove it, or set {head}.name to {' or '.join(others)}"
+        return f"is a setting of {' and '.join(others)} only, and {head}.name is {kind}: {remedy}"
     known = list(dict.fromkeys(settings(section, document)))
     parent = path.rpartition(".")[0]
     while parent and parent not in known:
@@ -71,11 +74,18 @@ def _closest_setting(path: str, known: Sequence[str]) -> str | None:
     return elsewhere[0] if elsewhere else closest(path, known, likeness=0.85)
 
 
-def _sections(annotation: Any, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: of the kind that the document names, where it names one."""
-    sections = list(dict.fromkeys(_models(annotation)))
-    name = document.get("name") if isinstance(document, Mapping) else None
-    return [part for part in sections if _kind(part) == name] or sections
+def _sections(field: FieldInfo, document: object) -> list[type[BaseModel]]:
+    """The sections that a field may hold: that of the kind which the document chooses, or else all."""
+    sections = list(dict.fromkeys(_models(field.annotation)))
+    kind = _chosen(field, document)
+    return [part for part in sections if _kind(part) == kind] or sections
+
+
+def _chosen(field: FieldInfo, document: object) -> str | None:
+    """The kind of section that a document names, or that a field has by default; None if there is neither."""
+    default = getattr(field.default, "name", None)
+    kind = document.get("name", default) if isinstance(document, Mapping) else default
+    return kind if isinstance(kind, str) else None
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -96,12 +106,11 @@ def _kind(section: type[BaseModel]) -> str | None:
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:
     """The kinds that have the setting, keyed by the kind the document names, which has not; empty where none has."""
     head, _, rest = path.partition(".")
-    values = document.get(head) if isinstance(document, Mapping) else None
     field = section.model_fields.get(head)
-    kind = values.get("name") if isinstance(values, Mapping) else None
-    if field is None or not isinstance(kind, str):
+    kind = _chosen(field, document.get(head) if isinstance(document, Mapping) else None) if field else None
+    if field is None or kind is None:
         return {}
-    kinds = [_kind(part) for part in _sections(field.annotation, None) if rest in settings(part)]
+    kinds = [_kind(part) for part in _models(field.annotation) if rest in settings(part)]
     names = [name for name in kinds if name is not None]
     return {kind: names} if names and kind not in names else {}
 

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, PositiveInt, ValidationError
-from pydantic import model_validator as validates
+from pydantic import ValidationError
 
 from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Issue, issues_of
@@ -42,25 +41,6 @@ class TrialConfig(Section):
     def to_dict(self) -> dict[str, Any]:
         """Every setting with its value, defaults too, as plain values that JSON can hold."""
         return self.model_dump(mode="json")
-
-
-class StoppingConfig(Section):
-    """Which trials end early: none, or with `asha` those behind at a rung (Li et al. 2020).
-
-    The first rung is at `grace_epochs`, each next one at `reduction_factor` times as many; of the trials that reach a
-    rung, the best 1/`reduction_factor` go on.
-    """
-
-    name: Literal["none", "asha"] = "none"
-    grace_epochs: PositiveInt = 1
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
-
-    @validates(mode="after")
-    def settings_are_used(self) -> Self:
-        unused = sorted(self.model_fields_set - {"name"})
-        if self.name == "none" and unused:
-            raise ValueError(f"{' and '.join(unused)} must come with name: asha, for name none stops no trial")
-        return self
 
 
 def parse(section: type[SectionT], document: Mapping[str, Any]) -> SectionT:

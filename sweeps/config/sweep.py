@@ -13,7 +13,6 @@ from sweeps.config.checks import (
     objective_issues,
     patience_issues,
     promotion_issues,
-    stopping_issues,
 )
 from sweeps.config.dotted_paths import with_values
 from sweeps.config.issues import Issue
@@ -21,10 +20,11 @@ from sweeps.config.objective import ObjectiveConfig, Objectives
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
 from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
+from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
 from sweeps.config.search_checks import search_issues
 from sweeps.config.search_space import Point, Range, corner_points
 from sweeps.config.searchers import AlgorithmConfig, RandomConfig
-from sweeps.config.sections import StoppingConfig, TrialConfig, parse, try_parse
+from sweeps.config.sections import TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
@@ -49,7 +49,7 @@ class SweepConfig(Section):
     search: dict[str, Range] = Field(default_factory=dict)
     objective: Objectives
     algorithm: AlgorithmConfig = RandomConfig()
-    stopping: StoppingConfig = StoppingConfig()
+    stopping: StoppingConfig = NoStoppingConfig()
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     execution: Literal["auto", "packed", "single"] = "auto"
@@ -159,7 +159,7 @@ def _inconsistencies(sweep: SweepConfig) -> list[Issue]:
     return [
         *sweep.algorithm.issues(sweep.search, sweep.budget),
         *patience_issues(sweep.objectives, trials),
-        *stopping_issues(sweep.stopping, sweep.objectives, trials),
+        *sweep.stopping.issues(sweep.objectives, trials),
         *objective_issues(sweep.objectives, trials),
         *promotion_issues(sweep.promotion, trials),
         *data_issues(trials),

@@ -9,6 +9,7 @@ from typing import TypeVar
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.models.config import StackedDenoisingConfig
 from sweeps.search.searchers import point_searcher
+from sweeps.search.successive_halving import halving
 
 ItemT = TypeVar("ItemT")
 
@@ -28,7 +29,7 @@ def why_single(sweep: SweepConfig) -> str | None:
     """What keeps the trials of a sweep out of packs; None where nothing does."""
     if sweep.execution == "single":
         return "execution is single"
-    if sweep.stopping.name != "none" and sweep.execution == "auto":
+    if sweep.stopping.stops_trials and halving(sweep) is None:
         return f"stopping.name {sweep.stopping.name} compares all trials (execution: packed compares those of a pack)"
     return None
 

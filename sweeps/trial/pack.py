@@ -35,7 +35,7 @@ from sweeps.trial.layer_cache import LayerStore, pretrain
 from sweeps.trial.epoch_schedule import EpochSchedule
 from sweeps.trial.recorder import Recorder, reason_of
 from sweeps.storage.object_store import patience
-from sweeps.search.successive_halving import halving, rung_epochs
+from sweeps.search.successive_halving import halving
 from sweeps.search.packing import batches_of, draws_seed
 from sweeps.config.search_space import Point
 from sweeps.trial.point import PointTraining
@@ -119,7 +119,7 @@ def _prepare(point_id: str, point: Point, surroundings: TrialContext, reports: R
         sweep.objectives,
         EpochSchedule(
             trial.n_epochs,
-            frozenset(rung_epochs(sweep.stopping, trial)),
+            frozenset(sweep.stopping.rung_epochs(trial)),
             n_probe_samples=_n_probe_samples(trial, arrays),
             patience=trial.training.patience,
             n_pretraining_epochs=trial.n_pretraining_epochs,

@@ -31,8 +31,9 @@ def tuner(
     """The tuner of a sweep's points that are left; `storage` is a folder for what it keeps while it runs."""
     from ray import tune
 
-    from sweeps.cluster.tune.scheduler import SweepStopper, scheduler
+    from sweeps.cluster.tune.schedulers import scheduler
     from sweeps.cluster.tune.searcher import TuneSearcher
+    from sweeps.cluster.tune.stopper import SweepStopper
 
     trainable = tune.with_parameters(
         _run_pack,

@@ -24,7 +24,10 @@ def test_settings_are_those_of_all_kinds_where_none_is_named() -> None:
         ("modl.noise.level", "Did you mean model.noise.level?"),
         ("model.noise.levle", "Did you mean model.noise.level?"),
         ("model.code_size", "is a setting of deep only, and model.name is shallow"),
-        ("model.pretraining.epochs", "is a setting of stacked_denoising only, and model.name is shallow"),
+        (
+            "model.pretraining.epochs",
+            "only, and model.name is shallow: remove it, or set model.name to stacked_denoising",
+        ),
         ("training.zzzzz", "training has epochs, batch_size"),
         ("zzzzz", "There are data, model, training"),
         ("training.epochs.x", "training.epochs is a value, not a section"),

@@ -140,7 +140,10 @@ def test_paths_of_data_are_absolute_for_workers_that_run_elsewhere(
         ("objective={}", "objective.metric must be given"),
         ("resources.gpus_per_trial=some", "resources.gpus_per_trial must be a number or 'auto', not \"some\""),
         ("resources.gpus_per_trial=1.5", "gpus_per_trial must be at most 1 or a whole number, not 1.5"),
-        ("stopping.grace_epochs=3", "grace_epochs must come with name: asha"),
+        (
+            "stopping.grace_epochs=3",
+            "stopping.grace_epochs is a setting of asha only, and stopping.name is none: remove it",
+        ),
         ("name=a/b", "name must be up to 64 letters, digits"),
         ("search.model.hidden_size=8", "search.model.hidden_size must be one range such as"),
         ("search.model.hidden_size={int: [9, 3]}", "must go from a lower to a higher finite number, not [9, 3]"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.cluster.tune.scheduler import scheduler
+from sweeps.cluster.tune.schedulers import scheduler
 from sweeps.config import SweepConfig
 from sweeps.search.packing import batches_of, can_pack, largest_pack, packs, why_single
 

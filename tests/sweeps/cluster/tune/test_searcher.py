@@ -9,7 +9,7 @@ import pytest
 import ray
 from ray import tune
 
-from sweeps.cluster.tune.scheduler import scheduler
+from sweeps.cluster.tune.schedulers import scheduler
 from sweeps.cluster.tune.searcher import TuneSearcher
 from sweeps.config import SweepConfig, load
 
