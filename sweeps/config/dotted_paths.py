@@ -1,4 +1,4 @@
-"""Settings by their dotted paths, such as `model.noise.level`: which there are, which was meant, and setting one."""
+"""Settings by their dotted paths, such as `model.noise.level`: list them, suggest one, and assign to one."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +11,10 @@ from sweeps.config.issues import closest, did_you_mean, shown
 
 
 def settings(section: type[BaseModel], document: object = None, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all settings and sections below `section`.
+    """Yield the dotted paths of all settings and sections below `section`.
 
-    Where a section has several kinds, told apart by `name`, those of the kind that `document` names, else of all.
+    If a section has several kinds, with different `name`s, these are the settings of the kind that `document` names or
+    that is the default, or else of all kinds.
     """
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
@@ -23,7 +24,7 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
 
 
 def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
-    """Why `path` is no setting of `section` as `document` has it, with the closest that is."""
+    """Return why `path` is no setting of `section` in this `document`, with the most similar setting."""
     for kind, others in _other_kinds(path, section, document).items():
         head = path.partition(".")[0]
         remedy = f"remove it, or set {head}.name to {' or '.join(others)}"
@@ -44,7 +45,7 @@ def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
 
 
 def assign(document: dict[str, Any], path: str, value: Any) -> None:
-    """Put `value` at a dotted path of a nested document, in place; ValueError where the path leads through a value."""
+    """Set a dotted path of a nested document, in place; ValueError if the path leads through a value."""
     *sections, last = path.split(".")
     here: Any = document
     for depth, part in enumerate(sections, start=1):
@@ -64,32 +65,32 @@ def with_values(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[
 
 
 def _closest_setting(path: str, known: Sequence[str]) -> str | None:
-    """The setting that a mistaken path means: one beside it, one of that name elsewhere, or one much like it."""
+    """The setting that a wrong path means: a sibling, one with the same name elsewhere, or a very similar path."""
     parent, _, last = path.rpartition(".")
     beside = [name for name in known if name.rpartition(".")[0] == parent]
     meant = closest(last, [name.rpartition(".")[2] for name in beside])
     if meant is not None:
         return f"{parent}.{meant}" if parent else meant
     elsewhere = [name for name in known if name.rpartition(".")[2] == last]
-    return elsewhere[0] if elsewhere else closest(path, known, likeness=0.85)
+    return elsewhere[0] if elsewhere else closest(path, known, similarity=0.85)
 
 
 def _sections(field: FieldInfo, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: that of the kind which the document chooses, or else all."""
+    """The sections that a field may hold: that of the chosen kind, or else all."""
     sections = list(dict.fromkeys(_models(field.annotation)))
     kind = _chosen(field, document)
     return [part for part in sections if _kind(part) == kind] or sections
 
 
 def _chosen(field: FieldInfo, document: object) -> str | None:
-    """The kind of section that a document names, or that a field has by default; None if there is neither."""
+    """The kind that a document names, or the field's default kind; None if there is neither."""
     default = getattr(field.default, "name", None)
     kind = document.get("name", default) if isinstance(document, Mapping) else default
     return kind if isinstance(kind, str) else None
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The sections among the types that an annotation is made of."""
+    """Yield the sections in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -97,14 +98,14 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kind(section: type[BaseModel]) -> str | None:
-    """The name that tells a kind of section from the others."""
+    """The `name` of a kind of section; None for a section without kinds."""
     field = section.model_fields.get("name")
     names = get_args(field.annotation) if field is not None else ()
     return names[0] if len(names) == 1 and isinstance(names[0], str) else None
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:
-    """The kinds that have the setting, keyed by the kind the document names, which has not; empty where none has."""
+    """The kinds that have the setting, keyed by the chosen kind, which has not; empty if no kind has it."""
     head, _, rest = path.partition(".")
     field = section.model_fields.get(head)
     kind = _chosen(field, document.get(head) if isinstance(document, Mapping) else None) if field else None
@@ -116,7 +117,7 @@ def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[
 
 
 def _below(here: Any, part: str, path: str) -> Any:
-    """The section named `part`, made where it is missing."""
+    """The section named `part`, created if it is missing."""
     if isinstance(here, list):
         found = here[_list_index(here, part, path)]
     else:

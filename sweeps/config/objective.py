@@ -29,9 +29,9 @@ def _natural(metric: str | None) -> Direction:
 
 
 class ObjectiveConfig(Section):
-    """A metric that ranks trials, taken at a point's best or last epoch.
+    """A metric that ranks trials, at a trial's best or last epoch.
 
-    Left out, the direction is the metric's own: errors are minimized, `valid/r2` and `valid/code_sparsity` maximized.
+    By default errors are minimized; `valid/r2` and `valid/code_sparsity` are maximized.
     """
 
     metric: Metric
@@ -42,17 +42,17 @@ class ObjectiveConfig(Section):
     def direction_fits_the_metric(self) -> Self:
         natural = _natural(self.metric)
         if self.direction != natural and self.metric not in EITHER_WAY:
-            raise ValueError(f"direction must be {natural} for {self.metric}, not {self.direction}")
+            raise ValueError(f"direction must be {natural} for {self.metric}, not {self.direction}: leave it out")
         return self
 
     def is_better(self, value: float, best: float) -> bool:
-        """Whether `value` beats `best`; what is not finite beats nothing and is beaten by everything that is."""
+        """Return whether `value` is better than `best`; any finite value is better than one that is not finite."""
         if not math.isfinite(value):
             return False
         return not math.isfinite(best) or (value < best if self.direction == "minimize" else value > best)
 
 
-# One objective or several; told apart before either is tried, so that issues are told of the right one.
+# One objective or a list: decided before either is parsed, so that the issues are those of the form written.
 Objectives = Annotated[
     Annotated[ObjectiveConfig, Tag("one")]
     | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 from sweeps.models.config import Section
 
 Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
-# The names of `models.diagnosis.findings.Issue`.
+# The values of `models.diagnosis.findings.FindingName`.
 Diagnosis = Literal[
     "learning rate too high",
     "no better than the mean: the features hardly vary",
@@ -26,12 +26,12 @@ Diagnosis = Literal[
 
 
 class PromotionConfig(Section):
-    """What a model must pass before it becomes the champion.
+    """The gates that a challenger must pass to become the champion.
 
-    A challenger is compared with the champion and with a simple reference by the loss `compare`, sample by sample; left
-    out, it is that of the objective. The bootstrap's interval of `confidence` must lie on its side of 0. `blocking` are
-    the diagnoses that forbid a promotion, `max_dead_units` the share of the code's units that may never change.
-    `seeds` trains the point again on so many seeds, of which the median must pass.
+    The challenger is compared with the champion and with a simple baseline by the loss `compare`, sample by sample; by
+    default this is the objective's loss. The bootstrap interval of the difference, at `confidence`, must be on the
+    challenger's side of 0. `blocking` lists the findings that block a promotion; `max_dead_units` is the maximum share
+    of code units that never change. `seeds` retrains the point with that many other seeds, whose median must pass.
     """
 
     compare: Loss | None = None

@@ -9,17 +9,17 @@ from sweeps.models.config import Section
 
 
 class BudgetConfig(Section):
-    """When the sweep ends: after so many points, or so many seconds. A grid may leave `trials` out: all its points."""
+    """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
 
     trials: PositiveInt | None = None
     seconds: PositiveFloat | None = None
 
 
 class ResourcesConfig(Section):
-    """What a trial may use, how many run at once, and how often one is started again whose process was lost.
+    """What a trial may use, how many trials run at once, and how often a trial restarts after its process failed.
 
-    `gpus_per_trial: auto` takes a share of a GPU where the cluster has any, and a whole one for a pack. `concurrency`
-    counts packs where points train in packs, and defaults to what fits.
+    `gpus_per_trial: auto` takes a share of a GPU if the cluster has any, and a whole GPU for a pack. `concurrency`
+    counts packs if points train in packs; by default as many run as fit.
     """
 
     cpus_per_trial: PositiveFloat = 1.0
@@ -36,10 +36,10 @@ class ResourcesConfig(Section):
 
 
 class FiguresConfig(Section):
-    """Which trials get the figures that take most of a second to draw, beside the filters and reconstructions of all.
+    """Which trials get detailed figures, each of which takes most of a second to draw.
 
-    `finalists` are the best trial, or the first ten of a Pareto front, and get theirs when the sweep ends. With `none`
-    no trial saves what these figures are drawn from.
+    Filters and reconstructions are drawn for every trial. `finalists` are the best trial, or the first ten of a Pareto
+    front; their figures are drawn when the sweep ends. With `none` no trial saves the data of detailed figures.
     """
 
     detailed: Literal["finalists", "all", "none"] = "finalists"

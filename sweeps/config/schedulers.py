@@ -83,11 +83,14 @@ class AshaConfig(SchedulerConfig):
         """Return an issue for several objectives, and one for a first rung that no trial reaches before its end."""
         issues = []
         if len(objectives) > 1:
-            text = f"must be none with {len(objectives)} objectives, not {self.name}, which compares trials by one"
+            text = (
+                f"must be none with {len(objectives)} objectives, not {self.name}, which compares trials by one: set "
+                "it to none, or rank by one objective"
+            )
             issues.append(Issue("stopping.name", text, ("objective",)))
         fewest = min(trial.training.epochs for trial in trials)
         if self.grace_epochs >= fewest:
-            text = f"must be below the {fewest} of training.epochs for a trial to be stopped, not {self.grace_epochs}"
+            text = f"must be below training.epochs ({fewest}) to stop a trial early, not {self.grace_epochs}: lower it"
             issues.append(Issue("stopping.grace_epochs", text, ("training.epochs",)))
         return issues
 

@@ -13,8 +13,8 @@ def search_issues(search: SearchSpace, trial: TrialConfig) -> list[Issue]:
     """Return the issues of paths that cannot be searched, and of corners at which the trial config is invalid."""
     document = trial.model_dump(mode="json", exclude_unset=True)
     issues = _path_issues(search, document)
-    faulty = {issue.path for issue in issues}
-    searched = {path: values for path, values in search.items() if f"search.{path}" not in faulty}
+    invalid = {issue.path for issue in issues}
+    searched = {path: values for path, values in search.items() if f"search.{path}" not in invalid}
 
     def check(point: Point) -> list[Issue]:
         return try_parse(TrialConfig, with_values(document, point))[1]
@@ -30,7 +30,7 @@ def _path_issues(search: SearchSpace, trial: Mapping[str, Any]) -> list[Issue]:
         if path not in known:
             issues.append(Issue(f"search.{path}", not_a_setting(path, TrialConfig, trial)))
         elif path.partition(".")[0] == "data":
-            text = "must not be searched: the data are loaded once, for all trials. Search model and training settings"
+            text = "must not be searched, because all trials share the data: search model and training settings instead"
             issues.append(Issue(f"search.{path}", text))
         issues += [_nested(path, outer) for outer in search if path.startswith(f"{outer}.")]
     return issues

@@ -29,7 +29,7 @@ class SearcherConfig(Section):
     batch_size: PositiveInt = 4
 
     def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
-        """Return how many points the searcher proposes in total: one where nothing is searched."""
+        """Return how many points the searcher proposes in total: one without a search space."""
         return (budget.trials or 1) if search else 1
 
     def issues(self, search: SearchSpace, budget: BudgetConfig) -> list[Issue]:
@@ -41,7 +41,7 @@ class SearcherConfig(Section):
             if values.kind == "grid"
         ]
         if search and budget.trials is None:
-            text = f"must be given: algorithm {self.name} has no end of its own"
+            text = f"must be given: algorithm {self.name} proposes points without end. Set the number of trials"
             issues.append(Issue("budget.trials", text, ("algorithm.name",)))
         return issues
 
@@ -62,7 +62,7 @@ class GridConfig(SearcherConfig):
     name: Literal["grid"]
 
     def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
-        """Return the number of combinations, or of trials in the budget where that is less."""
+        """Return the number of combinations, or the trials of the budget if they are fewer."""
         n_combinations = math.prod(len(corners(values)) for values in search.values())
         return min(n_combinations, budget.trials or n_combinations)
 

@@ -16,7 +16,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 class TrialConfig(Section):
-    """Everything that one training needs."""
+    """Everything that the training of one point needs."""
 
     data: DataConfig
     model: ModelConfig
@@ -24,27 +24,27 @@ class TrialConfig(Section):
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """The trial config of a plain dict; ConfigError tells everything that is wrong with it."""
+        """Return the trial config of a plain dict; ConfigError lists everything wrong with it."""
         return parse(cls, document)
 
     @property
     def n_pretraining_epochs(self) -> int:
-        """Epochs before those that `training.epochs` counts: of every layer of a stacked model together."""
+        """The epochs before `training.epochs`: those of all layers of a stacked model."""
         model = self.model
         return model.pretraining.epochs * len(model.hidden_sizes) if isinstance(model, StackedDenoisingConfig) else 0
 
     @property
     def n_epochs(self) -> int:
-        """All epochs of a training, those of pre-training first."""
+        """All epochs: pretraining, then `training.epochs`."""
         return self.n_pretraining_epochs + self.training.epochs
 
     def to_dict(self) -> dict[str, Any]:
-        """Every setting with its value, defaults too, as plain values that JSON can hold."""
+        """Return every setting, defaults included, as plain JSON values."""
         return self.model_dump(mode="json")
 
 
 def parse(section: type[SectionT], document: Mapping[str, Any]) -> SectionT:
-    """A section from a plain dict, types taken strictly; ConfigError tells everything that is wrong with it."""
+    """Return a section from a plain dict, without converting types; ConfigError lists everything wrong with it."""
     parsed, issues = try_parse(section, document)
     if parsed is None:
         raise ConfigError([str(issue) for issue in issues])
@@ -52,9 +52,9 @@ def parse(section: type[SectionT], document: Mapping[str, Any]) -> SectionT:
 
 
 def try_parse(section: type[SectionT], document: Mapping[str, Any]) -> tuple[SectionT | None, list[Issue]]:
-    """The section, or None and its issues."""
+    """Return the section, or None and its issues."""
     try:
-        # By way of JSON: there a list is a tuple and a string a path, and nothing else passes for what it is not.
+        # Through JSON: there strict mode reads a list as a tuple and a string as a path, and converts nothing else.
         return section.model_validate_json(json.dumps(document), strict=True), []
     except ValidationError as error:
         return None, issues_of(error, document, lambda path: not_a_setting(path, section, document))

@@ -27,7 +27,7 @@ SEARCH = {
 LISTS = {"model.hidden_sizes": {"choice": [[9, 8], [7]]}, "model.code_size": {"choice": [2, 3]}}
 
 
-# All points of this one take the same batches.
+# All points of this search space take the same batches.
 ALIKE = {"model.weight_l1": {"loguniform": [1e-5, 1e-1]}, "model.noise.level": {"uniform": [0.0, 0.5]}}
 
 
@@ -56,13 +56,13 @@ every_algorithm = pytest.mark.parametrize("make", SWEEPS.values(), ids=SWEEPS.ke
 
 
 def result_of(point: Point, config: SweepConfig) -> list[float] | None:
-    """A stand-in for a training, which for some points fails."""
+    """A stand-in for a training, which fails for some points."""
     level = sum(len(str(value)) if isinstance(value, str | list) else value for value in point.values())
     return None if int(1000 * level) % 5 == 0 else [level, -level][: len(config.objectives)]
 
 
 def run(config: SweepConfig, *, concurrency: int, seed: int, ended: dict[int, Ended] | None = None) -> list[Proposal]:
-    """Train all points, up to `concurrency` at once, that end in an order drawn by `seed`."""
+    """Train all points, up to `concurrency` at once; they end in an order drawn from `seed`."""
     order = random.Random(seed)
     searcher = point_searcher(config, ended)
     running: list[Proposal] = []
@@ -78,7 +78,7 @@ def run(config: SweepConfig, *, concurrency: int, seed: int, ended: dict[int, En
 
 
 @every_algorithm
-def test_all_points_are_given_out_once_and_lie_in_the_space(make: Callable[[], SweepConfig]) -> None:
+def test_every_point_is_proposed_once_and_lies_in_the_space(make: Callable[[], SweepConfig]) -> None:
     config = make()
     trained = run(config, concurrency=2, seed=0)
     assert [proposal.index for proposal in trained] == list(range(config.n_trials))
@@ -101,13 +101,13 @@ def test_another_seed_gives_other_points(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["random", "tpe"])
-def test_the_order_of_the_search_space_has_no_part_in_the_points(algorithm: str) -> None:
+def test_the_order_of_the_search_space_does_not_affect_the_points(algorithm: str) -> None:
     turned = sweep(algorithm, search=dict(reversed(SEARCH.items())))
     assert run(turned, concurrency=1, seed=0) == run(sweep(algorithm), concurrency=1, seed=0)
 
 
 @every_algorithm
-def test_a_searcher_made_from_the_points_that_have_ended_goes_on_as_the_first_would(
+def test_a_searcher_made_from_the_points_that_have_ended_continues_as_the_first_would(
     make: Callable[[], SweepConfig],
 ) -> None:
     config = make()
@@ -117,20 +117,20 @@ def test_a_searcher_made_from_the_points_that_have_ended_goes_on_as_the_first_wo
 
 
 @every_algorithm
-def test_points_that_were_begun_are_given_out_again_as_they_were(make: Callable[[], SweepConfig]) -> None:
+def test_unfinished_points_are_proposed_again_unchanged(make: Callable[[], SweepConfig]) -> None:
     config = make()
     first, second = point_searcher(config).ask(2)
-    # As the journal has them, and otherwise than the searcher would give them out now.
+    # As the journal has them, and not in the order in which the searcher would propose them now.
     ended = {0: Ended(json.loads(json.dumps(second.point)), [0.5] * len(config.objectives))}
-    begun = {1: json.loads(json.dumps(first.point))}
-    searcher = point_searcher(config, ended, begun)
+    unfinished = {1: json.loads(json.dumps(first.point))}
+    searcher = point_searcher(config, ended, unfinished)
     (proposal,) = searcher.ask(1)
     assert proposal == Proposal(1, first.point)
     searcher.tell(1, [0.1] * len(config.objectives))
     assert searcher.ask(1)[0].index == 2
 
 
-def test_a_longer_sweep_begins_with_the_points_of_the_shorter() -> None:
+def test_a_longer_sweep_starts_with_the_points_of_the_shorter() -> None:
     for algorithm in ("random", "tpe"):
         short = run(sweep(algorithm, n_trials=6), concurrency=1, seed=0)
         assert run(sweep(algorithm, n_trials=9), concurrency=1, seed=0)[:6] == short
@@ -199,7 +199,7 @@ def test_random_points_are_spread_evenly_over_the_logarithm() -> None:
     assert {point["b"] for point in points} == {1, 2, 3, 4}
 
 
-def test_tpe_waits_for_the_whole_batch_before_it_asks_for_the_next() -> None:
+def test_tpe_waits_for_the_whole_batch_before_it_proposes_the_next() -> None:
     searcher = point_searcher(sweep("tpe"))
     assert [proposal.index for proposal in searcher.ask(10)] == [0, 1, 2]
     searcher.tell(2, [0.1])
@@ -230,7 +230,7 @@ def test_tpe_comes_closer_to_the_best_point_than_random() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(values=st.lists(st.floats() | st.none(), min_size=6, max_size=6))
-def test_tpe_takes_whatever_a_training_gives(values: list[float | None]) -> None:
+def test_tpe_accepts_whatever_a_training_returns(values: list[float | None]) -> None:
     searcher = point_searcher(sweep("tpe", n_trials=8))
     for value in values:
         (proposal,) = searcher.ask(1)
@@ -238,7 +238,7 @@ def test_tpe_takes_whatever_a_training_gives(values: list[float | None]) -> None
     assert len(searcher.ask(3)) == 2
 
 
-def test_tpe_learns_from_the_record_where_it_would_ask_for_another_point_now() -> None:
+def test_tpe_learns_from_a_recorded_point_that_it_would_not_propose_now() -> None:
     config = sweep("tpe", model={"name": "deep"}, search=LISTS)
     recorded = {index: Ended({"model.hidden_sizes": [7], "model.code_size": 3}, [float(index)]) for index in range(5)}
     assert [proposal.index for proposal in run(config, concurrency=2, seed=0, ended=recorded)] == list(range(5, 12))
@@ -251,7 +251,7 @@ class TestTuneSearcher:
         assert (entry["id"], entry["index"]) == ("0000", 0)
         assert list(entry["point"]) == list(load("quickstart").search)
 
-    def test_it_never_has_more_points_out_than_the_concurrency(self) -> None:
+    def test_it_has_no_more_packs_running_than_the_concurrency(self) -> None:
         searcher = TuneSearcher(sweep("random", n_trials=3), 2)
         assert searcher.suggest("a") is not None
         assert searcher.suggest("b") is not None
@@ -259,7 +259,7 @@ class TestTuneSearcher:
         searcher.on_trial_complete("a", {"objectives": {"0000": 0.1}})
         assert searcher.suggest("c")["points"][0]["index"] == 2
 
-    def test_it_finishes_when_every_point_is_given_out(self) -> None:
+    def test_it_finishes_when_every_point_has_been_proposed(self) -> None:
         searcher = TuneSearcher(sweep("random", n_trials=1), 2)
         assert searcher.suggest("a") != TuneSearcher.FINISHED
         assert searcher.suggest("b") == TuneSearcher.FINISHED
@@ -275,7 +275,7 @@ class TestTuneSearcher:
             {"result": {"objectives": {"0000": 0.5, "0001": 0.5, "0002": 0.5}}},
         ],
     )
-    def test_a_batch_goes_on_whatever_way_a_trial_ends(self, ending: dict[str, Any]) -> None:
+    def test_the_next_batch_starts_however_a_trial_ends(self, ending: dict[str, Any]) -> None:
         searcher = TuneSearcher(sweep("tpe"), 8)
         for trial in "abc":
             assert searcher.suggest(trial) is not None
@@ -293,7 +293,7 @@ class TestTuneSearcher:
         searcher.on_trial_complete("a", {"objectives": {}})
         assert searcher.suggest("c") == TuneSearcher.FINISHED
 
-    def test_a_batch_that_is_packed_goes_on_when_all_its_points_have_ended(self) -> None:
+    def test_the_next_batch_starts_when_all_points_of_a_pack_have_ended(self) -> None:
         searcher = TuneSearcher(sweep("tpe", search=ALIKE), 1, largest_pack=8)
         first = searcher.suggest("a")["points"]
         assert [entry["index"] for entry in first] == [0, 1, 2]
@@ -313,6 +313,6 @@ class TestTuneSearcher:
         lost.on_trial_complete("a", error=True)
         assert lost.suggest("b") == alike.suggest("b")
 
-    def test_it_saves_nothing_for_the_journal_has_it_all(self, tmp_path: Any) -> None:
+    def test_it_saves_nothing_because_the_journal_has_it_all(self, tmp_path: Any) -> None:
         TuneSearcher(sweep("random"), 2).save_to_dir(str(tmp_path))
         assert not list(tmp_path.iterdir())

@@ -52,7 +52,7 @@ def run(config: SweepConfig, folder: Path) -> dict[int, tuple[dict[str, Any], in
 
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.timeout(240)
-def test_tpe_with_early_stopping_comes_to_its_end_though_a_trial_raises_and_one_diverges(tmp_path: Path) -> None:
+def test_tpe_with_early_stopping_ends_although_a_trial_raises_and_one_diverges(tmp_path: Path) -> None:
     config = load(
         "quickstart",
         ["budget.trials=6", "training.epochs=4", "algorithm={name: tpe, batch_size: 3}", "stopping.name=asha"],
@@ -63,4 +63,4 @@ def test_tpe_with_early_stopping_comes_to_its_end_though_a_trial_raises_and_one_
     last_epochs = {index: epoch for index, (_, epoch) in trained.items()}
     assert last_epochs[2] is None, "the trial that raises has no result"
     assert last_epochs[1] == 4, "the trial that diverges is not compared"
-    assert 4 in (last_epochs[0], last_epochs[3]), "the first at a rung has none to be behind of"
+    assert 4 in (last_epochs[0], last_epochs[3]), "the first trial at a rung is ahead of all"
