@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from sweeps.config.issues import closest, did_you_mean, shown
 
@@ -13,13 +12,13 @@ from sweeps.config.issues import closest, did_you_mean, shown
 def settings(section: type[BaseModel], document: object = None, prefix: str = "") -> Iterator[str]:
     """Yield the dotted paths of all settings and sections below `section`.
 
-    If a section has several kinds, with different `name`s, these are the settings of the kind that `document` names or
-    that is the default, or else of all kinds.
+    If a section has several kinds, with different `name`s, these are the settings of the kind that `document` names, or
+    of all kinds if it names none.
     """
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
-        for part in _sections(field, values.get(name)):
+        for part in _sections(field.annotation, values.get(name)):
             yield from settings(part, values.get(name), f"{prefix}{name}.")
 
 
@@ -75,18 +74,11 @@ def _closest_setting(path: str, known: Sequence[str]) -> str | None:
     return elsewhere[0] if elsewhere else closest(path, known, similarity=0.85)
 
 
-def _sections(field: FieldInfo, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: that of the chosen kind, or else all."""
-    sections = list(dict.fromkeys(_models(field.annotation)))
-    kind = _chosen(field, document)
-    return [part for part in sections if _kind(part) == kind] or sections
-
-
-def _chosen(field: FieldInfo, document: object) -> str | None:
-    """The kind that a document names, or the field's default kind; None if there is neither."""
-    default = getattr(field.default, "name", None)
-    kind = document.get("name", default) if isinstance(document, Mapping) else default
-    return kind if isinstance(kind, str) else None
+def _sections(annotation: Any, document: object) -> list[type[BaseModel]]:
+    """The sections that a field may hold: that of the kind which the document names, or else all."""
+    sections = list(dict.fromkeys(_models(annotation)))
+    name = document.get("name") if isinstance(document, Mapping) else None
+    return [part for part in sections if _kind(part) == name] or sections
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -108,8 +100,11 @@ def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[
     """The kinds that have the setting, keyed by the chosen kind, which has not; empty if no kind has it."""
     head, _, rest = path.partition(".")
     field = section.model_fields.get(head)
-    kind = _chosen(field, document.get(head) if isinstance(document, Mapping) else None) if field else None
-    if field is None or kind is None:
+    values = document.get(head) if isinstance(document, Mapping) else None
+    if field is None or not isinstance(values, Mapping):
+        return {}
+    kind = values.get("name", getattr(field.default, "name", None))
+    if not isinstance(kind, str):
         return {}
     kinds = [_kind(part) for part in _models(field.annotation) if rest in settings(part)]
     names = [name for name in kinds if name is not None]

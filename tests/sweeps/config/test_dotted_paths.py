@@ -38,6 +38,16 @@ def test_a_path_that_is_no_setting_is_reported_with_the_most_similar_setting(pat
     assert hint in not_a_setting(path, TrialConfig, SHALLOW)
 
 
+@pytest.mark.parametrize("stopping", [{}, {"name": "none"}])
+def test_a_setting_of_another_kind_than_the_default_names_both(stopping: dict[str, str]) -> None:
+    hint = not_a_setting("stopping.grace_epochs", SweepConfig, {"stopping": stopping})
+    assert hint.startswith("is a setting of asha only, and stopping.name is none")
+
+
+def test_a_misspelt_setting_of_another_kind_than_the_default_is_suggested() -> None:
+    assert "Did you mean stopping.grace_epochs?" in not_a_setting("stopping.grace_epoch", SweepConfig, {"stopping": {}})
+
+
 def test_an_objective_is_checked_alone_and_in_a_list() -> None:
     assert "Did you mean objective.metric?" in not_a_setting("objective.metrc", SweepConfig, {})
 
