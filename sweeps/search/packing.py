@@ -101,7 +101,8 @@ def _forbidden_by_settings(sweep: SweepConfig) -> str | None:
     if sweep.execution == "single":
         return "execution is single"
     if sweep.stopping.stops_trials and halving(sweep) is None:
-        return f"stopping.name {sweep.stopping.name} compares all trials (execution: packed compares those of a pack)"
+        remedy = " (execution: packed compares those of a pack)" if sweep.stopping.pack_reduction_factor else ""
+        return f"stopping.name {sweep.stopping.name} compares all trials{remedy}"
     return None
 
 

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import pytest
+from ray.tune.schedulers import MedianStoppingRule
 
 from sweeps.cluster.tune.schedulers import scheduler
 from sweeps.config import SweepConfig, json_schema, load
 from sweeps.config.schedulers import AshaConfig, NoStoppingConfig, SchedulerConfig, StoppingConfig
+from sweeps.search.packing import decide_packing
 from sweeps.search.successive_halving import halving
 
 MakeSweep = Callable[..., SweepConfig]
@@ -67,6 +69,27 @@ def test_asha_compares_all_trials_or_with_execution_packed_those_of_a_pack(small
     packed = small_sweep(stopping={"name": "asha"}, execution="packed")
     assert scheduler(packed) is None
     assert halving(packed) is not None
+
+
+class MedianConfig(SchedulerConfig):
+    """The section of a scheduler that ships with nobody: all a new one needs, beside its code."""
+
+    scheduler: ClassVar[str | None] = f"{__name__}:median_scheduler"
+
+    name: Literal["median"] = "median"
+
+
+def median_scheduler(*_: object) -> MedianStoppingRule:
+    """Stop the trials below the median."""
+    return MedianStoppingRule(time_attr="epoch", metric="objective", mode="min")
+
+
+@pytest.mark.parametrize("execution", ["auto", "packed"])
+def test_a_new_scheduler_needs_a_section_and_its_code_only(small_sweep: MakeSweep, execution: str) -> None:
+    sweep = small_sweep(execution=execution, search={"model.hidden_size": {"int": [2, 9]}}, budget={"trials": 8})
+    sweep = sweep.model_copy(update={"stopping": MedianConfig()})
+    assert isinstance(scheduler(sweep), MedianStoppingRule)
+    assert decide_packing(sweep).why_single == "stopping.name median compares all trials"
 
 
 def test_the_recipe_with_early_stopping_stops_trials() -> None:
