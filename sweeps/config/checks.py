@@ -48,16 +48,11 @@ def objective_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[Tri
     issues = []
     metrics = [objective.metric for objective in objectives]
     if len(set(metrics)) < len(metrics):
-        issues.append(
-            Issue("objective", f"must name each metric once, not {', '.join(metrics)}: remove the repeated one")
-        )
+        text = f"must name each metric once, not {', '.join(metrics)}: remove the repeated one"
+        issues.append(Issue("objective", text))
     if len({objective.at for objective in objectives}) > 1:
-        issues.append(
-            Issue(
-                "objective",
-                "must have the same `at` for all metrics, not best and last: set all to best, or all to last",
-            )
-        )
+        text = "must have the same `at` for all metrics, not best and last: set all to best, or all to last"
+        issues.append(Issue("objective", text))
     for metric in dict.fromkeys(metrics):
         if metric in REQUIREMENTS:
             issues += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
@@ -100,16 +95,11 @@ def _denoising(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     issues: list[tuple[str, ...]] = []
     if any(trial.training.probe_samples == 0 for trial in trials):
-        issues.append(
-            ("needs training.probe_samples above 0 in every trial, not 0: raise it", "training.probe_samples")
-        )
+        text = "needs training.probe_samples above 0 in every trial, not 0: raise it"
+        issues.append((text, "training.probe_samples"))
     if not _may_have_labels(trials[0]):
-        issues.append(
-            (
-                f"needs data with labels, and {trials[0].data.name} has none: use labelled data, or another metric",
-                "data",
-            )
-        )
+        text = f"needs data with labels, and {trials[0].data.name} has none: use labelled data, or another metric"
+        issues.append((text, "data"))
     return issues
 
 
@@ -117,8 +107,8 @@ def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if all(_classifies(trial) for trial in trials):
         return []
     text = (
-        "needs model.name stacked_denoising with model.fine_tuning classification in every trial, and some have "
-        "another model: set both, or use another metric"
+        "needs model.name stacked_denoising with model.fine_tuning classification in every trial, and some do not "
+        "classify: set both, or use another metric"
     )
     return [(text, "model")]
 
