@@ -160,8 +160,8 @@ def _end(run: SweepRun, state: SweepState | None = None) -> None:
 
 def _log_packing(config: SweepConfig, packing: Packing) -> None:
     """Log why trials run one by one where nobody asked for that."""
-    if packing.reason is not None and config.n_trials > 1 and config.execution != "single":
-        logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", packing.reason)
+    if not packing.is_packed and config.n_trials > 1 and config.execution != "single":
+        logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", packing.why_single)
 
 
 @contextmanager

@@ -1,18 +1,12 @@
-"""What the sections of a sweep must hold together; `trials` are those at the corners of the search space."""
+"""Checks across the sections of a sweep; `trials` are those at the corners of the search space."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sweeps.config.issues import Issue
-from sweeps.config.search_space import Choices, Interval
-from sweeps.config.sections import (
-    AlgorithmConfig,
-    BudgetConfig,
-    ObjectiveConfig,
-    PromotionConfig,
-    StoppingConfig,
-    TrialConfig,
-)
+from sweeps.config.objective import ObjectiveConfig
+from sweeps.config.promotion import PromotionConfig
+from sweeps.config.sections import TrialConfig
 from sweeps.datamodules.config import (
     ArrayConfig,
     BlobsConfig,
@@ -29,43 +23,8 @@ N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, Blobs
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
 
 
-def algorithm_issues(
-    algorithm: AlgorithmConfig, budget: BudgetConfig, search: Mapping[str, Choices | Interval]
-) -> list[Issue]:
-    """A grid takes choices, the others take no grid and need an end."""
-    issues = []
-    for path, values in search.items():
-        if algorithm.name == "grid" and isinstance(values, Interval):
-            text = f"must be a grid or choice for algorithm grid, not {values.kind}: write {{grid: [...]}}"
-            issues.append(Issue(f"search.{path}", text, ("algorithm.name",)))
-        if algorithm.name != "grid" and values.kind == "grid":
-            text = f"must not be grid for algorithm {algorithm.name}: write choice, or set algorithm.name to grid"
-            issues.append(Issue(f"search.{path}", text, ("algorithm.name",)))
-    if algorithm.name != "grid" and search and budget.trials is None:
-        text = f"must be given: algorithm {algorithm.name} has no end of its own"
-        issues.append(Issue("budget.trials", text, ("algorithm.name",)))
-    return issues
-
-
-def stopping_issues(
-    stopping: StoppingConfig, objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]
-) -> list[Issue]:
-    """Early stopping compares one number, at a rung that comes before the end."""
-    if stopping.name == "none":
-        return []
-    issues = []
-    if len(objectives) > 1:
-        text = f"must be none with {len(objectives)} objectives, not {stopping.name}, which compares trials by one"
-        issues.append(Issue("stopping.name", text, ("objective",)))
-    fewest = min(trial.training.epochs for trial in trials)
-    if stopping.grace_epochs >= fewest:
-        text = f"must be below the {fewest} of training.epochs for a trial to be stopped, not {stopping.grace_epochs}"
-        issues.append(Issue("stopping.grace_epochs", text, ("training.epochs",)))
-    return issues
-
-
 def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
-    """Patience ends a training before its last epoch, at an epoch that was measured, and keeps the best one."""
+    """Patience stops a training before its last epoch, at an epoch with metrics, and keeps the best epoch."""
     patient = [trial.training for trial in trials if trial.training.patience is not None]
     if not patient:
         return []
@@ -76,22 +35,24 @@ def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[Tria
         ("validate_every", max(training.validate_every for training in patient)),
     ):
         if most >= fewest:
-            text = f"must be below the {fewest} of training.epochs for patience to end a trial, not {most}"
+            text = f"must be below training.epochs ({fewest}) for patience to stop a trial, not {most}: lower it"
             issues.append(Issue(f"training.{name}", text, ("training.epochs",)))
     if objectives[0].at == "last":
-        text = "must be best with training.patience, which goes on past the best epoch to see that it was, not last"
+        text = "must be best with training.patience, which trains past the best epoch, not last: set it to best"
         issues.append(Issue("objective.at", text, ("training.patience",)))
     return issues
 
 
 def objective_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
-    """Every trial must give the metrics that rank it, and their values must be comparable."""
+    """Every trial must have the metrics that rank it, and their values must be comparable."""
     issues = []
     metrics = [objective.metric for objective in objectives]
     if len(set(metrics)) < len(metrics):
-        issues.append(Issue("objective", f"must name each metric once, not {', '.join(metrics)}"))
+        text = f"must name each metric once, not {', '.join(metrics)}: remove the repeated one"
+        issues.append(Issue("objective", text))
     if len({objective.at for objective in objectives}) > 1:
-        issues.append(Issue("objective", "must be taken at one epoch: best for all metrics, or last for all"))
+        text = "must have the same `at` for all metrics, not best and last: set all to best, or all to last"
+        issues.append(Issue("objective", text))
     for metric in dict.fromkeys(metrics):
         if metric in REQUIREMENTS:
             issues += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
@@ -99,9 +60,9 @@ def objective_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[Tri
 
 
 def promotion_issues(promotion: PromotionConfig, trials: Sequence[TrialConfig]) -> list[Issue]:
-    """Every trial must give the loss by which champion and challenger are compared."""
+    """Every trial must have the loss that compares champion and challenger."""
     if promotion.compare == "denoise_mse" and not all(map(_is_noisy, trials)):
-        text = "denoise_mse needs noise in every trial: let model.noise.level stay above 0"
+        text = "denoise_mse needs noise in every trial, and some have none: keep model.noise.level above 0"
         return [Issue("promotion.compare", text, ("model.noise",))]
     if promotion.compare not in ("probe_error", "classification_error"):
         return []
@@ -113,7 +74,10 @@ def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
     """Fine-tuning on labels needs labels."""
     classifies = any(_classifies(trial) for trial in trials)
     if classifies and not _may_have_labels(trials[0]):
-        text = f"must be reconstruction for data without labels ({trials[0].data.name}), not classification"
+        text = (
+            f"must be reconstruction for data without labels ({trials[0].data.name}), not classification: set it to "
+            "reconstruction, or use labelled data"
+        )
         return [Issue("model.fine_tuning", text, ("data", "model.name"))]
     return []
 
@@ -121,9 +85,9 @@ def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
 def _denoising(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     noises = {str(trial.model.noise) for trial in trials}
     if any(not _is_noisy(trial) for trial in trials):
-        return [("needs noise in every trial: let model.noise.level stay above 0", "model.noise")]
+        return [("needs noise in every trial, and some have none: keep model.noise.level above 0", "model.noise")]
     if len(noises) > 1:
-        text = "is taken at each trial's own noise, so the least noise would always win: rank by valid/probe_error"
+        text = "is measured at each trial's own noise, so the least noise would always win: rank by valid/probe_error"
         return [(text, "model.noise")]
     return []
 
@@ -131,16 +95,22 @@ def _denoising(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     issues: list[tuple[str, ...]] = []
     if any(trial.training.probe_samples == 0 for trial in trials):
-        issues.append(("needs training.probe_samples above 0", "training.probe_samples"))
+        text = "needs training.probe_samples above 0 in every trial, not 0: raise it"
+        issues.append((text, "training.probe_samples"))
     if not _may_have_labels(trials[0]):
-        issues.append((f"needs data with labels, and {trials[0].data.name} has none", "data"))
+        text = f"needs data with labels, and {trials[0].data.name} has none: use labelled data, or another metric"
+        issues.append((text, "data"))
     return issues
 
 
 def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if all(_classifies(trial) for trial in trials):
         return []
-    return [("needs model.name stacked_denoising with model.fine_tuning classification in every trial", "model")]
+    text = (
+        "needs model.name stacked_denoising with model.fine_tuning classification in every trial, and some do not "
+        "classify: set both, or use another metric"
+    )
+    return [(text, "model")]
 
 
 def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
@@ -159,7 +129,8 @@ def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if len(losses) == 1:
         return []
     text = (
-        "counts penalties and noise, which this sweep varies, so the least of them would win: rank by valid/probe_error"
+        "includes penalties and noise, which this sweep varies, so the least of them would win: rank by "
+        "valid/probe_error"
     )
     return [(text, "model")]
 
@@ -192,7 +163,7 @@ def _at_objective(metric: str, text: str, *concerns: str) -> Issue:
 
 def _is_noisy(trial: TrialConfig) -> bool:
     level: Any = trial.model.noise.level
-    # A stack is measured with the noise of its input, the first layer's.
+    # The metrics of a stacked model use the noise of its input: that of the first layer.
     return bool((level[0] if isinstance(level, tuple) else level) > 0)
 
 

@@ -1,5 +1,6 @@
-"""Settings by their dotted paths, such as `model.noise.level`: which there are, which was meant, and setting one."""
+"""Settings by their dotted paths, such as `model.noise.level`: list them, suggest one, and assign to one."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -9,9 +10,10 @@ from sweeps.config.issues import closest, did_you_mean, shown
 
 
 def settings(section: type[BaseModel], document: object = None, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all settings and sections below `section`.
+    """Yield the dotted paths of all settings and sections below `section`.
 
-    Where a section has several kinds, told apart by `name`, those of the kind that `document` names, else of all.
+    If a section has several kinds, with different `name`s, these are the settings of the kind that `document` names, or
+    of all kinds if it names none.
     """
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
@@ -21,9 +23,11 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
 
 
 def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
-    """Why `path` is no setting of `section` as `document` has it, with the closest that is."""
+    """Return why `path` is no setting of `section` in this `document`, with the most similar setting."""
     for kind, others in _other_kinds(path, section, document).items():
-        return f"is a setting of {' and '.join(others)} only, and {path.partition('.')[0]}.name is {kind}"
+        head = path.partition(".")[0]
+        remedy = f"remove it, or set {head}.name to {' or '.join(others)}"
+        return f"is a setting of {' and '.join(others)} only, and {head}.name is {kind}: {remedy}"
     known = list(dict.fromkeys(settings(section, document)))
     parent = path.rpartition(".")[0]
     while parent and parent not in known:
@@ -40,7 +44,7 @@ def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
 
 
 def assign(document: dict[str, Any], path: str, value: Any) -> None:
-    """Put `value` at a dotted path of a nested document, in place; ValueError where the path leads through a value."""
+    """Set a dotted path of a nested document, in place; ValueError if the path leads through a value."""
     *sections, last = path.split(".")
     here: Any = document
     for depth, part in enumerate(sections, start=1):
@@ -51,26 +55,34 @@ def assign(document: dict[str, Any], path: str, value: Any) -> None:
         here[last] = value
 
 
+def with_values(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a nested document that has each value at its dotted path."""
+    changed = copy.deepcopy(dict(document))
+    for path, value in values.items():
+        assign(changed, path, value)
+    return changed
+
+
 def _closest_setting(path: str, known: Sequence[str]) -> str | None:
-    """The setting that a mistaken path means: one beside it, one of that name elsewhere, or one much like it."""
+    """The setting that a wrong path means: a sibling, one with the same name elsewhere, or a very similar path."""
     parent, _, last = path.rpartition(".")
     beside = [name for name in known if name.rpartition(".")[0] == parent]
     meant = closest(last, [name.rpartition(".")[2] for name in beside])
     if meant is not None:
         return f"{parent}.{meant}" if parent else meant
     elsewhere = [name for name in known if name.rpartition(".")[2] == last]
-    return elsewhere[0] if elsewhere else closest(path, known, likeness=0.85)
+    return elsewhere[0] if elsewhere else closest(path, known, similarity=0.85)
 
 
 def _sections(annotation: Any, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: of the kind that the document names, where it names one."""
+    """The sections that a field may hold: that of the kind which the document names, or else all."""
     sections = list(dict.fromkeys(_models(annotation)))
     name = document.get("name") if isinstance(document, Mapping) else None
     return [part for part in sections if _kind(part) == name] or sections
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The sections among the types that an annotation is made of."""
+    """Yield the sections in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -78,26 +90,29 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kind(section: type[BaseModel]) -> str | None:
-    """The name that tells a kind of section from the others."""
+    """The `name` of a kind of section; None for a section without kinds."""
     field = section.model_fields.get("name")
-    return field.default if field is not None and isinstance(field.default, str) else None
+    names = get_args(field.annotation) if field is not None else ()
+    return names[0] if len(names) == 1 and isinstance(names[0], str) else None
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:
-    """The kinds that have the setting, keyed by the kind the document names, which has not; empty where none has."""
+    """The kinds that have the setting, keyed by the chosen kind, which has not; empty if no kind has it."""
     head, _, rest = path.partition(".")
-    values = document.get(head) if isinstance(document, Mapping) else None
     field = section.model_fields.get(head)
-    kind = values.get("name") if isinstance(values, Mapping) else None
-    if field is None or not isinstance(kind, str):
+    values = document.get(head) if isinstance(document, Mapping) else None
+    if field is None or not isinstance(values, Mapping):
         return {}
-    kinds = [_kind(part) for part in _sections(field.annotation, None) if rest in settings(part)]
+    kind = values.get("name", getattr(field.default, "name", None))
+    if not isinstance(kind, str):
+        return {}
+    kinds = [_kind(part) for part in _models(field.annotation) if rest in settings(part)]
     names = [name for name in kinds if name is not None]
     return {kind: names} if names and kind not in names else {}
 
 
 def _below(here: Any, part: str, path: str) -> Any:
-    """The section named `part`, made where it is missing."""
+    """The section named `part`, created if it is missing."""
     if isinstance(here, list):
         found = here[_list_index(here, part, path)]
     else:

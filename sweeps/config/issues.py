@@ -1,4 +1,4 @@
-"""What is wrong with a config, told in the words of the person who wrote it: one line a issue."""
+"""Issues of a config, in terms of the file that a person wrote: one line for each."""
 
 import difflib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-# What must hold, by the type of pydantic's error; {name} stands for a value of the error's context.
+# What must hold, by the type of pydantic's error; {name} is a value of the error's context.
 EXPECTATIONS = {
     "missing": "must be given",
     "int_type": "must be a whole number",
@@ -28,7 +28,7 @@ EXPECTATIONS = {
     "less_than": "must be below {lt}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
-    "union_tag_invalid": "must be one of {expected_tags}",
+    "union_tag_invalid": "must be {expected}",
     "union_tag_not_found": "must be given",
     "too_short": "must have at least {min_length} values",
     "too_long": "must have at most {max_length} values",
@@ -37,9 +37,9 @@ EXPECTATIONS = {
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing wrong: the dotted path of the setting, and what must hold, what came and what to do.
+    """One thing wrong: the dotted path of a setting, and what must hold, what came and what to do.
 
-    `concerns` are further settings that the text speaks of.
+    `concerns` lists other settings that the text is about.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Issue:
 
 
 def issues_of(error: ValidationError, document: object, explain_unknown: Callable[[str], str]) -> list[Issue]:
-    """The issues that pydantic found in `document`; `explain_unknown` words the one of a key that is no setting."""
+    """Return the issues that pydantic found in `document`; `explain_unknown` words that of an unknown setting."""
     found: dict[str, list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "default_factory_not_called":
@@ -62,13 +62,13 @@ def issues_of(error: ValidationError, document: object, explain_unknown: Callabl
         path = _path_within(document, detail["loc"], detail["type"])
         explained = _explain(detail) if detail["type"] != "extra_forbidden" else (explain_unknown(path), "")
         found.setdefault(path, []).append(explained)
-    # A issue inside a list or section hides that the whole is not one of the other things that it might have been.
+    # An issue inside a list or section hides those of the alternatives that the whole is not.
     inmost = [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
     return [Issue(path, _joined(found[path])) for path in inmost]
 
 
 def shown(value: object) -> str:
-    """A value as the person would write it, in at most 60 characters."""
+    """Return a value as a sweep file writes it, in at most 60 characters."""
     try:
         text = json.dumps(value, default=repr)
     except (ValueError, RecursionError):
@@ -76,19 +76,19 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def closest(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The name most like a word; None where none is."""
-    found = difflib.get_close_matches(word, list(names), n=1, cutoff=likeness)
+def closest(word: str, names: Iterable[str], similarity: float = 0.6) -> str | None:
+    """Return the name most similar to a word; None if none is similar enough."""
+    found = difflib.get_close_matches(word, list(names), n=1, cutoff=similarity)
     return found[0] if found else None
 
 
 def did_you_mean(name: str | None) -> str:
-    """' Did you mean X?', or nothing."""
+    """Return ' Did you mean X?', or an empty string without a name."""
     return f" Did you mean {name}?" if name is not None else ""
 
 
 def _path_within(document: object, location: Sequence[int | str], kind: str) -> str:
-    """The dotted path of a pydantic location, without the names of the alternatives that were tried on the way."""
+    """The dotted path of a pydantic location, without the names of the alternatives that pydantic tried."""
     parts: list[str] = []
     value: Any = document
     for depth, part in enumerate(location):
@@ -105,23 +105,25 @@ def _path_within(document: object, location: Sequence[int | str], kind: str) -> 
 
 
 def _explain(detail: Mapping[str, Any]) -> tuple[str, str]:
-    """What must hold, and what came with what to do."""
-    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    """Return what must hold; and what came, with what to do."""
+    kind, context, value = detail["type"], dict(detail.get("ctx", {})), detail["input"]
+    if kind == "union_tag_invalid":
+        value = value["name"]
+        others, _, last = context["expected_tags"].rpartition(", ")
+        context["expected"] = f"{others} or {last}" if others else last
     if kind in ("value_error", "assertion_error"):
         return str(context["error"]), ""
     expectation = EXPECTATIONS.get(kind, f"is not valid ({detail['msg'][:1].lower()}{detail['msg'][1:]})")
     expectation = expectation.format(**context)
     if kind in ("missing", "union_tag_not_found"):
         return expectation, ""
-    if kind == "union_tag_invalid":
-        value = context["tag"]
-    allowed = str(context.get("expected_tags" if kind == "union_tag_invalid" else "expected", ""))
-    hint = did_you_mean(closest(value, allowed.split("'")[1::2])) if isinstance(value, str) else ""
+    allowed = str(context.get("expected", "")).split("'")[1::2]
+    hint = did_you_mean(closest(value, allowed)) if isinstance(value, str) else ""
     return expectation, f", not {shown(value)}.{hint}" if hint else f", not {shown(value)}"
 
 
 def _joined(explained: Sequence[tuple[str, str]]) -> str:
-    """'must be a number or a list, not "x"' from what each alternative expects and what came."""
+    """Return 'must be a number or a list, not "x"' from what each alternative expects and what came."""
     first, *others = dict.fromkeys(expectation for expectation, _ in explained)
     came = max((came for _, came in explained), key=len)
     return " or ".join([first, *(other.removeprefix("must be ") for other in others)]) + came

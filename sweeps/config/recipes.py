@@ -1,4 +1,4 @@
-"""The recipes: sweep files that ship with the package."""
+"""Recipes: sweep files that ship with the package."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 def recipe_names() -> list[str]:
-    """The names of all recipes, in alphabetical order."""
+    """Return the names of all recipes, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def recipe_text(name: str) -> str:
-    """A recipe as a file that `load` takes."""
+    """Return the text of a recipe: a sweep file that `load` reads."""
     names = recipe_names()
     if name not in names:
         hint = did_you_mean(closest(name, names))
@@ -24,7 +24,10 @@ def recipe_text(name: str) -> str:
 
 
 def sweep_text(recipe_or_path: str | Path) -> str:
-    """The text of a recipe or of a sweep file; what has a suffix or a folder is a file, and recipes go first."""
+    """Return the text of a recipe or a sweep file.
+
+    A name with a suffix or a folder is that of a file; otherwise recipes take precedence.
+    """
     path = Path(recipe_or_path)
     is_name = isinstance(recipe_or_path, str) and not path.suffix and path.name == recipe_or_path
     if is_name and recipe_or_path in recipe_names():

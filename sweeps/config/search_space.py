@@ -16,15 +16,15 @@ INTERVALS = ("uniform", "loguniform", "int", "logint")
 CHOICES = ("choice", "grid")
 EXAMPLE = "{loguniform: [1e-5, 1e-2]} or {choice: [16, 32]}"
 
-# Up to here every whole number is a floating-point number.
+# Floating-point numbers represent every integer up to here.
 LARGEST = 2.0**53
-# Beyond so many combinations of corners, they are tried two ranges at a time.
+# Above this number of combinations, corners are combined for two ranges at a time.
 MAX_COMBINATIONS = 1024
 
 
 @dataclass(frozen=True)
 class Interval:
-    """All values from `low` to `high`, both included; `int` and `logint` take whole numbers only."""
+    """All values from `low` to `high`, both included; `int` and `logint` contain integers only."""
 
     kind: Literal["uniform", "loguniform", "int", "logint"]
     low: float
@@ -41,14 +41,17 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choices:
-    """One of several values, of any type: drawn (`choice`), or each in its turn (`grid`)."""
+    """One of several values of any type: drawn at random (`choice`) or taken in turn (`grid`)."""
 
     kind: Literal["choice", "grid"]
     values: tuple[Any, ...]
 
 
+SearchSpace: TypeAlias = Mapping[str, Interval | Choices]
+
+
 def parse_range(written: object) -> Interval | Choices:
-    """A range from `{kind: [...]}`; ValueError says what must hold."""
+    """Return the range that `{kind: [...]}` describes; ValueError says what must hold."""
     if isinstance(written, (Interval, Choices)):
         return written
     if not isinstance(written, Mapping) or len(written) != 1:
@@ -64,7 +67,7 @@ def parse_range(written: object) -> Interval | Choices:
 
 
 def written(values: Interval | Choices) -> dict[str, list[Any]]:
-    """The range as it stands in a sweep file."""
+    """Return a range as a sweep file writes it."""
     bounds = [values.low, values.high] if isinstance(values, Interval) else list(values.values)
     return {values.kind: bounds}
 
@@ -87,12 +90,12 @@ Range = Annotated[
 
 
 def corners(values: Interval | Choices) -> tuple[Any, ...]:
-    """The values that bound a range: both ends, or every choice."""
+    """Return the values that bound a range: both ends, or every choice."""
     return (values.low, values.high) if isinstance(values, Interval) else values.values
 
 
-def corner_points(search: Mapping[str, Interval | Choices]) -> Iterator[Point]:
-    """Points that take every corner of every range: all their combinations, or all pairs where these are many."""
+def corner_points(search: SearchSpace) -> Iterator[Point]:
+    """Yield points with every corner of every range: all combinations, or all pairs if there are too many."""
     bounds = {path: corners(values) for path, values in search.items()}
     if math.prod(len(ends) for ends in bounds.values()) <= MAX_COMBINATIONS:
         for combination in itertools.product(*bounds.values()):
@@ -108,23 +111,23 @@ def corner_points(search: Mapping[str, Interval | Choices]) -> Iterator[Point]:
                 yield start | {one: first, other: second}
 
 
-def invalid_corners(search: Mapping[str, Interval | Choices], check: Callable[[Point], Iterable[Issue]]) -> list[Issue]:
-    """What `check` finds wrong with the points at the corners, each issue once, with the values that bring it about."""
-    points_by_fault: dict[Issue, list[Point]] = {}
+def invalid_corners(search: SearchSpace, check: Callable[[Point], Iterable[Issue]]) -> list[Issue]:
+    """Return the issues that `check` finds at the corners, each once, with the values that cause it."""
+    points_by_issue: dict[Issue, list[Point]] = {}
     for point in corner_points(search):
         for issue in check(point):
-            points_by_fault.setdefault(issue, []).append(point)
-    # Both ends of a range may be wrong in the same way: they are told in one line.
+            points_by_issue.setdefault(issue, []).append(point)
+    # Both ends of a range may have the same issue: report it in one line.
     alike: dict[tuple[str, str, tuple[str, ...]], list[tuple[Issue, Point]]] = {}
-    for issue, points in points_by_fault.items():
-        # Whatever varies among the points that share a issue has no part in it.
+    for issue, points in points_by_issue.items():
+        # A setting that varies among the points with this issue does not cause it.
         cause = {path: value for path, value in points[0].items() if all(other[path] == value for other in points)}
         alike.setdefault((issue.path, issue.text.partition(", not ")[0], tuple(cause)), []).append((issue, cause))
     return [_reached(issues[0][0], [cause for _, cause in issues]) for issues in alike.values()]
 
 
 def _reached(issue: Issue, causes: Sequence[Point]) -> Issue:
-    """A issue of points of the search space, told with the values that bring it about."""
+    """An issue of some points of the search space, with the values that cause it."""
     values = {path: dict.fromkeys(shown(cause[path]) for cause in causes) for path in causes[0]}
     where = ", ".join(f"{path} = {' or '.join(shown_values)}" for path, shown_values in values.items())
     return Issue("", f"search reaches {where}: {issue}; narrow the range", tuple(values))
@@ -142,7 +145,7 @@ def _interval(kind: Any, values: Sequence[Any]) -> Interval:
     if max(abs(low), abs(high)) > LARGEST:
         raise ValueError(f"must stay within {LARGEST:g}, not {shown(values)}")
     if log and low <= 0:
-        raise ValueError(f"must start above 0, for {kind} takes the logarithm, not {shown(values)}")
+        raise ValueError(f"must start above 0 because {kind} takes the logarithm, not {shown(values)}")
     return Interval(kind, low, high)
 
 

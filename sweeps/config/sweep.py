@@ -1,76 +1,43 @@
-"""The sweep file: its sections, and how it is loaded with all its issues told at once. Imports nothing heavy."""
+"""The sweep file: its sections, and loading it with all its issues reported at once. Imports nothing heavy."""
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field, field_validator
 
 from sweeps.config.checks import (
-    algorithm_issues,
     data_issues,
     objective_issues,
     patience_issues,
     promotion_issues,
-    stopping_issues,
 )
-from sweeps.config.dotted_paths import assign, not_a_setting, settings
+from sweeps.config.dotted_paths import with_values
 from sweeps.config.issues import Issue
+from sweeps.config.objective import ObjectiveConfig, Objectives
+from sweeps.config.promotion import PromotionConfig
 from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
-from sweeps.config.search_space import Point, Range, corner_points, corners, invalid_corners
-from sweeps.config.sections import (
-    AlgorithmConfig,
-    BudgetConfig,
-    FiguresConfig,
-    ObjectiveConfig,
-    PromotionConfig,
-    ResourcesConfig,
-    StoppingConfig,
-    TrialConfig,
-    parse,
-    try_parse,
-)
+from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
+from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
+from sweeps.config.search_checks import search_issues
+from sweeps.config.search_space import Point, Range, corner_points
+from sweeps.config.searchers import AlgorithmConfig, RandomConfig
+from sweeps.config.sections import TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
-__all__ = [
-    "AlgorithmConfig",
-    "BudgetConfig",
-    "FiguresConfig",
-    "ObjectiveConfig",
-    "PromotionConfig",
-    "ResourcesConfig",
-    "StoppingConfig",
-    "SweepConfig",
-    "TrialConfig",
-    "json_schema",
-    "load",
-    "recipe_names",
-    "recipe_summaries",
-    "recipe_text",
-]
-
-
-# One objective or several; told apart before either is tried, so that issues are told of the right one.
-Objectives = Annotated[
-    Annotated[ObjectiveConfig, Tag("one")]
-    | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
-    Discriminator(lambda written: "several" if isinstance(written, (list, tuple)) else "one"),
-]
-
 
 class SweepConfig(Section):
-    """A trial config, the space searched around it, and how: everything that one sweep file says.
+    """A sweep file: a trial config, the search space around it, and how the sweep runs.
 
-    `objective` may be a list; with more than one, the sweep's result is a Pareto front. `execution` says whether points
-    train several at once, as packs: where that changes nothing but the time it takes (`auto`); also where they differ
-    in their seeds, with batches and noise by the sweep's, or sums are rounded in another order (`packed`); or never
-    (`single`).
+    `objective` may be a list; with several objectives the result is a Pareto front. `execution` decides whether several
+    points train at once, as a pack: `auto` packs points where only the speed changes; `packed` also packs points with
+    other seeds, whose batches and noise then follow the sweep's seed, and allows sums that round in another order;
+    `single` trains each point by itself.
     """
 
     name: str
@@ -81,8 +48,8 @@ class SweepConfig(Section):
     training: TrainingConfig = TrainingConfig()
     search: dict[str, Range] = Field(default_factory=dict)
     objective: Objectives
-    algorithm: AlgorithmConfig = AlgorithmConfig()
-    stopping: StoppingConfig = StoppingConfig()
+    algorithm: AlgorithmConfig = RandomConfig()
+    stopping: StoppingConfig = NoStoppingConfig()
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     execution: Literal["auto", "packed", "single"] = "auto"
@@ -94,12 +61,14 @@ class SweepConfig(Section):
     def name_fits_a_folder(cls, name: str) -> str:
         plain = name.replace("-", "").replace("_", "").replace(".", "")
         if not (plain.isascii() and plain.isalnum() and name[0].isalnum() and len(name) <= 64):
-            raise ValueError(f"must be up to 64 letters, digits, '-', '_' and '.', not {name!r}")
+            raise ValueError(
+                f"must be up to 64 letters, digits, '-', '_' and '.', starting with a letter or digit, not {name!r}"
+            )
         return name
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """The sweep of a plain dict, such as `to_dict` gives; ConfigError tells everything that is wrong with it."""
+        """Return the sweep of a plain dict, such as that of `to_dict`; ConfigError lists everything wrong with it."""
         issues = _issues(document)
         if issues:
             raise ConfigError(issues)
@@ -107,53 +76,50 @@ class SweepConfig(Section):
 
     @classmethod
     def restore(cls, document: Mapping[str, Any]) -> Self:
-        """The sweep of a dict that `to_dict` gave: types are checked again, the corners of the search space are not."""
+        """Return the sweep of a dict that `to_dict` returned: types are checked, the search space's corners are not."""
         return parse(cls, document)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the file says, as plain values that JSON can hold; defaults are left out."""
+        """Return the settings of the file as plain JSON values, without defaults."""
         return self.model_dump(mode="json", exclude_unset=True)
 
     def to_yaml(self) -> str:
-        """The sweep as a file that `load` takes."""
+        """Return the text of a sweep file that `load` reads."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
     @property
     def objectives(self) -> tuple[ObjectiveConfig, ...]:
-        """The objective, or all of them."""
+        """All objectives; the first one decides where only one can."""
         return (self.objective,) if isinstance(self.objective, ObjectiveConfig) else self.objective
 
     @property
     def trial(self) -> TrialConfig:
-        """The trial config that the points change."""
+        """The trial config that each point changes."""
         return TrialConfig(data=self.data, model=self.model, training=self.training)
 
     @property
     def n_trials(self) -> int:
-        """How many points the sweep trains, unless `budget.seconds` ends it before; without a search space, one."""
-        if self.algorithm.name != "grid" and self.search:
-            return self.budget.trials or 1
-        n_points = math.prod(len(corners(values)) for values in self.search.values())
-        return min(n_points, self.budget.trials or n_points)
+        """How many points the sweep trains, unless `budget.seconds` ends it earlier; without a search space, one."""
+        return self.algorithm.n_trials(self.search, self.budget)
 
     @property
     def n_epochs(self) -> int:
-        """The epochs of the longest trial, pre-training included."""
+        """The epochs of the longest trial, pretraining included."""
         return max(trial.n_epochs for trial in self.corner_trials())
 
     def corner_trials(self) -> list[TrialConfig]:
-        """The trials at the corners of the search space; without one, the only trial."""
+        """Return the trials at the corners of the search space; without a search space, the only trial."""
         return [self.trial_at(point) for point in corner_points(self.search)]
 
     def trial_at(self, point: Point) -> TrialConfig:
-        """The trial config at a point; ConfigError where the model does not take these values together."""
-        return parse(TrialConfig, _document_at(self.trial.model_dump(mode="json", exclude_unset=True), point))
+        """Return the trial config at a point; ConfigError if the model does not accept its values together."""
+        return parse(TrialConfig, with_values(self.trial.model_dump(mode="json", exclude_unset=True), point))
 
 
 def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
-    """The sweep of a recipe or a file, changed by overrides such as `training.epochs=5`.
+    """Return the sweep of a recipe or a file, changed by overrides such as `training.epochs=5`.
 
-    Raises ConfigError with one line for each thing wrong.
+    Raises ConfigError with one line for each issue.
     """
     document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
     document.setdefault("name", Path(recipe_or_path).stem)
@@ -166,36 +132,36 @@ def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConf
 
 
 def recipe_summaries() -> list[dict[str, str]]:
-    """Name and description of each recipe."""
+    """Return the name and description of each recipe."""
     documents = {name: parse_document(recipe_text(name), name) for name in recipe_names()}
     return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a sweep file, for editors that complete and check as one writes."""
+    """Return the JSON Schema of a sweep file, for editors that complete and check while you write."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SweepConfig.model_json_schema()
 
 
 def _issues(document: Mapping[str, Any]) -> list[str]:
-    """Everything that is wrong with a sweep, the deeper checks made on what is left without the faulty settings."""
+    """Everything wrong with a sweep. Checks across sections run on the document without its invalid settings."""
     sweep, issues = try_parse(SweepConfig, document)
-    mended = [issue.path for issue in issues]
+    invalid = [issue.path for issue in issues]
     if sweep is None:
-        left = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, mended)
-        sweep, _ = try_parse(SweepConfig, left)
+        valid = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, invalid)
+        sweep, _ = try_parse(SweepConfig, valid)
     if sweep is not None:
-        deeper = _search_issues(sweep) or _inconsistencies(sweep)
-        issues += [issue for issue in deeper if not _touches(issue, mended)]
+        deeper = search_issues(sweep.search, sweep.trial) or _inconsistencies(sweep)
+        issues += [issue for issue in deeper if not _concerns(issue, invalid)]
     return list(dict.fromkeys(str(issue) for issue in issues))
 
 
 def _inconsistencies(sweep: SweepConfig) -> list[Issue]:
-    """Sections that do not go together."""
+    """Sections that contradict one another."""
     trials = sweep.corner_trials()
     return [
-        *algorithm_issues(sweep.algorithm, sweep.budget, sweep.search),
+        *sweep.algorithm.issues(sweep.search, sweep.budget),
         *patience_issues(sweep.objectives, trials),
-        *stopping_issues(sweep.stopping, sweep.objectives, trials),
+        *sweep.stopping.issues(sweep.objectives, trials),
         *objective_issues(sweep.objectives, trials),
         *promotion_issues(sweep.promotion, trials),
         *data_issues(trials),
@@ -203,12 +169,15 @@ def _inconsistencies(sweep: SweepConfig) -> list[Issue]:
 
 
 def _without(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """A copy of the document that lacks the settings at `paths`, or the lists they lie in."""
-    left = copy.deepcopy(dict(document))
+    """A copy of the document without the settings at `paths`, or the lists that hold them.
+
+    A section whose `name` is invalid is left out: it is not known which settings it has.
+    """
+    valid = copy.deepcopy(dict(document))
     for path in paths:
         section, _, rest = path.partition(".")
-        parts = [section, rest] if section == "search" and rest else path.split(".")
-        here: Any = left
+        parts = [section, rest] if section == "search" and rest else path.removesuffix(".name").split(".")
+        here: Any = valid
         for part in parts[:-1]:
             if not isinstance(here.get(part), dict):
                 here.pop(part, None)
@@ -216,52 +185,17 @@ def _without(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any
             here = here[part]
         else:
             here.pop(parts[-1], None)
-    return left
+    return valid
 
 
-def _touches(issue: Issue, paths: Sequence[str]) -> bool:
-    """Whether a issue speaks of a setting at one of `paths`, or above or below one."""
+def _concerns(issue: Issue, paths: Sequence[str]) -> bool:
+    """Whether an issue is about a setting at one of `paths`, or above or below one."""
     concerned = [f"{path}." for path in (issue.path, *issue.concerns) if path]
     return any(path.startswith(f"{other}.") or f"{other}.".startswith(path) for path in concerned for other in paths)
 
 
-def _search_issues(sweep: SweepConfig) -> list[Issue]:
-    """Searched paths that are no settings, and corners at which no trial is possible."""
-    trial = sweep.trial.model_dump(mode="json", exclude_unset=True)
-    named = sweep.search.get("model.name")
-    kinds = [{"model.name": kind} for kind in corners(named)] if named is not None else []
-    documents = [trial, *(_document_at(trial, kind) for kind in kinds)]
-    known = {path for document in documents for path in settings(TrialConfig, document)}
-    issues = []
-    for path in sweep.search:
-        if path not in known:
-            issues.append(Issue(f"search.{path}", not_a_setting(path, TrialConfig, trial)))
-        elif path.partition(".")[0] == "data":
-            text = "must not be searched: the data are loaded once, for all trials. Search model and training settings"
-            issues.append(Issue(f"search.{path}", text))
-        for outer in sweep.search:
-            if path.startswith(f"{outer}."):
-                text = f"lies within search.{outer}, which sets the whole section: search one of the two"
-                issues.append(Issue(f"search.{path}", text))
-    faulty = [issue.path.removeprefix("search.") for issue in issues]
-    searched = {path: values for path, values in sweep.search.items() if path not in faulty}
-
-    def check(point: Point) -> list[Issue]:
-        return try_parse(TrialConfig, _document_at(trial, point))[1]
-
-    return issues + invalid_corners(searched, check)
-
-
-def _document_at(trial: Mapping[str, Any], point: Point) -> dict[str, Any]:
-    """The trial as a document, with the values of the point in their places."""
-    document = copy.deepcopy(dict(trial))
-    for path, value in point.items():
-        assign(document, path, value)
-    return document
-
-
 def _make_paths_absolute(data: Any) -> None:
-    """Paths are those of the folder where the command runs; workers run in another."""
+    """Resolve paths against the current folder: workers run in another one."""
     for key in ("path", "labels_path"):
         if isinstance(data, dict) and isinstance(data.get(key), str):
             data[key] = str(Path(data[key]).expanduser().absolute())

@@ -1,4 +1,4 @@
-"""A sweep file as nested plain values: YAML read strictly, and changed by `path=value`."""
+"""A sweep file as nested plain values: read as strict YAML, and changed by `path=value`."""
 
 import re
 from collections.abc import Hashable, Sequence
@@ -17,20 +17,24 @@ FLOAT = re.compile(r"[-+]?([0-9][0-9_]*)(\.[0-9_]*)?[eE][-+]?[0-9]+")
 
 
 class SweepFileLoader(yaml.SafeLoader):
-    """YAML's plain values only: no dates or tags, no key twice, and 1e-3 is a number."""
+    """Reads plain YAML values only: no dates, tags or duplicate keys; 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[Any, yaml.Node] = {}
         for key_node, _ in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key in seen and key != "<<":
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} is given twice: remove one", key_node.start_mark
+                )
             seen[key] = key_node
         return super().construct_mapping(node, deep)
 
 
 def _refuse_tag(_loader: SweepFileLoader, node: yaml.Node) -> Any:
-    raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag!r} is not allowed", node.start_mark)
+    raise yaml.constructor.ConstructorError(
+        None, None, f"the tag {node.tag!r} is not allowed: write a plain value", node.start_mark
+    )
 
 
 PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
@@ -47,7 +51,7 @@ SweepFileLoader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+
 
 
 def read_text(path: Path) -> str:
-    """The text of a sweep file."""
+    """Return the text of a sweep file; ConfigError if it cannot be read."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -55,7 +59,7 @@ def read_text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path} must be a sweep file that can be read: {reason}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path} must be a sweep file of at most {MAX_BYTES:,} bytes; this one is longer")
+        raise ConfigError(f"{path} must be a sweep file of at most {MAX_BYTES:,} bytes, and is longer: shorten it")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,7 +70,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_document(text: str, source: str) -> dict[str, Any]:
-    """The mapping that a sweep file holds; `source` names it in errors."""
+    """Return the mapping in a sweep file; `source` names the file in errors."""
     document = parse_yaml(text, source)
     if document is None:
         raise ConfigError(f"{source} must hold a sweep, and is empty: start from one of `sweeps recipes`")
@@ -76,7 +80,7 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """One YAML value made of plain values."""
+    """Return one YAML value, made of plain values; `source` names it in errors."""
     try:
         value = yaml.load(text, Loader=SweepFileLoader)  # noqa: S506 - a SafeLoader that takes even less
         _refuse_odd_values(value)
@@ -92,7 +96,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
-    """Apply `path=value` in place, the value read as YAML; a range set to null is taken out. Returns the issues."""
+    """Apply each `path=value`, in place, and return the issues. Values are YAML; null removes a searched range."""
     issues = []
     for text in overrides:
         path, equals, written = text.partition("=")
@@ -113,7 +117,7 @@ def _set(document: dict[str, Any], path: str, value: Any) -> None:
     section, _, searched = path.partition(".")
     search = document.get("search")
     if section == "search" and searched:
-        # What follows is one key: the dotted path that is searched.
+        # The rest is one key: the dotted path that is searched.
         ranges = dict(search) if isinstance(search, dict) else {}
         document["search"] = {key: values for key, values in (ranges | {searched: value}).items() if values is not None}
         return
@@ -121,31 +125,31 @@ def _set(document: dict[str, Any], path: str, value: Any) -> None:
     hiding = [key for key in search if key == path or path.startswith(f"{key}.")] if isinstance(search, dict) else []
     if hiding:
         raise ValueError(
-            f"has no effect, for the sweep searches {hiding[0]}; to fix it, add --set search.{hiding[0]}=null"
+            f"has no effect because the sweep searches {hiding[0]}; to fix it, add --set search.{hiding[0]}=null"
         )
 
 
 def _refuse_odd_values(value: Any) -> None:
-    """ValueError for what JSON cannot hold, or not in reasonable space.
+    """Raise ValueError for values that JSON cannot represent, or only in unreasonable space.
 
-    Aliases let a few bytes of YAML stand for billions of values, or for a list that holds itself.
+    With aliases a few bytes of YAML can represent billions of values, or a list that contains itself.
     """
-    left = [value]
+    remaining = [value]
     n_values = 1
-    while left:
-        part = left.pop()
+    while remaining:
+        part = remaining.pop()
         n_values += len(part) if isinstance(part, (dict, list)) else 0
         if n_values > MAX_VALUES:
             raise ValueError(f"it has more than {MAX_VALUES:,} values")
         if isinstance(part, dict):
-            left += [*part.keys(), *part.values()]
+            remaining += [*part.keys(), *part.values()]
             odd = [key for key in part if not isinstance(key, str)]
             if odd:
                 raise ValueError(f"the key {shown(odd[0])} must be text")
         elif isinstance(part, list):
-            left += part
+            remaining += part
         elif isinstance(part, str) and any("\ud800" <= character <= "\udfff" for character in part):
-            raise ValueError(f"{shown(part)} holds half a character")
+            raise ValueError(f"{shown(part)} contains half a surrogate pair")
 
 
 def _one_line(problem: object) -> str:

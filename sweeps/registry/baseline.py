@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.config.sections import Loss, ObjectiveConfig
+from sweeps.config.objective import ObjectiveConfig
+from sweeps.config.promotion import Loss
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.build import input_noise
 from sweeps.models.config import StackedDenoisingConfig

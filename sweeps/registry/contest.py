@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.config.sections import Loss
+from sweeps.config.promotion import Loss
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.evaluation import measure
 from sweeps.models.metrics import dead_units

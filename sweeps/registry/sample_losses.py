@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sweeps.config import TrialConfig
-from sweeps.config.sections import Loss
+from sweeps.config.promotion import Loss
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.models.build import input_noise

@@ -1,1 +1,1 @@
-"""How points are chosen, stopped early and ranked."""
+"""How points are chosen, packed, stopped early and ranked."""

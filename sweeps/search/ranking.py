@@ -1,4 +1,4 @@
-"""Ranking: the epoch at which a point counts, and the order of points by what they reached there. Plain Python."""
+"""Ranking: the epoch that counts for a point, and the order of points by their objectives there. Plain Python."""
 
 import math
 import operator
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from sweeps.config.sections import ObjectiveConfig
+from sweeps.config.objective import ObjectiveConfig
 
 PointId = TypeVar("PointId", bound=Hashable)
-# An epoch and the objective then.
+# An epoch, and the objective after it.
 EpochValue = tuple[int, float]
-# Of so many objectives a front that is sorted by the first is sorted by the other, too.
+# With two objectives, a front sorted by one is sorted by the other in reverse.
 _N_SORTED = 2
 History = Sequence[tuple[int, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a point reached: the epoch that counts, and the value of each objective then."""
+    """The epoch that counts for a point, and the value of each objective there."""
 
     epoch: int
     values: tuple[float, ...]
 
 
 def epoch_values(history: History, objective: ObjectiveConfig) -> list[EpochValue]:
-    """What a point told of itself after each epoch: the value by which it ranked so far, NaN before there was one."""
+    """Return, for each epoch, the value that ranked the point so far; NaN until it had one."""
     values: list[EpochValue] = []
     best = math.nan
     for epoch, metrics in sorted(history, key=lambda entry: entry[0]):
@@ -39,11 +39,11 @@ def epoch_values(history: History, objective: ObjectiveConfig) -> list[EpochValu
 
 
 def best_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> Score | None:
-    """The score of a point by its metrics `(epoch, {name: value})`; None where it never had all objectives.
+    """Return the score of a point from its metrics `(epoch, {name: value})`; None if no epoch has all objectives.
 
-    With `at: best` the first objective chooses the epoch, the earliest among equals, and all values are taken there:
-    they belong to one checkpoint. With `at: last` the last epoch that has the metrics counts, and counts for nothing
-    when one of them is not finite.
+    With `at: best` the epoch with the best first objective counts, the earliest of equal ones, and every value is taken
+    there: all belong to one checkpoint. With `at: last` the last epoch that has all objectives counts; if one
+    of them is not finite there, the point has no score.
     """
     scores = [
         Score(epoch, tuple(metrics[objective.metric] for objective in objectives))
@@ -57,48 +57,48 @@ def best_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> Score
 
 
 def front(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
-    """The points that no other beats (Pareto): none is as good in every objective and better in one. In rank order."""
+    """Return the Pareto front, in rank order: the points that no other point dominates."""
     return next(iter(_fronts(scores, objectives)), [])
 
 
 def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[PointId]:
-    """Points, best first; equal ones in the order given.
+    """Return the points, best first; equal points keep their order.
 
-    With several objectives: the front, then the front of what is left, and so on, each ordered by the objectives in
-    the order of the sweep file.
+    With several objectives: the Pareto front, then the front of the remaining points, and so on. Each front is ordered
+    by the first objective of the sweep file, then the second, and so on.
     """
     return [point for leading in _fronts(scores, objectives) for point in leading]
 
 
 def _fronts(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[list[PointId]]:
-    """The front, then the front of what is left, and so on: efficient non-dominated sorting (Zhang et al. 2015).
+    """The Pareto front, then that of the remaining points, and so on (efficient non-dominated sorting, Zhang et al. 2015).
 
-    Points are taken in the order of their losses, so that a point can be beaten only by one that is in its front
-    already. A point that no member of a front beats is beaten by none of a later one.
+    Points are added in the order of their losses, so only points added earlier can dominate a point. If no member of a
+    front dominates a point, no member of a later front does.
     """
     losses = {point: _losses(score, objectives) for point, score in scores.items()}
     fronts: list[list[PointId]] = []
     for point in sorted(losses, key=lambda point: losses[point]):
-        index = bisect_left(fronts, x=True, key=partial(_leaves_in, point, losses))
+        index = bisect_left(fronts, x=True, key=partial(_is_undominated_in, point, losses))
         if index == len(fronts):
             fronts.append([])
         fronts[index].append(point)
     return fronts
 
 
-def _leaves_in(point: PointId, losses: Mapping[PointId, tuple[float, ...]], front: Sequence[PointId]) -> bool:
-    """Whether no member of a front, each of which sorts before the point, beats it."""
-    # Of two objectives the second falls along a front: who is not beaten by the last member is beaten by none.
+def _is_undominated_in(point: PointId, losses: Mapping[PointId, tuple[float, ...]], front: Sequence[PointId]) -> bool:
+    """Whether no member of a front dominates a point. All members sort before the point."""
+    # With two objectives the second falls along a front: if its last member does not dominate the point, none does.
     compared = front[-1:] if len(losses[point]) <= _N_SORTED else front
-    return not any(_beats(losses[member], losses[point]) for member in compared)
+    return not any(_dominates(losses[member], losses[point]) for member in compared)
 
 
 def _losses(score: Score, objectives: Sequence[ObjectiveConfig]) -> tuple[float, ...]:
-    """The values with signs such that less is better."""
+    """The values, negated if maximized: lower is better."""
     pairs = zip(score.values, objectives, strict=True)
     return tuple(value if objective.direction == "minimize" else -value for value, objective in pairs)
 
 
-def _beats(losses: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether nothing is worse and something is better (Pareto dominance)."""
+def _dominates(losses: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether no loss is higher and one is lower (Pareto dominance)."""
     return all(map(operator.le, losses, others)) and losses != others

@@ -1,34 +1,18 @@
-"""Successive halving: its rungs, and within a pack what it does at one. Plain Python."""
+"""Successive halving within a pack: which of its points leave at a rung. Plain Python."""
 
 import math
 from collections.abc import Mapping
 
-from sweeps.config import SweepConfig
-from sweeps.config.sections import ObjectiveConfig, StoppingConfig, TrialConfig
+from sweeps.config import ObjectiveConfig, SweepConfig
 
 ObjectiveValue = float | list[float]
 
 
-def rung_epochs(stopping: StoppingConfig, trial: TrialConfig) -> list[int]:
-    """The epochs after which a trial may be stopped, counted from the start of pre-training.
-
-    Rungs count the epochs of `training.epochs`: pre-training is never cut short. The last epoch is no rung.
-    """
-    if stopping.name == "none":
-        return []
-    rungs = []
-    epoch = stopping.grace_epochs
-    while epoch < trial.training.epochs:
-        rungs.append(trial.n_pretraining_epochs + epoch)
-        epoch *= stopping.reduction_factor
-    return rungs
-
-
 class Halving:
-    """A bracket (Li et al. 2018, section 3): of the points at a rung the best 1/`reduction_factor` stay, one at least.
+    """A bracket (Li et al. 2018, section 3): at a rung the best 1/`reduction_factor` of the points stay, at least one.
 
-    A value that is not finite is worse than any other; of equal ones the first stay. Where none is finite, since the
-    rung was not validated, all stay.
+    A value that is not finite ranks last; of equal values the first ones stay. If no value is finite, as at a rung
+    without validation, all points stay. `rule` is the scheduler's name, for the tag of a stopped point.
     """
 
     def __init__(self, objective: ObjectiveConfig, reduction_factor: int, rule: str) -> None:
@@ -36,12 +20,12 @@ class Halving:
         self._reduction_factor = reduction_factor
         self.rule = rule
 
-    def leaving(self, told: Mapping[str, ObjectiveValue]) -> list[str]:
-        """Those of the points at a rung, by their ids with their objectives, that end there."""
+    def leaving(self, values: Mapping[str, ObjectiveValue]) -> list[str]:
+        """Return the ids of the points that are stopped at a rung, from the objective of each point there."""
         ranked: list[tuple[str, float]] = []
-        for point_id, value in told.items():
-            assert isinstance(value, (int, float)), "several objectives are not halved"
-            beaten = (n for n, (_, other) in enumerate(ranked) if self._objective.is_better(value, other))
+        for point_id, value in values.items():
+            assert isinstance(value, (int, float)), "points with several objectives are not halved"
+            beaten = (rank for rank, (_, other) in enumerate(ranked) if self._objective.is_better(value, other))
             ranked.insert(next(beaten, len(ranked)), (point_id, value))
         if not any(math.isfinite(value) for _, value in ranked):
             return []
@@ -49,8 +33,8 @@ class Halving:
 
 
 def halving(sweep: SweepConfig) -> Halving | None:
-    """How the packs of a sweep are halved; None where they are not."""
-    stopping = sweep.stopping
-    if stopping.name == "none" or sweep.execution != "packed":
+    """Return how a sweep halves its packs; None if packs keep their points, or trials are compared across packs."""
+    factor = sweep.stopping.pack_reduction_factor
+    if factor is None or sweep.execution != "packed":
         return None
-    return Halving(sweep.objectives[0], stopping.reduction_factor, stopping.name)
+    return Halving(sweep.objectives[0], factor, sweep.stopping.name)

@@ -15,7 +15,6 @@ from sweeps.config.search_space import Point
 from sweeps.models.build import Phase, build_phases
 from sweeps.models.diagnosis.examination import Examination
 from sweeps.search.early_stopping import Patience
-from sweeps.search.successive_halving import rung_epochs
 from sweeps.storage.atomic_write import remove_partial
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork
@@ -100,7 +99,7 @@ def _recorder(
     )
     schedule = EpochSchedule(
         trial.n_epochs,
-        frozenset(rung_epochs(context.sweep.stopping, trial)),
+        frozenset(context.sweep.stopping.rung_epochs(trial)),
         n_pretraining_epochs=trial.n_pretraining_epochs,
         details=context.sweep.figures.detailed != "none",
     )

@@ -20,7 +20,7 @@ import torch
 
 from sweeps.config import load
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.search.searchers import random_point
+from sweeps.search.searchers.random_search import random_point
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import load_dataset

@@ -27,7 +27,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.models.build import build_phases
 from sweeps.models.training.autoencoder import Autoencoder
-from sweeps.search.searchers import random_point
+from sweeps.search.searchers.random_search import random_point
 from sweeps.trial.dataset import load_dataset
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]

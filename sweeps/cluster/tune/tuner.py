@@ -16,8 +16,9 @@ def tuner(run: SweepRun, callback: "JournalCallback", is_over: Callable[[], bool
     """Return the Tuner of a sweep's remaining points; `is_over` stops it, `storage` is a folder for Tune's files."""
     from ray import tune
 
-    from sweeps.cluster.tune.scheduler import SweepStopper, scheduler
+    from sweeps.cluster.tune.schedulers import scheduler
     from sweeps.cluster.tune.searcher import TuneSearcher
+    from sweeps.cluster.tune.stopper import SweepStopper
 
     config, share, state = run.config, run.inputs.share, run.resume_state
     trainable = tune.with_parameters(train_pack, inputs=_trial_inputs(run))

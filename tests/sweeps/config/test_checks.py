@@ -5,7 +5,7 @@ import pytest
 
 from sweeps.config import load
 
-Faults = Callable[..., list[str]]
+Issues = Callable[..., list[str]]
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,21 @@ Faults = Callable[..., list[str]]
         ),
         (["objective.metric=valid/probe_error", "data={name: rows, rows: [[1, 2]]}"], "needs data with labels"),
         (["objective=[{metric: valid/mse}, {metric: valid/mse}]"], "must name each metric once"),
-        (["objective=[{metric: valid/mse}, {metric: valid/r2, at: last}]"], "must be taken at one epoch"),
+        (
+            ["objective=[{metric: valid/mse}, {metric: valid/r2, at: last}]"],
+            "must have the same `at` for all metrics, not best and last",
+        ),
         (
             ["objective=[{metric: valid/mse}, {metric: valid/r2}]", "stopping.name=asha"],
             "stopping.name must be none with 2 objectives",
         ),
-        (["training={epochs: 9, patience: 9}"], "training.patience must be below the 9 of training.epochs"),
+        (
+            ["training={epochs: 9, patience: 9}"],
+            "training.patience must be below training.epochs (9) for patience to stop a trial, not 9",
+        ),
         (
             ["training={epochs: 9, patience: 3, validate_every: 9}"],
-            "training.validate_every must be below the 9 of training.epochs for patience to end a trial",
+            "training.validate_every must be below training.epochs (9) for patience to stop a trial, not 9",
         ),
         (["training.patience=3", "objective.at=last"], "objective.at must be best with training.patience"),
         (
@@ -58,8 +64,8 @@ Faults = Callable[..., list[str]]
         ),
     ],
 )
-def test_sections_that_do_not_go_together_are_refused(
-    issues: Faults, sweep_file: Path, overrides: list[str], issue: str
+def test_sections_that_contradict_one_another_are_rejected(
+    issues: Issues, sweep_file: Path, overrides: list[str], issue: str
 ) -> None:
     (only,) = issues(sweep_file, *overrides)
     assert issue in only
@@ -78,5 +84,5 @@ def test_sections_that_do_not_go_together_are_refused(
         ["promotion={compare: probe_error, blocking: [over-fitting], max_latency_ms: 5}"],
     ],
 )
-def test_sections_that_go_together_are_taken(sweep_file: Path, overrides: list[str]) -> None:
+def test_sections_that_fit_one_another_are_accepted(sweep_file: Path, overrides: list[str]) -> None:
     load(sweep_file, overrides)

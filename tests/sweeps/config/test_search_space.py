@@ -58,7 +58,7 @@ def test_each_kind_of_range_is_read() -> None:
         ({"int": [1, 10**30]}, "must stay within"),
     ],
 )
-def test_an_impossible_range_is_refused_with_what_must_hold(given_range: object, what_must_hold: str) -> None:
+def test_an_impossible_range_is_rejected_with_what_must_hold(given_range: object, what_must_hold: str) -> None:
     with pytest.raises(ValueError) as refusal:
         parse_range(given_range)
     assert what_must_hold in str(refusal.value)
@@ -68,7 +68,7 @@ def test_one_and_true_are_different_choices() -> None:
     assert parse_range({"choice": [1, True]}) == Choices("choice", (1, True))
 
 
-def test_corner_points_are_all_combinations_where_these_are_few() -> None:
+def test_corner_points_are_all_combinations_if_there_are_few() -> None:
     search = {"a": Interval("int", 1, 3), "b": Choices("choice", ("x", "y", "z"))}
     assert len(list(corner_points(search))) == 6
 
@@ -77,7 +77,7 @@ def test_corner_points_are_one_point_without_a_search_space() -> None:
     assert list(corner_points({})) == [{}]
 
 
-def test_corner_points_of_many_ranges_take_every_pair_of_corners() -> None:
+def test_corner_points_of_many_ranges_contain_every_pair_of_corners() -> None:
     search = {f"p{index}": Interval("uniform", 0.0, 1.0) for index in range(12)}
     points = list(corner_points(search))
     assert len(points) < 2**12
@@ -85,14 +85,14 @@ def test_corner_points_of_many_ranges_take_every_pair_of_corners() -> None:
     assert len(pairs) == 66 * 4
 
 
-def test_corner_points_of_two_long_choices_take_every_value() -> None:
+def test_corner_points_of_two_long_choices_contain_every_value() -> None:
     values = tuple(range(500))
     points = list(corner_points({"a": Choices("choice", values), "b": Choices("choice", values)}))
     assert {point["a"] for point in points} == {point["b"] for point in points} == set(values)
     assert len(points) < 5000
 
 
-def test_an_invalid_corner_is_told_with_the_values_that_bring_it_about_and_no_others() -> None:
+def test_an_invalid_corner_is_reported_with_the_values_that_cause_it_and_no_others() -> None:
     search = {"level": Interval("uniform", 0.0, 1.5), "size": Interval("int", 8, 64)}
 
     def check(point: dict[str, float]) -> list[Issue]:
@@ -102,7 +102,7 @@ def test_an_invalid_corner_is_told_with_the_values_that_bring_it_about_and_no_ot
     assert str(issue) == "search reaches level = 1.5: level must lie in [0, 1]; narrow the range"
 
 
-def test_an_invalid_corner_of_two_ranges_together_is_told_with_both() -> None:
+def test_an_invalid_corner_of_two_ranges_together_is_reported_with_both() -> None:
     search = {
         "kind": Choices("choice", ("a", "b")),
         "level": Interval("uniform", 0.0, 2.0),
@@ -116,7 +116,7 @@ def test_an_invalid_corner_of_two_ranges_together_is_told_with_both() -> None:
     assert 'kind = "a", level = 2.0:' in str(issue)
 
 
-def test_a_range_whose_both_ends_are_wrong_in_the_same_way_is_told_once() -> None:
+def test_a_range_with_the_same_issue_at_both_ends_is_reported_once() -> None:
     def check(point: dict[str, float]) -> list[Issue]:
         return [Issue("size", f"must be a whole number, not {point['size']}")]
 

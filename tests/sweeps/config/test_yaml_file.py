@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sweeps.config import load
 
-Faults = Callable[..., list[str]]
+Issues = Callable[..., list[str]]
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -24,8 +24,8 @@ def write(folder: Path, text: str | bytes) -> Path:
         ("- a\n- b\n", "must be a mapping such as"),
         ("just words", "must be a mapping such as"),
         ("a: [1", "must be plain YAML in line 1"),
-        ("name: a\nname: b\n", "in line 2, column 1: 'name' stands twice"),
-        ("model: {name: a, name: b}\n", "'name' stands twice"),
+        ("name: a\nname: b\n", "in line 2, column 1: 'name' is given twice"),
+        ("model: {name: a, name: b}\n", "'name' is given twice"),
         ("a: !!python/object/apply:os.system ['true']", "the tag 'tag:yaml.org,2002:python/object/apply:os.system'"),
         ("a: !custom 3", "the tag '!custom' is not allowed"),
         ("a: !!binary aGk=", "is not allowed"),
@@ -38,14 +38,14 @@ def write(folder: Path, text: str | bytes) -> Path:
          "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e]", "has more than"),
         ("[" * 2000, "must be plain YAML"),
         ("a: " + "9" * 5000, "must be plain YAML"),
-        ('a: "\\ud800"', "half a character"),
+        ('a: "\\ud800"', "half a surrogate pair"),
         (b"name: caf\xe9\n", "must be text in UTF-8; byte 0xe9 in line 1 is not"),
         (b"a: \x00", "must be plain YAML"),
         ("#" * 1_000_001, "of at most 1,000,000 bytes"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_plain_yaml_mapping_is_refused(
-    issues: Faults, tmp_path: Path, text: str | bytes, issue: str
+def test_a_file_that_is_no_plain_yaml_mapping_is_rejected(
+    issues: Issues, tmp_path: Path, text: str | bytes, issue: str
 ) -> None:
     (only,) = issues(write(tmp_path, text))
     assert issue in only
@@ -59,7 +59,7 @@ def test_yaml_reads_scientific_notation_without_a_point_as_a_number(sweep_file: 
         assert load(path, [f"training.learning_rate={text}"]).training.learning_rate == value
 
 
-def test_yaml_takes_a_byte_order_mark_an_anchor_and_a_date_as_text(sweep_file: Path, tmp_path: Path) -> None:
+def test_yaml_reads_a_byte_order_mark_an_anchor_and_a_date_as_text(sweep_file: Path, tmp_path: Path) -> None:
     text = (
         sweep_file.read_text()
         .replace("name: plain", "name: 2026-01-31")
@@ -70,5 +70,5 @@ def test_yaml_takes_a_byte_order_mark_an_anchor_and_a_date_as_text(sweep_file: P
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text() | st.text(alphabet="{}[]:,-&*!|>'\"# \nab01e.", max_size=40))
-def test_any_text_that_is_no_sweep_is_told_in_lines(issues: Faults, tmp_path: Path, text: str) -> None:
+def test_any_text_that_is_no_sweep_is_reported_in_lines(issues: Issues, tmp_path: Path, text: str) -> None:
     assert issues(write(tmp_path, text))

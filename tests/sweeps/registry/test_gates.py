@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from sweeps.config.sections import PromotionConfig
+from sweeps.config.promotion import PromotionConfig
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.registry import gates
 from sweeps.registry.gates import Gate

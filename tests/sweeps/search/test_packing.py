@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.cluster.tune.scheduler import scheduler
 from sweeps.config import SweepConfig
-from sweeps.search.packing import batches_of, can_pack, largest_pack, packs, why_single
+from sweeps.search.packing import batches_of, decide_packing, packs
 
 MakeSweep = Callable[..., SweepConfig]
+SIZES: dict[str, Any] = {"search": {"model.hidden_size": {"int": [2, 64]}}, "budget": {"trials": 8}}
 STACK = {"name": "stacked_denoising", "hidden_sizes": [8, 4]}
 
 
@@ -57,7 +57,7 @@ def test_stacks_with_other_phases_do_not(small_sweep: MakeSweep, path: str, valu
     assert not alike(sweep, *({path: value} for value in values))
 
 
-def test_points_with_other_seeds_share_a_pack_where_it_is_asked_for(small_sweep: MakeSweep) -> None:
+def test_points_with_other_seeds_share_a_pack_with_execution_packed(small_sweep: MakeSweep) -> None:
     assert alike(small_sweep(execution="packed"), {"training.seed": 0}, {"training.seed": 1})
 
 
@@ -65,27 +65,28 @@ def test_points_with_other_seeds_share_a_pack_where_it_is_asked_for(small_sweep:
     ("sections", "reason"),
     [
         ({"execution": "single"}, "execution is single"),
-        ({"stopping": {"name": "asha"}}, "stopping.name asha"),
+        ({"stopping": {"name": "asha"}}, "stopping.name asha compares all trials"),
     ],
 )
-def test_what_cannot_be_packed_runs_singly_and_says_why(
+def test_a_setting_that_forbids_packs_is_the_reason_for_single_points(
     small_sweep: MakeSweep, sections: dict[str, Any], reason: str
 ) -> None:
-    sweep = small_sweep(**sections)
+    sweep = small_sweep(**SIZES, **sections)
     assert batches_of(sweep, sweep.trial) is None
-    assert largest_pack(sweep, on_gpu=True) == 1
-    assert reason in (why_single(sweep) or "")
+    packing = decide_packing(sweep)
+    assert not packing.is_packed
+    assert packing.largest(on_gpu=True) == 1
+    assert reason in (packing.why_single or "")
 
 
-def test_packs_that_are_halved_can_be_packed_where_it_is_asked_for(small_sweep: MakeSweep) -> None:
-    sweep = small_sweep(stopping={"name": "asha"}, execution="packed")
-    assert why_single(sweep) is None
-    assert scheduler(sweep) is None
+def test_packs_that_are_halved_are_packed_with_execution_packed(small_sweep: MakeSweep) -> None:
+    assert decide_packing(small_sweep(**SIZES, stopping={"name": "asha"}, execution="packed")).is_packed
 
 
-def test_where_all_can_be_packed_there_is_no_reason(small_sweep: MakeSweep) -> None:
-    assert why_single(small_sweep()) is None
-    assert largest_pack(small_sweep(), on_gpu=True) > largest_pack(small_sweep(), on_gpu=False) > 1
+def test_packs_are_larger_on_a_gpu(small_sweep: MakeSweep) -> None:
+    packing = decide_packing(small_sweep(**SIZES))
+    assert packing.why_single is None
+    assert packing.largest(on_gpu=True) > packing.largest(on_gpu=False) > 1
 
 
 @given(
@@ -111,7 +112,7 @@ def test_items_that_are_all_alike_are_divided_evenly(n_items: int, largest: int,
 
 
 @pytest.mark.parametrize(
-    ("search", "packs_some"),
+    ("search", "is_packed"),
     [
         ({"model.hidden_size": {"int": [2, 64]}}, True),
         ({"training.batch_size": {"choice": [16, 32]}}, True),
@@ -121,11 +122,14 @@ def test_items_that_are_all_alike_are_divided_evenly(n_items: int, largest: int,
     ids=str,
 )
 def test_a_sweep_packs_where_any_of_its_points_are_alike(
-    small_sweep: MakeSweep, search: dict[str, Any], packs_some: bool
+    small_sweep: MakeSweep, search: dict[str, Any], is_packed: bool
 ) -> None:
     algorithm = {"name": "grid" if "grid" in str(search) else "random"}
-    assert can_pack(small_sweep(search=search, budget={"trials": 8}, algorithm=algorithm)) == packs_some
+    packing = decide_packing(small_sweep(search=search, budget={"trials": 8}, algorithm=algorithm))
+    assert packing.is_packed == is_packed
+    assert ("no two of them take the same batches" in (packing.why_single or "")) != is_packed
+    assert (packing.largest(on_gpu=True) > 1) == is_packed
 
 
 def test_one_point_alone_is_no_pack(small_sweep: MakeSweep) -> None:
-    assert not can_pack(small_sweep())
+    assert decide_packing(small_sweep()).why_single == "the sweep has one trial"

@@ -86,18 +86,18 @@ def test_fronts_follow_each_other_in_rank_order(values: list[tuple[int, ...]]) -
     ]
     scores = {index: Score(1, tuple(map(float, losses))) for index, losses in enumerate(values)}
     expected: list[int] = []
-    while left := [index for index in scores if index not in expected]:
+    while remaining := [index for index in scores if index not in expected]:
         beaten = {
             index
-            for index in left
-            for other in left
+            for index in remaining
+            for other in remaining
             if values[other] != values[index] and all(map(operator.le, values[other], values[index]))
         }
-        expected += sorted((index for index in left if index not in beaten), key=lambda index: values[index])
+        expected += sorted((index for index in remaining if index not in beaten), key=lambda index: values[index])
     assert rank(scores, objectives) == expected
 
 
-def test_a_point_tells_the_value_by_which_it_ranks_so_far() -> None:
+def test_epoch_values_are_those_that_rank_a_point_so_far() -> None:
     history = [(1, {"valid/mse": 0.5}), (2, {}), (3, {"valid/mse": 0.7}), (4, {"valid/mse": 0.2})]
     best, last = (ObjectiveConfig(metric="valid/mse", at=at) for at in ("best", "last"))
     assert epoch_values(history, best) == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.2)]

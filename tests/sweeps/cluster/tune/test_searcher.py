@@ -1,66 +1,91 @@
-"""The searcher and the scheduler within a real Ray Tune."""
+"""What Ray Tune sees of a searcher."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
-from ray import tune
+from searches import ALIKE, sweep
 
-from sweeps.cluster.tune.scheduler import scheduler
 from sweeps.cluster.tune.searcher import TuneSearcher
-from sweeps.config import SweepConfig, load
-
-pytestmark = pytest.mark.slow
+from sweeps.config import load
 
 
-@pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+def test_it_suggests_a_pack_of_one_point() -> None:
+    suggestion = TuneSearcher(load("quickstart"), 2).suggest("t0")
+    (entry,) = suggestion["points"]
+    assert (entry["id"], entry["index"]) == ("0000", 0)
+    assert list(entry["point"]) == list(load("quickstart").search)
 
 
-def train(pack: dict[str, Any]) -> None:
-    (entry,) = pack["points"]
-    for epoch in range(1, 5):
-        if entry["index"] == 2:
-            raise RuntimeError("raised by the test")
-        value = math.nan if entry["index"] == 1 else entry["point"]["model.noise.level"] + 1 / epoch
-        tune.report({"epoch": epoch, "objective": value, "objectives": {entry["id"]: value}})
+def test_it_has_no_more_packs_running_than_the_concurrency() -> None:
+    searcher = TuneSearcher(sweep("random", n_trials=3), 2)
+    assert searcher.suggest("a") is not None
+    assert searcher.suggest("b") is not None
+    assert searcher.suggest("c") is None
+    searcher.on_trial_complete("a", {"objectives": {"0000": 0.1}})
+    assert searcher.suggest("c")["points"][0]["index"] == 2
 
 
-def run(config: SweepConfig, folder: Path) -> dict[int, tuple[dict[str, Any], int | None]]:
-    """The point and the last epoch of each trial."""
-    tuner = tune.Tuner(
-        train,
-        tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(config, 2),
-            scheduler=scheduler(config),
-            num_samples=config.n_trials,
-            max_concurrent_trials=2,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
-    )
-    results = tuner.fit()
-    entries = [(result.config["points"][0], result.metrics or {}) for result in results]
-    return {entry["index"]: (entry["point"], metrics.get("epoch")) for entry, metrics in entries}
+def test_it_finishes_when_every_point_has_been_proposed() -> None:
+    searcher = TuneSearcher(sweep("random", n_trials=1), 2)
+    assert searcher.suggest("a") != TuneSearcher.FINISHED
+    assert searcher.suggest("b") == TuneSearcher.FINISHED
 
 
-@pytest.mark.usefixtures("local_ray")
-@pytest.mark.timeout(240)
-def test_tpe_with_early_stopping_comes_to_its_end_though_a_trial_raises_and_one_diverges(tmp_path: Path) -> None:
-    config = load(
-        "quickstart",
-        ["budget.trials=6", "training.epochs=4", "algorithm={name: tpe, batch_size: 3}", "stopping.name=asha"],
-    )
-    trained = run(config, tmp_path)
-    assert sorted(trained) == list(range(6))
-    assert [list(point) for point, _ in trained.values()] == [list(config.search)] * 6
-    last_epochs = {index: epoch for index, (_, epoch) in trained.items()}
-    assert last_epochs[2] is None, "the trial that raises has no result"
-    assert last_epochs[1] == 4, "the trial that diverges is not compared"
-    assert 4 in (last_epochs[0], last_epochs[3]), "the first at a rung has none to be behind of"
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"error": True},
+        {"error": True, "result": {"objectives": {"0000": 0.1}}},
+        {"result": None},
+        {"result": {}},
+        {"result": {"objectives": {"0000": math.nan}}},
+        {"result": {"objectives": {"0000": 0.5, "0001": 0.5, "0002": 0.5}}},
+    ],
+)
+def test_the_next_batch_starts_however_a_trial_ends(ending: dict[str, Any]) -> None:
+    searcher = TuneSearcher(sweep("tpe"), 8)
+    for trial in "abc":
+        assert searcher.suggest(trial) is not None
+    assert searcher.suggest("d") is None
+    for trial in "abc":
+        searcher.on_trial_complete(trial, **ending)
+    searcher.on_trial_complete("a", **ending)
+    assert searcher.suggest("d")["points"][0]["index"] == 3
+
+
+def test_it_suggests_packs_that_share_the_points_among_the_workers() -> None:
+    searcher = TuneSearcher(sweep("random", n_trials=7, search=ALIKE), 2, largest_pack=8)
+    suggested = [searcher.suggest(trial) for trial in "ab"]
+    assert [[entry["index"] for entry in pack["points"]] for pack in suggested] == [[0, 1, 2], [3, 4, 5, 6]]
+    assert searcher.suggest("c") is None
+    searcher.on_trial_complete("a", {"objectives": {}})
+    assert searcher.suggest("c") == TuneSearcher.FINISHED
+
+
+def test_the_next_batch_starts_when_all_points_of_a_pack_have_ended() -> None:
+    searcher = TuneSearcher(sweep("tpe", search=ALIKE), 1, largest_pack=8)
+    first = searcher.suggest("a")["points"]
+    assert [entry["index"] for entry in first] == [0, 1, 2]
+    ended = [{"event": "end", "point_id": "0001"}, {"event": "epoch", "point_id": "0000"}]
+    searcher.on_trial_result("a", {"events": ended, "objectives": {"0001": 0.5}})
+    searcher.on_trial_complete("a", error=True)
+    assert [entry["index"] for entry in searcher.suggest("b")["points"]] == [3, 4, 5]
+
+
+def test_points_of_a_lost_pack_that_had_ended_keep_their_values() -> None:
+    alike, lost = (TuneSearcher(sweep("tpe", search=ALIKE), 1, largest_pack=8) for _ in range(2))
+    values = {"0000": 0.1, "0001": 0.5, "0002": 0.9}
+    for searcher in (alike, lost):
+        searcher.suggest("a")
+        events = [{"event": "end", "point_id": name} for name in values]
+        searcher.on_trial_result("a", {"events": events, "objectives": values})
+    alike.on_trial_complete("a", {"objectives": values})
+    lost.on_trial_complete("a", error=True)
+    assert lost.suggest("b") == alike.suggest("b")
+
+
+def test_it_saves_nothing_because_the_journal_has_it_all(tmp_path: Path) -> None:
+    TuneSearcher(sweep("random"), 2).save_to_dir(str(tmp_path))
+    assert not list(tmp_path.iterdir())

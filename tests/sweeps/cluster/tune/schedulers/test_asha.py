@@ -1,3 +1,5 @@
+"""Which trials ASHA stops, and where."""
+
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -5,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweeps.cluster.tune.scheduler import scheduler
+from sweeps.cluster.tune.schedulers import scheduler
 from sweeps.config import SweepConfig
-from sweeps.search.successive_halving import rung_epochs
 
 
 def sweep(grace_epochs: int = 1, reduction_factor: int = 3, **sections: Any) -> SweepConfig:
@@ -28,12 +29,12 @@ STACKED = {"name": "stacked_denoising", "hidden_sizes": [9, 8], "noise": {"level
 
 
 class Stopper:
-    """Ray's scheduler with the trials that it wants to know."""
+    """The scheduler of a sweep, and trials that were added to it."""
 
     def __init__(
-        self, config: SweepConfig, n_trials: int, point: dict[str, Any] | None = None, past: Sequence[Any] = ()
+        self, config: SweepConfig, n_trials: int, point: dict[str, Any] | None = None, ended: Sequence[Any] = ()
     ) -> None:
-        self.scheduler: Any = scheduler(config, past)
+        self.scheduler: Any = scheduler(config, ended)
         pack = {"points": [{"point": point or {}}]}
         self.trials: list[Any] = [SimpleNamespace(trial_id=str(index), config=pack) for index in range(n_trials)]
         for trial in self.trials:
@@ -42,12 +43,6 @@ class Stopper:
     def stops(self, trial: int, epoch: int, objective: float) -> bool:
         result = {"epoch": epoch, "objective": objective}
         return bool(self.scheduler.on_trial_result(None, self.trials[trial], result) == self.scheduler.STOP)
-
-
-def test_no_scheduler_and_no_rungs_where_nothing_is_stopped() -> None:
-    config = sweep(stopping={"name": "none"})
-    assert scheduler(config) is None
-    assert rung_epochs(config.stopping, config.trial) == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +59,7 @@ def test_rungs_are_powers_of_the_factor_before_the_last_epoch(
     grace: int, factor: int, epochs: int, rungs: list[int]
 ) -> None:
     config = sweep(grace, factor, training={"epochs": epochs})
-    assert rung_epochs(config.stopping, config.trial) == rungs
+    assert config.stopping.rung_epochs(config.trial) == rungs
     behind = Stopper(config, 2)
     for rung in rungs:
         assert not behind.stops(0, rung, 0.0)
@@ -76,7 +71,7 @@ def test_rungs_are_powers_of_the_factor_before_the_last_epoch(
         assert fresh.stops(1, epoch, 1.0) == (first_rung is not None and epoch < epochs), epoch
 
 
-def test_the_trial_that_is_behind_at_a_rung_is_stopped_and_the_one_ahead_goes_on() -> None:
+def test_the_trial_that_is_behind_at_a_rung_is_stopped_and_the_one_ahead_continues() -> None:
     stopper = Stopper(sweep(), 3)
     assert not stopper.stops(0, 1, 0.5)
     assert stopper.stops(1, 1, 0.9)
@@ -104,9 +99,9 @@ def test_a_result_without_a_value_neither_stops_nor_counts() -> None:
     assert stopper.stops(2, 2, 0.5)
 
 
-def test_rungs_and_comparisons_come_after_pre_training() -> None:
+def test_rungs_and_comparisons_come_after_pretraining() -> None:
     config = sweep(model=STACKED, search={"model.noise.level": {"uniform": [0.0, 0.5]}})
-    assert rung_epochs(config.stopping, config.trial) == [11, 13, 19]
+    assert config.stopping.rung_epochs(config.trial) == [11, 13, 19]
     stopper = Stopper(config, 2)
     for epoch in range(11):
         assert not stopper.stops(0, epoch, 0.1)
@@ -115,7 +110,7 @@ def test_rungs_and_comparisons_come_after_pre_training() -> None:
     assert stopper.stops(1, 11, 0.9)
 
 
-def test_each_trial_counts_from_the_end_of_its_own_pre_training() -> None:
+def test_each_trial_counts_from_the_end_of_its_own_pretraining() -> None:
     config = sweep(model=STACKED, search={"model.pretraining.epochs": {"choice": [1, 5]}})
     stopper = Stopper(config, 2)
     stopper.trials[0].config = {"points": [{"point": {"model.pretraining.epochs": 1}}]}
@@ -125,25 +120,25 @@ def test_each_trial_counts_from_the_end_of_its_own_pre_training() -> None:
     assert stopper.stops(1, 11, 0.9)
 
 
-def test_trials_of_an_earlier_start_are_compared_with() -> None:
+def test_trials_that_ended_before_a_resume_are_compared_with() -> None:
     config = sweep()
     fresh = Stopper(config, 1)
-    assert not fresh.stops(0, 1, 0.9), "the first at a rung has none to be behind of"
-    resumed = Stopper(config, 2, past=[({}, [(1, 0.5), (2, 0.4), (3, 0.3)])])
+    assert not fresh.stops(0, 1, 0.9), "the first trial at a rung is ahead of all"
+    resumed = Stopper(config, 2, ended=[({}, [(1, 0.5), (2, 0.4), (3, 0.3)])])
     assert resumed.stops(0, 1, 0.9)
     assert not resumed.stops(1, 1, 0.4)
     assert resumed.stops(1, 3, 0.4)
 
 
-def test_a_trial_that_goes_on_is_compared_at_the_rungs_behind_it_as_it_was_there() -> None:
-    """It comes back beside a rung, with what it has reached by then, and must not set the mark there."""
+def test_a_resumed_trial_counts_at_a_passed_rung_with_its_value_there() -> None:
+    """It resumes past the rung with a better value, which must not count at the rung."""
     config = sweep(1, 3)
-    told = [(1, 5.0), (2, 0.1)]
-    made: Any = scheduler(config, (), {"0000": told})
-    back, fresh = (
+    values = [(1, 5.0), (2, 0.1)]
+    made: Any = scheduler(config, (), {"0000": values})
+    resumed, fresh = (
         SimpleNamespace(trial_id=name, config={"points": [{"id": name, "point": {}}]}) for name in ("0000", "0001")
     )
-    for trial in (back, fresh):
+    for trial in (resumed, fresh):
         made.on_trial_add(None, trial)
-    assert made.on_trial_result(None, back, {"epoch": 2, "objective": 0.1}) == made.CONTINUE
+    assert made.on_trial_result(None, resumed, {"epoch": 2, "objective": 0.1}) == made.CONTINUE
     assert made.on_trial_result(None, fresh, {"epoch": 1, "objective": 4.0}) == made.CONTINUE

@@ -1,0 +1,60 @@
+"""The `objective` section: the metrics that rank trials."""
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, Field, Tag
+from pydantic import model_validator as validates
+
+from sweeps.models.config import Section
+
+Direction = Literal["minimize", "maximize"]
+Metric = Literal[
+    "train/loss",
+    "valid/mse",
+    "valid/r2",
+    "valid/mse_over_pca",
+    "valid/denoise_mse",
+    "valid/probe_error",
+    "valid/classification_error",
+    "valid/code_sparsity",
+    "valid/dead_units",
+]
+HIGHER_IS_BETTER = ("valid/r2", "valid/code_sparsity")
+EITHER_WAY = ("valid/code_sparsity", "valid/dead_units")
+
+
+def _natural(metric: str | None) -> Direction:
+    return "maximize" if metric in HIGHER_IS_BETTER else "minimize"
+
+
+class ObjectiveConfig(Section):
+    """A metric that ranks trials, at a trial's best or last epoch.
+
+    By default errors are minimized; `valid/r2` and `valid/code_sparsity` are maximized.
+    """
+
+    metric: Metric
+    direction: Direction = Field(default_factory=lambda given: _natural(given.get("metric")))
+    at: Literal["best", "last"] = "best"
+
+    @validates(mode="after")
+    def direction_fits_the_metric(self) -> Self:
+        natural = _natural(self.metric)
+        if self.direction != natural and self.metric not in EITHER_WAY:
+            raise ValueError(f"direction must be {natural} for {self.metric}, not {self.direction}: leave it out")
+        return self
+
+    def is_better(self, value: float, best: float) -> bool:
+        """Return whether `value` is better than `best`; any finite value is better than one that is not finite."""
+        if not math.isfinite(value):
+            return False
+        return not math.isfinite(best) or (value < best if self.direction == "minimize" else value > best)
+
+
+# One objective or a list: decided before either is parsed, so that the issues are those of the form written.
+Objectives = Annotated[
+    Annotated[ObjectiveConfig, Tag("one")]
+    | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
+    Discriminator(lambda written: "several" if isinstance(written, (list, tuple)) else "one"),
+]

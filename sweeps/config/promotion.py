@@ -1,0 +1,49 @@
+"""The `promotion` section: the gates that a challenger must pass."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat
+
+from sweeps.models.config import Section
+
+Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
+# The values of `models.diagnosis.findings.FindingName`.
+Diagnosis = Literal[
+    "learning rate too high",
+    "no better than the mean: the features hardly vary",
+    "collapsed to the mean",
+    "output is the column mean",
+    "hardly trained: no better than the mean",
+    "penalty dominates the loss",
+    "dead units",
+    "saturated units",
+    "worse than PCA of the same size",
+    "identity copied",
+    "filters follow the data's mean",
+    "over-fitting",
+    "still improving when it stopped",
+]
+
+
+class PromotionConfig(Section):
+    """The gates that a challenger must pass to become the champion.
+
+    The challenger is compared with the champion and with a simple baseline by the loss `compare`, sample by sample; by
+    default this is the objective's loss. The bootstrap interval of the difference, at `confidence`, must be on the
+    challenger's side of 0. `blocking` lists the findings that block a promotion; `max_dead_units` is the maximum share
+    of code units that never change. `seeds` retrains the point with that many other seeds, whose median must pass.
+    """
+
+    compare: Loss | None = None
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    blocking: tuple[Diagnosis, ...] = (
+        "learning rate too high",
+        "no better than the mean: the features hardly vary",
+        "collapsed to the mean",
+        "output is the column mean",
+        "hardly trained: no better than the mean",
+    )
+    max_dead_units: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_size_mb: PositiveFloat = 500.0
+    max_latency_ms: PositiveFloat = 100.0
+    seeds: NonNegativeInt = 0

@@ -1,0 +1,45 @@
+"""The `budget`, `resources` and `figures` sections: what a sweep may spend."""
+
+from typing import Literal, Self
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import model_validator as validates
+
+from sweeps.models.config import Section
+
+
+class BudgetConfig(Section):
+    """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
+
+    trials: PositiveInt | None = None
+    seconds: PositiveFloat | None = None
+
+
+class ResourcesConfig(Section):
+    """What a trial may use, how many trials run at once, and how often a trial restarts after its process failed.
+
+    `gpus_per_trial: auto` takes a share of a GPU if the cluster has any, and a whole GPU for a pack. `concurrency`
+    counts packs if points train in packs; by default as many run as fit.
+    """
+
+    cpus_per_trial: PositiveFloat = 1.0
+    gpus_per_trial: NonNegativeFloat | Literal["auto"] = "auto"
+    concurrency: PositiveInt | None = None
+    retries: NonNegativeInt = 2
+
+    @validates(mode="after")
+    def several_gpus_are_whole(self) -> Self:
+        gpus = self.gpus_per_trial
+        if isinstance(gpus, float) and gpus > 1 and not gpus.is_integer():
+            raise ValueError(f"gpus_per_trial must be at most 1 or a whole number, not {gpus}")
+        return self
+
+
+class FiguresConfig(Section):
+    """Which trials get detailed figures, each of which takes most of a second to draw.
+
+    Filters and reconstructions are drawn for every trial. `finalists` are the best trial, or the first ten of a Pareto
+    front; their figures are drawn when the sweep ends. With `none` no trial saves the data of detailed figures.
+    """
+
+    detailed: Literal["finalists", "all", "none"] = "finalists"

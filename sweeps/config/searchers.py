@@ -1,0 +1,97 @@
+"""The `algorithm` section: one class for each searcher, with its settings, its checks and where its code is.
+
+To add a searcher, add its section here and to `AlgorithmConfig`, and its code as a module of `sweeps.search.searchers`.
+"""
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import NonNegativeInt, PositiveInt, Tag
+
+from sweeps.config.issues import Issue
+from sweeps.config.named_sections import by_name
+from sweeps.config.resources import BudgetConfig
+from sweeps.config.search_space import Interval, SearchSpace, corners
+from sweeps.models.config import Section
+
+
+class SearcherConfig(Section):
+    """What every searcher accepts.
+
+    `searcher` is the `module:name` of a `sweeps.search.searchers.MakeSearcher`, imported on first use. A searcher may
+    ignore `batch_size`, the number of points that it proposes at once, and `seed`.
+    """
+
+    searcher: ClassVar[str]
+
+    name: str
+    seed: NonNegativeInt = 0
+    batch_size: PositiveInt = 4
+
+    def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
+        """Return how many points the searcher proposes in total: one without a search space."""
+        return (budget.trials or 1) if search else 1
+
+    def issues(self, search: SearchSpace, budget: BudgetConfig) -> list[Issue]:
+        """Return what the searcher cannot work with in the search space and the budget."""
+        text = f"must not be grid for algorithm {self.name}: write choice, or set algorithm.name to grid"
+        issues = [
+            Issue(f"search.{path}", text, ("algorithm.name",))
+            for path, values in search.items()
+            if values.kind == "grid"
+        ]
+        if search and budget.trials is None:
+            text = f"must be given: algorithm {self.name} proposes points without end. Set the number of trials"
+            issues.append(Issue("budget.trials", text, ("algorithm.name",)))
+        return issues
+
+
+class RandomConfig(SearcherConfig):
+    """Draw each point independently of the others."""
+
+    searcher: ClassVar[str] = "sweeps.search.searchers.random_search:random_searcher"
+
+    name: Literal["random"] = "random"
+
+
+class GridConfig(SearcherConfig):
+    """Take every combination of the choices in turn."""
+
+    searcher: ClassVar[str] = "sweeps.search.searchers.grid_search:grid_searcher"
+
+    name: Literal["grid"]
+
+    def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
+        """Return the number of combinations, or the trials of the budget if they are fewer."""
+        n_combinations = math.prod(len(corners(values)) for values in search.values())
+        return min(n_combinations, budget.trials or n_combinations)
+
+    def issues(self, search: SearchSpace, budget: BudgetConfig) -> list[Issue]:
+        """Return the ranges that are not lists of choices."""
+        return [
+            Issue(
+                f"search.{path}",
+                f"must be a grid or choice for algorithm grid, not {values.kind}: write {{grid: [...]}}",
+                ("algorithm.name",),
+            )
+            for path, values in search.items()
+            if isinstance(values, Interval)
+        ]
+
+
+class TpeConfig(SearcherConfig):
+    """Learn from the results (tree-structured Parzen estimator, Bergstra et al. 2011).
+
+    Points are proposed in batches of `batch_size`, each after the whole batch before it has ended, so that the same
+    seed gives the same points.
+    """
+
+    searcher: ClassVar[str] = "sweeps.search.searchers.tpe:TpeSearcher"
+
+    name: Literal["tpe"]
+
+
+AlgorithmConfig = Annotated[
+    Annotated[RandomConfig, Tag("random")] | Annotated[GridConfig, Tag("grid")] | Annotated[TpeConfig, Tag("tpe")],
+    by_name(default="random"),
+]
