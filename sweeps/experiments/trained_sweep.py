@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.evaluation import data_of, evaluate, kept_network, measure
+from sweeps.evaluation import data_of, evaluate, load_best_network, measure
 from sweeps.models.networks.network import Network
 from sweeps.storage.layout import find
 from sweeps.tracking.journal.records import PointRecord
@@ -37,7 +37,7 @@ class Trained:
     @cached_property
     def network(self) -> Network:
         """The network that was kept, read back from disk."""
-        return kept_network(self.sweep.result, self.record.point_id)
+        return load_best_network(self.sweep.result, self.record.point_id)
 
     @property
     def filters(self) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sweeps.evaluation import data_of, kept_network, ranked_trial
+from sweeps.evaluation import data_of, load_best_network, ranked_trial
 from sweeps.models.networks.network import Network
 from sweeps.registry.alias_history import GATES_TAG, Move, MoveKind, now
 from sweeps.registry.contest import Contest, data_identity
@@ -36,7 +36,7 @@ class Challenger:
     def of(cls, result: SweepResult, point: PointRecord) -> "Challenger":
         """The network that a finished trial has kept, with the data to judge it by; InputError, DataError without."""
         ranked = ranked_trial(result, point.point_id)
-        network = kept_network(result, ranked.trial)
+        network = load_best_network(result, ranked.trial)
         contest = Contest(result.config, result.config.trial_at(dict(ranked.point)), data_of(result))
         digest = sha256(find(result.sweep).point(ranked.trial).best_network.read_bytes()).hexdigest()
         return cls(result, ranked, contest, network, digest)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sweeps.config import SweepConfig
-from sweeps.evaluation import kept_network
+from sweeps.evaluation import load_best_network
 from sweeps.launch import run
 from sweeps.registry import gates
 from sweeps.registry.contest import Champion, Contest
@@ -37,7 +37,7 @@ def seeds_sweep(contest: Contest, n_seeds: int) -> SweepConfig:
 
 def judge_seeds(contest: Contest, again: SweepResult, champion: Champion | None, n_seeds: int, *, first: bool) -> Gate:
     """The gate of the median seed, by the loss that champions are compared by; of two in the middle, the worse."""
-    networks = {trial.trial: kept_network(again, trial.trial) for trial in again.ranking}
+    networks = {trial.trial: load_best_network(again, trial.trial) for trial in again.ranking}
     losses = {trial: float(contest.losses(of_network(network)).mean()) for trial, network in networks.items()}
     if not losses:
         return gates.seeds([], seed=contest.trial.training.seed, losses=[], n_asked=n_seeds)

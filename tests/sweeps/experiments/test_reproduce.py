@@ -200,7 +200,7 @@ def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record
     )
     report = judge([claim])
     assert verdicts(report) == {"test error": "not measured"}
-    assert "best.pt, and is gone" in report.failures[0]
+    assert "best.pt, but it is missing" in report.failures[0]
     assert report.exit_status == 1
 
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sweeps.config import SweepConfig
-from sweeps.evaluation import data_of, evaluate, kept_network
+from sweeps.evaluation import data_of, evaluate, load_best_network
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.registry.contest import Champion, Contest, data_identity, has_same_data, judge
 from sweeps.registry.gates import Gate
@@ -69,7 +69,7 @@ def digits_arrays() -> Any:
 
 
 def packaged(result: SweepResult, contest: Contest, folder: Path) -> PackagedModel:
-    network = kept_network(result, "0000")
+    network = load_best_network(result, "0000")
     Package(network, contest.arrays.scale, contest.arrays.valid.inputs).save(folder / "package")
     return PackagedModel.load(folder / "package")
 
@@ -92,7 +92,7 @@ def test_fresh_metrics_of_the_packaged_model_are_those_of_the_network_on_the_tes
 ) -> None:
     contest, result = run_one(**sections)
     model = packaged(result, contest, tmp_path)
-    gates = by_name(judge(contest, model, kept_network(result, "0000"), None, SOUND, first=True))
+    gates = by_name(judge(contest, model, load_best_network(result, "0000"), None, SOUND, first=True))
     expected = evaluate(result).metrics
     assert dict(gates["test metrics"].numbers) == pytest.approx(expected, rel=1e-4, abs=1e-6)
     assert gates["reloaded"].outcome is Outcome.PASSED
@@ -102,7 +102,7 @@ def test_fresh_metrics_of_the_packaged_model_are_those_of_the_network_on_the_tes
 
 def test_a_reloaded_model_that_answers_otherwise_is_found_out(run_one: Any, tmp_path: Path) -> None:
     contest, result = run_one()
-    model, network = packaged(result, contest, tmp_path), kept_network(result, "0000")
+    model, network = packaged(result, contest, tmp_path), load_best_network(result, "0000")
     with torch.no_grad():
         next(network.parameters())[0, 20] += 1e-3  # a pixel that is not always black
     gates = by_name(judge(contest, model, network, None, SOUND, first=True))
@@ -117,7 +117,7 @@ def test_every_output_of_the_reloaded_model_is_held_against_the_trained_one(
     classifier: tuple[Contest, SweepResult, PackagedModel], output: str, change: float
 ) -> None:
     contest, result, model = classifier
-    network = kept_network(result, "0000")
+    network = load_best_network(result, "0000")
 
     def predict(samples: Any) -> Any:
         outputs = model.predict(samples)
@@ -137,7 +137,7 @@ def classifier(run_one: Any, tmp_path: Path) -> tuple[Contest, SweepResult, Pack
 
 def examined(contest: Contest, result: SweepResult) -> Examined:
     ranked = result.ranking[0]
-    return examine(result, ranked, contest.trial, contest.arrays, kept_network(result, ranked.trial))
+    return examine(result, ranked, contest.trial, contest.arrays, load_best_network(result, ranked.trial))
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_a_classifier_is_judged_by_its_labels_and_its_reconstructions_do_not_cou
     run_one: Any, tmp_path: Path
 ) -> None:
     contest, result = run_one(model=STACK)
-    network = kept_network(result, "0000")
+    network = load_best_network(result, "0000")
     model = packaged(result, contest, tmp_path)
-    worse = kept_network(result, "0000")
+    worse = load_best_network(result, "0000")
     with torch.no_grad():
         for parameter in worse.unrolled.decoder.parameters():  # type: ignore[attr-defined]
             parameter += 10.0  # reconstructs nothing any more
@@ -278,7 +278,7 @@ def test_a_classifier_is_not_compared_with_what_gives_no_classes(run_one: Any, t
     plain, plain_result = run_one()
     contest, result = run_one(model=STACK)
     champion = Champion("4", {}, packaged(plain_result, plain, tmp_path))
-    gate = contest.beats_champion(of_network(kept_network(result, "0000")), champion, first=False)
+    gate = contest.beats_champion(of_network(load_best_network(result, "0000")), champion, first=False)
     assert gate.outcome is Outcome.FAILED
     assert "gives no classes" in gate.sentence
 
@@ -290,7 +290,7 @@ def test_the_package_and_the_network_have_the_same_losses(run_one: Any, tmp_path
         )
         model = packaged(result, contest, tmp_path / loss)
         ours = contest.losses(of_package(model, contest.arrays.scale))
-        theirs = contest.losses(of_network(kept_network(result, "0000")))
+        theirs = contest.losses(of_network(load_best_network(result, "0000")))
         np.testing.assert_allclose(ours, theirs, atol=1e-5 if loss != "probe_error" else 0)
         assert ours.mean() == pytest.approx(evaluate(result).metrics[f"test/{loss}"], rel=1e-4)
 
@@ -326,10 +326,10 @@ def test_the_median_of_the_seeds_is_judged(run_one: Any, run_here: Run) -> None:
     contest, _ = run_one(model={"name": "shallow", "hidden_size": 80})
     again = run_here(seeds_sweep(contest, 3))
     gate = judge_seeds(contest, again, None, 3, first=True)
-    losses = sorted(contest.losses(of_network(kept_network(again, t.trial))).mean() for t in again.ranking)
+    losses = sorted(contest.losses(of_network(load_best_network(again, t.trial))).mean() for t in again.ranking)
     assert gate.outcome is Outcome.PASSED, gate.sentence
     assert (gate.numbers["best"], gate.numbers["worst"]) == pytest.approx((losses[0], losses[2]))
     (median,) = [t for t in again.ranking if t.point["training.seed"] == gate.numbers["seed"]]
-    assert contest.losses(of_network(kept_network(again, median.trial))).mean() == pytest.approx(losses[1])
+    assert contest.losses(of_network(load_best_network(again, median.trial))).mean() == pytest.approx(losses[1])
     assert judge_seeds(contest, again, None, 4, first=True).outcome is Outcome.FAILED
     assert judge_seeds(contest, again, None, 3, first=False).outcome is Outcome.FAILED
