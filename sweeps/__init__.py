@@ -1,8 +1,8 @@
 """Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow.
 
-`load` reads a recipe or a sweep file, `run` trains it, `resume` and `extend` go on with it, `best` gives the result of
-a sweep by its id, and `promote` makes its model the champion in MLflow's registry. Each is imported on first use:
-`import sweeps` is quick.
+`load` reads a recipe or a sweep file and `run` trains it; `resume` continues an interrupted sweep and `extend` adds
+trials to it; `best` loads the result of a sweep by its id, and `promote` makes its best model the champion in MLflow's
+registry. Everything is imported on first use, so that `import sweeps` is quick.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ __all__ = ["best", "extend", "load", "promote", "resume", "run"]
 
 
 def best(sweep_id: str) -> "SweepResult":
-    """The result of a sweep, with its ranking; UnknownSweep where there is none of that id."""
+    """Return the result of a sweep, with its ranking; raise UnknownSweep if there is none of that id."""
     from sweeps.storage.layout import find
     from sweeps.tracking.results import load_result
 
@@ -25,7 +25,7 @@ def best(sweep_id: str) -> "SweepResult":
 
 
 def resume(sweep_id: str) -> "SweepResult":
-    """Go on with a sweep that was stopped, interrupted or lost."""
+    """Resume a sweep that was stopped or interrupted; unfinished trials continue from their checkpoints."""
     from sweeps.resumption import resume
     from sweeps.storage.layout import find
 
@@ -33,7 +33,7 @@ def resume(sweep_id: str) -> "SweepResult":
 
 
 def extend(sweep_id: str, n_trials: int) -> "SweepResult":
-    """Give a sweep so many more trials, and train them."""
+    """Add `n_trials` trials to a sweep and train them; its searcher keeps what it has learned."""
     from sweeps.resumption import resume
     from sweeps.storage.layout import find
 
@@ -51,7 +51,11 @@ def promote(
     force: bool = False,
     n_seeds: int | None = None,
 ) -> "Promotion":
-    """Make a trial's model the champion of the registered `model` if it passes its gates; by default the best trial."""
+    """Make a trial's model, by default the best trial's, the champion of the registered `model` if it passes all gates.
+
+    `first` allows promotion when there is no champion yet, `force` promotes despite failed gates and `dry_run` only
+    judges. `n_seeds` also requires that the median of so many other seeds passes.
+    """
     from sweeps.registry.promote import promote
     from sweeps.registry.promotion import Request
 

@@ -1,41 +1,41 @@
-"""What can go wrong, as one tree.
+"""The exceptions of this package, as one tree.
 
 SweepError
-├── InputError          the person who called can mend it: exit status 2, one line a issue, before any trial starts
-│   ├── ConfigError     the sweep file
-│   ├── DataError       the data set
-│   ├── TrackingError   the MLflow server
-│   ├── ClusterError    the Ray cluster
-│   ├── StorageError    the store that holds the sweeps; exit status 1 where it only does not answer for now
-│   ├── UnknownSweep    no sweep of that name
-│   ├── SweepLocked       another process runs the sweep
-│   ├── UndeliveredError  what would be deleted is nowhere else
-│   ├── SweepDone       the sweep has nothing left to train
-│   ├── UnknownTrial    no trial of that name
-│   └── UnknownModel    no registered model, version or alias of that name
-├── PromotionConflict   another promotion was first: exit status 1
-└── SweepFailed         no trial of the sweep came to an end: exit status 1
+├── InputError            the caller can fix it: exit status 2, one line per issue, before any trial starts
+│   ├── ConfigError       the sweep file is invalid
+│   ├── DataError         the data set is missing, damaged or does not fit
+│   ├── TrackingError     the MLflow server is unreachable or refuses
+│   ├── ClusterError      the Ray cluster is unreachable or too small
+│   ├── StorageError      the sweep storage is unreachable or refuses; exit status 1 if the failure is temporary
+│   ├── UnknownSweep      no sweep has that id
+│   ├── SweepLocked       another process owns the sweep
+│   ├── UndeliveredError  the records to delete are not in MLflow yet
+│   ├── SweepDone         the sweep has nothing left to train
+│   ├── UnknownTrial      no trial of the sweep has that id
+│   └── UnknownModel      no registered model, version or alias has that name
+├── PromotionConflict     another promotion moved the alias first: exit status 1
+└── SweepFailed           no trial of the sweep finished: exit status 1
 """
 
 from collections.abc import Sequence
 
 
 class SweepError(Exception):
-    """Anything this package raises on purpose."""
+    """The base class of every exception that this package raises on purpose."""
 
 
 class InputError(SweepError):
-    """What was asked for cannot be done as asked; `issues` holds one line for each thing wrong."""
+    """The request cannot be carried out as given; `issues` holds one line per issue."""
 
     def __init__(self, issues: str | Sequence[str]) -> None:
         lines = (issues,) if isinstance(issues, str) else tuple(issues)
-        # Whatever came may be quoted in them, line breaks too.
+        # A message may quote the input, with its line breaks.
         self.issues: tuple[str, ...] = tuple(" ".join(line.splitlines()) for line in lines)
         super().__init__("\n".join(self.issues))
 
 
 class ConfigError(InputError):
-    """The sweep file, or what `--set` made of it."""
+    """The sweep file is invalid, or `--set` made it so."""
 
 
 class DataError(InputError):
@@ -43,15 +43,15 @@ class DataError(InputError):
 
 
 class TrackingError(InputError):
-    """The MLflow tracking server does not answer, or refuses."""
+    """The MLflow tracking server is unreachable or refuses."""
 
 
 class ClusterError(InputError):
-    """The Ray cluster does not answer, or lacks what the sweep needs."""
+    """The Ray cluster is unreachable, or lacks resources that the sweep needs."""
 
 
 class StorageError(InputError, OSError):
-    """The store that holds the sweeps does not answer, or refuses; `passes` where trying again may help."""
+    """The sweep storage is unreachable or refuses; `passes` if the failure is temporary."""
 
     def __init__(self, issues: str, *, passes: bool) -> None:
         super().__init__(issues)
@@ -63,15 +63,15 @@ class UnknownSweep(InputError):
 
 
 class SweepLocked(InputError):
-    """Another process runs the sweep."""
+    """Another process owns the sweep."""
 
 
 class UndeliveredError(InputError):
-    """What would be deleted is nowhere else."""
+    """The records to delete are not in MLflow yet."""
 
 
 class SweepDone(InputError):
-    """The sweep has nothing left to train, or nothing that runs."""
+    """The sweep has nothing left to train, or to stop."""
 
 
 class UnknownTrial(InputError):
@@ -79,12 +79,12 @@ class UnknownTrial(InputError):
 
 
 class UnknownModel(InputError):
-    """The registry has no model of that name, or none that holds the alias."""
+    """The registry has no model of that name, or no version of it holds the alias."""
 
 
 class PromotionConflict(SweepError):
-    """Another promotion holds the alias's lock, or has moved the alias meanwhile."""
+    """Another promotion has locked the alias, or has moved it in the meantime."""
 
 
 class SweepFailed(SweepError):
-    """The sweep ended without one finished trial."""
+    """The sweep ended without a finished trial."""

@@ -1,4 +1,4 @@
-"""The network that a trial has kept, measured afresh: on the test split, which no search has seen."""
+"""Evaluate a trial's best checkpoint on the test split, which no search has used."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,9 +23,9 @@ from sweeps.trial.pca_cache import pca_of
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a trial's network reaches on `n_samples` of the test split; `metrics` are named `test/...`.
+    """The metrics of a trial's best checkpoint on the `n_samples` of the test split, named `test/...`.
 
-    `epoch` is the one by which the trial is ranked, whose network is the one it has kept.
+    `epoch` is the trial's best epoch, which it is ranked by.
     """
 
     sweep: str
@@ -35,24 +35,24 @@ class Evaluation:
     metrics: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluation as plain values."""
+        """Return the evaluation as plain values."""
         return asdict(self)
 
 
 def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
-    """Measure the kept network of a finished trial, by default the best, on the test split.
+    """Evaluate the best checkpoint of a finished trial, by default the best trial, on the test split.
 
-    Raises InputError where the trial has not finished or left no network, DataError where the data set is gone, has
-    changed since, or has no test split.
+    Raises InputError if the trial has not finished or its checkpoint is missing, DataError if the data set is missing,
+    has changed since, or has no test split.
     """
     ranked = ranked_trial(result, trial)
-    network = kept_network(result, ranked.trial)
+    network = load_best_network(result, ranked.trial)
     arrays = data_of(result)
     if not len(arrays.test):
         n_samples = len(arrays.train.inputs)
         raise DataError(
-            f"{result.sweep} has set no test samples aside: data.n_test is 0, and {n_samples} samples are trained on; "
-            f"run it again with, say, --set data.n_test={max(1, n_samples // 10)}"
+            f"{result.sweep} must have test samples, but data.n_test is 0 and {n_samples} samples are for training; "
+            f"run it again, for example with --set data.n_test={max(1, n_samples // 10)}"
         )
     metrics = measure(network, result.config.trial_at(dict(ranked.point)), arrays, arrays.test)
     return Evaluation(
@@ -65,22 +65,27 @@ def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
 
 
 def ranked_trial(result: SweepResult, trial: str | None = None) -> RankedTrial:
-    """A finished trial, by default the best, at the epoch by which it is ranked. Raises UnknownTrial, InputError."""
+    """Return a finished trial, by default the best, at its best epoch.
+
+    Raises UnknownTrial if there is none of that name, InputError if it has not finished.
+    """
     point = trial_of(result, trial)
     for ranked in result.ranking:
         if ranked.trial == point.point_id:
             return ranked
     raise InputError(
-        f"a trial must have finished and been ranked; {result.sweep}/{point.point_id} is {point.state}"
-        f"{'' if point.reason is None else f' ({point.reason})'}: `sweeps best {result.sweep}` shows those that have"
+        f"the trial must be finished and ranked, but {result.sweep}/{point.point_id} is {point.state}"
+        f"{'' if point.reason is None else f' ({point.reason})'}: `sweeps best {result.sweep}` lists the ranked trials"
     )
 
 
-def kept_network(result: SweepResult, trial: str) -> Network:
-    """The network of a trial's best epoch, ready to be measured. Raises InputError where it is gone or damaged."""
+def load_best_network(result: SweepResult, trial: str) -> Network:
+    """Load the network of a trial's best epoch. Raises InputError if its checkpoint is missing or damaged."""
     path = find(result.sweep).point(trial).best_network
     if not path.exists():
-        raise InputError(f"the network of {result.sweep}/{trial} must lie at {path}, and is gone: run the sweep again")
+        raise InputError(
+            f"the checkpoint of {result.sweep}/{trial} must be at {path}, but it is missing: run the sweep again"
+        )
     try:
         return load_network(path)
     except ModelError as error:
@@ -88,22 +93,22 @@ def kept_network(result: SweepResult, trial: str) -> Network:
 
 
 def data_of(result: SweepResult) -> DataArrays:
-    """The data set of a sweep, test split and all. Raises DataError where it is gone or not what it was."""
+    """Load the data set of a sweep, with its test split. Raises DataError if it is missing or has changed."""
     arrays = load_splits(result.config)
     recorded = (result.record.dataset or {}).get("checksum")
     if arrays.checksum != recorded:
         raise DataError(
-            f"the data set {arrays.name} must be the one that {result.sweep} was run on, with checksum {recorded}; now "
-            f"it has {arrays.checksum}: restore it, or run the sweep again on the new data"
+            f"the data set {arrays.name} must be the one that {result.sweep} was run on, with checksum {recorded}, but "
+            f"its checksum is {arrays.checksum}: restore it, or run the sweep again on the new data"
         )
     return arrays
 
 
 @torch.no_grad()
 def measure(network: Network, trial: TrialConfig, arrays: DataArrays, split: Split) -> dict[str, float]:
-    """What a network reaches on one split of `arrays`, by the names of metrics without `valid/` or `test/`.
+    """Return a network's metrics on one split of `arrays`, named without `valid/` or `test/`.
 
-    Mean predictor, PCA and the linear classifier are fitted on the training split and measured on `split`.
+    The mean predictor, PCA and the linear classifier are fitted on the training split and evaluated on `split`.
     """
     measured = replace(arrays, valid=split)
     _, references = pca_of(measured, home() / "references")

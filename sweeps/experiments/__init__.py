@@ -1,1 +1,1 @@
-"""Published experiments and what they claim: each run as a sweep, each claim judged by what the sweep leaves."""
+"""Published experiments and their claims: each experiment runs as a sweep, and its results decide the claims."""

@@ -1,4 +1,4 @@
-"""What a published experiment claims, what we found, and the verdict."""
+"""The claims of published experiments, our results, and the verdicts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,69 +9,69 @@ from typing import Any
 from sweeps.config import SweepConfig, load
 
 
-class Verdict(StrEnum):
-    """How a claim stands."""
+class ClaimVerdict(StrEnum):
+    """Whether a claim's published number was reached."""
 
     REACHED = "reached"
     MISSED = "missed"
-    NO_TARGET = "no target"  # told for comparison: nothing was published that it could miss
+    NO_TARGET = "no target"  # shown for comparison: the claim sets no tolerance
     NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
-class Setup:
-    """One sweep that claims are judged by: a recipe as it ships, or a variant of it by overrides."""
+class RecipeVariant:
+    """A sweep that claims are judged by: a recipe as it ships, or a named variant of it with overrides."""
 
     recipe: str
     variant: str = ""
     overrides: tuple[str, ...] = ()
 
     def config(self) -> SweepConfig:
-        """The sweep to run; a variant has a name of its own, in the experiment of its recipe."""
+        """Return the sweep to run; a variant has its own name, in the MLflow experiment of its recipe."""
         names = (f"name={self.recipe}-{self.variant}", f"experiment={self.recipe}") if self.variant else ()
         return load(self.recipe, [*self.overrides, *names])
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What was found: in words, the numbers behind them, and whether that is within the tolerance (None: no target)."""
+class ClaimResult:
+    """Our result in words, the numbers behind it, and whether it is within the tolerance (None: no target)."""
 
     ours: str
     values: tuple[float, ...]
     reached: bool | None
 
     @property
-    def verdict(self) -> Verdict:
-        """What follows from it."""
+    def verdict(self) -> ClaimVerdict:
+        """The verdict that follows."""
         if self.reached is None:
-            return Verdict.NO_TARGET
-        return Verdict.REACHED if self.reached else Verdict.MISSED
+            return ClaimVerdict.NO_TARGET
+        return ClaimVerdict.REACHED if self.reached else ClaimVerdict.MISSED
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One number of a write-up. `judge` takes a `FinishedSweep` for each of `setups`, in their order.
+    """A published number. `judge` takes one `TrainedSweep` per entry of `variants`, in order.
 
-    A claim counts among those of the first recipe.
+    The claim is listed under the recipe of the first.
     """
 
     what: str
     published: str
     tolerance: str
-    setups: tuple[Setup, ...]
-    judge: Callable[..., Outcome]
+    variants: tuple[RecipeVariant, ...]
+    judge: Callable[..., ClaimResult]
 
     @property
     def experiment(self) -> str:
-        """The recipe that it is about."""
-        return self.setups[0].recipe
+        """The recipe that the claim is listed under."""
+        return self.variants[0].recipe
 
 
 @dataclass(frozen=True)
 class Row:
-    """A claim with its verdict: a line of the table.
+    """A claim with its verdict: a row of the table.
 
-    `sweeps` are the ids of those it was judged by, `n_seeds` the seeds that the first of them was trained with.
+    `sweeps` are the ids of the sweeps that it was judged by, `n_seeds` the number of seeds of the first.
     """
 
     experiment: str
@@ -80,18 +80,18 @@ class Row:
     ours: str
     values: tuple[float, ...]
     tolerance: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     sweeps: tuple[str, ...]
     n_seeds: int
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain values; JSON has no number for a trial that failed."""
+        """Return the row as plain values; the NaN of a failed trial becomes None."""
         values = [value if math.isfinite(value) else None for value in self.values]
         return asdict(self) | {"verdict": str(self.verdict), "values": values}
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value; NaN where one is, since a trial that failed can stand on either side."""
+    """Return the median; NaN if any value is, since a failed trial may lie on either side."""
     ordered = sorted(values)
     if not ordered or any(map(math.isnan, ordered)):
         return math.nan
@@ -99,14 +99,14 @@ def median(values: Sequence[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def counted(values: Sequence[float], holds: Callable[[float], bool], at_least: int, form: str = ".3g") -> Outcome:
-    """Of how many trials something holds; `form` is that of the smallest and the largest value."""
+def counted(values: Sequence[float], holds: Callable[[float], bool], at_least: int, form: str = ".3g") -> ClaimResult:
+    """Count the values for which `holds`; `form` formats the smallest and the largest in the text."""
     count = sum(map(holds, values))
-    return Outcome(f"{count} of {len(values)}, {spread(values, form)}", tuple(values), count >= at_least)
+    return ClaimResult(f"{count} of {len(values)}, {spread(values, form)}", tuple(values), count >= at_least)
 
 
 def spread(values: Sequence[float], form: str = ".3g") -> str:
-    """The smallest and the largest value, or the only one."""
+    """Return the smallest and the largest finite value as text, or the only one."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return "no value"
@@ -115,7 +115,7 @@ def spread(values: Sequence[float], form: str = ".3g") -> str:
 
 
 def number(value: float, form: str = ".3g") -> str:
-    """A value as it is written in a table: 7.15e-6 for 7.15e-06, 0 for 0.0e+00."""
+    """Format a value for a table: 7.15e-6 for 7.15e-06, 0 for 0.0e+00."""
     if value == 0:
         return "0"
     mantissa, e, exponent = f"{value:{form}}".partition("e")

@@ -1,66 +1,66 @@
 """Whether a deep autoencoder beats PCA on MNIST: Hinton and Salakhutdinov (2006), rebuilt in Keras.
 
-Answer: nonlinear layers leave less than PCA of the same size; linear ones, however many, come down to PCA.
+Answer: nonlinear layers have a lower error than PCA with the same code size; linear layers, however many, reach PCA.
 """
 
 from itertools import pairwise
 
-from sweeps.experiments.claims import Claim, Outcome, Setup, median, spread
-from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.experiments.claims import Claim, ClaimResult, RecipeVariant, median, spread
+from sweeps.experiments.trained_sweep import TrainedSweep
 
-ELU = Setup("hs2d-elu")
-LINEAR = Setup("hs2d-linear")
-ORIGINAL = Setup("hs2d-original")
-THIRTY = Setup("hs30")
+ELU = RecipeVariant("hs2d-elu")
+LINEAR = RecipeVariant("hs2d-linear")
+ORIGINAL = RecipeVariant("hs2d-original")
+THIRTY = RecipeVariant("hs30")
 
 PIXELS = 784
 
 
-def _pca_2(sweep: FinishedSweep) -> Outcome:
+def _pca_2(sweep: TrainedSweep) -> ClaimResult:
     pca = sweep.best.metric("valid/mse") / sweep.best.metric("valid/mse_over_pca")
-    return Outcome(f"{pca:.4f}", (pca,), f"{pca:.3f}" == "0.056")
+    return ClaimResult(f"{pca:.4f}", (pca,), f"{pca:.3f}" == "0.056")
 
 
-def _errors(sweep: FinishedSweep, epoch: int) -> tuple[float, ...]:
-    """The validation error of each seed after an epoch."""
+def _errors(sweep: TrainedSweep, epoch: int) -> tuple[float, ...]:
+    """Return the validation error of each seed after an epoch."""
     return sweep.values(lambda trial: trial.history[epoch]["valid/mse"])
 
 
-def _epoch(sweep: FinishedSweep, epoch: int, target: float, tolerance: float) -> Outcome:
+def _epoch(sweep: TrainedSweep, epoch: int, target: float, tolerance: float) -> ClaimResult:
     errors = _errors(sweep, epoch)
     middle = median(errors)
-    return Outcome(f"{middle:.4f} ({spread(errors, '.4f')})", errors, abs(middle - target) <= tolerance)
+    return ClaimResult(f"{middle:.4f} ({spread(errors, '.4f')})", errors, abs(middle - target) <= tolerance)
 
 
-def _falling(sweep: FinishedSweep) -> Outcome:
+def _falling(sweep: TrainedSweep) -> ClaimResult:
     medians = [median(_errors(sweep, epoch)) for epoch in range(1, 6)]
     words = " ".join(f"{value:.4f}".removeprefix("0") for value in medians)
-    return Outcome(words, tuple(medians), all(before > after for before, after in pairwise(medians)))
+    return ClaimResult(words, tuple(medians), all(before > after for before, after in pairwise(medians)))
 
 
-def _linear_over_pca(sweep: FinishedSweep) -> Outcome:
-    """On the training samples, where the recipe validates; PCA is the floor of every epoch."""
+def _linear_over_pca(sweep: TrainedSweep) -> ClaimResult:
+    """Require at most 1.01 times PCA's error, and no epoch below PCA; the recipe validates on the training samples."""
     curve = sweep.best.curve("valid/mse_over_pca")
     best = sweep.best.metric("valid/mse_over_pca")
-    return Outcome(
+    return ClaimResult(
         f"{best:.4f}, lowest of {len(curve)} epochs {min(curve):.4f}", (best,), min(curve) >= 1 and best <= 1.01
     )
 
 
-def _original(sweep: FinishedSweep) -> Outcome:
-    ratio = sweep.best.tested()["test/mse_over_pca"]
-    return Outcome(f"{ratio:.3f} × PCA-2", (ratio,), ratio < 1)
+def _original(sweep: TrainedSweep) -> ClaimResult:
+    ratio = sweep.best.test_metrics()["test/mse_over_pca"]
+    return ClaimResult(f"{ratio:.3f} × PCA-2", (ratio,), ratio < 1)
 
 
-def _squares_per_image(sweep: FinishedSweep) -> Outcome:
-    squares = PIXELS * sweep.best.tested()["test/mse"]
-    return Outcome(f"{squares:.2f}", (squares,), squares <= 3.0)
+def _squares_per_image(sweep: TrainedSweep) -> ClaimResult:
+    squares = PIXELS * sweep.best.test_metrics()["test/mse"]
+    return ClaimResult(f"{squares:.2f}", (squares,), squares <= 3.0)
 
 
-def _pca_30(sweep: FinishedSweep) -> Outcome:
-    tested = sweep.best.tested()
+def _pca_30(sweep: TrainedSweep) -> ClaimResult:
+    tested = sweep.best.test_metrics()
     squares = PIXELS * tested["test/mse"] / tested["test/mse_over_pca"]
-    return Outcome(f"{squares:.1f}", (squares,), None)
+    return ClaimResult(f"{squares:.1f}", (squares,), None)
 
 
 CLAIMS = (

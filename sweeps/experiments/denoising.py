@@ -1,70 +1,70 @@
-"""What corruption and depth give: the denoising autoencoders of the Deep Learning Tutorials, single and stacked.
+"""What corruption and depth contribute: the denoising autoencoders of the Deep Learning Tutorials, single and stacked.
 
-Answer: with many units corruption turns filters that are local or noise into strokes; stacked and fine-tuned on labels,
-such layers classify MNIST with an error near 1.4 %. Sizes are set in one place here: in a write-up that varied them, a
-second default overrode the change.
+Answer: with many units, corruption turns noisy or local filters into strokes; stacked and fine-tuned on labels, such
+layers classify MNIST with an error near 1.4 %. Layer sizes are set in one place here: in the published code, a second
+default overrode every change of them.
 """
 
 from itertools import pairwise
 
-from sweeps.experiments.claims import Claim, Outcome, Setup, median
-from sweeps.experiments.trained_sweep import FinishedSweep, Trained
+from sweeps.experiments.claims import Claim, ClaimResult, RecipeVariant, median
+from sweeps.experiments.trained_sweep import TrainedSweep, TrainedTrial
 from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.metrics import filter_structure
 
-CLEAN_500, NOISY_500 = Setup("da-500-c0"), Setup("da-500-c30")
-CLEAN_50, NOISY_50 = Setup("da-50-c0"), Setup("da-50-c30")
-LARGE = Setup("sda-1000x3")
-OTHERS = (Setup("sda-500x3"), Setup("sda-200-50"), Setup("sda-50-50"))
+CLEAN_500, NOISY_500 = RecipeVariant("da-500-c0"), RecipeVariant("da-500-c30")
+CLEAN_50, NOISY_50 = RecipeVariant("da-50-c0"), RecipeVariant("da-50-c30")
+LARGE = RecipeVariant("sda-1000x3")
+OTHERS = (RecipeVariant("sda-500x3"), RecipeVariant("sda-200-50"), RecipeVariant("sda-50-50"))
 
 
-def _gaps(clean: FinishedSweep, noisy: FinishedSweep) -> tuple[float, ...]:
-    """How much more structured the filters are with corruption than without, seed by seed."""
+def _gaps(clean: TrainedSweep, noisy: TrainedSweep) -> tuple[float, ...]:
+    """Return, for each seed, how much more structured the filters are with corruption than without."""
     shape = clean.arrays.image_shape
     assert shape is not None
 
-    def structure(trial: Trained) -> float:
+    def structure(trial: TrainedTrial) -> float:
         return filter_structure(trial.filters, shape)
 
     pairs = zip(clean.values(structure), noisy.values(structure), strict=True)
     return tuple(corrupted - plain for plain, corrupted in pairs)
 
 
-def _more_structured(clean: FinishedSweep, noisy: FinishedSweep) -> Outcome:
+def _more_structured(clean: TrainedSweep, noisy: TrainedSweep) -> ClaimResult:
     gaps = _gaps(clean, noisy)
     count = sum(gap > 0 for gap in gaps)
-    return Outcome(f"{count} of {len(gaps)}, median gap {median(gaps):.3f}", gaps, count >= 4)
+    return ClaimResult(f"{count} of {len(gaps)}, median gap {median(gaps):.3f}", gaps, count >= 4)
 
 
-def _smaller_gap(*sweeps: FinishedSweep) -> Outcome:
+def _smaller_gap(*sweeps: TrainedSweep) -> ClaimResult:
     small, large = median(_gaps(*sweeps[:2])), median(_gaps(*sweeps[2:]))
-    return Outcome(f"median gap {small:.3f}, {large:.3f} with 500", (small, large), small < large)
+    return ClaimResult(f"median gap {small:.3f}, {large:.3f} with 500", (small, large), small < large)
 
 
-def _test_error(sweep: FinishedSweep) -> Outcome:
-    error = sweep.best.tested()["test/classification_error"]
-    return Outcome(f"{error:.2%}", (error,), error <= 0.013)
+def _test_error(sweep: TrainedSweep) -> ClaimResult:
+    error = sweep.best.test_metrics()["test/classification_error"]
+    return ClaimResult(f"{error:.2%}", (error,), error <= 0.013)
 
 
-def _valid_error(sweep: FinishedSweep) -> Outcome:
+def _valid_error(sweep: TrainedSweep) -> ClaimResult:
     error = sweep.best.metric("valid/classification_error")
-    return Outcome(f"{error:.2%}", (error,), None)
+    return ClaimResult(f"{error:.2%}", (error,), None)
 
 
-def _minutes(sweep: FinishedSweep) -> Outcome:
+def _minutes(sweep: TrainedSweep) -> ClaimResult:
     minutes = sweep.best.minutes
-    return Outcome(f"{minutes:.1f} min", (minutes,), minutes <= 30)
+    return ClaimResult(f"{minutes:.1f} min", (minutes,), minutes <= 30)
 
 
-def _shapes(sweep: FinishedSweep) -> Outcome:
-    """Every layer's W, inputs × units, beside the sizes that the sweep file sets; and the error, for comparison."""
+def _shapes(sweep: TrainedSweep) -> ClaimResult:
+    """Require the layer sizes of the sweep file in every layer's W, inputs × units; show the test error as well."""
     model = sweep.result.config.model
     assert isinstance(model, StackedDenoisingConfig)
     sizes = (sweep.arrays.n_features, *model.hidden_sizes)
     shapes = [tuple(reversed(weight.shape)) for weight in sweep.best.network.weights()][: len(model.hidden_sizes)]
-    error = sweep.best.tested()["test/classification_error"]
+    error = sweep.best.test_metrics()["test/classification_error"]
     words = ", ".join(f"{n_inputs}×{n_units}" for n_inputs, n_units in shapes)
-    return Outcome(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))
+    return ClaimResult(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))
 
 
 CLAIMS = (

@@ -1,29 +1,29 @@
-"""Why a NumPy autoencoder of two rows stops at 0.006, the column mean: a question left unanswered.
+"""Why a NumPy autoencoder on two rows stops at an error of 0.006, the column mean: a question that was never answered.
 
-Answer: its derivative of the sigmoid is taken from row 0 and applied to every row, which is right for one row only.
-With the right gradient neither the single unit nor the missing biases prevent an exact fit.
+Answer: it computes the sigmoid's derivative for row 0 and applies it to every row, which is correct for one row only.
+With the correct gradient, neither the single unit nor the missing biases prevent an exact fit.
 """
 
-from sweeps.experiments.claims import Claim, Outcome, Setup, counted
-from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.experiments.claims import Claim, ClaimResult, RecipeVariant, counted
+from sweeps.experiments.trained_sweep import TrainedSweep
 from sweeps.models.diagnosis.findings import FindingName
 
-RIGHT = Setup("numpy-2x2")
-FAULTY = Setup("numpy-2x2-faulty")
+RIGHT = RecipeVariant("numpy-2x2")
+FAULTY = RecipeVariant("numpy-2x2-faulty")
 
 
-def _exact(sweep: FinishedSweep) -> Outcome:
+def _exact(sweep: TrainedSweep) -> ClaimResult:
     return counted(sweep.values(lambda trial: trial.metric("valid/mse")), lambda mse: mse <= 1e-6, 9, ".1e")
 
 
-def _stuck(sweep: FinishedSweep) -> Outcome:
+def _stuck(sweep: TrainedSweep) -> ClaimResult:
     return counted(sweep.values(lambda trial: min(trial.curve("valid/mse"))), lambda mse: mse >= 3.5e-3, 10, ".2e")
 
 
-def _diagnosed(sweep: FinishedSweep) -> Outcome:
+def _diagnosed(sweep: TrainedSweep) -> ClaimResult:
     found = sweep.values(lambda trial: float(FindingName.COLUMN_MEAN in trial.findings))
-    count = sum(value == 1 for value in found)  # a seed that failed is NaN, and has no diagnosis
-    return Outcome(f"{count} of {len(found)}", found, count == len(found))
+    count = sum(value == 1 for value in found)  # NaN for a failed seed, which has no diagnosis
+    return ClaimResult(f"{count} of {len(found)}", found, count == len(found))
 
 
 CLAIMS = (

@@ -1,4 +1,4 @@
-"""From a trial's network to a registered model: how it is packaged, what it must pass, who holds an alias and why."""
+"""From a trial's network to a registered model: its package, the gates it must pass, the alias and its history."""
 
 from sweeps.tracking.mlflow.client import set_environment
 

@@ -1,8 +1,8 @@
-"""One promotion at a time: a lock on an alias, made of what MLflow gives to one caller only, with an expiry.
+"""A lock on an alias, so that one promotion at a time moves it.
 
-MLflow sets an alias without a look at what it was. It gives the name of a registered model to one caller, though: the
-lock is a registered model NAME.ALIAS.lock-N, deleted when the alias has moved. A lock whose holder died expires by the
-server's clock; the next holder takes the number after it, which again one caller gets, and clears the old one away.
+MLflow sets an alias without compare-and-swap, but lets only one caller create a registered model of a given name. So
+the lock is a registered model NAME.ALIAS.lock-N, deleted after the move. A lock whose owner died expires by the
+server's clock; the next owner creates lock N+1, which again only one caller can, and deletes the expired one.
 """
 
 import os
@@ -14,23 +14,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sweeps.errors import PromotionConflict, TrackingError
-from sweeps.registry.mlflow_registry import Entry, RegistryStore
+from sweeps.registry.mlflow_registry import RegisteredModel, RegistryStore
 from sweeps.registry.names import who
 
-# What the holder may take between its requests; the last of them is counted besides.
+# The time that the owner may spend before its last request.
 WORK_SECONDS = 80.0
-# Beyond what a request may last: by how much clocks may differ in pace, and answers be late.
+# Added to the duration of a request: clock drift and late responses.
 _SPARE_SECONDS = 10.0
 _N_RELEASES, _RELEASE_PAUSE_SECONDS = 3, 0.5
 _HOLDER, _TOKEN, _SECONDS = "sweeps.lock.holder", "sweeps.lock.token", "sweeps.lock.seconds"
-_NOTE = "Held by `sweeps` while it moves an alias; it is deleted at once, or ignored when it has expired."
+_NOTE = "A lock of `sweeps`, which is moving an alias. It is deleted after the move, and ignored once it has expired."
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that is held: for `seconds` from `since`, by this process's clock, which begins before the server's.
+    """A lock owned by this process for `seconds` from `since`, a monotonic time before the lock was created.
 
-    The step after a look at the lock may take `margin_seconds`.
+    After `check`, the next step may take `margin_seconds`.
     """
 
     name: str
@@ -39,19 +39,19 @@ class Lock:
     margin_seconds: float
 
     def check(self) -> None:
-        """Make sure that nobody else can hold it for as long as a request lasts; PromotionConflict where one may."""
+        """Raise PromotionConflict if the lock may expire during the next request."""
         if time.monotonic() - self.since > self.seconds - self.margin_seconds:
             raise PromotionConflict(
-                f"the lock on the alias must be used within {self.seconds - self.margin_seconds:g} s, and MLflow was "
-                "slower: nothing was moved, promote again"
+                f"the lock on the alias must be used within {self.seconds - self.margin_seconds:g} s, but MLflow took "
+                "longer: nothing was moved, promote again"
             )
 
 
 @contextmanager
 def locked(store: RegistryStore, name: str, alias: str) -> Iterator[Lock]:
-    """Hold the lock on an alias of a registered model; PromotionConflict, at once, where another holds it.
+    """Lock an alias of a registered model; raise PromotionConflict at once if another process has locked it.
 
-    It lasts long enough for a request that hangs to end before the lock does, however long the store lets one hang.
+    The lock outlasts a hanging request, however long the store lets one hang.
     """
     prefix, token = f"{name}.{alias}.lock-", secrets.token_hex(8)
     since, before = time.monotonic(), _locks(store, prefix)
@@ -65,28 +65,28 @@ def locked(store: RegistryStore, name: str, alias: str) -> Iterator[Lock]:
         _release(store, lock.name, token)
 
 
-def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: Mapping[str, Entry]) -> None:
-    """Make the lock, and give way to another that was there before and has not expired; clear away what has.
+def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: Mapping[str, RegisteredModel]) -> None:
+    """Create the lock, yield to an older one that has not expired, and delete those that have.
 
-    Who comes later has seen this one, and gives way to it.
+    A process that comes later sees this lock and yields to it.
     """
     tags = {_HOLDER: f"{who()}, process {os.getpid()}", _TOKEN: token, _SECONDS: f"{lock.seconds:g}"}
     created = store.create(lock.name, tags, _NOTE)
-    # A second look tells of those who were between the first one and the step.
+    # List again: another process may have created a lock since the first listing.
     others = {**before, **_locks(store, prefix)}
     if created is None:
-        raise PromotionConflict(_told(others.get(lock.name)))
+        raise PromotionConflict(_conflict(others.get(lock.name)))
     others.pop(lock.name, None)
     expired = {name for name, other in others.items() if _has_expired(other, created)}
     for name in others.keys() - expired:
         if name in before or others[name].created_ms <= created.created_ms:
-            raise PromotionConflict(_told(others[name]))
+            raise PromotionConflict(_conflict(others[name]))
     for name in expired:
         store.delete(name)
 
 
 def _release(store: RegistryStore, name: str, token: str) -> None:
-    """Delete the lock if it is ours, also where nobody heard that it was made; what cannot be deleted expires."""
+    """Delete the lock if it is ours, even if the response to its creation was lost; if that fails, it expires."""
     for attempt in range(_N_RELEASES):
         with suppress(TrackingError):
             found = store.find(name)
@@ -96,24 +96,24 @@ def _release(store: RegistryStore, name: str, token: str) -> None:
         time.sleep(attempt * _RELEASE_PAUSE_SECONDS)
 
 
-def _locks(store: RegistryStore, prefix: str) -> dict[str, Entry]:
-    return {entry.name: entry for entry in store.find_all(prefix) if re.search(r"-\d+$", entry.name)}
+def _locks(store: RegistryStore, prefix: str) -> dict[str, RegisteredModel]:
+    return {model.name: model for model in store.find_all(prefix) if re.search(r"-\d+$", model.name)}
 
 
 def _number(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
-def _has_expired(lock: Entry, later: Entry) -> bool:
-    """Whether a lock had run out when a `later` one was made, both by the server's clock."""
+def _has_expired(lock: RegisteredModel, later: RegisteredModel) -> bool:
+    """Return whether a lock had expired when a `later` one was created, both by the server's clock."""
     return later.created_ms - lock.created_ms >= float(lock.tags.get(_SECONDS, WORK_SECONDS)) * 1000
 
 
-def _told(lock: Entry | None) -> str:
+def _conflict(lock: RegisteredModel | None) -> str:
     if lock is None:
-        return "another promotion moves this alias at this moment: nothing was moved, promote again"
-    age = f"a lock that lasts {lock.tags.get(_SECONDS, WORK_SECONDS)} s at most"
+        return "another promotion is moving this alias: nothing was moved, promote again"
+    expiry = f"its lock expires after {lock.tags.get(_SECONDS, WORK_SECONDS)} s"
     return (
-        f"another promotion moves this alias at this moment ({lock.tags.get(_HOLDER, 'unknown')}, {age}): "
+        f"another promotion is moving this alias ({lock.tags.get(_HOLDER, 'unknown')}; {expiry}): "
         "nothing was moved, promote again when it is done"
     )

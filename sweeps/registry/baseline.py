@@ -1,4 +1,4 @@
-"""The simple model that a challenger has to beat, and why it is that one."""
+"""The simple model that a challenger must beat, and the reason for choosing it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from sweeps.models.config import StackedDenoisingConfig
 from sweeps.registry.sample_losses import (
     Predictor,
     Samples,
-    of_identity,
-    of_linear_classifier,
-    of_mean,
-    of_pca,
+    identity_predictor,
+    linear_classifier_predictor,
+    mean_predictor,
+    pca_predictor,
 )
 
-_OF_METRIC: Mapping[str, Loss] = {
+_LOSS_OF_METRIC: Mapping[str, Loss] = {
     "valid/denoise_mse": "denoise_mse",
     "valid/probe_error": "probe_error",
     "valid/classification_error": "classification_error",
@@ -26,8 +26,8 @@ _OF_METRIC: Mapping[str, Loss] = {
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A simple model, by its name; `loss` is what both are measured by, `reason` says why it is this one."""
+class Baseline:
+    """A simple model, the reason for choosing it, and the loss that it and a challenger are compared by."""
 
     name: str
     reason: str
@@ -35,43 +35,43 @@ class Reference:
     predict: Predictor
 
 
-def loss_of(sweep: SweepConfig, trial: TrialConfig) -> Loss:
-    """The loss by which a trial is compared: the one that the sweep file names, else that of its first objective.
+def comparison_loss(sweep: SweepConfig, trial: TrialConfig) -> Loss:
+    """Return the loss that a trial is compared by: `promotion.compare`, else the loss of the first objective.
 
-    A stack that is fine-tuned on labels is compared by its wrong labels, since its training leaves its reconstructions
-    to chance; what ranks by something else than an error is compared by its reconstructions.
+    A stack fine-tuned on labels is compared by its classification error, since its training leaves its reconstructions
+    to chance. An objective that is not an error is replaced by the reconstruction error.
     """
     if sweep.promotion.compare is not None:
         return sweep.promotion.compare
     objective: ObjectiveConfig = sweep.objectives[0]
-    return "classification_error" if classifies(trial) else _OF_METRIC.get(objective.metric, "mse")
+    return "classification_error" if classifies(trial) else _LOSS_OF_METRIC.get(objective.metric, "mse")
 
 
 def classifies(trial: TrialConfig) -> bool:
-    """Whether a trial's network was trained to tell labels, not to reconstruct."""
+    """Return whether a trial's network is trained to classify, not to reconstruct."""
     return isinstance(trial.model, StackedDenoisingConfig) and trial.model.fine_tuning == "classification"
 
 
-def reference_for(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Reference:
-    """What a trial's network must beat.
+def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:
+    """Choose the baseline of a trial's network.
 
-    PCA with as many components, wherever the code narrows the data: by what PCA reconstructs, by what it makes of a
-    corrupted sample, or by a linear classifier on its components. Where the code narrows nothing, PCA of its size is
-    the identity, which no network can beat at copying and which copying beats nothing else.
+    Where the code is a bottleneck, the baseline is PCA with as many components: its reconstruction, its reconstruction
+    of corrupted samples, or a linear classifier on its components. Where it is none, PCA of that size is the identity,
+    which no network can beat at copying and which is no achievement at anything else.
     """
     n_features, code_size = arrays.n_features, trial.model.code_size
     if loss == "classification_error":
-        reason = "layers below a softmax are worth having if they beat one without"
-        return Reference("a linear classifier on the inputs", reason, loss, of_linear_classifier(samples))
-    pca = None if code_size is None or code_size >= n_features else of_pca(arrays, code_size)
+        reason = "hidden layers must beat a softmax on the inputs"
+        return Baseline("a linear classifier on the inputs", reason, loss, linear_classifier_predictor(samples))
+    pca = None if code_size is None or code_size >= n_features else pca_predictor(arrays, code_size)
     if pca is not None:
-        return Reference(f"PCA with {code_size} components", "it has as many numbers for a code", loss, pca)
-    narrows_nothing = f"a code of {code_size or n_features} for {n_features} features narrows nothing"
+        return Baseline(f"PCA with {code_size} components", "it has the same code size", loss, pca)
+    no_bottleneck = f"a code of {code_size or n_features} for {n_features} features is no bottleneck"
     if loss == "probe_error":
-        reason = f"{narrows_nothing}, so that it must be easier to read than the inputs"
-        return Reference("a linear classifier on the inputs", reason, loss, of_identity)
+        reason = f"{no_bottleneck}, so the code must be easier to classify than the inputs"
+        return Baseline("a linear classifier on the inputs", reason, loss, identity_predictor)
     if input_noise(trial.model).level > 0:
-        reason = f"{narrows_nothing}: what a copy cannot do is to mend"
-        return Reference("leaving the noise in", reason, "denoise_mse", of_identity)
-    reason = f"{narrows_nothing} and no noise was to be mended: copying was asked for, and this is what it must beat"
-    return Reference("the training mean", reason, loss, of_mean(arrays))
+        reason = f"{no_bottleneck}, so the network must remove noise"
+        return Baseline("the noisy input, uncorrected", reason, "denoise_mse", identity_predictor)
+    reason = f"{no_bottleneck} and the inputs have no noise, so the task is to copy them"
+    return Baseline("the training mean", reason, loss, mean_predictor(arrays))

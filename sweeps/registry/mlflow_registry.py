@@ -1,4 +1,4 @@
-"""MLflow's Model Registry, as far as a promotion needs it: each method is one step that is taken or is not."""
+"""The part of MLflow's Model Registry that a promotion needs: each method is one step."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,8 +27,8 @@ _OUR_TAGS = "sweeps."
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A registered model: when it was made (milliseconds since 1970, the server's clock), its tags and aliases."""
+class RegisteredModel:
+    """A registered model, its tags and aliases; `created_ms` is Unix time in milliseconds by the server's clock."""
 
     name: str
     created_ms: int
@@ -37,55 +37,55 @@ class Entry:
 
 
 class RegistryStore:
-    """The registry beside the tracking store at `uri`. Raises TrackingError where MLflow does not do what is asked."""
+    """The registry of the tracking store at `uri`. Every method raises TrackingError if MLflow fails or refuses."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         check_tracker(uri)
-        with self._told():
+        with self._mlflow_errors():
             self._client = open_client(uri)
-            mlflow.set_tracking_uri(uri)  # to resolve models:/ addresses, MLflow asks the store that is set
+            mlflow.set_tracking_uri(uri)  # MLflow resolves models:/ URIs against the global URI
 
     @property
     def request_seconds(self) -> float:
-        """The longest that one request may last before it is given up, in seconds, by the settings in force."""
+        """The longest that one request may last, in seconds, by MLflow's current settings."""
         return longest_request_seconds(self.uri)
 
-    def find(self, name: str) -> Entry | None:
-        """A registered model; None where there is none of that name."""
-        with self._told():
+    def find(self, name: str) -> RegisteredModel | None:
+        """Return a registered model; None if there is none of that name."""
+        with self._mlflow_errors():
             try:
-                return _entry(self._client.get_registered_model(name))
+                return _registered_model(self._client.get_registered_model(name))
             except MlflowException as error:
                 if error.error_code == _MISSING:
                     return None
                 raise
 
-    def find_all(self, prefix: str) -> list[Entry]:
-        """The registered models whose names begin with `prefix`."""
-        found: list[Entry] = []
+    def find_all(self, prefix: str) -> list[RegisteredModel]:
+        """Return the registered models whose names start with `prefix`."""
+        found: list[RegisteredModel] = []
         token = None
         while True:
-            with self._told():
+            with self._mlflow_errors():
                 page = self._client.search_registered_models(f"name LIKE '{prefix}%'", _PAGE, page_token=token)
-            found += [_entry(model) for model in page if model.name.startswith(prefix)]
+            found += [_registered_model(model) for model in page if model.name.startswith(prefix)]
             token = page.token
             if not token:
                 return found
 
-    def create(self, name: str, tags: Mapping[str, str], description: str) -> Entry | None:
-        """Register a model; None where the name is taken. MLflow lets one caller of many have it."""
-        with self._told():
+    def create(self, name: str, tags: Mapping[str, str], description: str) -> RegisteredModel | None:
+        """Register a model; None if the name is taken. Of concurrent callers MLflow lets exactly one succeed."""
+        with self._mlflow_errors():
             try:
-                return _entry(self._client.create_registered_model(name, dict(tags), description))
+                return _registered_model(self._client.create_registered_model(name, dict(tags), description))
             except MlflowException as error:
                 if error.error_code == _EXISTS:
                     return None
                 raise
 
     def delete(self, name: str) -> None:
-        """Remove a registered model; nothing happens where there is none."""
-        with self._told():
+        """Delete a registered model, if it exists."""
+        with self._mlflow_errors():
             try:
                 self._client.delete_registered_model(name)
             except MlflowException as error:
@@ -94,17 +94,17 @@ class RegistryStore:
 
     def set_tag(self, name: str, key: str, value: str) -> None:
         """Set a tag of a registered model."""
-        with self._told():
+        with self._mlflow_errors():
             self._client.set_registered_model_tag(name, key, value)
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
-        """Point an alias at a version: the one step that changes who is champion."""
-        with self._told():
+        """Point an alias at a version: the one step that changes the champion."""
+        with self._mlflow_errors():
             self._client.set_registered_model_alias(name, alias, version)
 
     def version(self, name: str, version: str) -> ModelVersion | None:
-        """A version with its tags; None where it was deleted."""
-        with self._told():
+        """Return a version with its tags; None if it was deleted."""
+        with self._mlflow_errors():
             try:
                 found: ModelVersion = self._client.get_model_version(name, version)
                 return found
@@ -114,25 +114,25 @@ class RegistryStore:
                 raise
 
     def versions_of_model(self, name: str, run_id: str, model_id: str) -> list[ModelVersion]:
-        """The versions of a registered model that hold a logged model of a run, oldest first, with their tags."""
-        with self._told():
+        """Return the versions of a registered model made from a run's logged model, oldest first, with their tags."""
+        with self._mlflow_errors():
             found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'", max_results=_PAGE)
-        # MLflow tells a version's source, and not which logged model it is.
+        # A search result lacks `model_id`, but has the source.
         known = [version for version in found if version.source == f"models:/{model_id}"]
         return sorted(known, key=lambda version: int(version.version))
 
     def create_version(self, name: str, model_id: str, tags: Mapping[str, str], description: str) -> str:
-        """Register a logged model as the next version, with all its tags at once; gives its number."""
-        with self._told():
+        """Register a logged model as the next version, with all its tags at once; return its number."""
+        with self._mlflow_errors():
             created = self._client.create_model_version(
                 name, f"models:/{model_id}", tags[RUN_TAG], dict(tags), description=description, model_id=model_id
             )
         return str(created.version)
 
-    def renew_version(self, version: ModelVersion, tags: Mapping[str, str], description: str) -> None:
-        """Give a version other tags, and another description, in place of those of ours that it has."""
+    def replace_tags(self, version: ModelVersion, tags: Mapping[str, str], description: str) -> None:
+        """Replace the tags of a version that this package has set, and its description."""
         name, number = version.name, str(version.version)
-        with self._told():
+        with self._mlflow_errors():
             for key in version.tags.keys() - tags.keys():
                 if key.startswith(_OUR_TAGS):
                     self._client.delete_model_version_tag(name, number, key)
@@ -142,8 +142,8 @@ class RegistryStore:
             self._client.update_model_version(name, number, description)
 
     def find_logged(self, experiment_id: str, run_id: str, network: str) -> str | None:
-        """The model that was logged of a run from a network of this checksum, whole; None where there is none."""
-        with self._told():
+        """Return the id of a run's completely logged model of the network with this checksum; None if there is none."""
+        with self._mlflow_errors():
             found = self._client.search_logged_models(
                 [experiment_id], f"tags.`{NETWORK_TAG}` = '{network}' AND source_run_id = '{run_id}'"
             )
@@ -151,11 +151,11 @@ class RegistryStore:
         return ready[0] if ready else None
 
     def log(self, package: Package, folder: Path, run: Any, network: str, epoch: int) -> str:
-        """Log a package as a model of a run, written to `folder` on the way, which must not exist; gives its id.
+        """Log a package as a model of a run by way of `folder`, which must not exist; return the model's id.
 
-        Until the last step it is PENDING in MLflow, and `find_logged` does not find it.
+        Until the last step the model is PENDING in MLflow, and `find_logged` ignores it.
         """
-        with self._told():
+        with self._mlflow_errors():
             logged = self._client.create_logged_model(
                 run.info.experiment_id,
                 name="autoencoder",
@@ -177,26 +177,26 @@ class RegistryStore:
         return str(logged.model_id)
 
     def run(self, run_id: str) -> Any:
-        """An MLflow run."""
-        with self._told():
+        """Return an MLflow run."""
+        with self._mlflow_errors():
             return self._client.get_run(run_id)
 
     def download(self, model_uri: str, folder: Path) -> Path:
-        """Copy a model's files below `folder`; gives where they lie."""
-        with self._told():
+        """Download a model's files into `folder`; return their path."""
+        with self._mlflow_errors():
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=str(folder)))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn whatever MLflow raises into an error of ours, without the original: its text may hold credentials."""
+    def _mlflow_errors(self) -> Iterator[None]:
+        """Turn any MLflow error into a TrackingError, without the original, whose text may hold credentials."""
         try:
             yield
         except InputError:
             raise
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            raise TrackingError(f"MLflow did not do what was asked: {in_one_line(error, self.uri)}") from None
+            raise TrackingError(f"the MLflow request failed: {in_one_line(error, self.uri)}") from None
 
 
-def _entry(model: Any) -> Entry:
-    aliases = {alias: str(version) for alias, version in model.aliases.items()}  # of a database they are numbers
-    return Entry(model.name, int(model.creation_timestamp), dict(model.tags), aliases)
+def _registered_model(model: Any) -> RegisteredModel:
+    aliases = {alias: str(version) for alias, version in model.aliases.items()}  # numbers if MLflow reads a database
+    return RegisteredModel(model.name, int(model.creation_timestamp), dict(model.tags), aliases)

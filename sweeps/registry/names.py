@@ -1,4 +1,4 @@
-"""The names that the registry takes, and that of the person who asks."""
+"""The names that the registry accepts, and the name of the current user."""
 
 import getpass
 import os
@@ -7,12 +7,12 @@ import re
 
 from sweeps.errors import InputError
 
-# Set where a command is given on a cluster, for somebody elsewhere: who that is.
+# Set in a command that runs on a cluster for a user of another machine: that user.
 ASKED_BY = "SWEEPS_ASKED_BY"
 
 
 def check_names(model: str, alias: str) -> None:
-    """InputError, with a line for each, unless both are names that MLflow takes and that a filter can hold."""
+    """Raise InputError, one line per issue, unless MLflow accepts both names and a search filter can hold them."""
     issues = []
     if not re.fullmatch(r"[A-Za-z0-9][\w .-]{0,99}", model, re.ASCII):
         issues.append(f"a model's name must be up to 100 letters, digits, '-', '_', '.' and spaces, not {model!r}")
@@ -25,10 +25,10 @@ def check_names(model: str, alias: str) -> None:
 
 
 def who() -> str:
-    """The person and host on whose behalf this process works."""
+    """Return USER@HOST of the person that this process works for."""
     if asked_by := os.environ.get(ASKED_BY):
         return asked_by
     try:
         return f"{getpass.getuser()}@{platform.node()}"
-    except (KeyError, OSError):  # A container's user id may have no name.
+    except (KeyError, OSError):  # A container's user id may have no name
         return f"unknown@{platform.node()}"

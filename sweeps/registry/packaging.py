@@ -1,4 +1,4 @@
-"""A network as an MLflow model that stands alone: raw samples in, named columns out, and no pickled code to load."""
+"""A network as a standalone MLflow model: raw samples in, named columns out, and no pickled code to load."""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,10 +17,10 @@ from sweeps.models.networks.network import Network
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
-# What the packaged model needs wherever it runs: this project is not among it.
+# What a packaged model needs where it runs; this project is not needed.
 _REQUIREMENTS = ("mlflow", "torch", "numpy")
 _FLOAT32 = np.dtype(np.float32)
-# More than one sample, or the exported program would take batches of one only.
+# With a single example, torch.export would fix the batch size at 1.
 _N_EXAMPLES = 2
 
 Columns = dict[str, tuple[int, int]]
@@ -28,10 +28,7 @@ Columns = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Package:
-    """A network with what it was trained on: `scale` is what raw samples are multiplied by on the way in.
-
-    `examples` are raw samples, (samples, features).
-    """
+    """A network, the `scale` that raw samples are multiplied by, and `examples` of them, (samples, features)."""
 
     network: Network
     scale: float
@@ -39,9 +36,9 @@ class Package:
 
     @property
     def columns(self) -> Columns:
-        """Where in the one output tensor each output lies, by name: first column, and the one after its last.
+        """The columns of each output in the one output tensor, by name: the first, and the one after the last.
 
-        MLflow's pyfunc takes one tensor from a PyTorch model; these names are in the model's metadata.
+        MLflow's pyfunc takes a single tensor from a PyTorch model, so the names are kept in the model's metadata.
         """
         n_features, n_units = self.network.input_size, self.network.code_size
         sizes = {RECONSTRUCTION: n_features, CODE: n_units, ERROR: 1}
@@ -51,7 +48,7 @@ class Package:
         return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
     def save(self, folder: Path, model: Model | None = None) -> None:
-        """Write the MLflow model into `folder`, which must not exist; `model` carries ids of MLflow, if it has any."""
+        """Write the MLflow model to `folder`, which must not exist; `model` carries its MLflow ids, if it has any."""
         examples = np.asarray(self.examples[np.arange(_N_EXAMPLES) % len(self.examples)], np.float32)
         columns = self.columns
         width = max(end for _, end in columns.values())
@@ -69,14 +66,14 @@ class Package:
             metadata={"columns": {name: list(ends) for name, ends in columns.items()}, "scale": self.scale},
             serialization_format="pt2",
         )
-        _predict_on_the_cpu(folder)
+        _set_cpu_device(folder)
 
 
 class Standalone(nn.Module):
-    """Raw samples (batch, features) -> (batch, columns), with the scaling of the data set inside.
+    """Raw samples (batch, features) -> (batch, columns), with the data set's scaling inside.
 
-    The reconstruction is in the units of the raw samples. Its error is the mean over the features of the squared
-    difference between scaled values, as in `valid/mse`.
+    The reconstruction is in raw units. Its error is the squared error of the scaled values, averaged over the features
+    as in `valid/mse`.
     """
 
     def __init__(self, network: Network, scale: float) -> None:
@@ -97,12 +94,12 @@ class Standalone(nn.Module):
 
 
 def pinned_requirements() -> list[str]:
-    """The packages that a packaged model needs, at the versions that are here; no build of torch in particular."""
+    """Return the requirements of a packaged model, at the installed versions, without torch's local build tag."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
 
 
 def size_in_bytes(folder: Path) -> int:
-    """All files of a packaged model together."""
+    """Return the size of all files of a packaged model together."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -111,14 +108,14 @@ def _n_classes(network: Network) -> int | None:
 
 
 def _exported(module: nn.Module, examples: NDArray[np.float32]) -> nn.Module:
-    """The module as torch.export's program, for batches of any size; torch raises where it fits one size only."""
+    """Return the module as exported by torch, for batches of any size; torch raises if it fits one size only."""
     batch = torch.export.Dim("batch")
     program = torch.export.export(module.eval(), (torch.from_numpy(examples),), dynamic_shapes=({0: batch},))
     return program.module()
 
 
-def _predict_on_the_cpu(folder: Path) -> None:
-    """Have pyfunc load the model on the CPU, where its weights are: on a host with a GPU it would refuse them."""
+def _set_cpu_device(folder: Path) -> None:
+    """Make pyfunc load the model on the CPU, where its weights are; by default it fails on a host with a GPU."""
     model = Model.load(str(folder))
     model.flavors["python_function"]["config"]["device"] = "cpu"
     model.save(str(folder / "MLmodel"))

@@ -1,13 +1,14 @@
-"""From a trial to the champion: package, judge, register, move the alias. The whole of it, read top to bottom.
+"""From a trial to the champion: package, judge, register, move the alias. Read it from top to bottom.
 
-No version is registered before every gate is judged, and it is registered with all its tags at once. The alias moves
-last, under its lock, and only if the champion is still the one that the challenger was judged against. So a failure
-between any two steps leaves the alias where it was, and a promotion that is repeated goes on from what is there.
+A version is registered only after every gate has judged, with all its tags at once. The alias moves last, under its
+lock, and only if the champion is still the one that the challenger was judged against. A failure between any two steps
+leaves the alias in place, and a repeated promotion reuses what the failed one has logged and registered.
 """
 
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
@@ -15,13 +16,14 @@ from mlflow.entities.model_registry import ModelVersion
 from sweeps.errors import InputError, PromotionConflict
 from sweeps.registry.alias_history import move, moves
 from sweeps.registry.alias_lock import locked
+from sweeps.registry.benchmark import has_same_data
 from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
-from sweeps.registry.contest import Champion, has_same_data, judge
-from sweeps.registry.gates import Gate, closed
-from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, Entry, RegistryStore
+from sweeps.registry.contest import Champion, Contest, Reseeding
+from sweeps.registry.gates import GateResult, failed, judge
+from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, RegisteredModel, RegistryStore
 from sweeps.registry.names import check_names
-from sweeps.registry.promotion import Promotion, Request, Verdict
-from sweeps.registry.reseeding import judge_seeds, retrain
+from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
+from sweeps.registry.reseeding import reseed
 from sweeps.registry.scoring import PackagedModel
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.progress import Progress
@@ -32,10 +34,10 @@ from sweeps.tracking.trial_lookup import find_trial
 def promote(
     run: str, trial: str | None, request: Request, watch: Callable[[Progress], None] | None = None
 ) -> Promotion:
-    """Judge the trial that `run` and `trial` name, and move the alias to it if it passes, or if forced.
+    """Judge the trial that `run` and `trial` name; move the alias to it if it passes, or if forced.
 
-    Raises InputError where there is nothing to judge, TrackingError where MLflow fails, PromotionConflict where another
-    promotion was first. `watch` is given the counters of the sweep that trains the point on other seeds.
+    `watch` is called with the progress of the sweep that trains the point on other seeds. Raises InputError if there is
+    nothing to judge, TrackingError if MLflow fails, PromotionConflict if another promotion moved the alias first.
     """
     check_names(request.model, request.alias)
     challenger = Challenger.of(*find_trial(run, trial))
@@ -43,42 +45,49 @@ def promote(
     with tempfile.TemporaryDirectory(prefix="sweeps-promote-") as scratch:
         folder = Path(scratch)
         champion = _champion(store, request, challenger, folder)
+        replaced = None if champion is None else champion.version
         if champion is not None and champion.tags.get(NETWORK_TAG) == challenger.digest:
-            return _told(
-                request, challenger, Verdict.ALREADY, [], champion.version, champion.tags.get("sweeps.replaced")
-            )
+            before = champion.tags.get("sweeps.replaced")
+            return _promotion(request, challenger, PromotionVerdict.ALREADY, [], champion.version, before)
         model_id, model = _packaged(store, request, challenger, folder)
-        gates = judge(challenger.contest, model, challenger.network, champion, challenger.examined, first=request.first)
-        gates += _seeds(store, request, challenger, champion, watch)
-    replaced = None if champion is None else champion.version
-    refused = bool(closed(gates)) and not request.force
+        contest = Contest(
+            benchmark=challenger.benchmark,
+            network=challenger.network,
+            rediagnosis=challenger.rediagnose(),
+            champion=champion,
+            first=request.first,
+            packaged=model,
+            reseed=_reseed(store, request, challenger, watch),
+        )
+        gates = judge(contest)
+    refused = bool(failed(gates)) and not request.force
     if request.dry_run or refused:
         verdict = _verdict(refused=refused, dry_run=request.dry_run)
-        return _told(request, challenger, verdict, gates, None, replaced)
+        return _promotion(request, challenger, verdict, gates, None, replaced)
     assert model_id is not None
     version = _install(store, request, challenger, model_id, gates, replaced)
-    return _told(request, challenger, Verdict.PROMOTED, gates, version, replaced)
+    return _promotion(request, challenger, PromotionVerdict.PROMOTED, gates, version, replaced)
 
 
 def _store_of(result: SweepResult) -> str:
-    """The store that has the sweep's runs: a version refers to one of them."""
+    """Return the URI of the store that has the sweep's runs: a version refers to one of them."""
     uri = tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else result.store)
     if result.store is not None and without_credentials(uri) != result.store:
         raise InputError(
             f"MLFLOW_TRACKING_URI must name the store that has the runs of {result.sweep}, {result.store}, not "
-            f"{without_credentials(uri)}: unset it, or deliver them there by `sweeps sync {result.sweep}`"
+            f"{without_credentials(uri)}: unset it, or deliver the runs there with `sweeps sync {result.sweep}`"
         )
     return uri
 
 
 def _champion(store: RegistryStore, request: Request, challenger: Challenger, folder: Path) -> Champion | None:
-    """The version that holds the alias, loaded where it can be compared."""
+    """Return the version that holds the alias; its model is loaded if it was trained on the same data."""
     registered = store.find(request.model)
     number = None if registered is None else registered.aliases.get(request.alias)
     version = None if number is None else store.version(request.model, number)
     if version is None:
         return None
-    if not has_same_data(version.tags, challenger.contest.arrays):
+    if not has_same_data(version.tags, challenger.benchmark.arrays):
         return Champion(str(version.version), version.tags, None)
     target = folder / "champion"
     target.mkdir()
@@ -89,14 +98,16 @@ def _champion(store: RegistryStore, request: Request, challenger: Challenger, fo
 def _packaged(
     store: RegistryStore, request: Request, challenger: Challenger, folder: Path
 ) -> tuple[str | None, PackagedModel]:
-    """The challenger as it would be registered, loaded again: from MLflow, or for a dry run from this disk alone."""
+    """Package the challenger and load it again: from MLflow, with its model id, or in a dry run from local disk."""
     if request.dry_run:
         challenger.package.save(folder / "package")
         return None, PackagedModel.load(folder / "package")
     run_id = challenger.ranked.run_id
     if run_id is None:
         sweep = challenger.result.sweep
-        raise InputError(f"MLflow must have the run of {sweep}/{challenger.ranked.trial} first: `sweeps sync {sweep}`")
+        raise InputError(
+            f"the run of {sweep}/{challenger.ranked.trial} must be delivered to MLflow first: `sweeps sync {sweep}`"
+        )
     run = store.run(run_id)
     model_id = store.find_logged(run.info.experiment_id, run_id, challenger.digest)
     if model_id is None:
@@ -106,19 +117,12 @@ def _packaged(
     return model_id, PackagedModel.load(store.download(f"models:/{model_id}", target))
 
 
-def _seeds(
-    store: RegistryStore,
-    request: Request,
-    challenger: Challenger,
-    champion: Champion | None,
-    watch: Callable[[Progress], None] | None,
-) -> list[Gate]:
-    """The gate of the seeds, where it was asked for."""
-    n_seeds = challenger.contest.sweep.promotion.seeds if request.n_seeds is None else request.n_seeds
-    if not n_seeds:
-        return []
-    again = retrain(challenger.contest, n_seeds, store.uri, watch)
-    return [judge_seeds(challenger.contest, again, champion, n_seeds, first=request.first)]
+def _reseed(
+    store: RegistryStore, request: Request, challenger: Challenger, watch: Callable[[Progress], None] | None
+) -> Callable[[Contest], Reseeding] | None:
+    """Return the function that trains the point on other seeds; None if no other seeds are requested."""
+    n_seeds = challenger.benchmark.limits.seeds if request.n_seeds is None else request.n_seeds
+    return partial(reseed, n_seeds=n_seeds, uri=store.uri, watch=watch) if n_seeds else None
 
 
 def _install(
@@ -126,10 +130,10 @@ def _install(
     request: Request,
     challenger: Challenger,
     model_id: str,
-    gates: Sequence[Gate],
+    gates: Sequence[GateResult],
     replaced: str | None,
 ) -> str:
-    """Register the challenger and point the alias at it; gives the version."""
+    """Register the challenger and point the alias at it; return the version."""
     name, alias = request.model, request.alias
     if store.find(name) is None:
         store.create(name, {}, f"An autoencoder, promoted by `sweeps`; the alias {alias} names its champion.")
@@ -139,7 +143,7 @@ def _install(
         if model is None or current != replaced:
             raise PromotionConflict(
                 f"another promotion was first: version {current} of {name} holds {alias} now, and this challenger was "
-                f"judged against {replaced or 'nobody'}. Nothing was moved; promote again"
+                f"judged against {replaced or 'no champion'}. Nothing was moved; promote again"
             )
         version = _register(store, model, challenger, model_id, version_tags(challenger, alias, gates, replaced), gates)
         move(store, lock, model, alias, move_of(challenger, version, replaced, gates))
@@ -148,46 +152,47 @@ def _install(
 
 def _register(
     store: RegistryStore,
-    model: Entry,
+    model: RegisteredModel,
     challenger: Challenger,
     model_id: str,
     tags: Mapping[str, str],
-    gates: Sequence[Gate],
+    gates: Sequence[GateResult],
 ) -> str:
-    """A version with all its tags: a new one, unless a promotion that was cut off has left one; gives its number.
+    """Register a version with all its tags, or reuse the one that an interrupted promotion left; return its number.
 
-    A version is the record of one promotion: what has held an alias, and was taken back, is not written over.
+    A version is the record of one promotion: one that has held an alias is never overwritten.
     """
     text = description(challenger, gates)
-    left = _left_over(store, model, model_id, tags)
-    if left is None:
+    unused = _unused_version(store, model, model_id, tags)
+    if unused is None:
         return store.create_version(model.name, model_id, tags, text)
-    store.renew_version(left, tags, text)
-    return str(left.version)
+    store.replace_tags(unused, tags, text)
+    return str(unused.version)
 
 
-def _left_over(store: RegistryStore, model: Entry, model_id: str, tags: Mapping[str, str]) -> ModelVersion | None:
-    """A version of the same logged model that was registered for the same alias, and has never held any."""
+def _unused_version(
+    store: RegistryStore, model: RegisteredModel, model_id: str, tags: Mapping[str, str]
+) -> ModelVersion | None:
+    """Return a version of the same logged model that was registered for the same alias and has never held any."""
     held = {step.version for step in moves(model, tags[ALIAS_TAG])} | set(model.aliases.values())
     known = store.versions_of_model(model.name, tags[RUN_TAG], model_id)
     found = [version for version in known if str(version.version) not in held and is_same(version.tags, tags)]
     return found[-1] if found else None
 
 
-def _verdict(*, refused: bool, dry_run: bool) -> Verdict:
+def _verdict(*, refused: bool, dry_run: bool) -> PromotionVerdict:
     if dry_run:
-        return Verdict.WOULD_BE_REFUSED if refused else Verdict.WOULD_BE_PROMOTED
-    return Verdict.REFUSED
+        return PromotionVerdict.WOULD_BE_REFUSED if refused else PromotionVerdict.WOULD_BE_PROMOTED
+    return PromotionVerdict.REFUSED
 
 
-def _told(
+def _promotion(
     request: Request,
     challenger: Challenger,
-    verdict: Verdict,
-    gates: Sequence[Gate],
+    verdict: PromotionVerdict,
+    gates: Sequence[GateResult],
     version: str | None,
     replaced: str | None,
 ) -> Promotion:
-    ranked = challenger.ranked
-    sweep = challenger.result.sweep
+    ranked, sweep = challenger.ranked, challenger.result.sweep
     return Promotion(request, sweep, ranked.trial, ranked.run_id, verdict, tuple(gates), version, replaced)

@@ -1,15 +1,15 @@
-"""What is asked of a promotion, and what came of it."""
+"""A request for a promotion, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sweeps.registry.gates import Gate, closed
+from sweeps.registry.gates import GateResult, failed
 
 
-class Verdict(StrEnum):
-    """What came of a promotion."""
+class PromotionVerdict(StrEnum):
+    """How a promotion ended."""
 
     PROMOTED = "promoted"
     REFUSED = "refused"
@@ -20,7 +20,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: which registered model and alias, and how."""
+    """Which alias of which registered model to move, and how.
+
+    `first` allows a promotion when no version holds the alias, `force` one despite failed gates; `dry_run` only judges.
+    `n_seeds` overrides `promotion.seeds` of the sweep file.
+    """
 
     model: str
     alias: str = "champion"
@@ -32,32 +36,32 @@ class Request:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came of a promotion: the verdict with its gates; `version` is None where none was registered.
+    """The verdict on a challenger and the gates behind it.
 
-    `replaced` is the champion that the challenger was judged against.
+    `version` is None if none was registered; `replaced` is the champion that the challenger was judged against.
     """
 
     request: Request
     sweep: str
     trial: str
     run_id: str | None
-    verdict: Verdict
-    gates: Sequence[Gate]
+    verdict: PromotionVerdict
+    gates: Sequence[GateResult]
     version: str | None
     replaced: str | None
 
     @property
     def is_forced(self) -> bool:
-        """Whether a gate would have kept it out."""
-        return self.verdict is Verdict.PROMOTED and bool(closed(self.gates))
+        """Whether the challenger was promoted despite failed gates."""
+        return self.verdict is PromotionVerdict.PROMOTED and bool(failed(self.gates))
 
     @property
     def exit_status(self) -> int:
-        """What a command that promoted exits with."""
-        return 1 if self.verdict in (Verdict.REFUSED, Verdict.WOULD_BE_REFUSED) else 0
+        """The exit status of `sweeps promote`: 1 if the challenger was refused, or would be."""
+        return 1 if self.verdict in (PromotionVerdict.REFUSED, PromotionVerdict.WOULD_BE_REFUSED) else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The promotion as plain values."""
+        """Return the promotion as plain values."""
         return {
             "model": self.request.model,
             "alias": self.request.alias,

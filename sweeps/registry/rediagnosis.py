@@ -1,4 +1,4 @@
-"""The diagnosis of the network that is promoted: at the epoch that won, which may not be the training's last."""
+"""The diagnosis of the network to promote, at its best epoch, which may not be the last of its training."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
-class Examined:
-    """The names of the findings of a network at its `epoch`, and of those found when its training ended.
+class Rediagnosis:
+    """The names of a network's findings at its best `epoch`, and of those at the end of its training.
 
-    `at_end` is None where nothing was found out about the end, which came too early.
+    `at_end` is None if the training ended too early to be diagnosed.
     """
 
     epoch: int
@@ -31,13 +31,13 @@ class Examined:
     at_end: Sequence[str] | None
 
 
-def examine(
+def rediagnose(
     result: SweepResult, ranked: RankedTrial, trial: TrialConfig, arrays: DataArrays, network: Network
-) -> Examined:
-    """Examine the network that a finished trial has kept, afresh, and tell what its training's end showed.
+) -> Rediagnosis:
+    """Diagnose a finished trial's network at its best epoch.
 
-    Too high a learning rate is a fault of the whole training, and stays one where it shows after the epoch that won.
-    Whether it still improved, only its end can tell.
+    Too high a learning rate concerns the whole training, so it counts even if it shows only after the best epoch.
+    "Still improving" can be judged only at the end of the training, so it counts only if it was found there.
     """
     with Journal.open(find(result.sweep).journal, read_only=True) as journal:
         history = journal.history(ranked.trial)
@@ -47,11 +47,11 @@ def examine(
         findings = _names([FindingName.LEARNING_RATE, *findings])
     if FindingName.STILL_IMPROVING in findings and FindingName.STILL_IMPROVING not in (at_end or ()):
         findings.remove(FindingName.STILL_IMPROVING)
-    return Examined(ranked.epoch, history[-1][0], findings, at_end)
+    return Rediagnosis(ranked.epoch, history[-1][0], findings, at_end)
 
 
 def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history: History, epoch: int) -> list[str]:
-    """The findings of a network that a training had at `epoch`, as its own examination would have found them then."""
+    """Return the names of the findings that the trial's own diagnosis would have reported at `epoch`."""
     pca, references = pca_of(arrays, home() / "references")
     phases = build_phases(
         trial.model,
@@ -65,7 +65,7 @@ def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history:
     examination = Examination(
         trial.model, trial.training, last.network, last.objective, references, pca.mean, len(arrays.valid.inputs)
     )
-    if len(phases) == 1:  # else the network began from what pre-training made of it, which is gone
+    if len(phases) == 1:  # after pretraining, the initial network of the last phase is not known
         examination.begin(train)
     last.network.load_state_dict(network.state_dict())
     for number, metrics in history:
@@ -75,5 +75,5 @@ def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history:
 
 
 def _names(names: Iterable[str]) -> list[str]:
-    """Each once, in their order; a fault may be found in several layers."""
+    """Return each name once, in order: several layers may have the same finding."""
     return list(dict.fromkeys(str(name) for name in names))

@@ -1,50 +1,49 @@
-"""Whether a point's result is more than the luck of its seed: it is trained again on others, as a sweep of its own."""
+"""Whether a point's result depends on its seed: the point is trained again on other seeds, as a sweep of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sweeps.config import SweepConfig
-from sweeps.evaluation import kept_network
+from sweeps.evaluation import load_best_network
 from sweeps.launch import run
-from sweeps.registry import gates
-from sweeps.registry.contest import Champion, Contest
-from sweeps.registry.gates import Gate
-from sweeps.registry.rediagnosis import examine
-from sweeps.registry.sample_losses import of_network
+from sweeps.registry.benchmark import Benchmark
+from sweeps.registry.contest import Contest, Reseeding
+from sweeps.registry.rediagnosis import rediagnose
+from sweeps.registry.sample_losses import network_predictor
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult
 
 
-def retrain(contest: Contest, n_seeds: int, uri: str, watch: Callable[[Progress], None] | None = None) -> SweepResult:
-    """Train a trial again on the `n_seeds` seeds after its own, here or on the cluster that RAY_ADDRESS names."""
-    return run(seeds_sweep(contest, n_seeds), watch=watch, uri=uri)
+def reseed(contest: Contest, n_seeds: int, uri: str, watch: Callable[[Progress], None] | None = None) -> Reseeding:
+    """Train the challenger's point on the `n_seeds` seeds after its own, here or on the cluster at RAY_ADDRESS."""
+    return median_seed(contest, run(seeds_sweep(contest.benchmark, n_seeds), watch=watch, uri=uri), n_seeds)
 
 
-def seeds_sweep(contest: Contest, n_seeds: int) -> SweepConfig:
-    """The sweep over seeds, and nothing else."""
-    own = contest.trial.training.seed
+def seeds_sweep(benchmark: Benchmark, n_seeds: int) -> SweepConfig:
+    """Return the sweep over the `n_seeds` seeds after a trial's own, all else equal."""
+    own = benchmark.trial.training.seed
     seeds = list(range(own + 1, own + 1 + n_seeds))
     changes = {
-        "name": f"{contest.sweep.name[:58]}-seeds",
-        "description": f"{contest.sweep.name} at one point on {n_seeds} seeds, to be promoted.",
-        "experiment": contest.sweep.experiment,
+        "name": f"{benchmark.sweep.name[:58]}-seeds",
+        "description": f"{benchmark.sweep.name} at one point on {n_seeds} seeds, to be promoted.",
+        "experiment": benchmark.sweep.experiment,
         "search": {"training.seed": {"grid": seeds}},
         "algorithm": {"name": "grid"},
         "stopping": {"name": "none"},
         "budget": {},
     }
-    return SweepConfig.from_dict(contest.sweep.to_dict() | contest.trial.to_dict() | changes)
+    return SweepConfig.from_dict(benchmark.sweep.to_dict() | benchmark.trial.to_dict() | changes)
 
 
-def judge_seeds(contest: Contest, again: SweepResult, champion: Champion | None, n_seeds: int, *, first: bool) -> Gate:
-    """The gate of the median seed, by the loss that champions are compared by; of two in the middle, the worse."""
-    networks = {trial.trial: kept_network(again, trial.trial) for trial in again.ranking}
-    losses = {trial: float(contest.losses(of_network(network)).mean()) for trial, network in networks.items()}
+def median_seed(contest: Contest, again: SweepResult, n_seeds: int) -> Reseeding:
+    """Find the seed with the median loss in the sweep `again`; of two in the middle, the worse."""
+    benchmark = contest.benchmark
+    networks = {ranked.trial: load_best_network(again, ranked.trial) for ranked in again.ranking}
+    losses = {trial: float(benchmark.losses(network_predictor(net)).mean()) for trial, net in networks.items()}
     if not losses:
-        return gates.seeds([], seed=contest.trial.training.seed, losses=[], n_asked=n_seeds)
-    ordered = sorted(again.ranking, key=lambda trial: losses[trial.trial])
-    median = ordered[len(ordered) // 2]
-    network, seed = networks[median.trial], int(median.point["training.seed"])
-    trial = again.config.trial_at(dict(median.point))
-    examined = examine(again, median, trial, contest.arrays, network)
-    worth = contest.worth(of_network(network), champion, examined, first=first)
-    return gates.seeds(worth, seed=seed, losses=list(losses.values()), n_asked=n_seeds)
+        return Reseeding(n_seeds, [], benchmark.trial.training.seed, median=None)
+    median = sorted(again.ranking, key=lambda ranked: losses[ranked.trial])[len(losses) // 2]
+    network, trial = networks[median.trial], again.config.trial_at(dict(median.point))
+    rediagnosis = rediagnose(again, median, trial, benchmark.arrays, network)
+    judged = replace(contest, network=network, rediagnosis=rediagnosis, packaged=None, reseed=None)
+    return Reseeding(n_seeds, list(losses.values()), int(median.point["training.seed"]), judged)

@@ -1,4 +1,4 @@
-"""The loss of each test sample, for every kind of model that is compared: packaged, trained, or as simple as PCA."""
+"""The loss of each test sample, for every kind of model that is compared: packaged, trained, or a baseline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,15 +24,15 @@ from sweeps.registry.scoring import BATCH, PackagedModel
 from sweeps.registry.significance import Losses
 
 Array = NDArray[Any]
-# A linear classifier on raw inputs needs more samples than one on codes, and takes seconds for these.
+# A linear classifier on raw inputs needs more samples than one on codes; fitting it on these takes seconds.
 _N_CLASSIFIER_SAMPLES = 5000
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model makes of scaled samples: reconstruction (samples, features), code (samples, units), labels.
+    """A model's outputs for scaled samples: reconstruction (samples, features) and code (samples, units).
 
-    A stack fine-tuned on labels gives their `probabilities` (samples, classes).
+    A classifier also gives `labels` (samples,), and a stack fine-tuned on labels `probabilities` (samples, classes).
     """
 
     reconstruction: Array
@@ -46,10 +46,10 @@ Predictor = Callable[[Array], Outputs]
 
 @dataclass(frozen=True)
 class Samples:
-    """Scaled test samples (samples, features), and what the losses are taken against.
+    """Scaled test samples, (samples, features), and what the losses need besides.
 
-    `corrupted` are the same samples with the trial's own noise, by the same draws for every model; the test samples
-    themselves where it has none. `train_inputs` and `train_labels` are what a linear classifier is fitted on.
+    `corrupted` are the test samples with the trial's noise, the same for every model; without noise, the test samples
+    themselves. A linear classifier is fitted on `train_inputs` and `train_labels`.
     """
 
     inputs: Array
@@ -60,7 +60,7 @@ class Samples:
 
     @classmethod
     def of(cls, trial: TrialConfig, arrays: DataArrays, loss: Loss) -> "Samples":
-        """The test split of `arrays` as a trial's metrics see it, ready for one loss."""
+        """Prepare the test split of `arrays` for one loss of a trial."""
         test = ArrayDataModule(replace(arrays, valid=arrays.test), batch_size=BATCH, seed=trial.training.seed)
         inputs = test.valid_inputs()
         n_train = trial.training.probe_samples if loss == "probe_error" else _N_CLASSIFIER_SAMPLES
@@ -77,10 +77,10 @@ class Samples:
 
 
 def sample_losses(predict: Predictor, loss: Loss, samples: Samples) -> Losses:
-    """The loss of each test sample, (samples,): a squared error averaged over features, or 1 for a wrong label."""
+    """Return the loss of each test sample, (samples,): its mean squared error, or 1 for a wrong label."""
     if loss in ("mse", "denoise_mse"):
-        seen = samples.inputs if loss == "mse" else samples.corrupted
-        return _squared_errors(predict(seen).reconstruction, samples.inputs)
+        inputs = samples.inputs if loss == "mse" else samples.corrupted
+        return _squared_errors(predict(inputs).reconstruction, samples.inputs)
     assert samples.labels is not None
     labels = predict(samples.inputs).labels
     if loss == "probe_error":
@@ -91,8 +91,8 @@ def sample_losses(predict: Predictor, loss: Loss, samples: Samples) -> Losses:
     return np.asarray(labels != samples.labels, np.float64)
 
 
-def of_package(model: PackagedModel, scale: float) -> Predictor:
-    """A packaged model, which takes raw samples, for samples that were multiplied by `scale`."""
+def package_predictor(model: PackagedModel, scale: float) -> Predictor:
+    """Return the predictor of a packaged model, which takes raw samples; scaled samples are those times `scale`."""
 
     def predict(scaled: Array) -> Outputs:
         outputs = model.outputs(scaled / np.float32(scale))
@@ -102,8 +102,8 @@ def of_package(model: PackagedModel, scale: float) -> Predictor:
     return predict
 
 
-def of_network(network: Network) -> Predictor:
-    """A network as it was trained."""
+def network_predictor(network: Network) -> Predictor:
+    """Return the predictor of a trained network."""
 
     @torch.no_grad()
     def predict(scaled: Array) -> Outputs:
@@ -119,8 +119,8 @@ def of_network(network: Network) -> Predictor:
     return predict
 
 
-def of_pca(arrays: DataArrays, n_components: int) -> Predictor | None:
-    """PCA fitted on the training split; None where it is exact, as the data have no more directions."""
+def pca_predictor(arrays: DataArrays, n_components: int) -> Predictor | None:
+    """Return PCA fitted on the training split; None if it is exact, since the data have no higher rank."""
     whole = fit_pca(arrays.train.inputs, arrays.scale)
     if n_components >= whole.rank:
         return None
@@ -128,19 +128,19 @@ def of_pca(arrays: DataArrays, n_components: int) -> Predictor | None:
     return lambda scaled: Outputs(pca.reconstruct(scaled), pca.encode(scaled))
 
 
-def of_mean(arrays: DataArrays) -> Predictor:
-    """The model that always answers the training mean."""
+def mean_predictor(arrays: DataArrays) -> Predictor:
+    """Return the predictor of the training mean."""
     mean = arrays.train.inputs.mean(axis=0, dtype=np.float64) * arrays.scale
     return lambda scaled: Outputs(np.broadcast_to(mean, scaled.shape), np.zeros((len(scaled), 1)))
 
 
-def of_identity(scaled: Array) -> Outputs:
-    """The model that answers what it was given, and whose code is that."""
+def identity_predictor(scaled: Array) -> Outputs:
+    """Return the inputs, as reconstruction and as code."""
     return Outputs(scaled, scaled)
 
 
-def of_linear_classifier(samples: Samples) -> Predictor:
-    """A linear classifier on the inputs themselves."""
+def linear_classifier_predictor(samples: Samples) -> Predictor:
+    """Return a linear classifier fitted on the inputs."""
     train_labels = samples.train_labels
     assert train_labels is not None
     return lambda scaled: Outputs(scaled, scaled, linear_answers(samples.train_inputs, train_labels, scaled))

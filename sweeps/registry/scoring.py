@@ -1,4 +1,4 @@
-"""A packaged model at work: its outputs by name, batch by batch."""
+"""Predict with a packaged model: its outputs by name, batch by batch."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.errors import InputError
-from sweeps.registry.alias_history import holding_model
+from sweeps.registry.alias_history import find_model_with_alias
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.names import check_names
 from sweeps.registry.packaging import Columns, size_in_bytes
@@ -29,7 +29,7 @@ _PICKLES = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """An MLflow model on this disk, loaded: raw samples in, columns out."""
+    """An MLflow model loaded from local disk: raw samples in, columns out."""
 
     folder: Path
     predict: Callable[[Array], Array]
@@ -38,44 +38,46 @@ class PackagedModel:
 
     @classmethod
     def load(cls, folder: Path) -> "PackagedModel":
-        """Load what `Package.save` wrote, without running pickled code; InputError for a model of other make."""
-        with _nothing_unpickled():
+        """Load a model that `Package.save` wrote, without running pickled code; InputError for any other model."""
+        with _without_pickle():
             loaded = mlflow.pyfunc.load_model(str(folder))
         columns = (loaded.metadata.metadata or {}).get("columns")
         if columns is None:
-            raise InputError(f"{folder} must be a model that `sweeps promote` has packaged; it names no columns")
+            raise InputError(
+                f"{folder} must be a model that `sweeps promote` has packaged; it names no columns: promote again"
+            )
         ordered = sorted(columns.items(), key=lambda column: column[1])
         ends = {name: (int(first), int(end)) for name, (first, end) in ordered}
         return cls(folder, loaded.predict, ends, int(loaded.metadata.signature.inputs.inputs[0].shape[1]))
 
     @property
     def size_bytes(self) -> int:
-        """All its files together."""
+        """The size of all its files together."""
         return size_in_bytes(self.folder)
 
     def outputs(self, samples: NDArray[Any]) -> dict[str, Array]:
-        """The outputs by name, (samples, columns) each, of raw `samples` (samples, features) of any number type."""
+        """Return the outputs, (samples, columns) by name, for raw `samples` (samples, features) of any numeric type."""
         tensor = np.concatenate([self.predict(batch) for batch in _batches(samples)])
         return {name: tensor[:, first:end] for name, (first, end) in self.columns.items()}
 
     def latency_ms(self, sample: NDArray[Any]) -> float:
-        """How long one sample takes, in milliseconds: the median of a few, after one to warm up."""
+        """Return the median time to predict one sample, in milliseconds, after a warm-up."""
         one = np.asarray(sample, np.float32).reshape(1, -1)
         self.predict(one)
         return median(_timed(self.predict, one) for _ in range(_N_TIMED)) * 1000
 
 
 def score(model: PackagedModel, source: Path, target: Path) -> dict[str, Any]:
-    """Write the outputs for the samples of the file `source`: by name into an .npz, or all columns into an .npy.
+    """Write the outputs for the samples in `source` to `target`: by name to an .npz, or all columns to an .npy.
 
-    `source` is an .npy, samples first, then any shape, whole numbers or floats. Gives what was written; InputError
-    where the files are not such.
+    `source` is an .npy of numbers, samples first, then any shape. Returns the file written and the shapes in it; raises
+    InputError if either file is not as described.
     """
     _check_target(target)
     outputs = model.outputs(_samples(source, model.n_features))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".npz":
-        np.savez(target, **outputs)  # type: ignore[arg-type]  # its stub takes `allow_pickle` for an array's name
+        np.savez(target, **outputs)  # type: ignore[arg-type]  # the stub mistakes the arrays for `allow_pickle`
     else:
         np.save(target, np.concatenate(list(outputs.values()), axis=1))
     shapes = {name: list(values.shape) for name, values in outputs.items()}
@@ -83,28 +85,28 @@ def score(model: PackagedModel, source: Path, target: Path) -> dict[str, Any]:
 
 
 def score_by_alias(store: RegistryStore, address: str, source: Path, target: Path) -> dict[str, Any]:
-    """Score with the version that holds an alias now; `address` is NAME@ALIAS. Gives what `score` gives, and which."""
+    """Score with the version at `address`, NAME@ALIAS. Returns the result of `score`, with the version."""
     name, _, alias = address.partition("@")
     if not alias:
         raise InputError(f"the model must be named as NAME@ALIAS, for instance {name}@champion, not {address!r}")
     check_names(name, alias)
     _check_target(target)
-    version = holding_model(store, name, alias).aliases[alias]
+    version = find_model_with_alias(store, name, alias).aliases[alias]
     with tempfile.TemporaryDirectory(prefix="sweeps-score-") as folder:
         files = store.download(f"models:/{name}/{version}", Path(folder))
-        told = score(PackagedModel.load(files), source, target)
-    return told | {"model": name, "alias": alias, "version": version}
+        scored = score(PackagedModel.load(files), source, target)
+    return scored | {"model": name, "alias": alias, "version": version}
 
 
 def _check_target(target: Path) -> None:
-    """InputError unless scores can be written into a file of this name."""
+    """Raise InputError unless `target` has a suffix that scores can be written to."""
     if target.suffix not in (".npz", ".npy"):
         raise InputError(f"OUT must end in .npz (outputs by name) or .npy (all columns), not {target.name!r}")
 
 
 @contextmanager
-def _nothing_unpickled() -> Iterator[None]:
-    """Have MLflow refuse, whatever the environment says, to run pickled code that a model's file holds."""
+def _without_pickle() -> Iterator[None]:
+    """Make MLflow refuse to run pickled code from a model's files, whatever the environment says."""
     before = os.environ.get(_PICKLES)
     os.environ[_PICKLES] = "false"
     try:
@@ -116,18 +118,18 @@ def _nothing_unpickled() -> Iterator[None]:
 
 
 def _samples(source: Path, n_features: int) -> NDArray[Any]:
-    """The samples of a file, (samples, features), read as they are asked for."""
+    """Memory-map the samples of a file, (samples, features)."""
     try:
         array = np.load(source, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{source} must be an .npy of numbers, and cannot be read as one: {error}") from error
+        raise InputError(f"{source} must be an .npy of numbers, but cannot be read as one: {error}") from error
     if not isinstance(array, np.ndarray) or array.ndim < 2 or array.dtype.kind not in "biuf":
-        raise InputError(f"{source} must hold one array of numbers, samples first: save it by numpy.save")
+        raise InputError(f"{source} must hold one array of numbers, samples first: write it with numpy.save")
     samples: NDArray[Any] = array.reshape(len(array), prod(array.shape[1:]))
     if not len(samples) or samples.shape[1] != n_features:
         raise InputError(
-            f"{source} must hold samples of the {n_features} values that the model was trained on; it has "
-            f"{len(samples)} of {samples.shape[1]}"
+            f"{source} must hold samples of the {n_features} values that the model was trained on, but holds "
+            f"{len(samples)} samples of {samples.shape[1]}: score data of the same kind"
         )
     return samples
 

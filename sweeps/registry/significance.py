@@ -1,4 +1,4 @@
-"""Whether one of two models is better on the same samples, or whether it is a tie."""
+"""Whether one of two models is better on the same samples, or whether they tie."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ _N_RESAMPLES = 2000
 _RESAMPLES_AT_ONCE = 100  # 8 MB of indices each, for 10,000 samples
 
 
-class Outcome(StrEnum):
-    """How a gate is passed, or not: a challenger that failed or tied leaves the champion in its place."""
+class GateOutcome(StrEnum):
+    """The outcome of a gate. After a failure or a tie the champion stays."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -24,15 +24,15 @@ class Outcome(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
-_VERDICTS = {Outcome.PASSED: "better than", Outcome.FAILED: "worse than", Outcome.TIE: "a tie with"}
+_WORDS = {GateOutcome.PASSED: "better than", GateOutcome.FAILED: "worse than", GateOutcome.TIE: "a tie with"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean losses on the same samples, and an interval of `confidence` for the mean of their differences.
+    """Mean losses on the same samples, and the `confidence` interval of the mean difference, `low` to `high`.
 
-    A negative `difference` (challenger - other) speaks for the challenger. `low` and `high` are NaN where a loss is not
-    finite.
+    A negative `difference` (challenger - other) means that the challenger is better. `low` and `high` are NaN if a loss
+    is not finite.
     """
 
     challenger: float
@@ -43,36 +43,36 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Mean of the differences, sample by sample."""
+        """The mean difference, challenger - other."""
         return self.challenger - self.other
 
     @property
-    def outcome(self) -> Outcome:
-        """Passed where all of the interval lies below 0, failed where all of it lies above, else a tie."""
+    def outcome(self) -> GateOutcome:
+        """PASSED if the whole interval lies below 0, FAILED if it lies above 0, else a TIE."""
         if self.low > 0 or math.isnan(self.low) or math.isnan(self.high):
-            return Outcome.FAILED
-        return Outcome.PASSED if self.high < 0 else Outcome.TIE
+            return GateOutcome.FAILED
+        return GateOutcome.PASSED if self.high < 0 else GateOutcome.TIE
 
     @property
     def numbers(self) -> Mapping[str, float]:
-        """What is recorded of it."""
+        """The numbers to record."""
         names = ("challenger", "other", "difference", "low", "high", "confidence")
         return {name: getattr(self, name) for name in names}
 
-    def told(self, other: str) -> str:
-        """The verdict in words, with the interval that decides it."""
+    def describe(self, other: str) -> str:
+        """Return the outcome in words, with the means and the interval behind it."""
         interval = f"{self.confidence * 100:g} % interval {self.low:.3g} to {self.high:.3g}"
         means = f"{self.challenger:.4g} against {self.other:.4g}, difference {self.difference:.3g}"
-        return f"{_VERDICTS[self.outcome]} {other}: {means} ({interval})"
+        return f"{_WORDS[self.outcome]} {other}: {means} ({interval})"
 
 
 def compare(challenger: Losses, other: Losses, confidence: float) -> Comparison:
-    """Compare two models by their losses on the same samples, (samples,) each: a paired bootstrap of the mean.
+    """Compare two models by their losses on the same samples, (samples,) each, with a paired bootstrap of the mean.
 
-    Pairs are resampled, and the interval is that of the percentiles of the mean difference (Efron and Tibshirani 1993,
-    chapter 13). The same losses give the same interval. A single sample decides nothing: its interval has no ends.
+    The interval is the percentile interval of the mean difference (Efron and Tibshirani 1993, chapter 13), with a fixed
+    seed. The interval of a single sample is unbounded: a tie.
     """
-    from scipy.stats import bootstrap  # most of a second
+    from scipy.stats import bootstrap  # takes most of a second to import
 
     means = float(np.mean(challenger)), float(np.mean(other))
     if not (np.isfinite(challenger).all() and np.isfinite(other).all()):

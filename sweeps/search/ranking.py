@@ -71,7 +71,7 @@ def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig])
 
 
 def _fronts(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[list[PointId]]:
-    """The Pareto front, then that of the remaining points, and so on (efficient non-dominated sorting, Zhang et al. 2015).
+    """Return the Pareto front, then that of the remaining points, and so on (Zhang et al. 2015, ENS).
 
     Points are added in the order of their losses, so only points added earlier can dominate a point. If no member of a
     front dominates a point, no member of a later front does.

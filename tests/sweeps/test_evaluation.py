@@ -1,4 +1,4 @@
-"""Kept networks measured again, on the test split."""
+"""Best checkpoints evaluated on the test split."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from sweeps.cli.app import app
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import Split
 from sweeps.errors import ClusterError, DataError, InputError
-from sweeps.evaluation import data_of, evaluate, kept_network, measure
+from sweeps.evaluation import data_of, evaluate, load_best_network, measure
 from sweeps.models.build import load_network
 from sweeps.storage.layout import find
 from sweeps.tracking.journal.journal import Journal
@@ -65,7 +65,7 @@ def test_the_validation_split_measures_as_the_trial_measured_it(small_sweep: Mak
     result = run_here(small_sweep(model=NOISY, training={"epochs": 4, "probe_samples": 500}))
     assert result.best is not None
     arrays = data_of(result)
-    network = kept_network(result, result.best.trial)
+    network = load_best_network(result, result.best.trial)
     again = measure(network, result.config.trial, arrays, arrays.valid)
 
     recorded = {name.removeprefix("valid/"): value for name, value in result.best.metrics.items() if "valid" in name}
@@ -92,15 +92,13 @@ def test_the_best_trial_is_evaluated_unless_another_is_named(small_sweep: MakeSw
     assert named.metrics["test/mse"] != best.metrics["test/mse"]
 
 
-def test_without_test_samples_it_says_where_they_are_set(small_sweep: MakeSweep, run_here: Run) -> None:
+def test_without_test_samples_the_error_names_the_setting(small_sweep: MakeSweep, run_here: Run) -> None:
     result = run_here(small_sweep(data={"name": "digits", "n_test": 0}))
     with pytest.raises(DataError, match=r"data\.n_test is 0"):
         evaluate(result)
 
 
-def test_few_samples_without_a_test_split_are_told_how_many_they_can_spare(
-    small_sweep: MakeSweep, run_here: Run
-) -> None:
+def test_without_a_test_split_the_error_suggests_a_size(small_sweep: MakeSweep, run_here: Run) -> None:
     blobs = {"name": "blobs", "subset": "stripe"}
     with pytest.raises(DataError, match=r"29 samples .* --set data\.n_test=2$"):
         evaluate(run_here(small_sweep(data=blobs)))
@@ -119,14 +117,14 @@ def test_data_that_have_changed_since_are_refused(small_sweep: MakeSweep, run_he
         evaluate(result)
 
 
-def test_a_network_that_is_gone_or_damaged_is_told(small_sweep: MakeSweep, run_here: Run) -> None:
+def test_a_missing_or_damaged_checkpoint_is_refused(small_sweep: MakeSweep, run_here: Run) -> None:
     result = run_here(small_sweep())
     network = find(result.sweep).point("0000").best_network
     network.write_bytes(b"nothing")
     with pytest.raises(InputError, match="must be a network saved by this package"):
         evaluate(result)
     network.unlink()
-    with pytest.raises(InputError, match=r"must lie at .*best\.pt, and is gone"):
+    with pytest.raises(InputError, match=r"must be at .*best\.pt, but it is missing"):
         evaluate(result)
 
 
@@ -139,7 +137,7 @@ def test_a_trial_that_failed_is_not_measured(small_sweep: MakeSweep, run_here: R
         evaluate(load_result(find(result.sweep)), "1")
 
 
-def test_a_sweep_that_is_here_is_measured_here_though_a_cluster_is_named(
+def test_a_local_sweep_is_evaluated_locally_even_if_a_cluster_is_configured(
     small_sweep: MakeSweep, run_here: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = run_here(small_sweep())

@@ -128,7 +128,7 @@ def reproduce(
         report = published.judge(claims)
     else:
         with only_ours_on_standard_output(), terminal.live() as watch:
-            report = published.reproduce(claims, offline=offline, watch=watch, tell=tell)
+            report = published.reproduce(claims, offline=offline, watch=watch, log=tell)
     for failure in report.failures:
         tell(failure)
     print_result(report.to_dict(), as_json, lambda: claims_display.claims(report.rows, markdown=markdown))

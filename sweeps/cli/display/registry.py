@@ -8,11 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.registry.alias_history import Move
-from sweeps.registry.gates import closed
-from sweeps.registry.promotion import Promotion, Verdict
-from sweeps.registry.significance import Outcome
+from sweeps.registry.gates import failed
+from sweeps.registry.promotion import Promotion, PromotionVerdict
+from sweeps.registry.significance import GateOutcome
 
-_STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.TIE: "yellow", Outcome.NOT_APPLICABLE: "dim"}
+_STYLES = {
+    GateOutcome.PASSED: "green",
+    GateOutcome.FAILED: "red",
+    GateOutcome.TIE: "yellow",
+    GateOutcome.NOT_APPLICABLE: "dim",
+}
 
 
 def promotion(promotion: Promotion) -> None:
@@ -56,20 +61,20 @@ def _gate_table(promotion: Promotion) -> Table:
 def _conclusion(promotion: Promotion) -> str:
     request = promotion.request
     trial, target = f"{promotion.sweep}/{promotion.trial}", f"{request.model}@{request.alias}"
-    if promotion.verdict is Verdict.ALREADY:
+    if promotion.verdict is PromotionVerdict.ALREADY:
         return f"{trial} is {target} already, as version {promotion.version}"
-    if promotion.verdict is Verdict.PROMOTED:
+    if promotion.verdict is PromotionVerdict.PROMOTED:
         forced = ", by force" if promotion.is_forced else ""
         before = f"; it replaces version {promotion.replaced}" if promotion.replaced else ""
         return f"{trial} is {target} now, as version {promotion.version}{forced}{before}"
-    names = ", ".join(gate.name for gate in closed(promotion.gates))
+    names = ", ".join(gate.name for gate in failed(promotion.gates))
     stays = (
         f"version {promotion.replaced} stays {request.alias}" if promotion.replaced else f"nobody is {request.alias}"
     )
-    if promotion.verdict is Verdict.REFUSED:
+    if promotion.verdict is PromotionVerdict.REFUSED:
         return f"{trial} is not promoted to {target}: {names}; {stays}"
     told = f"{trial} would become {target}"
-    if promotion.verdict is Verdict.WOULD_BE_REFUSED:
+    if promotion.verdict is PromotionVerdict.WOULD_BE_REFUSED:
         told = f"{trial} would not be promoted to {target}: {names}"
     elif names:
         told = f"{told} past {names}"

@@ -1,4 +1,4 @@
-"""What an outcome says, and what its verdict is."""
+"""The text of a claim's result, and its verdict."""
 
 import json
 import math
@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.experiments.claims import Outcome, Row, Setup, Verdict, counted, median, number, spread
+from sweeps.experiments.claims import ClaimResult, ClaimVerdict, RecipeVariant, Row, counted, median, number, spread
 
 NUMBERS = st.floats(-1e6, 1e6)
 
 
 @pytest.mark.parametrize(
-    ("reached", "verdict"), [(True, Verdict.REACHED), (False, Verdict.MISSED), (None, Verdict.NO_TARGET)]
+    ("reached", "verdict"), [(True, ClaimVerdict.REACHED), (False, ClaimVerdict.MISSED), (None, ClaimVerdict.NO_TARGET)]
 )
-def test_an_outcome_without_a_target_neither_reaches_nor_misses(reached: bool | None, verdict: Verdict) -> None:
-    assert Outcome("1", (1.0,), reached).verdict is verdict
+def test_a_result_without_a_target_neither_reaches_nor_misses(reached: bool | None, verdict: ClaimVerdict) -> None:
+    assert ClaimResult("1", (1.0,), reached).verdict is verdict
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=9))
@@ -26,7 +26,7 @@ def test_half_of_the_values_lie_on_either_side_of_the_median(values: list[float]
     assert sum(value > middle for value in values) <= len(values) / 2
 
 
-def test_a_trial_that_failed_leaves_no_median_and_counts_as_not_reached() -> None:
+def test_a_failed_trial_leaves_no_median_and_counts_as_not_reached() -> None:
     values = [0.1, 0.2, math.nan]
     assert math.isnan(median(values))
     assert not counted(values, lambda value: value < 1, at_least=3).reached
@@ -46,12 +46,12 @@ def test_exponents_are_written_without_leading_zeros(value: float, form: str, te
 
 
 def test_a_row_is_plain_json_without_nan() -> None:
-    row = Row("blobs", "MSE", "1", "2", (1.0, math.nan), "3", Verdict.MISSED, ("blobs-1",), 5)
+    row = Row("blobs", "MSE", "1", "2", (1.0, math.nan), "3", ClaimVerdict.MISSED, ("blobs-1",), 5)
     printed = json.loads(json.dumps(row.to_dict(), allow_nan=False))
     assert (printed["values"], printed["verdict"], printed["sweeps"]) == ([1.0, None], "missed", ["blobs-1"])
 
 
 def test_a_variant_has_a_name_of_its_own_in_the_experiment_of_its_recipe() -> None:
-    config = Setup("identity-uniform84", "5-features", ("data.n_features=5",)).config()
+    config = RecipeVariant("identity-uniform84", "5-features", ("data.n_features=5",)).config()
     assert (config.name, config.experiment) == ("identity-uniform84-5-features", "identity-uniform84")
     assert config.trial.data.model_dump()["n_features"] == 5

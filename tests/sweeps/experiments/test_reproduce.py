@@ -1,4 +1,4 @@
-"""Which claims are judged, by which sweeps, and how the command ends."""
+"""Which claims are judged by which sweeps, and the exit status of the command."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from sweeps.cli.app import app
 from sweeps.config import SweepConfig, load, recipe_names
 from sweeps.errors import ConfigError, InputError
 from sweeps.experiments import blobs, deep, identity, numpy_2x2, reproduce
-from sweeps.experiments.claims import Claim, Outcome, Setup, Verdict
+from sweeps.experiments.claims import Claim, ClaimResult, ClaimVerdict, RecipeVariant
 from sweeps.experiments.reproduce import CLAIMS, Report, judge, names, select
-from sweeps.experiments.trained_sweep import FinishedSweep
+from sweeps.experiments.trained_sweep import TrainedSweep
 from sweeps.models.build import save_network
 from sweeps.models.config import LinearConfig
 from sweeps.models.networks.linear import LinearNetwork
@@ -30,7 +30,7 @@ FALLING = [0.048, 0.045, 0.043, 0.042, 0.041]
 
 @pytest.fixture
 def record(own_home: Path) -> Record:
-    """Write a sweep of a recipe whose trials had these validation errors, epoch by epoch; None for one that failed."""
+    """Record a sweep of a recipe with these validation errors by trial and epoch; None for a failed trial."""
 
     def write(
         config: SweepConfig,
@@ -61,14 +61,14 @@ def verdicts(report: Report) -> dict[str, str]:
 
 
 def elu_claims() -> list[Claim]:
-    return [claim for claim in CLAIMS if claim.setups == (deep.ELU,)]
+    return [claim for claim in CLAIMS if claim.variants == (deep.ELU,)]
 
 
 def test_every_claim_is_about_recipes_that_ship() -> None:
     assert set(names()) <= set(recipe_names())
 
 
-def test_a_recipe_that_is_no_published_experiment_is_refused_with_the_closest() -> None:
+def test_an_unknown_experiment_is_refused_with_the_closest_name() -> None:
     with pytest.raises(ConfigError, match=r"'hs2d-elo' must be .* Did you mean hs2d-elu\?"):
         select(["hs2d-elo"])
 
@@ -77,7 +77,7 @@ def test_without_names_every_claim_is_judged() -> None:
     assert select([]) == list(CLAIMS)
 
 
-def test_a_name_selects_every_claim_that_its_recipe_has_a_part_in() -> None:
+def test_a_name_selects_every_claim_that_is_judged_by_its_recipe() -> None:
     assert {claim.experiment for claim in select(["da-500-c0"])} == {"da-500-c0", "da-50-c0"}
 
 
@@ -105,35 +105,35 @@ def test_the_five_epochs_are_judged_by_the_median_of_the_seeds(
 def test_linear_layers_must_come_down_to_pca_and_never_below(
     record: Record, errors: list[float], reached: bool
 ) -> None:
-    sweep = FinishedSweep(load_result(find(record(load("hs2d-linear"), [errors]))))
-    (claim,) = [claim for claim in CLAIMS if claim.setups == (deep.LINEAR,) and "linear layers" in claim.what]
+    sweep = TrainedSweep(load_result(find(record(load("hs2d-linear"), [errors]))))
+    (claim,) = [claim for claim in CLAIMS if claim.variants == (deep.LINEAR,) and "linear layers" in claim.what]
     assert claim.judge(sweep).reached is reached
 
 
 @pytest.mark.parametrize(("error", "verdict"), [(9.0e-5, "missed"), (9.1e-5, "reached"), (1.2e-4, "missed")])
 def test_an_error_below_that_of_pca_is_no_success(record: Record, error: float, verdict: str) -> None:
     record(load("blobs-full-9"), [[error]], pca_mse=9.06e-5)
-    report = judge([claim for claim in CLAIMS if claim.setups == (blobs.FULL,)])
+    report = judge([claim for claim in CLAIMS if claim.variants == (blobs.FULL,)])
     assert verdicts(report) == {"PCA with 9 components": "reached", "MSE of 9 units": verdict}
 
 
 @pytest.mark.parametrize(("falls", "reached"), [(False, True), (True, False)])
-def test_sparseness_must_grow_with_the_penalty_over_the_trials_that_have_learnt(
+def test_sparseness_must_grow_with_the_penalty_over_the_trials_that_learned(
     own_home: Path, falls: bool, reached: bool
 ) -> None:
     config = load("blobs-sparse")
     folder = SweepFolder(own_home / "sweeps" / "blobs-sparse-20260101-000000-0000")
     with Journal.create(folder.journal, SweepRecord(folder.id, config.name, "", config.to_dict(), 0)) as journal:
         for index in range(20):
-            point_id, learnt = f"{index:04d}", index < 10
-            sparsity = (10 - index if falls else index) / 10 if learnt else 1.0
+            point_id, learned = f"{index:04d}", index < 10
+            sparsity = (10 - index if falls else index) / 10 if learned else 1.0
             journal.start_point(PointRecord(point_id, index, {"model.hidden_l1": 10.0 ** (index - 20)}, "", 0))
-            metrics = {"valid/mse": 1.0, "valid/code_sparsity": sparsity, "valid/r2": 0.9 if learnt else 0.0}
+            metrics = {"valid/mse": 1.0, "valid/code_sparsity": sparsity, "valid/r2": 0.9 if learned else 0.0}
             journal.record_epoch(point_id, 1, metrics, 1)
             journal.end_point(point_id, PointState.FINISHED, None, {}, 9)
         journal.end_sweep(SweepState.FINISHED, "", {}, 10)
-    (row,) = judge([claim for claim in CLAIMS if claim.setups == (blobs.SPARSE,)]).rows
-    assert (row.verdict is Verdict.REACHED) is reached
+    (row,) = judge([claim for claim in CLAIMS if claim.variants == (blobs.SPARSE,)]).rows
+    assert (row.verdict is ClaimVerdict.REACHED) is reached
     assert "10 of 20 trials" in row.ours
 
 
@@ -148,14 +148,14 @@ def test_the_newest_finished_sweep_with_unchanged_settings_is_judged(record: Rec
     assert verdicts(report)["valid MSE in epoch 1, median of the seeds"] == "missed"
 
 
-def test_what_has_not_run_is_told_as_not_measured() -> None:
+def test_a_sweep_that_has_not_run_leaves_its_claims_not_measured() -> None:
     report = judge(elu_claims())
     assert set(verdicts(report).values()) == {"not measured"}
     assert report.exit_status == 3
 
 
 @pytest.mark.parametrize(("curves", "status"), [([FALLING] * 5, 0), ([[0.06, *FALLING[1:]]] * 5, 3)])
-def test_the_command_ends_with_0_where_all_is_reached_and_3_where_something_is_missed(
+def test_the_command_exits_with_0_if_every_claim_is_reached_and_with_3_if_one_is_missed(
     record: Record, curves: list[list[float]], status: int
 ) -> None:
     record(load(ELU), curves)
@@ -176,7 +176,7 @@ def test_the_table_is_printed_as_markdown(record: Record) -> None:
 def test_one_seed_that_failed_is_counted_as_not_diagnosed(record: Record) -> None:
     record(load("numpy-2x2-faulty"), [[0.006]] * 9 + [None])
     (row,) = judge([claim for claim in numpy_2x2.CLAIMS if claim.what.startswith("diagnosed")]).rows
-    assert (row.ours, row.n_seeds, row.verdict) == ("0 of 10", 10, Verdict.MISSED)
+    assert (row.ours, row.n_seeds, row.verdict) == ("0 of 10", 10, ClaimVerdict.MISSED)
 
 
 def test_the_largest_weight_is_that_of_each_output(record: Record) -> None:
@@ -190,56 +190,60 @@ def test_the_largest_weight_is_that_of_each_output(record: Record) -> None:
     path.parent.mkdir(parents=True)
     save_network(path, LinearConfig(), network)
     (claim,) = [claim for claim in identity.CLAIMS if claim.what.startswith("columns")]
-    assert claim.judge(FinishedSweep(load_result(find(sweep)))).ours == "3 of 5"
+    assert claim.judge(TrainedSweep(load_result(find(sweep)))).ours == "3 of 5"
 
 
-def test_a_network_that_is_gone_leaves_its_claim_not_measured_and_says_so(record: Record) -> None:
+def test_a_missing_checkpoint_leaves_its_claim_not_measured_and_is_reported(record: Record) -> None:
     record(load(ELU), [FALLING] * 5)
     claim = Claim(
-        "test error", "1", "1", (deep.ELU,), lambda sweep: Outcome("", (), sweep.trials[0].network is not None)
+        "test error", "1", "1", (deep.ELU,), lambda sweep: ClaimResult("", (), sweep.trials[0].network is not None)
     )
     report = judge([claim])
     assert verdicts(report) == {"test error": "not measured"}
-    assert "best.pt, and is gone" in report.failures[0]
+    assert "best.pt, but it is missing" in report.failures[0]
     assert report.exit_status == 1
 
 
 @pytest.fixture
 def without_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data sets are read from a folder that is empty, and nothing is fetched."""
+    """Data sets are read from an empty folder, and nothing is downloaded."""
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path / "data"))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_mnist")
-def test_experiments_of_which_none_can_begin_are_bad_input_with_all_faults_at_once() -> None:
+def test_experiments_that_cannot_start_are_bad_input_with_all_issues_at_once() -> None:
     with pytest.raises(InputError) as refused:
-        reproduce.reproduce([claim for claim in deep.CLAIMS if claim.setups in ((deep.ELU,), (deep.LINEAR,))])
-    assert {fault.partition(":")[0] for fault in refused.value.faults} == {"hs2d-elu", "hs2d-linear"}
+        reproduce.reproduce([claim for claim in deep.CLAIMS if claim.variants in ((deep.ELU,), (deep.LINEAR,))])
+    assert {issue.partition(":")[0] for issue in refused.value.issues} == {"hs2d-elu", "hs2d-linear"}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_mnist")
-def test_experiments_run_as_sweeps_on_one_ray_and_are_judged_again_from_what_they_left() -> None:
+def test_experiments_run_as_sweeps_on_one_ray_and_can_be_judged_again_afterwards() -> None:
     small = ("data.n_samples=1200", "data.n_train=1000", "data.n_valid=200", "training.epochs=1")
-    good = Setup("identity-uniform84", "good", (*small, "model.initialization=identity"))
-    bad = Setup("identity-uniform84", "bad", (*small, "training.learning_rate=1e30"))
+    good = RecipeVariant("identity-uniform84", "good", (*small, "model.initialization=identity"))
+    bad = RecipeVariant("identity-uniform84", "bad", (*small, "training.learning_rate=1e30"))
     claims = [
         Claim(
             "loss",
             "0",
             "at most 1e-12",
-            (setup,),
-            lambda sweep: Outcome("", (), sweep.best.metric("valid/mse") <= 1e-12),
+            (variant,),
+            lambda sweep: ClaimResult("", (), sweep.best.metric("valid/mse") <= 1e-12),
         )
-        for setup in (bad, deep.LINEAR, good)
+        for variant in (bad, deep.LINEAR, good)
     ]
-    told: list[str] = []
-    report = reproduce.reproduce(claims, tell=told.append)
-    assert [row.verdict for row in report.rows] == [Verdict.NOT_MEASURED, Verdict.NOT_MEASURED, Verdict.REACHED]
+    log: list[str] = []
+    report = reproduce.reproduce(claims, log=log.append)
+    assert [row.verdict for row in report.rows] == [
+        ClaimVerdict.NOT_MEASURED,
+        ClaimVerdict.NOT_MEASURED,
+        ClaimVerdict.REACHED,
+    ]
     assert any(failure.startswith("hs2d-linear: ") for failure in report.failures)
     assert any(failure.startswith("identity-uniform84-bad-") for failure in report.failures)
     assert report.exit_status == 1
-    assert len(told) == 2
+    assert len(log) == 2
     assert judge(claims).rows == report.rows

@@ -1,4 +1,4 @@
-"""The lock on an alias, on a real MLflow server: one holds it, and nobody holds it for ever."""
+"""The lock on an alias, on a real MLflow server: it has one owner at a time, and it expires."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ def names(store: RegistryStore, model: str) -> list[str]:
 
 
 def leave_behind(store: RegistryStore, model: str, seconds: float, number: int = 1) -> str:
-    """A lock whose holder died with it."""
+    """A lock that a failed process has left."""
     name = f"{model}.champion.lock-{number}"
     tags = {
         "sweeps.lock.holder": "me@there, process 1",
@@ -35,7 +35,7 @@ def leave_behind(store: RegistryStore, model: str, seconds: float, number: int =
     return name
 
 
-def test_the_second_is_told_who_holds_it_and_gets_it_afterwards(store: RegistryStore) -> None:
+def test_a_second_process_gets_the_owners_name_and_the_lock_once_it_is_released(store: RegistryStore) -> None:
     with locked(store, "turns", "champion"):
         with pytest.raises(PromotionConflict, match=r"process \d+"), locked(store, "turns", "champion"):
             pytest.fail("held twice")
@@ -50,13 +50,13 @@ def test_locks_of_other_aliases_and_models_do_not_matter(store: RegistryStore) -
         assert names(store, "a") == ["a.champion.lock-1"]
 
 
-def test_it_is_given_back_also_by_those_who_fail(store: RegistryStore) -> None:
+def test_the_lock_is_released_after_an_error(store: RegistryStore) -> None:
     with pytest.raises(ZeroDivisionError), locked(store, "failing", "champion"):
         raise ZeroDivisionError
     assert names(store, "failing") == []
 
 
-def test_a_lock_whose_holder_died_holds_until_it_expires_and_no_longer(store: RegistryStore) -> None:
+def test_the_lock_of_a_failed_process_holds_until_it_expires(store: RegistryStore) -> None:
     abandoned = leave_behind(store, "dead", seconds=1.0)
     with pytest.raises(PromotionConflict, match="me@there"), locked(store, "dead", "champion"):
         pytest.fail("held by two")
@@ -70,7 +70,7 @@ def test_a_lock_whose_holder_died_holds_until_it_expires_and_no_longer(store: Re
     assert names(store, "dead") == []
 
 
-def test_who_comes_between_the_step_and_the_second_look_takes_nothing_away(
+def test_a_process_that_comes_between_creation_and_second_listing_does_not_take_the_lock(
     store: RegistryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = store.create
@@ -90,7 +90,7 @@ def test_who_comes_between_the_step_and_the_second_look_takes_nothing_away(
         pytest.fail("held beside one that was there before")
 
 
-def test_of_many_at_once_one_at_a_time_holds_it(store: RegistryStore) -> None:
+def test_concurrent_processes_own_the_lock_one_at_a_time(store: RegistryStore) -> None:
     holders, most, n_held, guard = 0, 0, 0, threading.Lock()
     start = threading.Barrier(6)
 
@@ -103,7 +103,7 @@ def test_of_many_at_once_one_at_a_time_holds_it(store: RegistryStore) -> None:
                     with guard:
                         holders, n_held = holders + 1, n_held + 1
                         most = max(most, holders)
-                    store.find("crowd")  # long enough for the others to come
+                    store.find("crowd")  # long enough for the others to try
                     with guard:
                         holders -= 1
             except PromotionConflict:
@@ -120,7 +120,7 @@ def test_of_many_at_once_one_at_a_time_holds_it(store: RegistryStore) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["30", "300"])
-def test_a_lock_outlasts_a_request_that_hangs_for_as_long_as_it_may(
+def test_a_lock_outlasts_the_longest_request(
     store: RegistryStore, monkeypatch: pytest.MonkeyPatch, timeout: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", timeout)
@@ -132,7 +132,7 @@ def test_a_lock_outlasts_a_request_that_hangs_for_as_long_as_it_may(
     assert float(held.tags["sweeps.lock.seconds"]) == lock.seconds
 
 
-def test_a_holder_that_was_too_slow_moves_nothing() -> None:
+def test_an_owner_that_is_too_slow_moves_nothing() -> None:
     fresh = Lock("lock", time.monotonic(), seconds=120, margin_seconds=40)
     fresh.check()
     with pytest.raises(PromotionConflict, match="nothing was moved"):
@@ -149,7 +149,7 @@ def test_a_holder_that_was_too_slow_moves_nothing() -> None:
         ("postgresql://h/db", {"TIMEOUT": "30"}, 600),
     ],
 )
-def test_a_request_lasts_as_long_as_the_settings_in_force_allow(
+def test_the_longest_request_follows_from_the_current_settings(
     uri: str, settings: dict[str, str], seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in settings.items():

@@ -1,4 +1,4 @@
-"""A champion where this project is not: in an environment of mlflow, torch and numpy, loaded and served over HTTP."""
+"""A champion without this project: loaded and served over HTTP in an environment of mlflow, torch and numpy."""
 
 import json
 import os
@@ -36,7 +36,7 @@ numpy.save(sys.argv[2], model.predict(numpy.load(sys.argv[1]).astype("float32"))
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of a virtual environment that holds mlflow, torch and numpy, at the versions pinned here."""
+    """The `bin` of a virtual environment with mlflow, torch and numpy, at the pinned versions."""
     folder = tmp_path_factory.mktemp("fresh")
     from sweeps.registry.packaging import pinned_requirements
 
@@ -51,13 +51,13 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def champion(delivered: Callable[..., SweepResult]) -> SweepResult:
     result = delivered()
-    promote(result.sweep, None, Request("fresh", first=True, force=True))  # how well it does is of no matter here
+    promote(result.sweep, None, Request("fresh", first=True, force=True))  # its quality does not matter here
     return result
 
 
 @pytest.fixture
 def environment(server: Any) -> dict[str, str]:
-    """What is set where the model is used: the server, and that nothing may be unpickled."""
+    """The environment variables of the model's user: the server, and no unpickling."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     return kept | {
         "MLFLOW_TRACKING_URI": server.uri,
@@ -68,14 +68,14 @@ def environment(server: Any) -> dict[str, str]:
 
 @pytest.fixture
 def raw(champion: SweepResult, tmp_path: Path) -> Path:
-    """Test samples as they lie in a data set: whole numbers."""
+    """Raw test samples: whole numbers."""
     np.save(tmp_path / "raw.npy", data_of(champion).test.inputs[:5])
     return tmp_path / "raw.npy"
 
 
 @pytest.fixture
 def expected(raw: Path, server: Any, tmp_path: Path) -> Any:
-    """What `sweeps score` makes of them, here."""
+    """The output of `sweeps score` for them."""
     score_by_alias(RegistryStore(server.uri), "fresh@champion", raw, tmp_path / "expected.npy")
     return np.load(tmp_path / "expected.npy")
 
@@ -91,12 +91,12 @@ def test_champion_loads_and_predicts_without_this_project_and_without_unpickling
 
 @pytest.fixture
 def address(fresh: Path, environment: dict[str, str], raw: Path, tmp_path: Path) -> Iterator[str]:
-    """The champion, served by the fresh environment, in the folder where its samples lie."""
+    """The URL of the champion, served by the fresh environment in the folder of its samples."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(fresh / "mlflow"), "models", "serve", "-m", "models:/fresh@champion", "--env-manager", "local"]
-    path = f"{fresh}:{environment['PATH']}"  # mlflow starts its server by a name that it looks up there
+    path = f"{fresh}:{environment['PATH']}"  # mlflow finds its server program there
     with (tmp_path / "serve.log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--port", str(port)], env=environment | {"PATH": path}, stdout=log, stderr=log, cwd=raw.parent

@@ -1,4 +1,4 @@
-"""Who is told to have moved an alias."""
+"""The user who is recorded with a move of an alias."""
 
 import getpass
 import platform
@@ -12,7 +12,7 @@ def test_who_is_the_person_and_the_host() -> None:
     assert who() == f"{getpass.getuser()}@{platform.node()}"
 
 
-def test_who_is_the_one_who_asked_from_elsewhere_where_a_command_is_given_for_them(
+def test_who_is_the_user_of_another_machine_if_a_command_runs_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SWEEPS_ASKED_BY", "ann@laptop")

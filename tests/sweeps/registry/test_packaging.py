@@ -1,4 +1,4 @@
-"""A packaged model does what the network did, from raw values, and needs nothing of this project."""
+"""A packaged model computes what the network computes, from raw values and without this project."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def trained(config: ModelConfig) -> Network:
     network = build_network(config, input_size=N_FEATURES, n_classes=4, seed=1)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        for parameter in network.parameters():  # biases too, and a softmax, which start at 0
+        for parameter in network.parameters():  # biases and a softmax start at 0
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
     return network
 
@@ -64,7 +64,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelConfig],
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 @pytest.mark.parametrize("n_samples", [1, 2, 7, BATCH + 1])
-def test_batches_of_any_size_give_what_the_network_gives(package, config: ModelConfig, n_samples: int) -> None:
+def test_batches_of_any_size_have_the_outputs_of_the_network(package, config: ModelConfig, n_samples: int) -> None:
     network, packaged = package(config)
     raw = raw_samples(n_samples)
     scaled = torch.from_numpy(raw.astype(np.float32) * np.float32(SCALE))
@@ -93,7 +93,7 @@ def test_a_single_example_is_enough_for_batches_of_any_size(tmp_path: Path) -> N
     assert len(PackagedModel.load(tmp_path / "model").outputs(raw_samples(7))["code"]) == 7
 
 
-def test_columns_follow_one_another_and_fill_the_tensor(package) -> None:
+def test_columns_are_contiguous_and_fill_the_tensor(package) -> None:
     for config in CONFIGS:
         _, packaged = package(config)
         ends = sorted(packaged.columns.values())
@@ -104,7 +104,7 @@ def test_columns_follow_one_another_and_fill_the_tensor(package) -> None:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shift=st.floats(-100, 100), stretch=st.floats(0.1, 100))
 def test_a_model_that_standardises_takes_and_returns_raw_values(package, shift: float, stretch: float) -> None:
-    # Standardised per sample, a code is the same for a sample however it was shifted and stretched.
+    # Standardised per sample, the code does not depend on a shift or a scale of the sample.
     _, packaged = package(CONFIGS[2])
     raw = raw_samples(5).astype(np.float32)
     changed = packaged.outputs(raw * np.float32(stretch) + np.float32(shift))
@@ -114,7 +114,7 @@ def test_a_model_that_standardises_takes_and_returns_raw_values(package, shift: 
     np.testing.assert_allclose(changed["reconstruction"], expected, atol=2e-3 * (stretch + abs(shift)))
 
 
-def test_the_package_says_what_it_takes_gives_and_needs(package) -> None:
+def test_the_package_describes_its_inputs_outputs_and_requirements(package) -> None:
     _, packaged = package(CONFIGS[1])
     described = yaml.safe_load((packaged.folder / "MLmodel").read_text())
     assert json.loads(described["signature"]["inputs"])[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 12]}
@@ -130,22 +130,20 @@ def test_the_package_says_what_it_takes_gives_and_needs(package) -> None:
     assert all("==" in line and "+" not in line for line in requirements)
 
 
-def test_it_loads_where_a_gpu_is_found_though_its_weights_are_on_the_cpu(
-    package, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_loads_on_a_host_with_a_gpu(package, monkeypatch: pytest.MonkeyPatch) -> None:
     _, packaged = package(CONFIGS[1])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     again = PackagedModel.load(packaged.folder)
     assert again.predict(raw_samples(2).astype(np.float32)).shape == (2, 18)
 
 
-def test_it_predicts_where_this_project_is_not_to_be_found(package, tmp_path: Path) -> None:
+def test_it_predicts_without_this_project(package, tmp_path: Path) -> None:
     _, packaged = package(CONFIGS[2])
     np.save(tmp_path / "raw.npy", raw_samples(4).astype(np.float32))
     code = f"""
 import sys
 for name in ("sweeps", "pytorch_lightning", "ray"):
-    sys.modules[name] = None  # an import of it raises
+    sys.modules[name] = None  # importing it raises
 import mlflow.pyfunc, numpy
 out = mlflow.pyfunc.load_model({str(packaged.folder)!r}).predict(numpy.load("raw.npy"))
 numpy.save("out.npy", out)
@@ -156,7 +154,7 @@ numpy.save("out.npy", out)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
 
 
-def test_a_model_of_other_make_is_told_apart(tmp_path: Path) -> None:
+def test_a_model_that_was_packaged_otherwise_is_refused(tmp_path: Path) -> None:
     import mlflow.pytorch
 
     example = np.zeros((2, 3), np.float32)
@@ -171,8 +169,8 @@ def test_scores_are_written_by_name_from_images_of_whole_numbers(package, tmp_pa
     _, packaged = package(CONFIGS[1])
     images = raw_samples(6).reshape(6, 3, 4)
     np.save(tmp_path / "images.npy", images)
-    told = score(packaged, tmp_path / "images.npy", tmp_path / "out" / "scores.npz")
-    assert told["outputs"] == {"reconstruction": [6, 12], "code": [6, 5], "reconstruction_error": [6, 1]}
+    scored = score(packaged, tmp_path / "images.npy", tmp_path / "out" / "scores.npz")
+    assert scored["outputs"] == {"reconstruction": [6, 12], "code": [6, 5], "reconstruction_error": [6, 1]}
     written = np.load(tmp_path / "out" / "scores.npz")
     expected = packaged.outputs(images.reshape(6, 12))
     assert set(written) == set(expected)
@@ -197,7 +195,7 @@ def test_scores_are_written_as_one_array_of_all_columns(package, tmp_path: Path)
         (None, "cannot be read"),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused_with_what_must_hold(package, tmp_path: Path, content, words: str) -> None:
+def test_a_file_that_does_not_fit_is_refused_with_the_requirement(package, tmp_path: Path, content, words: str) -> None:
     _, packaged = package(CONFIGS[1])
     if content is not None:
         np.save(tmp_path / "in.npy", content)
@@ -205,12 +203,12 @@ def test_a_file_that_does_not_fit_is_refused_with_what_must_hold(package, tmp_pa
         score(packaged, tmp_path / "in.npy", tmp_path / "out.npz")
 
 
-def test_an_output_of_another_kind_is_refused_before_anything_is_read(package, tmp_path: Path) -> None:
+def test_an_output_of_another_format_is_refused_before_reading(package, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.npz"):
         score(package(CONFIGS[1])[1], tmp_path / "none.npy", tmp_path / "out.csv")
 
 
-def test_nothing_is_unpickled_even_where_the_environment_allows_it(
+def test_nothing_is_unpickled_even_if_the_environment_allows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow.pytorch
@@ -229,7 +227,7 @@ def test_nothing_is_unpickled_even_where_the_environment_allows_it(
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "true"
 
 
-def test_an_output_of_another_kind_is_refused_before_a_model_is_fetched(tmp_path: Path) -> None:
-    nowhere: Any = None  # it is never asked
+def test_an_output_of_another_format_is_refused_before_a_model_is_downloaded(tmp_path: Path) -> None:
+    nowhere: Any = None  # never used
     with pytest.raises(InputError, match=r"\.npz"):
         score_by_alias(nowhere, "digits@champion", tmp_path / "in.npy", tmp_path / "out.csv")

@@ -1,4 +1,4 @@
-"""Promotion against a real MLflow server: who becomes champion, what is remembered, and what happens when it fails."""
+"""Promotion against a real MLflow server: who becomes champion, what is recorded, and what happens on failure."""
 
 import getpass
 import json
@@ -6,6 +6,7 @@ import platform
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,13 @@ from sweeps.errors import InputError, PromotionConflict, TrackingError, UnknownM
 from sweeps.registry.alias_history import Move, MoveKind, moves, rollback
 from sweeps.registry.alias_lock import Lock
 from sweeps.registry.challenger import Challenger
-from sweeps.registry.contest import judge
-from sweeps.registry.gates import Gate
+from sweeps.registry.gates import GateResult, judge
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.packaging import Package
 from sweeps.registry.promote import promote
-from sweeps.registry.promotion import Promotion, Request, Verdict
+from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
 from sweeps.registry.scoring import PackagedModel
-from sweeps.registry.significance import Outcome
+from sweeps.registry.significance import GateOutcome
 from sweeps.tracking.mlflow.run_metadata import environment_tags
 from sweeps.tracking.results import SweepResult
 from sweeps.tracking.trial_lookup import find_trial
@@ -59,12 +59,12 @@ def outcomes(promotion: Promotion) -> dict[str, str]:
     return {gate.name: str(gate.outcome) for gate in promotion.gates}
 
 
-def test_the_first_champion_is_registered_with_everything_that_it_was_judged_by(
+def test_the_first_champion_is_registered_with_its_origin_and_its_gates(
     delivered: Deliver, server: Any, name: str
 ) -> None:
     result = delivered()
     promotion = promote(result.sweep, None, Request(name, first=True))
-    assert promotion.verdict is Verdict.PROMOTED, [
+    assert promotion.verdict is PromotionVerdict.PROMOTED, [
         f"{gate.name} {gate.outcome}: {gate.sentence}" for gate in promotion.gates
     ]
     version = MlflowClient(server.uri).get_model_version_by_alias(name, "champion")
@@ -95,16 +95,14 @@ def test_the_first_champion_is_registered_with_everything_that_it_was_judged_by(
     }
 
 
-def test_without_first_nobody_becomes_champion_and_nothing_is_registered(
-    delivered: Deliver, server: Any, name: str
-) -> None:
+def test_without_first_and_a_champion_nothing_is_registered(delivered: Deliver, server: Any, name: str) -> None:
     promotion = promote(delivered().sweep, None, Request(name))
-    assert (promotion.verdict, promotion.exit_status) == (Verdict.REFUSED, 1)
+    assert (promotion.verdict, promotion.exit_status) == (PromotionVerdict.REFUSED, 1)
     assert "--first" in gate(promotion, "champion").sentence
     assert RegistryStore(server.uri).find(name) is None
 
 
-def test_a_better_one_takes_over_a_worse_one_is_refused_and_rollback_goes_back(
+def test_a_better_challenger_is_promoted_a_worse_one_refused_and_rollback_restores_the_champion(
     delivered: Deliver, server: Any, name: str
 ) -> None:
     good, better = delivered(), delivered(**BETTER)
@@ -112,63 +110,63 @@ def test_a_better_one_takes_over_a_worse_one_is_refused_and_rollback_goes_back(
     promote(good.sweep, None, Request(name, first=True))
 
     accepted = promote(better.sweep, None, Request(name))
-    assert (accepted.verdict, accepted.version, accepted.replaced) == (Verdict.PROMOTED, "2", "1")
+    assert (accepted.verdict, accepted.version, accepted.replaced) == (PromotionVerdict.PROMOTED, "2", "1")
     numbers = gate(accepted, "champion").numbers
     assert numbers["challenger"] < numbers["other"]
     assert numbers["low"] < numbers["difference"] < numbers["high"] < 0
 
     refused = promote(good.sweep, "0000", Request(name))
-    assert (refused.verdict, refused.version, refused.exit_status) == (Verdict.REFUSED, None, 1)
+    assert (refused.verdict, refused.version, refused.exit_status) == (PromotionVerdict.REFUSED, None, 1)
     assert gate(refused, "champion").sentence.startswith("worse than version 2")
     assert gate(refused, "champion").numbers["difference"] == pytest.approx(-numbers["difference"], rel=1e-4)
     assert champion(store, name) == "2"
 
     assert rollback(store, name, "champion").version == "1"
     assert champion(store, name) == "1"
-    told = moves(store.find(name), "champion")
-    assert [(step.version, step.replaced, step.kind) for step in told] == [
+    history = moves(store.find(name), "champion")
+    assert [(step.version, step.replaced, step.kind) for step in history] == [
         ("1", None, MoveKind.PROMOTION),
         ("2", "1", MoveKind.PROMOTION),
         ("1", "2", MoveKind.ROLLBACK),
     ]
-    assert [step.sweep for step in told] == [good.sweep, better.sweep, good.sweep]
-    assert all(step.when and "@" in step.who for step in told)
-    assert told[1].reason.startswith("better than version 1")
+    assert [step.sweep for step in history] == [good.sweep, better.sweep, good.sweep]
+    assert all(step.when and "@" in step.who for step in history)
+    assert history[1].reason.startswith("better than version 1")
     with pytest.raises(UnknownModel, match="first to hold"):
         rollback(store, name, "champion")
 
-    # What was taken back and is promoted again becomes a version of its own: the old one keeps its record.
+    # A version that was rolled back keeps its record: promoted again, its trial becomes a new version.
     record = store.version(name, "2").tags
     again = promote(better.sweep, None, Request(name))
-    assert (again.verdict, again.version, again.replaced) == (Verdict.PROMOTED, "3", "1")
+    assert (again.verdict, again.version, again.replaced) == (PromotionVerdict.PROMOTED, "3", "1")
     assert store.version(name, "2").tags == record
     assert len(ready_models(server, better)) == 1
 
 
-def test_a_tie_leaves_the_champion_in_its_place(delivered: Deliver, server: Any, name: str) -> None:
+def test_a_tie_keeps_the_champion(delivered: Deliver, server: Any, name: str) -> None:
     strict = {"promotion": {"confidence": 0.9999}, "data": {"name": "digits", "n_test": 12}}
     promote(delivered(**strict).sweep, None, Request(name, first=True))
     promotion = promote(delivered(**strict, **OTHER_SEED).sweep, None, Request(name))
     assert outcomes(promotion)["champion"] == "tie"
-    assert promotion.verdict is Verdict.REFUSED
+    assert promotion.verdict is PromotionVerdict.REFUSED
     assert champion(RegistryStore(server.uri), name) == "1"
 
 
 def test_a_dry_run_judges_and_leaves_no_trace(delivered: Deliver, server: Any, name: str) -> None:
     result = delivered()
-    told = promote(result.sweep, None, Request(name, first=True, dry_run=True))
-    assert (told.verdict, told.version, told.exit_status) == (Verdict.WOULD_BE_PROMOTED, None, 0)
+    dry = promote(result.sweep, None, Request(name, first=True, dry_run=True))
+    assert (dry.verdict, dry.version, dry.exit_status) == (PromotionVerdict.WOULD_BE_PROMOTED, None, 0)
     refused = promote(result.sweep, None, Request(name, dry_run=True))
-    assert (refused.verdict, refused.exit_status) == (Verdict.WOULD_BE_REFUSED, 1)
+    assert (refused.verdict, refused.exit_status) == (PromotionVerdict.WOULD_BE_REFUSED, 1)
     client = MlflowClient(server.uri)
     assert RegistryStore(server.uri).find(name) is None
-    assert not client.search_logged_models([result.record.experiment_id], f"source_run_id = '{told.run_id}'")
+    assert not client.search_logged_models([result.record.experiment_id], f"source_run_id = '{dry.run_id}'")
 
 
-def test_force_moves_past_failed_gates_and_is_remembered(delivered: Deliver, server: Any, name: str) -> None:
+def test_force_promotes_despite_failed_gates_and_is_recorded(delivered: Deliver, server: Any, name: str) -> None:
     result = delivered(promotion={"max_latency_ms": 1e-9})
     promotion = promote(result.sweep, None, Request(name, first=True, force=True))
-    assert (promotion.verdict, promotion.is_forced) == (Verdict.PROMOTED, True)
+    assert (promotion.verdict, promotion.is_forced) == (PromotionVerdict.PROMOTED, True)
     store = RegistryStore(server.uri)
     assert store.version(name, "1").tags["sweeps.forced"] == "true"
     (step,) = moves(store.find(name), "champion")
@@ -180,7 +178,7 @@ def test_promoting_the_champion_again_changes_nothing(delivered: Deliver, server
     result = delivered()
     promote(result.sweep, None, Request(name, first=True))
     again = promote(result.sweep, None, Request(name))
-    assert (again.verdict, again.version, again.exit_status) == (Verdict.ALREADY, "1", 0)
+    assert (again.verdict, again.version, again.exit_status) == (PromotionVerdict.ALREADY, "1", 0)
     assert len(moves(RegistryStore(server.uri).find(name), "champion")) == 1
 
 
@@ -189,30 +187,30 @@ def test_a_collapsed_model_with_a_good_looking_loss_is_refused_by_the_name_of_it
 ) -> None:
     sizes = ["data.n_samples=24000", "data.n_train=20000", "data.n_valid=2000", "data.n_test=2000"]
     result = delivered(load("identity-raw84", [*sizes, "training.epochs=4", "training.learning_rate=0.05"]))
-    assert result.best.metrics["valid/mse"] < 1e-3  # it looks done
+    assert result.best.metrics["valid/mse"] < 1e-3  # the loss looks good
     promotion = promote(result.sweep, None, Request(name, first=True))
-    assert promotion.verdict is Verdict.REFUSED
+    assert promotion.verdict is PromotionVerdict.REFUSED
     assert gate(promotion, "diagnosis").sentence.startswith("no better than the mean: the features hardly vary")
-    assert not gate(promotion, "reference").is_open
+    assert not gate(promotion, "reference").passes
     assert RegistryStore(server.uri).find(name) is None
 
 
 def test_other_data_than_the_champions_are_refused(delivered: Deliver, name: str) -> None:
     promote(delivered().sweep, None, Request(name, first=True))
     promotion = promote(delivered(data={"name": "digits", "seed": 7}, **BETTER).sweep, None, Request(name))
-    assert promotion.verdict is Verdict.REFUSED
+    assert promotion.verdict is PromotionVerdict.REFUSED
     assert outcomes(promotion)["same data"] == "failed"
     assert "other data" in gate(promotion, "champion").sentence
 
 
-def test_a_sweep_without_test_samples_is_refused_and_told_what_to_do(delivered: Deliver, name: str) -> None:
+def test_a_sweep_without_test_samples_is_refused_with_advice(delivered: Deliver, name: str) -> None:
     promotion = promote(delivered(data={"name": "digits", "n_test": 0}).sweep, None, Request(name, first=True))
-    assert promotion.verdict is Verdict.REFUSED
+    assert promotion.verdict is PromotionVerdict.REFUSED
     assert "data.n_test" in gate(promotion, "test metrics").sentence
     assert outcomes(promotion)["diagnosis"] == "passed"
 
 
-def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
+def test_of_two_concurrent_promotions_one_wins_and_the_other_is_rejected(
     delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = [delivered(), delivered(**OTHER_SEED)]
@@ -222,8 +220,8 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
         with one_exports:  # torch traces one model at a time in a process; promotions have a process each
             save(*given)
 
-    def judge_and_wait(*given: Any, **named: Any) -> Any:
-        gates = judge(*given, **named)
+    def judge_and_wait(contest: Any) -> Any:
+        gates = judge(contest)
         both_have_judged.wait(60)
         return gates
 
@@ -234,8 +232,8 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
     def run(result: SweepResult) -> None:
         try:
             ends.append(promote(result.sweep, None, Request(name, first=True)))
-        except PromotionConflict as conflict:
-            ends.append(conflict)
+        except PromotionConflict as rejected:
+            ends.append(rejected)
 
     threads = [threading.Thread(target=run, args=(result,)) for result in results]
     for thread in threads:
@@ -243,8 +241,8 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
     for thread in threads:
         thread.join(120)
     (winner,) = [end for end in ends if isinstance(end, Promotion)]
-    (told,) = [end for end in ends if isinstance(end, PromotionConflict)]
-    assert "promote again" in str(told)
+    (conflict,) = [end for end in ends if isinstance(end, PromotionConflict)]
+    assert "promote again" in str(conflict)
     store = RegistryStore(server.uri)
     assert champion(store, name) == winner.version == "1"
     assert store.version(name, "1").tags["sweeps.sweep"] == winner.sweep
@@ -252,7 +250,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
     assert not store.find_all(f"{name}.champion.lock")
 
 
-def test_a_sweep_that_mlflow_has_not_got_is_to_be_delivered_first(
+def test_an_undelivered_sweep_must_be_delivered_first(
     server: Any, small_sweep: Any, run_here: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
@@ -269,12 +267,12 @@ def test_another_store_than_the_sweeps_is_refused(
         promote(result.sweep, None, Request("elsewhere", first=True))
 
 
-@pytest.mark.parametrize("n_checks", [0, 1], ids=["before it is written down", "before the alias moves"])
-def test_a_promotion_that_is_cut_off_is_finished_by_the_next_one_and_leaves_no_twin(
+@pytest.mark.parametrize("n_checks", [0, 1], ids=["before it is recorded", "before the alias moves"])
+def test_an_interrupted_promotion_is_completed_by_the_next_one_without_a_duplicate(
     delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch, n_checks: int
 ) -> None:
     challenger, store, checked = delivered(), RegistryStore(server.uri), 0
-    asked = Gate("seeds", Outcome.PASSED, "of the promotion that was cut off")
+    asked = GateResult("seeds", GateOutcome.PASSED, "of the interrupted promotion")
 
     def expire(_: Lock) -> None:
         nonlocal checked
@@ -284,14 +282,14 @@ def test_a_promotion_that_is_cut_off_is_finished_by_the_next_one_and_leaves_no_t
 
     with monkeypatch.context() as patch:
         patch.setattr(Lock, "check", expire)
-        patch.setattr("sweeps.registry.promote._seeds", lambda *_: [asked])
+        patch.setattr("sweeps.registry.promote.judge", lambda contest: [*judge(contest), asked])
         with pytest.raises(PromotionConflict, match="run out"):
             promote(challenger.sweep, None, Request(name, first=True))
     assert champion(store, name) is None
     assert moves(store.find(name), "champion") == []
 
     again = promote(challenger.sweep, None, Request(name, first=True))
-    assert (again.verdict, again.version, champion(store, name)) == (Verdict.PROMOTED, "1", "1")
+    assert (again.verdict, again.version, champion(store, name)) == (PromotionVerdict.PROMOTED, "1", "1")
     assert len(moves(store.find(name), "champion")) == 1
     assert n_versions(server, name, "champion") == len(ready_models(server, challenger)) == 1
     version = store.version(name, "1")
@@ -302,16 +300,16 @@ def test_a_promotion_that_is_cut_off_is_finished_by_the_next_one_and_leaves_no_t
     assert asked.sentence not in version.description
 
 
-def test_a_champion_that_changed_while_the_challenger_was_judged_stays(
+def test_a_champion_that_changed_during_the_judging_stays(
     delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, better, store = delivered(), delivered(**BETTER), RegistryStore(server.uri)
     promote(first.sweep, None, Request(name, first=True))
     promote(first.sweep, None, Request(name, "canary", first=True))
 
-    def judge_meanwhile(*given: Any, **named: Any) -> Any:
+    def judge_meanwhile(contest: Any) -> Any:
         store.set_alias(name, "champion", "2")
-        return judge(*given, **named)
+        return judge(contest)
 
     monkeypatch.setattr("sweeps.registry.promote.judge", judge_meanwhile)
     with pytest.raises(PromotionConflict, match=r"version 2 of .* holds champion now"):
@@ -321,7 +319,7 @@ def test_a_champion_that_changed_while_the_challenger_was_judged_stays(
     assert not store.find_all(f"{name}.champion.lock")
 
 
-def test_rollback_goes_back_to_no_version_that_was_never_judged(server: Any, name: str) -> None:
+def test_rollback_refuses_a_version_that_was_never_judged(server: Any, name: str) -> None:
     store, client = RegistryStore(server.uri), MlflowClient(server.uri)
     over = Move("2", "1", MoveKind.FORCED, "past failed gates").to_dict() | {"made": True}
     store.create(name, {"sweeps.history.champion.00001": json.dumps(over)}, "")
@@ -335,15 +333,15 @@ def test_rollback_goes_back_to_no_version_that_was_never_judged(server: Any, nam
     assert rollback(store, name, "champion").version == "1"
 
 
-def test_history_tells_who_held_an_alias_that_was_deleted_in_mlflow_itself(
+def test_history_lists_the_versions_of_an_alias_that_was_deleted_in_mlflow_directly(
     server: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     held = Move("1", None, MoveKind.PROMOTION, "the first").to_dict() | {"made": True}
     RegistryStore(server.uri).create(name, {"sweeps.history.champion.00001": json.dumps(held)}, "")
-    told = CliRunner().invoke(app, ["history", name, "--json"])
-    assert told.exit_code == 0, told.output
-    plain = json.loads(told.stdout)
+    done = CliRunner().invoke(app, ["history", name, "--json"])
+    assert done.exit_code == 0, done.output
+    plain = json.loads(done.stdout)
     assert (plain["holder"], [move["version"] for move in plain["moves"]]) == (None, ["1"])
     never = CliRunner().invoke(app, ["history", name, "--alias", "canary"])
     assert "no version has held canary" in " ".join(never.stdout.split())
@@ -354,12 +352,12 @@ def test_history_tells_who_held_an_alias_that_was_deleted_in_mlflow_itself(
 @pytest.mark.parametrize(
     "request_", [Request("a/b"), Request("it's"), Request("m", alias="latest"), Request("m", "v3")]
 )
-def test_names_that_mlflow_does_not_take_are_refused_at_once(request_: Request) -> None:
+def test_names_that_mlflow_does_not_accept_are_refused_at_once(request_: Request) -> None:
     with pytest.raises(InputError, match="must be up to"):
         promote("no-such-sweep", None, request_)
 
 
-def test_going_back_or_looking_back_where_nothing_is_registered_says_so(server: Any) -> None:
+def test_a_rollback_of_an_unregistered_model_is_refused(server: Any) -> None:
     store = RegistryStore(server.uri)
     with pytest.raises(UnknownModel, match="no model 'nothing' is registered"):
         rollback(store, "nothing", "champion")
@@ -371,60 +369,76 @@ def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_a
     delivered: Deliver, server: Any, name: str, faulty: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     first, challenger = delivered(), delivered(**BETTER)
-    store, client = RegistryStore(server.uri), MlflowClient(server.uri)
     promote(first.sweep, None, Request(name, first=True))
     judged: dict[str, Any] = {}
 
-    def judge_once(contest: Any, model: Any, network: Any, champion: Any, *given: Any, **named: Any) -> Any:
+    def judge_once(contest: Any) -> Any:
         """The same challenger against the same champion, dozens of times: no request depends on the second judging."""
-        if champion.version not in judged:
-            judged[champion.version] = judge(contest, model, network, champion, *given, **named)
-        return list(judged[champion.version])
+        if contest.champion.version not in judged:
+            judged[contest.champion.version] = judge(contest)
+        return list(judged[contest.champion.version])
 
     monkeypatch.setattr("sweeps.registry.promote.judge", judge_once)
     export_once(monkeypatch, tmp_path)
     with faulty(server.uri) as (address, fault):
         monkeypatch.setattr("sweeps.registry.promote._store_of", lambda _: address)
-
-        def attempt(alias: str) -> Promotion | None:
-            try:
-                return promote(challenger.sweep, None, Request(name, alias))
-            except (TrackingError, PromotionConflict):
-                return None
-
-        def forget_logged_models() -> None:
-            for model in client.search_logged_models([challenger.record.experiment_id]):
-                client.delete_logged_model(model.model_id)
-
+        attempts = Attempts(server, name, challenger, fault)
         for whole in ("judged", "whole"):
-            store.set_alias(name, whole, "1")
-            forget_logged_models()
-            fault.asked = []
-            assert attempt(whole) is not None
+            attempts.prepare(whole)
+            assert attempts.promote(whole) is not None
             do_once(monkeypatch, Challenger.of(*find_trial(challenger.sweep, None)))
         requests = list(fault.asked)
         for number, asked in ends_of_rows(requests):
-            # A request that changes something may also have arrived, though its answer did not.
+            # A request that changes something may also have arrived, and only its response was lost.
             for reaches in (False, True) if not asked.startswith("GET") else (False,):
-                alias = f"alias-{number}-{reaches}".lower()
-                store.set_alias(name, alias, "1")
-                forget_logged_models()  # so that the requests are those of the first attempt, in their order
-                fault.request, fault.reaches, fault.asked = number, reaches, []
-                ended = attempt(alias)
-                assert len(fault.asked) >= number, asked
-                held = store.find(name).aliases[alias]
-                if held != "1":  # as after: a version that was judged, by a promotion that may not know of it
-                    assert json.loads(store.version(name, held).tags["sweeps.gates"])
-                assert ended is None or ended.version == held, asked
-                fault.request = None
-                again = attempt(alias)
-                assert again is not None, (asked, reaches)
-                assert again.verdict in (Verdict.PROMOTED, Verdict.ALREADY), (asked, reaches)
-                assert store.find(name).aliases[alias] == again.version != "1"
-                assert [step.version for step in moves(store.find(name), alias)] == ["1", again.version]
-                assert n_versions(server, name, alias) == len(ready_models(server, challenger)) == 1, (asked, reaches)
+                attempts.fail_and_repeat(number, asked, reaches)
         changes = [asked for asked in requests if not asked.startswith("GET")]
         assert [asked.rpartition("/mlflow/")[2] for asked in changes[-6:]] == LAST_STEPS
+
+
+@dataclass
+class Attempts:
+    """Promotions of one challenger to one alias after another, past a server that fails at a chosen request."""
+
+    server: Any
+    name: str
+    challenger: SweepResult
+    fault: Any
+
+    def promote(self, alias: str) -> Promotion | None:
+        """Promote the challenger; None if the promotion fails."""
+        try:
+            return promote(self.challenger.sweep, None, Request(self.name, alias))
+        except (TrackingError, PromotionConflict):
+            return None
+
+    def prepare(self, alias: str) -> None:
+        """Point the alias at the first champion; the challenger is logged anew, by the same requests every time."""
+        RegistryStore(self.server.uri).set_alias(self.name, alias, "1")
+        client = MlflowClient(self.server.uri)
+        for model in client.search_logged_models([self.challenger.record.experiment_id]):
+            client.delete_logged_model(model.model_id)
+        self.fault.asked = []
+
+    def fail_and_repeat(self, number: int, asked: str, reaches: bool) -> None:
+        """Fail at one request: the alias is as before or after, and a second attempt completes the promotion."""
+        alias, store = f"alias-{number}-{reaches}".lower(), RegistryStore(self.server.uri)
+        self.prepare(alias)
+        self.fault.request, self.fault.reaches = number, reaches
+        ended = self.promote(alias)
+        assert len(self.fault.asked) >= number, asked
+        held = store.find(self.name).aliases[alias]
+        if held != "1":  # as after: a version that was judged, by a promotion that may not know of it
+            assert json.loads(store.version(self.name, held).tags["sweeps.gates"])
+        assert ended is None or ended.version == held, asked
+        self.fault.request = None
+        again = self.promote(alias)
+        assert again is not None, (asked, reaches)
+        assert again.verdict in (PromotionVerdict.PROMOTED, PromotionVerdict.ALREADY), (asked, reaches)
+        assert store.find(self.name).aliases[alias] == again.version != "1"
+        assert [step.version for step in moves(store.find(self.name), alias)] == ["1", again.version]
+        n_registered = n_versions(self.server, self.name, alias)
+        assert n_registered == len(ready_models(self.server, self.challenger)) == 1, (asked, reaches)
 
 
 def gate(promotion: Promotion, name: str) -> Any:
@@ -432,7 +446,7 @@ def gate(promotion: Promotion, name: str) -> Any:
 
 
 def ends_of_rows(requests: list[str]) -> list[tuple[int, str]]:
-    """The requests with their numbers, from 1; of files that go one after another the first and the last."""
+    """The requests with their numbers, from 1; of consecutive file transfers only the first and the last."""
     kinds = [asked.partition("/artifacts/")[0] for asked in requests]
     around = zip([None, *kinds[:-1]], kinds, [*kinds[1:], None], requests, strict=True)
     found = [
@@ -445,7 +459,7 @@ def ends_of_rows(requests: list[str]) -> list[tuple[int, str]]:
 
 
 def export_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Have the one challenger traced once, then copied with the ids of each logged model: no request is left out."""
+    """Export the challenger once, then copy it with the ids of each logged model: every request is still made."""
     save, template = Package.save, folder / "exported"
 
     def save_or_copy(package: Package, target: Path, model: Model) -> None:
@@ -461,7 +475,7 @@ def export_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def do_once(monkeypatch: pytest.MonkeyPatch, challenger: Challenger) -> None:
-    """Have what needs no request to MLflow, and was done before, done no more: data, networks, models to judge by."""
+    """Skip repeated work that makes no request to MLflow: loading data, networks and packaged models."""
     monkeypatch.setattr(Challenger, "of", lambda *_: challenger)
 
     def is_whole(folder: Path) -> Any:
@@ -471,13 +485,13 @@ def do_once(monkeypatch: pytest.MonkeyPatch, challenger: Challenger) -> None:
 
 
 def n_versions(server: Any, name: str, alias: str) -> int:
-    """How many versions were registered for an alias."""
+    """Return the number of versions that were registered for an alias."""
     found = MlflowClient(server.uri).search_model_versions(f"name = '{name}'", max_results=1000)
     return sum(version.tags.get("sweeps.alias") == alias for version in found)
 
 
 def ready_models(server: Any, result: SweepResult) -> list[Any]:
-    """The whole models that were logged of a sweep's best trial."""
+    """Return the completely logged models of a sweep's best trial."""
     found = MlflowClient(server.uri).search_logged_models([result.record.experiment_id])
     return [m for m in found if m.source_run_id == result.best.run_id and m.status == LoggedModelStatus.READY]
 
