@@ -173,7 +173,7 @@ def test_threads_record_at_once_without_loss(journal: Journal) -> None:
 def test_another_process_reads_what_the_writer_has_recorded_so_far(journal: Journal) -> None:
     journal.start_point(point("p"))
     reader = (
-        "import sys; from sweeps.tracking.journal import Journal;"
+        "import sys; from sweeps.tracking.journal.journal import Journal;"
         "print(len(Journal.open(sys.argv[1], read_only=True).points()))"
     )
     command = [sys.executable, "-c", reader, str(journal.path)]

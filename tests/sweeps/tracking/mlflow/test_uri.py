@@ -132,7 +132,7 @@ def test_wrong_password_is_told_without_it() -> None:
     with answering(401) as (address, _), pytest.raises(TrackingError, match="MLFLOW_TRACKING_PASSWORD") as caught:
         check_tracker(f"http://me:hunter2@{address}")
     assert "hunter2" not in str(caught.value)
-    assert len(caught.value.faults) == 1
+    assert len(caught.value.issues) == 1
 
 
 def test_server_that_is_no_mlflow_is_told() -> None:
