@@ -21,7 +21,7 @@ from sweeps.signals import interruption
 from sweeps.storage import atomic_write
 from sweeps.storage import layout as folders
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine, hold
+from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import catch_up, check_mine, committing, copy_all, shipping
 from sweeps.tracking.crash_recovery import reconcile
 from sweeps.tracking.journal.journal import Journal
@@ -74,7 +74,7 @@ def run(
     reconcile(uri)
     with set_up(config) as setup:
         folder = folders.create(config.name, sweep_id)
-        with hold(folder) as is_mine:
+        with own_sweep(folder) as is_mine:
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:
                 carry_out(config, setup, folder, journal, ResumeState(), began, watch, uri, is_mine)
@@ -90,11 +90,11 @@ def carry_out(
     began: float,
     watch: Callable[[Progress], None] | None,
     uri: str,
-    is_mine: IsMine,
+    is_mine: IsOwner,
 ) -> None:
     """Train what is left of a sweep while MLflow gets what is recorded, and record how it ended.
 
-    `is_mine` is what `hold` gives. SweepLocked where another process has taken up the sweep meanwhile.
+    `is_mine` is what `own_sweep` gives. SweepLocked where another process has taken up the sweep meanwhile.
     """
     progress = Progress(
         folder.id,

@@ -10,7 +10,7 @@ from sweeps.errors import DataError, SweepDone
 from sweeps.launch import carry_out, set_up
 from sweeps.signals import interruption
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine, hold
+from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import committing, shipping, store_of
 from sweeps.tracking.crash_recovery import close_lost, reconcile
 from sweeps.tracking.journal.journal import Journal
@@ -39,7 +39,7 @@ def resume(
     those of `run`. Raises SweepLocked where another process runs it, SweepDone where nothing is left to train.
     """
     began = started or time.time()
-    with hold(folder) as is_mine, open_journal(folder) as journal:
+    with own_sweep(folder) as is_mine, open_journal(folder) as journal:
         was_lost = close_lost(journal)
         before = SweepConfig.restore(journal.sweep().config)
         config = extended(before, n_more) if n_more else before
@@ -59,7 +59,7 @@ def resume(
     return load_result(folder)
 
 
-def _end(journal: Journal, folder: SweepFolder, began: float, is_mine: IsMine) -> None:
+def _end(journal: Journal, folder: SweepFolder, began: float, is_mine: IsOwner) -> None:
     """Record how a sweep ended whose process was lost after its last trial, and deliver what that one did not."""
     with (
         interruption() as interrupted,

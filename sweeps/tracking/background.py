@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sweeps.errors import SweepFailed, SweepLocked
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine
+from sweeps.storage.sweep_lock import IsOwner
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.segment_writer import Committer, FolderBehind
 from sweeps.tracking.journal.write_buffer import JournalBehind
@@ -22,7 +22,7 @@ DELIVERY_VARIABLE = "SWEEPS_DELIVERY_SECONDS"
 
 
 @contextmanager
-def committing(journal: Journal, folder: SweepFolder, is_mine: IsMine) -> Iterator[Committer]:
+def committing(journal: Journal, folder: SweepFolder, is_mine: IsOwner) -> Iterator[Committer]:
     """Copy what is recorded to the sweep's folder, and at the end all of it."""
     committer = Committer(journal, folder, is_mine)
     committer.start()

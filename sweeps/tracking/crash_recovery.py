@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from sweeps.errors import SweepError, SweepLocked
 from sweeps.storage.layout import SweepFolder, all_folders
-from sweeps.storage.sweep_lock import hold, holder_of, is_held
+from sweeps.storage.sweep_lock import is_owned, own_sweep, owner_of
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
@@ -39,9 +39,9 @@ def close_lost(journal: Journal) -> bool:
 def close_if_lost(folder: SweepFolder) -> None:
     """Close a sweep that no process runs and that has not ended; SweepLocked where one has just begun to."""
     with read_journal(folder) as journal:
-        if journal.sweep().state is not SweepState.RUNNING or is_held(folder):
+        if journal.sweep().state is not SweepState.RUNNING or is_owned(folder):
             return
-    with hold(folder), open_journal(folder) as journal:
+    with own_sweep(folder), open_journal(folder) as journal:
         close_lost(journal)
 
 
@@ -51,9 +51,9 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
     Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
     SweepLocked where one does on another host, which delivers by itself.
     """
-    holder = holder_of(folder)
-    if holder is not None and not holder.is_here:
-        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, and {holder} does: wait for it")
+    owner = owner_of(folder)
+    if owner is not None and not owner.runs_here:
+        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, and {owner} does: wait for it")
     _commit(folder)
     with Journal.open(folder.journal) as journal:
         status = sync(journal, uri, folder.path, patience_seconds)
@@ -62,7 +62,7 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
 
 
 def _commit(folder: SweepFolder) -> None:
-    with suppress(SweepLocked), hold(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
+    with suppress(SweepLocked), own_sweep(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
         Committer(journal, folder, is_mine).commit()
 
 
@@ -82,7 +82,7 @@ def _is_behind(folder: SweepFolder, uri: str) -> bool:
         close_if_lost(folder)
         with read_journal(folder) as journal:
             outbox = journal.outbox
-            return not is_held(folder) and outbox.store() == without_credentials(uri) and outbox.n_pending() > 0
+            return not is_owned(folder) and outbox.store() == without_credentials(uri) and outbox.n_pending() > 0
     except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
         return False
 

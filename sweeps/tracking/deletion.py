@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweeps.errors import TrackingError, UndeliveredError
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import hold
+from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.mlflow.client import MlflowStore, Refused, Unavailable
@@ -19,7 +19,7 @@ def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> i
     where the folder has the only copy of something and neither `runs` nor `force` says that it may go, TrackingError
     where MLflow does not delete.
     """
-    with hold(folder):
+    with own_sweep(folder):
         with open_journal(folder) as journal:
             n_pending = journal.outbox.n_pending()
             if n_pending and not (runs or force):

@@ -8,7 +8,7 @@ from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
 from sweeps.search.ranking import Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
-from sweeps.storage.sweep_lock import is_held
+from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import read_journal
@@ -149,10 +149,10 @@ class SweepResult:
 def load_result(folder: SweepFolder) -> SweepResult:
     """The result of the sweep in a folder, as it stands; one whose process was lost is INTERRUPTED."""
     # First, for a sweep that ends between the two looks is not lost.
-    held = is_held(folder)
+    is_running = is_owned(folder)
     with read_journal(folder) as journal:
         result = read_result(journal)
-    return result if held or result.record.state is not SweepState.RUNNING else _lost(result)
+    return result if is_running or result.record.state is not SweepState.RUNNING else _lost(result)
 
 
 def load_all() -> tuple[list[SweepResult], list[str]]:

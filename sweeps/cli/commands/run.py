@@ -75,13 +75,13 @@ def stop(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
     """End a running sweep cleanly, as Ctrl-C does; `sweeps resume` goes on with it."""
     from sweeps.cli.display import terminal
     from sweeps.storage.layout import find
-    from sweeps.storage.sweep_lock import stop as stop_holder
+    from sweeps.storage.sweep_lock import stop_owner
     from sweeps.tracking.results import load_result
 
     if client := locate.client_for(sweep, address):
         return submit.stop_there(client, sweep, as_json)
     folder = find(sweep)
-    stop_holder(folder, STOP_PATIENCE_SECONDS)
+    stop_owner(folder, STOP_PATIENCE_SECONDS)
     result = load_result(folder)
     return print_result(result.overview(), as_json, lambda: terminal.status(result))
 

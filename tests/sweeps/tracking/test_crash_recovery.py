@@ -10,7 +10,7 @@ from polling import wait_until
 from sweeps.config import SweepConfig
 from sweeps.storage import layout as folders
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import hold
+from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.crash_recovery import close_if_lost, close_lost, reconcile
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
@@ -38,7 +38,7 @@ def states(folder: SweepFolder) -> tuple[SweepState, list[PointState]]:
 
 
 def test_a_sweep_that_no_process_runs_is_told_to_be_interrupted(sweep_folder: SweepFolder) -> None:
-    with hold(sweep_folder):
+    with own_sweep(sweep_folder):
         assert load_result(sweep_folder).record.state is SweepState.RUNNING
     result = load_result(sweep_folder)
     assert result.record.state is SweepState.INTERRUPTED
@@ -55,7 +55,7 @@ def test_a_lost_sweep_is_closed_as_of_the_last_thing_that_it_recorded(sweep_fold
 
 
 def test_a_sweep_that_a_process_runs_is_left_alone(sweep_folder: SweepFolder) -> None:
-    with hold(sweep_folder):
+    with own_sweep(sweep_folder):
         close_if_lost(sweep_folder)
         assert states(sweep_folder)[0] is SweepState.RUNNING
     close_if_lost(sweep_folder)

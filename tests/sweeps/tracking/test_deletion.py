@@ -13,7 +13,7 @@ from sweeps.cli.app import app
 from sweeps.errors import SweepLocked, TrackingError, UndeliveredError
 from sweeps.storage import layout as folders
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import hold
+from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.deletion import delete
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
@@ -66,7 +66,7 @@ def test_what_mlflow_has_not_got_is_deleted_by_force_only(sweep: SweepFolder) ->
 
 
 def test_a_sweep_that_runs_is_not_deleted(sweep: SweepFolder) -> None:
-    with hold(sweep), pytest.raises(SweepLocked):
+    with own_sweep(sweep), pytest.raises(SweepLocked):
         delete(sweep, force=True)
     assert sweep.journal.exists()
 

@@ -14,7 +14,7 @@ from polling import wait_until
 
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import RemotePath
-from sweeps.storage.sweep_lock import hold
+from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.journal import database
 from sweeps.tracking.journal import segment_writer as committing
 from sweeps.tracking.journal.journal import Journal
@@ -153,7 +153,7 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
 ) -> None:
     checkpoint = shared.point("0000").checkpoint
     with (
-        hold(shared) as is_mine,
+        own_sweep(shared) as is_mine,
         Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
     ):
         cut_off = Committer(journal, shared, is_mine)
@@ -184,7 +184,7 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
 
 def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(shared: SweepFolder) -> None:
     with (
-        hold(shared) as is_mine,
+        own_sweep(shared) as is_mine,
         Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
     ):
         run_out(shared)
