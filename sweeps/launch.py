@@ -18,8 +18,7 @@ from sweeps.config import SweepConfig
 from sweeps.errors import SweepFailed
 from sweeps.search.packing import ALL_DIFFER, can_pack, why_single
 from sweeps.signals import interruption
-from sweeps.storage import atomic_write
-from sweeps.storage import layout as folders
+from sweeps.storage import atomic_write, layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import catch_up, check_mine, committing, copy_all, shipping
@@ -70,10 +69,10 @@ def run(
     uri = tracking_uri(uri)
     if not offline:
         check_tracker(uri)
-    folders.check_home()
+    layout.check_home()
     reconcile(uri)
     with set_up(config) as setup:
-        folder = folders.create(config.name, sweep_id)
+        folder = layout.create(config.name, sweep_id)
         with own_sweep(folder) as is_mine:
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, setup.dataset, began)) as journal:

@@ -13,7 +13,7 @@ from sweeps.config import SweepConfig, load
 from sweeps.config.search_space import corner_points
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.run_metadata import environment_tags
@@ -92,7 +92,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
 
     def run(config: SweepConfig) -> SweepResult:
         torch.set_num_threads(1)
-        folder, dataset = folders.create(config.name), load_dataset(config)
+        folder, dataset = layout.create(config.name), load_dataset(config)
         record = SweepRecord(
             folder.id, config.name, config.experiment, config.to_dict(), 0, dataset=dataset.description
         )

@@ -14,8 +14,7 @@ from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import InputError, StorageError, SweepLocked, UnknownSweep
 from sweeps.evaluation import evaluate
-from sweeps.storage import layout as folders
-from sweeps.storage import object_store
+from sweeps.storage import layout, object_store
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import RemotePath
 from sweeps.tracking.crash_recovery import deliver
@@ -41,9 +40,9 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def sweep(run_here: RunHere, small_sweep: Callable[..., SweepConfig]) -> SweepFolder:
     """A finished sweep of one point, committed."""
-    folders.check_home()
+    layout.check_home()
     result = run_here(small_sweep())
-    folder = folders.find(result.sweep)
+    folder = layout.find(result.sweep)
     with Journal.open(folder.journal) as journal:
         Committer(journal, folder).commit()
     return folder
@@ -66,10 +65,10 @@ def test_only_the_journal_lies_on_the_disk(sweep: SweepFolder, tmp_path: Path) -
 def test_its_journal_alone_is_taken_for_no_sweep_of_this_disk(
     sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert folders.all_folders() == [sweep]
+    assert layout.all_folders() == [sweep]
     monkeypatch.delenv("SWEEPS_LOCAL")
     monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "local"))  # as a shell has it that does not name the store
-    assert folders.all_folders() == []
+    assert layout.all_folders() == []
 
 
 def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
@@ -132,7 +131,7 @@ class CutOffError(BaseException):
 def test_a_point_goes_on_from_its_checkpoint_in_the_store(
     small_sweep: Callable[..., SweepConfig], digits: Dataset
 ) -> None:
-    folder = folders.create("small")
+    folder = layout.create("small")
     surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
     told: list[int | None] = []
 
@@ -151,7 +150,7 @@ def test_a_point_goes_on_from_its_checkpoint_in_the_store(
 def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader_would(
     small_sweep: Callable[..., SweepConfig], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = folders.create("small")
+    folder = layout.create("small")
     surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
     once, failures, told = RemotePath._once, iter(range(3)), list[Event]()
 
@@ -183,13 +182,13 @@ def test_it_is_removed_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path:
     assert not sweep.path.exists()
     assert not (tmp_path / "local" / "journals" / sweep.id).exists()
     with pytest.raises(UnknownSweep):
-        folders.find(sweep.id)
+        layout.find(sweep.id)
 
 
 def test_a_store_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWEEPS_HOME", "gopher://nowhere/home")
     with pytest.raises(InputError, match="SWEEPS_HOME must name a store that can be written"):
-        folders.check_home()
+        layout.check_home()
 
 
 def test_a_store_that_does_not_answer_at_the_start_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,5 +198,5 @@ def test_a_store_that_does_not_answer_at_the_start_may_be_tried_again(monkeypatc
     monkeypatch.setattr(object_store, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(RemotePath, "_once", away)
     with pytest.raises(StorageError, match="SWEEPS_HOME must name a store that can be written") as refusal:
-        folders.check_home()
+        layout.check_home()
     assert refusal.value.passes

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from polling import wait_until
 
 from sweeps.config import SweepConfig
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.crash_recovery import close_if_lost, close_lost, reconcile
@@ -22,7 +22,7 @@ from sweeps.tracking.results import load_result
 def sweep_folder(small_sweep: Callable[..., SweepConfig]) -> SweepFolder:
     """A sweep that runs: one point has finished, one has not."""
     config = small_sweep(search={"model.hidden_size": {"choice": [8, 16]}}, budget={"trials": 3})
-    folder = folders.create("small")
+    folder = layout.create("small")
     record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), start_ms=1_000)
     with Journal.create(folder.journal, record) as journal:
         for index in range(2):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from sweeps.cli.app import app
 from sweeps.errors import SweepLocked, TrackingError, UndeliveredError
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.deletion import delete
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def sweep() -> SweepFolder:
-    folder = folders.create("small")
+    folder = layout.create("small")
     folder.point("0000").path.mkdir(parents=True)
     folder.point("0000").best_network.write_bytes(b"a network")
     Journal.create(folder.journal, SweepRecord(folder.id, "small", "small", {"name": "small"}, start_ms=1_000)).close()
