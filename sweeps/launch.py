@@ -25,7 +25,7 @@ from sweeps.tracking.background import catch_up, check_mine, committing, copy_al
 from sweeps.tracking.crash_recovery import reconcile
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
-from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
@@ -194,7 +194,7 @@ def _train(
     journal: Journal,
     past: ResumeState,
     progress: Progress,
-    committer: Committer,
+    committer: SegmentWriter,
 ) -> None:
     """Hand every point to Tune; return when all have ended, the time is up, or the sweep is interrupted or lost."""
     from sweeps.cluster.tune.journal_callback import JournalCallback

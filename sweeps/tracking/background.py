@@ -10,7 +10,7 @@ from sweeps.storage import atomic_write
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.segment_writer import Committer, FolderBehind
+from sweeps.tracking.journal.segment_writer import FolderBehind, SegmentWriter
 from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.shipper import Shipper
 from sweeps.tracking.mlflow.uri import tracking_uri
@@ -22,9 +22,9 @@ DELIVERY_VARIABLE = "SWEEPS_DELIVERY_SECONDS"
 
 
 @contextmanager
-def committing(journal: Journal, folder: SweepFolder, is_mine: IsOwner) -> Iterator[Committer]:
+def committing(journal: Journal, folder: SweepFolder, is_mine: IsOwner) -> Iterator[SegmentWriter]:
     """Copy what is recorded to the sweep's folder, and at the end all of it."""
-    committer = Committer(journal, folder, is_mine)
+    committer = SegmentWriter(journal, folder, is_mine)
     committer.start()
     try:
         yield committer
@@ -34,7 +34,7 @@ def committing(journal: Journal, folder: SweepFolder, is_mine: IsOwner) -> Itera
 
 @contextmanager
 def shipping(
-    journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event, committer: Committer
+    journal: Journal, uri: str, folder: SweepFolder, interrupted: threading.Event, committer: SegmentWriter
 ) -> Iterator[None]:
     """Deliver to MLflow in the background, and at the end for as long as that makes progress."""
     shipper = Shipper(journal, uri, folder.path)
@@ -48,7 +48,7 @@ def shipping(
         shipper.close(float(os.environ.get(DELIVERY_VARIABLE) or DELIVERY_PATIENCE_SECONDS), is_cancelled)
 
 
-def check_mine(folder: SweepFolder, committer: Committer) -> None:
+def check_mine(folder: SweepFolder, committer: SegmentWriter) -> None:
     """SweepLocked where another process has taken up the sweep: what is left here is of an earlier time."""
     committer.commit()
     if committer.is_lost:
@@ -66,7 +66,7 @@ def catch_up(journal: Journal, folder: SweepFolder, interrupted: threading.Event
         raise SweepFailed(f"{error}. Then `sweeps resume {folder.id}` records it, or trains it again") from error
 
 
-def copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.Event) -> None:
+def copy_all(folder: SweepFolder, committer: SegmentWriter, interrupted: threading.Event) -> None:
     """Wait for the sweep's folder, which may be in a store, as for the disk: it alone tells other hosts the sweep."""
     try:
         committer.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(interrupted))
@@ -76,7 +76,7 @@ def copy_all(folder: SweepFolder, committer: Committer, interrupted: threading.E
 
 def store_of(journal: Journal) -> str:
     """The store to deliver to: where the environment names none, the one that has the sweep's runs already."""
-    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.outbox.store())
+    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.delivery.store())
 
 
 def _from_now_on(interrupted: threading.Event) -> Callable[[], bool]:

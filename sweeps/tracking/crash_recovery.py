@@ -9,7 +9,7 @@ from sweeps.storage.sweep_lock import is_owned, own_sweep, owner_of
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
-from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.mlflow.run_metadata import ranking_description
 from sweeps.tracking.mlflow.shipper import ShipperStatus, sync
 from sweeps.tracking.mlflow.uri import without_credentials
@@ -62,8 +62,8 @@ def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperSt
 
 
 def _commit(folder: SweepFolder) -> None:
-    with suppress(SweepLocked), own_sweep(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
-        Committer(journal, folder, is_mine).commit()
+    with suppress(SweepLocked), own_sweep(folder) as is_owner, open_journal(folder) as journal:  # who holds it does it
+        SegmentWriter(journal, folder, is_owner).commit()
 
 
 def reconcile(uri: str) -> None:
@@ -81,8 +81,10 @@ def _is_behind(folder: SweepFolder, uri: str) -> bool:
     try:
         close_if_lost(folder)
         with read_journal(folder) as journal:
-            outbox = journal.outbox
-            return not is_owned(folder) and outbox.store() == without_credentials(uri) and outbox.n_pending() > 0
+            delivery = journal.delivery
+            return (
+                not is_owned(folder) and delivery.store() == without_credentials(uri) and delivery.n_undelivered() > 0
+            )
     except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
         return False
 

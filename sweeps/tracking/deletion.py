@@ -21,10 +21,10 @@ def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> i
     """
     with own_sweep(folder):
         with open_journal(folder) as journal:
-            n_pending = journal.outbox.n_pending()
-            if n_pending and not (runs or force):
+            n_undelivered = journal.delivery.n_undelivered()
+            if n_undelivered and not (runs or force):
                 raise UndeliveredError(
-                    f"{folder.id} holds {n_pending} entries that MLflow has yet to get: deliver them with "
+                    f"{folder.id} holds {n_undelivered} entries that MLflow has yet to get: deliver them with "
                     f"`sweeps sync {folder.id}`, or give them up with --force"
                 )
             n_deleted = _delete_runs(journal) if runs else 0
@@ -33,9 +33,9 @@ def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> i
 
 
 def _delete_runs(journal: Journal) -> int:
-    if journal.outbox.store() is None:
+    if journal.delivery.store() is None:
         return 0
-    uri, sweep = tracking_uri(journal.outbox.store()), journal.sweep()
+    uri, sweep = tracking_uri(journal.delivery.store()), journal.sweep()
     check_tracker(uri)
     try:
         store = MlflowStore(uri, sweep.experiment, sweep.sweep_id)

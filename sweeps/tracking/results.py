@@ -185,9 +185,9 @@ def read_result(journal: Journal) -> SweepResult:
         points=tuple(points.values()),
         ranking=[trials[point_id] for point_id in rank(scored, config.objectives)],
         front=[trials[point_id] for point_id in front(scored, config.objectives)],
-        store=journal.outbox.store(),
-        n_undelivered=journal.outbox.n_pending(),
-        refusals=[reason for _, reason in journal.outbox.refusals()],
+        store=journal.delivery.store(),
+        n_undelivered=journal.delivery.n_undelivered(),
+        refusals=[reason for _, reason in journal.delivery.refusals()],
         leader=next((trials[point_id] for point_id in rank(running, config.objectives)), None),
     )
 

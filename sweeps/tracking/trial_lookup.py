@@ -94,7 +94,7 @@ def _of_run(run_id: str) -> tuple[str, str | None]:
     """Sweep and trial of an MLflow run, from the journals here; without a trial where it is a sweep's own run."""
     for folder in all_folders():
         with read_journal(folder) as journal:
-            for trial_id, known in journal.outbox.run_ids().items():
+            for trial_id, known in journal.delivery.run_ids().items():
                 if known == run_id:
                     return folder.id, trial_id
     raise UnknownTrial(f"no sweep here has the MLflow run {run_id}: name the trial as SWEEP/TRIAL (`sweeps list`)")

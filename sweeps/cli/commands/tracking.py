@@ -36,9 +36,9 @@ def sync(
     check_tracker(uri)
     delivery = deliver(folder, uri, patience)
     result = load_result(folder)
-    plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
+    plain = {"sweep": result.sweep, "undelivered": delivery.n_undelivered, "refused": delivery.n_refused}
     print_result(plain | {"error": delivery.error}, as_json, lambda: terminal.delivered(result, delivery.error))
-    raise typer.Exit(1 if delivery.n_pending or delivery.n_refused else 0)
+    raise typer.Exit(1 if delivery.n_undelivered or delivery.n_refused else 0)
 
 
 def ui(

@@ -1,7 +1,7 @@
 """The journal: everything that happened in a sweep, in order, on the driver's own disk.
 
 It is a list of entries that are only ever added to; how the sweep and its points stand is told by reading them in
-order, and its outbox tells which of them MLflow has (`journal.outbox`). SQLite with a write-ahead log, so that
+order, and `Journal.delivery` knows which of them MLflow has. SQLite with a write-ahead log, so that
 one process writes while others read; the file must lie on a local disk. A process that dies loses nothing that was
 recorded. What the disk does not take for now waits in memory (`journal.write_buffer`).
 """
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sweeps.tracking.journal.database import ENTRY_COLUMNS, EntryRow, SharedConnection, made_database, open_database
-from sweeps.tracking.journal.outbox import Outbox
+from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.records import (
     Entry,
     EntryKind,
@@ -31,20 +31,20 @@ from sweeps.tracking.journal.records import (
     start_of,
     sweep_after,
 )
-from sweeps.tracking.journal.write_buffer import Backlog, JournalBehind, Row
+from sweeps.tracking.journal.write_buffer import JournalBehind, Row, WriteBuffer
 
 _CATCH_UP_SECONDS = 1.0
 _EVERY = 2**62
 
 
 class Journal:
-    """The record of one sweep; `outbox` is the queue of what MLflow lacks of it. Safe to use from several threads."""
+    """The record of one sweep; `delivery` knows what MLflow has of it. Safe to use from several threads."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = SharedConnection(connection)
-        self.outbox = Outbox(self._connection)
-        self._backlog = Backlog(path, self._insert)
+        self.delivery = DeliveryState(self._connection)
+        self._buffer = WriteBuffer(path, self._insert)
 
     @classmethod
     def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
@@ -133,15 +133,15 @@ class Journal:
     def sweep(self) -> SweepRecord:
         """Give the sweep as it stands."""
         start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END))
-        run_id = self.outbox.run_ids().get(None)
-        record = SweepRecord(**start.body, experiment_id=self.outbox.experiment_id(), run_id=run_id)
+        run_id = self.delivery.run_ids().get(None)
+        record = SweepRecord(**start.body, experiment_id=self.delivery.experiment_id(), run_id=run_id)
         return reduce(sweep_after, later, record)
 
     def points(self) -> list[PointRecord]:
         """Give every point as it stands, by its index."""
         return sorted(self._points(None).values(), key=lambda record: record.index)
 
-    def has_begun(self) -> bool:
+    def has_reports(self) -> bool:
         """Tell whether any point has been reported on: before its first epoch it has figures."""
         query = "SELECT 1 FROM entries WHERE kind IN (?, ?) LIMIT 1"
         return bool(self._connection.query(query, (EntryKind.EPOCH, EntryKind.FIGURE)))
@@ -194,20 +194,20 @@ class Journal:
     def is_behind(self) -> bool:
         """Whether something that happened is not recorded yet, for the disk takes nothing."""
         with self._connection.lock:
-            return not self._backlog.catch_up()
+            return not self._buffer.catch_up()
 
     @property
     def problem(self) -> str | None:
         """In one line, why the journal is behind and what to do; None where it is not."""
         with self._connection.lock:
-            return self._backlog.problem
+            return self._buffer.problem
 
     def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
         """Record what waits, for as long as the disk may need; JournalBehind where it takes longer."""
         deadline = time.monotonic() + patience_seconds
         while True:
             with self._connection.lock:
-                if self._backlog.catch_up(at_once=True):
+                if self._buffer.catch_up(at_once=True):
                     return
             if is_cancelled() or time.monotonic() > deadline:
                 raise JournalBehind(f"{self.problem}")
@@ -228,7 +228,7 @@ class Journal:
         self, kind: EntryKind, point_id: str | None, time_ms: int, body: Mapping[str, Any], epoch: int | None = None
     ) -> bool:
         with self._connection.lock:
-            return self._backlog.add((kind, point_id, epoch, time_ms, json.dumps(body)))
+            return self._buffer.add((kind, point_id, epoch, time_ms, json.dumps(body)))
 
     def _insert(self, row: Row) -> bool:
         statement = (
@@ -238,7 +238,7 @@ class Journal:
 
     def _points(self, point_id: str | None) -> dict[str, PointRecord]:
         """Give one point, or all where `point_id` is None."""
-        run_ids = self.outbox.run_ids()
+        run_ids = self.delivery.run_ids()
         records: dict[str, PointRecord] = {}
         for entry in self._entries((EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END), point_id):
             found = str(entry.point_id)

@@ -38,8 +38,8 @@ def open_journal(folder: SweepFolder) -> Journal:
     else:
         if reading.damage:
             logger.warning("The journal of %s writes again what its folder lacks: %s", folder.id, _listed(reading))
-    if reading.used or journal.outbox.committed() is not None:
-        journal.outbox.set_committed(len(reading.rows))
+    if reading.used or journal.delivery.committed() is not None:
+        journal.delivery.set_committed(len(reading.rows))
         _set_aside_others(folder, reading)
     return journal
 
@@ -101,7 +101,7 @@ def _rebuilt(folder: SweepFolder, reading: Reading) -> Journal:
 def _take_up_delivered(journal: Journal, folder: SweepFolder) -> None:
     """Mark what MLflow is known to have: the rest is sent again, which changes nothing where it has it."""
     with suppress(OSError, ValueError, TypeError):
-        journal.outbox.set_delivered(Delivered(**json.loads(folder.delivered.read_bytes())))
+        journal.delivery.set_delivered(Delivered(**json.loads(folder.delivered.read_bytes())))
 
 
 def _set_aside_others(folder: SweepFolder, reading: Reading) -> None:

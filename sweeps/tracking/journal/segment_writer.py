@@ -38,21 +38,21 @@ class _Lost(Exception):
     """Another process has taken up the sweep."""
 
 
-class Committer:
+class SegmentWriter:
     """Writes segments for as long as a sweep runs; MLflow is sent what they hold. Start, then close.
 
-    `is_mine` tells whether the sweep is still this process's (`sweep_lock`): it is asked before anything is written
+    `is_owner` tells whether the sweep is still this process's (`sweep_lock`): it is asked before anything is written
     or removed. Once it is not, nothing is any more, for another process writes there.
     """
 
-    def __init__(self, journal: Journal, folder: SweepFolder, is_mine: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, journal: Journal, folder: SweepFolder, is_owner: Callable[[], bool] = lambda: True) -> None:
         self._journal = journal
         self._folder = folder
-        self._is_mine = is_mine
+        self._is_owner = is_owner
         self.is_lost = False
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._committed_at = time.monotonic()
         self._delivered: Delivered | None = None
         self._through: int | None = None  # until the journal and the folder have told
@@ -126,13 +126,13 @@ class Committer:
 
     def _begin(self) -> int:
         """Learn what is in segments already; give the id of the last such entry."""
-        through = self._journal.outbox.committed() or 0
+        through = self._journal.delivery.committed() or 0
         self._segments = [segment for segment in segments_in(self._folder.segments) if segment.last <= through]
-        self._journal.outbox.set_committed(through)
+        self._journal.delivery.set_committed(through)
         return through
 
-    def _check_mine(self) -> None:
-        if not self._is_mine():
+    def _check_ownership(self) -> None:
+        if not self._is_owner():
             raise _Lost
 
     def _write_segments(self) -> bool:
@@ -140,12 +140,12 @@ class Committer:
         if self._through is None:
             self._through = self._begin()
         while rows := self._journal.rows(self._through + 1, _MAX_ENTRIES):
-            self._check_mine()
+            self._check_ownership()
             segment = write_segment(self._folder.segments, rows)
             if segment is None:
                 return False
-            self._check_mine()
-            self._journal.outbox.set_committed(segment.last)
+            self._check_ownership()
+            self._journal.delivery.set_committed(segment.last)
             self._through = segment.last
             self._segments.append(segment)
             self._remove_checkpoints(rows)
@@ -154,7 +154,7 @@ class Committer:
     def _remove_checkpoints(self, rows: Sequence[EntryRow]) -> None:
         for _, kind, point_id, _, _, body in rows:
             if kind == EntryKind.POINT_END and json.loads(body)["state"] in _ENDED:
-                self._check_mine()
+                self._check_ownership()
                 self._folder.point(str(point_id)).checkpoint.unlink(missing_ok=True)
 
     def _merge(self) -> bool:
@@ -163,22 +163,22 @@ class Committer:
             small.insert(0, self._segments[-1 - len(small)])
         if len(small) < N_MERGED:
             return True
-        self._check_mine()
+        self._check_ownership()
         rows = self._journal.rows(small[0].first, small[-1].last - small[0].first + 1)
         merged = write_segment(self._folder.segments, rows)
         if merged is None:
             return False
         self._segments[-len(small) :] = [merged]
         for segment in small:
-            self._check_mine()
+            self._check_ownership()
             (self._folder.segments / segment.name).unlink(missing_ok=True)
         return True
 
     def _write_delivered(self) -> bool:
         """Keep what MLflow has, so that it need not be sent all of it again; it may have more by now."""
-        delivered = self._journal.outbox.delivered()
+        delivered = self._journal.delivery.delivered()
         if delivered is not None and delivered != self._delivered:
-            self._check_mine()
+            self._check_ownership()
             if not atomic_write.write(self._folder.delivered, json.dumps(asdict(delivered)).encode()):
                 return False
             self._delivered = delivered

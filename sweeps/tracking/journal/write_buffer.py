@@ -30,7 +30,7 @@ class JournalBehind(SweepError):
     """The disk has not taken what happened in a sweep."""
 
 
-class Backlog:
+class WriteBuffer:
     """Writes rows by `write`, or keeps them until it succeeds; not safe to use from several threads at once."""
 
     def __init__(self, path: Path, write: Callable[[Row], bool]) -> None:

@@ -49,7 +49,7 @@ class Delivery:
 
     def __init__(self, journal: Journal, store: MlflowStore, sweep_folder: Place) -> None:
         self._journal = journal
-        self._outbox = journal.outbox
+        self._state = journal.delivery
         self._store = store
         self._folder = sweep_folder
         self._run_ids: dict[str | None, str] = {}
@@ -61,11 +61,11 @@ class Delivery:
         Figures come last and have a window of their own: metrics and states wait neither for them nor behind files that
         the store does not take.
         """
-        run_ids = self._outbox.run_ids()
+        run_ids = self._state.run_ids()
         if run_ids != self._run_ids:  # Another process has delivered meanwhile.
             self._run_ids, self._has_looked = run_ids, False
-        entries = self._outbox.pending(WINDOW, figures=False)
-        figures = self._outbox.pending(FIGURES_WINDOW, figures=True)
+        entries = self._state.undelivered(WINDOW, figures=False)
+        figures = self._state.undelivered(FIGURES_WINDOW, figures=True)
         self._journal.flush()  # What MLflow has, the journal has: even after a power cut.
         tasks: list[tuple[list[Entry], Callable[[Sequence[Entry]], None]]]
         tasks = [(run, partial(self._deliver_run, point_id)) for point_id, run in _by_run(entries)]
@@ -90,12 +90,12 @@ class Delivery:
             send(entries)
         except (Refused, FigureError) as error:
             if len(entries) == 1:
-                self._outbox.mark_refused(entry_ids, str(error))
+                self._state.mark_refused(entry_ids, str(error))
                 return
             for entry in entries:
                 self._settle([entry], send)
         else:
-            self._outbox.mark_shipped(entry_ids)
+            self._state.mark_delivered(entry_ids)
 
     def _deliver_run(self, point_id: str | None, entries: Sequence[Entry]) -> None:
         """Send one run's entries: start, metrics and end, in one batch between the making and the ending of the run."""
@@ -170,7 +170,7 @@ class Delivery:
 
     def _remember(self, point_id: str | None, run_id: str) -> None:
         self._run_ids[point_id] = run_id
-        self._outbox.set_run_id(point_id, run_id)
+        self._state.set_run_id(point_id, run_id)
 
     def _identity(self, point_id: str | None) -> tuple[str, int, dict[str, str]]:
         sweep = self._journal.sweep()

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 class ShipperStatus:
     """How far delivery is: entries still to go, entries that MLflow will never take, and what is in the way, if any."""
 
-    n_pending: int
+    n_undelivered: int
     n_refused: int
     error: str | None
 
@@ -63,7 +63,7 @@ class Shipper:
         self._loop.finish(patience_seconds)
         while self._thread.is_alive() and not self._loop.is_late() and not is_cancelled():
             self._thread.join(0.05)
-        return self._journal.outbox.n_pending()
+        return self._journal.delivery.n_undelivered()
 
 
 def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seconds: float) -> ShipperStatus:
@@ -75,7 +75,7 @@ def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seco
 
 
 def _status(journal: Journal, loop: "_Loop") -> ShipperStatus:
-    return ShipperStatus(journal.outbox.n_pending(), len(journal.outbox.refusals()), loop.error)
+    return ShipperStatus(journal.delivery.n_undelivered(), len(journal.delivery.refusals()), loop.error)
 
 
 class _Loop:
@@ -116,7 +116,7 @@ class _Loop:
     def _let_workers_start(self, journal: Journal) -> None:
         until = time.monotonic() + _HEAD_START_SECONDS
         with suppress(sqlite3.Error):  # what is wrong with the journal is told by those who deliver it
-            while not journal.has_begun() and time.monotonic() < until:
+            while not journal.has_reports() and time.monotonic() < until:
                 if self._woken.wait(0.1):
                     return
 
@@ -124,10 +124,10 @@ class _Loop:
         try:
             with _sole_delivery(self._journal_path):
                 if self._delivery is None:
-                    journal.outbox.deliver_to(without_credentials(self._uri))
+                    journal.delivery.deliver_to(without_credentials(self._uri))
                     self._delivery = self._connect(journal)
                     self._has_arrived()  # a store that is new takes seconds to be made
-                elif (store := journal.outbox.store()) != without_credentials(self._uri):
+                elif (store := journal.delivery.store()) != without_credentials(self._uri):
                     raise Unavailable(f"another process has begun to deliver it to {store}", answered=False)
                 return self._delivery.deliver(self._has_arrived)
         except Unavailable as error:
@@ -152,13 +152,13 @@ class _Loop:
     def _connect(self, journal: Journal) -> Delivery:
         sweep = journal.sweep()
         store = MlflowStore(self._uri, sweep.experiment, sweep.sweep_id)
-        journal.outbox.set_experiment_id(store.experiment_id)
+        journal.delivery.set_experiment_id(store.experiment_id)
         return Delivery(journal, store, self._folder)
 
     def _is_over(self, journal: Journal) -> bool:
         if self._deadline is None:
             return False
-        has_all = journal.outbox.n_pending() == 0 and journal.outbox.store() == without_credentials(self._uri)
+        has_all = journal.delivery.n_undelivered() == 0 and journal.delivery.store() == without_credentials(self._uri)
         return has_all or self.is_late()
 
     def _pause(self, progress: WindowOutcome) -> None:

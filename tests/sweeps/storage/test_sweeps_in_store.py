@@ -21,7 +21,7 @@ from sweeps.tracking.crash_recovery import deliver
 from sweeps.tracking.deletion import delete
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.restore import open_journal
-from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.mlflow.figures import draw
 from sweeps.tracking.results import SweepResult, load_all, load_result
 from sweeps.trial.dataset import Dataset
@@ -44,7 +44,7 @@ def sweep(run_here: RunHere, small_sweep: Callable[..., SweepConfig]) -> SweepFo
     result = run_here(small_sweep())
     folder = layout.find(result.sweep)
     with Journal.open(folder.journal) as journal:
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
     return folder
 
 
@@ -92,7 +92,7 @@ def commit_elsewhere(sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_pa
         elsewhere.setenv("SWEEPS_LOCAL", str(tmp_path / "elsewhere"))
         with open_journal(sweep) as journal:
             journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
-            Committer(journal, sweep).commit()
+            SegmentWriter(journal, sweep).commit()
 
 
 def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(

@@ -69,7 +69,7 @@ def test_the_ghost_runs_of_a_lost_sweep_are_closed_when_another_starts(
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with Journal.open(sweep_folder.journal) as journal:
         store = MlflowStore(uri, "small", sweep_folder.id)
-        journal.outbox.deliver_to(uri)
+        journal.delivery.deliver_to(uri)
         parent = store.create_run("small", 1_000, {"sweeps.sweep": sweep_folder.id})
         ghost = store.create_run("h=8", 1_000, {"sweeps.sweep": sweep_folder.id, "sweeps.trial": "0001"})
     client = MlflowClient(uri)

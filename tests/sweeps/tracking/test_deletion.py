@@ -73,7 +73,7 @@ def test_a_sweep_that_runs_is_not_deleted(sweep: SweepFolder) -> None:
 
 def test_a_sweep_whose_runs_cannot_be_deleted_stays(sweep: SweepFolder) -> None:
     with Journal.open(sweep.journal) as journal:
-        journal.outbox.deliver_to("http://127.0.0.1:9")
+        journal.delivery.deliver_to("http://127.0.0.1:9")
     with pytest.raises(TrackingError, match="does not answer"):
         delete(sweep, runs=True)
     assert sweep.point("0000").best_network.exists()

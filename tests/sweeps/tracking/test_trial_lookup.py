@@ -24,15 +24,15 @@ def sweep(own_home: Path) -> SweepFolder:
     folder = SweepFolder(own_home / "sweeps" / "small-20260101-000000-abcd")
     record = SweepRecord(folder.id, "small", "small", CONFIG.to_dict(), 1)
     with Journal.create(folder.journal, record) as journal:
-        journal.outbox.deliver_to("somewhere")
+        journal.delivery.deliver_to("somewhere")
         for index, error in enumerate([0.5, 0.1, 0.9]):
             point_id = f"{index:04d}"
             journal.start_point(PointRecord(point_id, index, {"training.seed": index}, f"seed={index}", 2))
             journal.record_epoch(point_id, 1, {"valid/mse": error}, 3)
             if index < 2:
                 journal.end_point(point_id, PointState.FINISHED, None, {}, 4, [DEAD] if index else [])
-        journal.outbox.set_run_id("0000", RUN)
-        journal.outbox.set_run_id(None, PARENT)
+        journal.delivery.set_run_id("0000", RUN)
+        journal.delivery.set_run_id(None, PARENT)
     return folder
 
 

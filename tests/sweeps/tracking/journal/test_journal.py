@@ -208,9 +208,9 @@ def test_flush_leaves_the_lock_of_the_writer_alone(journal: Journal) -> None:
     journal.flush()
     journal.start_point(point("p"))
     with Journal.open(journal.path) as other:
-        other.outbox.mark_shipped([1])
+        other.delivery.mark_delivered([1])
     journal.flush()
-    assert journal.outbox.n_pending() == 1
+    assert journal.delivery.n_undelivered() == 1
 
 
 def test_a_point_has_its_diagnosis_once_it_has_ended_and_none_when_it_runs_again(journal: Journal) -> None:

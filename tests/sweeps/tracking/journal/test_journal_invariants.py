@@ -63,8 +63,8 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4), every=st.integers(1, 2))
     def ship(self, limit: int, every: int) -> None:
-        taken = [entry.entry_id for entry in self.journal.outbox.pending(limit)][::every]
-        self.journal.outbox.mark_shipped(taken)
+        taken = [entry.entry_id for entry in self.journal.delivery.undelivered(limit)][::every]
+        self.journal.delivery.mark_delivered(taken)
         assert self.shipped.isdisjoint(taken)
         self.shipped |= set(taken)
 
@@ -75,10 +75,10 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def pending_is_what_is_not_shipped_in_order(self) -> None:
-        entry_ids = [entry.entry_id for entry in self.journal.outbox.pending(1000)]
+        entry_ids = [entry.entry_id for entry in self.journal.delivery.undelivered(1000)]
         assert entry_ids == sorted(entry_ids)
         assert self.shipped.isdisjoint(entry_ids)
-        assert len(entry_ids) == self.journal.outbox.n_pending() == self.n_entries - len(self.shipped)
+        assert len(entry_ids) == self.journal.delivery.n_undelivered() == self.n_entries - len(self.shipped)
 
     @invariant()
     def history_holds_each_epoch_once_with_its_first_metrics(self) -> None:

@@ -15,7 +15,7 @@ from sweeps.tracking.journal.database import DamagedJournal
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
-from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.journal.segments import segments_in
 
 SWEEP = SweepRecord("s", "quickstart", "e", {"name": "quickstart"}, start_ms=5)
@@ -35,21 +35,27 @@ def folder(tmp_path: Path) -> SweepFolder:
     """A sweep of two points, all of it committed and half of it delivered."""
     folder = SweepFolder(tmp_path / "s")
     with Journal.create(folder.journal, SWEEP) as journal:
-        committer = Committer(journal, folder)
+        writer = SegmentWriter(journal, folder)
         record_some(journal)
-        committer.commit()
-        journal.outbox.deliver_to("http://mlflow")
-        journal.outbox.set_experiment_id("7")
-        journal.outbox.set_run_id(None, "parent")
-        journal.outbox.set_run_id("0000", "first")
-        journal.outbox.mark_shipped(range(1, 7))
-        committer.close()
+        writer.commit()
+        journal.delivery.deliver_to("http://mlflow")
+        journal.delivery.set_experiment_id("7")
+        journal.delivery.set_run_id(None, "parent")
+        journal.delivery.set_run_id("0000", "first")
+        journal.delivery.mark_delivered(range(1, 7))
+        writer.close()
     return folder
 
 
 def content(journal: Journal) -> list[object]:
     with journal:
-        return [journal.rows(1), journal.sweep(), journal.points(), journal.outbox.store(), journal.outbox.n_pending()]
+        return [
+            journal.rows(1),
+            journal.sweep(),
+            journal.points(),
+            journal.delivery.store(),
+            journal.delivery.n_undelivered(),
+        ]
 
 
 def lose(folder: SweepFolder) -> None:
@@ -111,12 +117,12 @@ def test_what_was_not_committed_is_lost_with_the_journal_and_nothing_else(folder
 
 def test_mlflow_is_sent_nothing_that_a_rebuilt_journal_would_not_have(folder: SweepFolder) -> None:
     with Journal.open(folder.journal) as journal:
-        n_ready = len(journal.outbox.pending(100))
+        n_ready = len(journal.delivery.undelivered(100))
         journal.record_epoch("0001", 4, {"valid/mse": 0.1}, 9)
-        assert len(journal.outbox.pending(100)) == n_ready
-        assert journal.outbox.n_pending() == n_ready + 1
-        Committer(journal, folder).commit()
-        assert len(journal.outbox.pending(100)) == n_ready + 1
+        assert len(journal.delivery.undelivered(100)) == n_ready
+        assert journal.delivery.n_undelivered() == n_ready + 1
+        SegmentWriter(journal, folder).commit()
+        assert len(journal.delivery.undelivered(100)) == n_ready + 1
 
 
 def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder: SweepFolder) -> None:
@@ -124,7 +130,7 @@ def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder
     shutil.copy(folder.journal, old)
     with Journal.open(folder.journal) as journal:
         journal.end_sweep(SweepState.FINISHED, "", {}, 9)
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
     lose(folder)
     old.rename(folder.journal)
     with open_journal(folder) as journal:
@@ -135,7 +141,7 @@ def test_a_damaged_segment_of_a_good_journal_is_written_again(folder: SweepFolde
     (segment,) = segments_in(folder.segments)
     (folder.segments / segment.name).write_bytes(b"cut")
     with open_journal(folder) as journal:
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
         expected = journal.rows(1)
     lose(folder)
     with open_journal(folder) as journal:
@@ -144,10 +150,10 @@ def test_a_damaged_segment_of_a_good_journal_is_written_again(folder: SweepFolde
 
 def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
     with Journal.open(folder.journal) as journal:
-        committer = Committer(journal, folder)
+        writer = SegmentWriter(journal, folder)
         for epoch in (4, 5):
             journal.record_epoch("0001", epoch, {"valid/mse": 0.1}, 9)
-            committer.commit()
+            writer.commit()
     lose(folder)
     _, second, _ = segments_in(folder.segments)
     (folder.segments / second.name).write_bytes(b"cut")
@@ -155,7 +161,7 @@ def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, capl
         assert second.name in caplog.messages[-1]
         assert journal.last_id() == 11
         journal.record_epoch("0001", 4, {"valid/mse": 0.2}, 10)
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
     lose(folder)
     with open_journal(folder) as journal:
         assert journal.history("0001")[3:] == [(4, {"valid/mse": 0.2})]
@@ -165,8 +171,8 @@ def test_what_mlflow_has_need_not_be_known(folder: SweepFolder) -> None:
     lose(folder)
     folder.delivered.write_bytes(b'{"store": "http')
     with open_journal(folder) as journal:
-        assert journal.outbox.store() is None
-        assert journal.outbox.n_pending() == journal.last_id() == 11
+        assert journal.delivery.store() is None
+        assert journal.delivery.n_undelivered() == journal.last_id() == 11
 
 
 def test_a_folder_without_journal_and_segments_is_refused(tmp_path: Path) -> None:
@@ -191,22 +197,22 @@ def test_a_rebuilt_journal_is_the_original_as_far_as_it_was_committed(happened: 
     with TemporaryDirectory() as name:
         folder = SweepFolder(Path(name))
         with Journal.create(folder.journal, SWEEP) as journal:
-            committer = Committer(journal, folder)
-            committer.commit()
-            journal.outbox.deliver_to("http://mlflow")
+            writer = SegmentWriter(journal, folder)
+            writer.commit()
+            journal.delivery.deliver_to("http://mlflow")
             for kind, number in happened:
-                happen(journal, committer, kind, number)
-            committed = journal.rows(1, journal.outbox.committed() or 0)
-            pending = {entry.entry_id for entry in journal.outbox.pending(1000)}
+                happen(journal, writer, kind, number)
+            committed = journal.rows(1, journal.delivery.committed() or 0)
+            pending = {entry.entry_id for entry in journal.delivery.undelivered(1000)}
             delivered = {entry_id for entry_id, *_ in committed} - pending
         lose(folder)
         with open_journal(folder) as rebuilt:
             assert rebuilt.rows(1) == committed
-            pending = {entry.entry_id for entry in rebuilt.outbox.pending(1000)}
+            pending = {entry.entry_id for entry in rebuilt.delivery.undelivered(1000)}
             assert {entry_id for entry_id, *_ in committed} - pending <= delivered
 
 
-def happen(journal: Journal, committer: Committer, kind: str, number: int) -> None:
+def happen(journal: Journal, writer: SegmentWriter, kind: str, number: int) -> None:
     point_id = f"{number:04d}"
     if kind == "start":
         journal.start_point(PointRecord(point_id, number, {}, "p", start_ms=6))
@@ -219,9 +225,9 @@ def happen(journal: Journal, committer: Committer, kind: str, number: int) -> No
     elif kind == "figure":
         journal.record_figure(point_id, "filters.png", "filters", "a.npz", 9, number)
     elif kind == "commit":
-        committer.commit()
+        writer.commit()
     else:
-        journal.outbox.mark_shipped([entry.entry_id for entry in journal.outbox.pending(number + 1)])
+        journal.delivery.mark_delivered([entry.entry_id for entry in journal.delivery.undelivered(number + 1)])
 
 
 def test_segments_are_json_by_line(folder: SweepFolder) -> None:

@@ -52,7 +52,7 @@ def test_what_a_full_disk_does_not_take_is_recorded_in_order_once_it_does(disk: 
     assert not disk.journal.is_behind
     assert [epoch for epoch, _ in disk.journal.history("p")] == list(range(1, 201))
     assert disk.journal.points()[0].state is PointState.FINISHED
-    times = [entry.time_ms for entry in disk.journal.outbox.pending(1000)]
+    times = [entry.time_ms for entry in disk.journal.delivery.undelivered(1000)]
     assert times == [5, 6, *range(1, 201), 999]
 
 

@@ -124,7 +124,7 @@ def test_figures_are_asked_for_under_the_names_they_have_in_mlflow(write_journal
     point.path.mkdir(parents=True)
     write_best(point, filters=RNG.normal(size=(9, 64)), image_shape=np.array([8, 8]))
     record_detailed_figures(journal, point, 7)
-    asked = [(entry.body["name"], entry.body["source"]) for entry in journal.outbox.pending(10, figures=True)]
+    asked = [(entry.body["name"], entry.body["source"]) for entry in journal.delivery.undelivered(10, figures=True)]
     source = "points/p0/best.npz"
     assert asked == [
         ("loss_curve.png", ""),

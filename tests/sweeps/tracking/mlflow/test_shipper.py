@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from polling import wait_until
 
+from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.outbox import Outbox
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
 from sweeps.tracking.mlflow.shipper import Shipper, ShipperStatus, sync
 
 pytestmark = pytest.mark.slow
 
-DELIVERED = ShipperStatus(n_pending=0, n_refused=0, error=None)
+DELIVERED = ShipperStatus(n_undelivered=0, n_refused=0, error=None)
 LARGEST = sys.float_info.max
 
 # conftest.MlflowServer and what its other fixtures give; a test module cannot import a conftest.
@@ -127,7 +127,7 @@ def test_diagnosis_arrives_as_a_tag_and_a_text(server: MlflowServer, write_journ
 def test_figures_arrive_as_artifacts(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("figures", n_points=1, figures=True)
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
-    run_id = journal.outbox.run_ids()["p0"]
+    run_id = journal.delivery.run_ids()["p0"]
     artifacts = server.folder / "artifacts" / str(journal.sweep().experiment_id) / run_id / "artifacts"
     found = {str(path.relative_to(artifacts)): path.read_bytes()[:4] for path in artifacts.rglob("*.png")}
     names = ("filters/epoch-00000.png", "reconstructions/epoch-00000.png", "loss_curve.png")
@@ -197,12 +197,12 @@ def test_metrics_that_are_not_finite_arrive_once(server: MlflowServer, write_jou
     journal.start_point(PointRecord("p0", 0, {}, "p0", 1))
     journal.record_epoch("p0", 1, {"up": math.inf, "down": -math.inf, "nan": math.nan, "plain": 0.1}, 7)
     sync(journal, server.uri, journal.path.parent, 60)
-    journal.outbox.deliver_to("elsewhere")
+    journal.delivery.deliver_to("elsewhere")
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     query = "SELECT key, value, is_nan FROM metrics WHERE run_uuid = ? ORDER BY key"
     # MLflow stores no infinities: it takes the largest number for them.
     expected = [("down", -LARGEST, 0), ("nan", 0.0, 1), ("plain", 0.1, 0), ("up", LARGEST, 0)]
-    assert rows(server.store, query, journal.outbox.run_ids()["p0"]) == expected
+    assert rows(server.store, query, journal.delivery.run_ids()["p0"]) == expected
 
 
 def test_more_metrics_than_a_request_takes_arrive(server: MlflowServer, write_journal: WriteJournal) -> None:
@@ -216,8 +216,8 @@ def test_replay_of_the_whole_journal_adds_nothing(server: MlflowServer, write_jo
     journal = write_journal("replay", figures=True)
     sync(journal, server.uri, journal.path.parent, 60)
     before = runs(server.store, "replay")
-    journal.outbox.deliver_to("elsewhere")
-    assert journal.outbox.n_pending() > 0
+    journal.delivery.deliver_to("elsewhere")
+    assert journal.delivery.n_undelivered() > 0
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     assert runs(server.store, "replay") == before
     assert stored_metrics(server.store, "replay") == recorded_metrics(journal)
@@ -235,10 +235,10 @@ def test_run_that_was_created_before_a_crash_is_found_again(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Outbox, "set_run_id", crash)
+        patch.setattr(DeliveryState, "set_run_id", crash)
         with pytest.raises(Crash):
             sync(journal, server.uri, journal.path.parent, 60)
-    assert journal.outbox.run_ids() == {}
+    assert journal.delivery.run_ids() == {}
     (created,) = runs(server.store, "crash").values()
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     assert runs(server.store, "crash")[None]["id"] == created["id"]
@@ -247,15 +247,15 @@ def test_run_that_was_created_before_a_crash_is_found_again(
 def test_shipper_leaves_the_processor_to_the_workers_until_they_have_started(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, has_begun = [], Journal.has_begun
-    monkeypatch.setattr(Journal, "has_begun", lambda journal: looks.append(journal) or has_begun(journal))
+    looks, has_reports = [], Journal.has_reports
+    monkeypatch.setattr(Journal, "has_reports", lambda journal: looks.append(journal) or has_reports(journal))
     journal = write_journal("slow start", n_points=0, ended=False)
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
     wait_until(lambda: len(looks) > 3)
-    assert journal.outbox.store() is None, "nothing has been asked of MLflow"
+    assert journal.delivery.store() is None, "nothing has been asked of MLflow"
     write_point(journal, 0, n_epochs=1)
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     assert shipper.close(30) == 0
 
 
@@ -265,11 +265,11 @@ def test_a_journal_that_is_locked_while_workers_start_holds_up_no_delivery(
     def locked(_: Journal) -> bool:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(Journal, "has_begun", locked)
+    monkeypatch.setattr(Journal, "has_reports", locked)
     journal = write_journal("locked start", n_points=1)
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     assert shipper.close(30) == 0
 
 
@@ -279,9 +279,9 @@ def test_shipper_delivers_while_the_sweep_goes_on(
     journal = write_journal("live", n_points=1, ended=False)
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     write_point(journal, 1, n_epochs=2)
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     assert shipper.close(30) == 0
     assert stored_metrics(server.store, "live") == recorded_metrics(journal)
 
@@ -290,12 +290,12 @@ def test_server_stopped_in_mid_delivery_and_started_again_gets_everything_once(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint
 ) -> None:
     journal = write_journal("outage", n_points=25, n_epochs=30, figures=False)
-    n_entries = journal.outbox.n_pending()
+    n_entries = journal.delivery.n_undelivered()
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.outbox.n_pending() < n_entries - 100, pause=0.001)  # or all of it has arrived
+    wait_until(lambda: journal.delivery.n_undelivered() < n_entries - 100, pause=0.001)  # or all of it has arrived
     server.stop()
-    assert journal.outbox.n_pending() > 0
+    assert journal.delivery.n_undelivered() > 0
     wait_until(lambda: shipper.status().error == f"{server.uri} refuses connections")
     write_point(journal, 25, n_epochs=30)
     server.start()
@@ -310,7 +310,7 @@ def test_server_gone_for_good_does_not_hold_up_the_end(nobody: str, write_journa
     shipper = Shipper(journal, f"http://{nobody}", journal.path.parent)
     shipper.start()
     began = time.monotonic()
-    assert shipper.close(2) == journal.outbox.n_pending() == 20
+    assert shipper.close(2) == journal.delivery.n_undelivered() == 20
     assert time.monotonic() - began < 10
 
 
@@ -352,7 +352,7 @@ def test_store_that_is_locked_holds_up_neither_the_end_nor_the_delivery_after(
         assert shipper.close(1) == 20
         other.execute("ROLLBACK")
     other.close()
-    assert sync(journal, server.uri, journal.path.parent, 100).n_pending == 0
+    assert sync(journal, server.uri, journal.path.parent, 100).n_undelivered == 0
     assert stored_metrics(server.store, "locked") == recorded_metrics(journal)
 
 
@@ -392,7 +392,7 @@ def test_entry_that_mlflow_refuses_holds_up_no_others(server: MlflowServer, writ
     assert sync(journal, server.uri, journal.path.parent, 60) == ShipperStatus(0, 4, None)
     assert runs(server.store, "refused")["p0"]["status"] == "FINISHED"
     assert stored_metrics(server.store, "refused").total() == 12
-    reasons = " / ".join(reason for _, reason in journal.outbox.refusals())
+    reasons = " / ".join(reason for _, reason in journal.delivery.refusals())
     for part in ("$igns", "gone.npz", "must lie in the sweep folder", "never started"):
         assert part in reasons
 

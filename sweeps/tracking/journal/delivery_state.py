@@ -12,13 +12,13 @@ _SHIPPED_THROUGH = """
 """
 
 
-class Outbox:
+class DeliveryState:
     """The queue of what MLflow has yet to get, and the marks of what it has. Safe to use from several threads."""
 
     def __init__(self, connection: SharedConnection) -> None:
         self._connection = connection
 
-    def pending(self, limit: int, *, figures: bool | None = None) -> list[Entry]:
+    def undelivered(self, limit: int, *, figures: bool | None = None) -> list[Entry]:
         """Give the oldest entries that MLflow has yet to get, at most `limit`, in order.
 
         `figures` asks for figures only, or for all but figures. Where entries are copied to the sweep's folder, those
@@ -31,12 +31,12 @@ class Outbox:
         rows = self._connection.query(query, (_EVERY if through is None else through, limit))
         return [entry_of(row) for row in rows]
 
-    def n_pending(self) -> int:
+    def n_undelivered(self) -> int:
         """Count the entries that MLflow has yet to get."""
         ((count,),) = self._connection.query("SELECT count(*) FROM entries WHERE delivery = 'pending'")
         return int(count)
 
-    def mark_shipped(self, entry_ids: Iterable[int]) -> None:
+    def mark_delivered(self, entry_ids: Iterable[int]) -> None:
         """Record that MLflow has these entries."""
         self._mark("UPDATE entries SET delivery = 'shipped', refusal = NULL WHERE entry_id = ?", entry_ids)
 
