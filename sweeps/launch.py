@@ -22,7 +22,7 @@ from sweeps.storage import atomic_write, layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import catch_up, check_mine, committing, copy_all, shipping
-from sweeps.tracking.crash_recovery import reconcile
+from sweeps.tracking.crash_recovery import recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.journal.segment_writer import SegmentWriter
@@ -70,7 +70,7 @@ def run(
     if not offline:
         check_tracker(uri)
     layout.check_home()
-    reconcile(uri)
+    recover_lost_sweeps(uri)
     with set_up(config) as setup:
         folder = layout.create(config.name, sweep_id)
         with own_sweep(folder) as is_mine:

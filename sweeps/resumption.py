@@ -12,7 +12,7 @@ from sweeps.signals import interruption
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import committing, shipping, store_of
-from sweeps.tracking.crash_recovery import close_lost, reconcile
+from sweeps.tracking.crash_recovery import end_lost_sweep, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
@@ -40,7 +40,7 @@ def resume(
     """
     began = started or time.time()
     with own_sweep(folder) as is_mine, open_journal(folder) as journal:
-        was_lost = close_lost(journal)
+        was_lost = end_lost_sweep(journal)
         before = SweepConfig.restore(journal.sweep().config)
         config = extended(before, n_more) if n_more else before
         past = read_past(journal, config)
@@ -49,7 +49,7 @@ def resume(
         else:
             _check_left(folder.id, journal, config, past, is_longer=n_more > 0)
             uri = store_of(journal)
-            reconcile(uri)
+            recover_lost_sweeps(uri)
             with set_up(config) as setup:
                 _check_data(journal.sweep(), setup.dataset)
                 folder.write_config(config.to_yaml())

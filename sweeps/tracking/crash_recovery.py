@@ -19,7 +19,7 @@ PROCESS_LOST = "the process that ran the sweep was lost"
 PATIENCE_SECONDS = 10.0
 
 
-def close_lost(journal: Journal) -> bool:
+def end_lost_sweep(journal: Journal) -> bool:
     """End a sweep whose process was lost, as of the last thing that it recorded; False where it has ended by itself.
 
     Its points that ran are KILLED until somebody resumes the sweep. The caller holds the sweep.
@@ -36,16 +36,16 @@ def close_lost(journal: Journal) -> bool:
     return True
 
 
-def close_if_lost(folder: SweepFolder) -> None:
+def end_sweep_if_lost(folder: SweepFolder) -> None:
     """Close a sweep that no process runs and that has not ended; SweepLocked where one has just begun to."""
     with read_journal(folder) as journal:
         if journal.sweep().state is not SweepState.RUNNING or is_owned(folder):
             return
     with own_sweep(folder), open_journal(folder) as journal:
-        close_lost(journal)
+        end_lost_sweep(journal)
 
 
-def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
+def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
     """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
 
     Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
@@ -66,7 +66,7 @@ def _commit(folder: SweepFolder) -> None:
         SegmentWriter(journal, folder, is_owner).commit()
 
 
-def reconcile(uri: str) -> None:
+def recover_lost_sweeps(uri: str) -> None:
     """Close every lost sweep under SWEEPS_HOME, and deliver in the background what the store at `uri` lacks of them.
 
     What it does not come to before the process ends waits for the next start, or for `sweeps sync`.
@@ -79,7 +79,7 @@ def reconcile(uri: str) -> None:
 def _is_behind(folder: SweepFolder, uri: str) -> bool:
     """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
     try:
-        close_if_lost(folder)
+        end_sweep_if_lost(folder)
         with read_journal(folder) as journal:
             delivery = journal.delivery
             return (
@@ -92,6 +92,6 @@ def _is_behind(folder: SweepFolder, uri: str) -> bool:
 def _deliver(folders: list[SweepFolder], uri: str) -> None:
     for folder in folders:
         try:
-            deliver(folder, uri, PATIENCE_SECONDS)
+            deliver_sweep(folder, uri, PATIENCE_SECONDS)
         except (SweepError, OSError):  # Deleted meanwhile.
             continue

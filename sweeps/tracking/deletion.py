@@ -12,7 +12,7 @@ from sweeps.tracking.mlflow.client import MlflowStore, Refused, Unavailable
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 
 
-def delete(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> int:
+def delete_sweep(folder: SweepFolder, *, runs: bool = False, force: bool = False) -> int:
     """Remove a sweep's folder, and with `runs` its runs before; give how many runs were deleted.
 
     MLflow keeps deleted runs until its own `gc`. Raises SweepLocked where a process runs the sweep, UndeliveredError

@@ -56,10 +56,10 @@ def find_trial(run: str, trial: str | None = None) -> tuple[SweepResult, PointRe
     if trial_id is not None and trial is not None:
         raise UnknownTrial(f"{run!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone")
     result = load_result(find(sweep_id))
-    return result, trial_of(result, trial_id or trial)
+    return result, select_trial(result, trial_id or trial)
 
 
-def is_here(run: str) -> bool:
+def is_local(run: str) -> bool:
     """Whether a sweep under `SWEEPS_HOME` is the one that `run` names, as `find_trial` takes it."""
     try:
         find(_named(run)[0])
@@ -68,7 +68,7 @@ def is_here(run: str) -> bool:
     return True
 
 
-def trial_of(result: SweepResult, trial: str | None = None) -> PointRecord:
+def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
     """The trial of a sweep with this id or number, by default the best. Raises UnknownTrial."""
     if trial is None and result.best is None:
         raise UnknownTrial(f"no trial of {result.sweep} ranks best: name one as {result.sweep}/TRIAL. {_known(result)}")

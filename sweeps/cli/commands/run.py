@@ -138,12 +138,12 @@ def reproduce(
 def _delete_here(sweep: str, *, runs: bool, force: bool, missing_ok: bool) -> dict[str, Any]:
     """Delete a sweep's folder; with `missing_ok`, `sweep` is its whole id, and no folder has to be there."""
     from sweeps.storage.layout import all_folders, find
-    from sweeps.tracking.deletion import delete as delete_folder
+    from sweeps.tracking.deletion import delete_sweep
 
     if missing_ok and sweep not in [folder.id for folder in all_folders()]:
         return {"sweep": sweep, "runs_deleted": 0}
     folder = find(sweep)
-    return {"sweep": folder.id, "runs_deleted": delete_folder(folder, runs=runs, force=force)}
+    return {"sweep": folder.id, "runs_deleted": delete_sweep(folder, runs=runs, force=force)}
 
 
 def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: bool) -> None:

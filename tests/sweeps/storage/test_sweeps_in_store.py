@@ -17,8 +17,8 @@ from sweeps.evaluation import evaluate
 from sweeps.storage import layout, object_store
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import RemotePath
-from sweeps.tracking.crash_recovery import deliver
-from sweeps.tracking.deletion import delete
+from sweeps.tracking.crash_recovery import deliver_sweep
+from sweeps.tracking.deletion import delete_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.journal.segment_writer import SegmentWriter
@@ -174,11 +174,11 @@ def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> 
     lease = {"holder": {"host": "there", "pid": 2, "started": 2}, "renewed": time.time()}
     sweep.lease.write_bytes(json.dumps(lease).encode())
     with pytest.raises(SweepLocked, match="process 2 on there"):
-        deliver(sweep, "http://127.0.0.1:1", 0.0)
+        deliver_sweep(sweep, "http://127.0.0.1:1", 0.0)
 
 
 def test_it_is_removed_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
-    delete(sweep, force=True)
+    delete_sweep(sweep, force=True)
     assert not sweep.path.exists()
     assert not (tmp_path / "local" / "journals" / sweep.id).exists()
     with pytest.raises(UnknownSweep):

@@ -11,7 +11,7 @@ from sweeps.config import SweepConfig
 from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
-from sweeps.tracking.crash_recovery import close_if_lost, close_lost, reconcile
+from sweeps.tracking.crash_recovery import end_lost_sweep, end_sweep_if_lost, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
@@ -47,18 +47,18 @@ def test_a_sweep_that_no_process_runs_is_told_to_be_interrupted(sweep_folder: Sw
 
 def test_a_lost_sweep_is_closed_as_of_the_last_thing_that_it_recorded(sweep_folder: SweepFolder) -> None:
     with Journal.open(sweep_folder.journal) as journal:
-        assert close_lost(journal)
+        assert end_lost_sweep(journal)
         assert journal.sweep().end_ms == journal.points()[1].end_ms == 4_000
         assert journal.points()[1].reason == "the process that ran the sweep was lost"
-        assert not close_lost(journal)
+        assert not end_lost_sweep(journal)
     assert states(sweep_folder) == (SweepState.INTERRUPTED, [PointState.FINISHED, PointState.KILLED])
 
 
 def test_a_sweep_that_a_process_runs_is_left_alone(sweep_folder: SweepFolder) -> None:
     with own_sweep(sweep_folder):
-        close_if_lost(sweep_folder)
+        end_sweep_if_lost(sweep_folder)
         assert states(sweep_folder)[0] is SweepState.RUNNING
-    close_if_lost(sweep_folder)
+    end_sweep_if_lost(sweep_folder)
     assert states(sweep_folder)[0] is SweepState.INTERRUPTED
 
 
@@ -74,5 +74,5 @@ def test_the_ghost_runs_of_a_lost_sweep_are_closed_when_another_starts(
         ghost = store.create_run("h=8", 1_000, {"sweeps.sweep": sweep_folder.id, "sweeps.trial": "0001"})
     client = MlflowClient(uri)
     assert [client.get_run(run).info.status for run in (parent, ghost)] == ["RUNNING", "RUNNING"]
-    reconcile(uri)
+    recover_lost_sweeps(uri)
     wait_until(lambda: [client.get_run(run).info.status for run in (parent, ghost)] == ["KILLED", "KILLED"])

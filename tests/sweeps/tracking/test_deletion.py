@@ -14,7 +14,7 @@ from sweeps.errors import SweepLocked, TrackingError, UndeliveredError
 from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
-from sweeps.tracking.deletion import delete
+from sweeps.tracking.deletion import delete_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.mlflow.shipper import sync
@@ -42,7 +42,7 @@ def test_delete_removes_the_folder_and_where_asked_the_runs(
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     deliver(sweep, uri)
     assert find_runs(uri) == ["active"]
-    assert delete(sweep, runs=True) == 1
+    assert delete_sweep(sweep, runs=True) == 1
     assert not sweep.path.exists()
     assert find_runs(uri) == ["deleted"]
 
@@ -59,15 +59,15 @@ def test_delete_of_a_submitted_sweep_that_left_no_folder_takes_no_other_for_it(s
 
 def test_what_mlflow_has_not_got_is_deleted_by_force_only(sweep: SweepFolder) -> None:
     with pytest.raises(UndeliveredError, match=f"sweeps sync {sweep.id}"):
-        delete(sweep)
+        delete_sweep(sweep)
     assert sweep.point("0000").best_network.exists()
-    assert delete(sweep, force=True) == 0
+    assert delete_sweep(sweep, force=True) == 0
     assert not sweep.path.exists()
 
 
 def test_a_sweep_that_runs_is_not_deleted(sweep: SweepFolder) -> None:
     with own_sweep(sweep), pytest.raises(SweepLocked):
-        delete(sweep, force=True)
+        delete_sweep(sweep, force=True)
     assert sweep.journal.exists()
 
 
@@ -75,7 +75,7 @@ def test_a_sweep_whose_runs_cannot_be_deleted_stays(sweep: SweepFolder) -> None:
     with Journal.open(sweep.journal) as journal:
         journal.delivery.deliver_to("http://127.0.0.1:9")
     with pytest.raises(TrackingError, match="does not answer"):
-        delete(sweep, runs=True)
+        delete_sweep(sweep, runs=True)
     assert sweep.point("0000").best_network.exists()
 
 
