@@ -8,7 +8,8 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.restore import open_journal
-from sweeps.tracking.mlflow.client import MlflowStore, Refused, Unavailable
+from sweeps.tracking.mlflow.client import MlflowStore
+from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 
 

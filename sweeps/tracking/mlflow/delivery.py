@@ -10,7 +10,8 @@ from typing import Any
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
-from sweeps.tracking.mlflow.client import Measurement, MlflowStore, Refused, Unavailable
+from sweeps.tracking.mlflow.client import Measurement, MlflowStore
+from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.figures import FigureError, draw
 from sweeps.tracking.mlflow.run_metadata import (
     DIAGNOSIS_TAG,

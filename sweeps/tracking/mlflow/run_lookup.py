@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.errors import TrackingError, UnknownSweep
-from sweeps.tracking.mlflow.client import Refused, Unavailable, search
+from sweeps.tracking.mlflow.client import search
+from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.run_metadata import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG
 from sweeps.tracking.mlflow.uri import check_tracker, run_link
 

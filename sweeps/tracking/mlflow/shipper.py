@@ -17,7 +17,8 @@ from pathlib import Path
 
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.mlflow.client import MlflowStore, Unavailable
+from sweeps.tracking.mlflow.client import MlflowStore
+from sweeps.tracking.mlflow.connection import Unavailable
 from sweeps.tracking.mlflow.delivery import Delivery, WindowOutcome
 from sweeps.tracking.mlflow.uri import without_credentials
 
