@@ -103,7 +103,7 @@ def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def made_database(path: Path) -> Iterator[sqlite3.Connection]:
+def create_database(path: Path) -> Iterator[sqlite3.Connection]:
     """A new file to fill, under another name until the context ends, for whoever finds a journal to find a whole one.
 
     FileExistsError where there is a journal by then.
@@ -125,7 +125,7 @@ def made_database(path: Path) -> Iterator[sqlite3.Connection]:
         remove_database(partial)
 
 
-def database_in_memory() -> sqlite3.Connection:
+def in_memory_database() -> sqlite3.Connection:
     """A new journal that no file holds."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.executescript(_SCHEMA)
@@ -138,7 +138,7 @@ def remove_database(path: Path) -> None:
         path.with_name(name).unlink(missing_ok=True)
 
 
-def fill(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
+def insert_rows(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
     """Put entries into a new journal, under the ids that they had."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sweeps.tracking.journal.database import ENTRY_COLUMNS, SharedConnection
-from sweeps.tracking.journal.records import Delivered, Entry, entry_of
+from sweeps.tracking.journal.records import Delivered, Entry, parse_entry
 
 _EVERY = 2**62
 _SHIPPED_THROUGH = """
@@ -29,7 +29,7 @@ class DeliveryState:
         query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {ready} ORDER BY entry_id LIMIT ?"  # noqa: S608
         through = self.committed()
         rows = self._connection.query(query, (_EVERY if through is None else through, limit))
-        return [entry_of(row) for row in rows]
+        return [parse_entry(row) for row in rows]
 
     def n_undelivered(self) -> int:
         """Count the entries that MLflow has yet to get."""

@@ -17,24 +17,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sweeps.tracking.journal.database import ENTRY_COLUMNS, EntryRow, SharedConnection, made_database, open_database
+from sweeps.tracking.journal import queries
+from sweeps.tracking.journal.database import EntryRow, SharedConnection, create_database, open_database
 from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.records import (
-    Entry,
     EntryKind,
     PointRecord,
     PointState,
     SweepRecord,
     SweepState,
-    entry_of,
-    point_after,
-    start_of,
-    sweep_after,
+    apply_to_point,
+    apply_to_sweep,
+    start_body,
 )
 from sweeps.tracking.journal.write_buffer import JournalBehind, Row, WriteBuffer
 
 _CATCH_UP_SECONDS = 1.0
-_EVERY = 2**62
+_SWEEP_KINDS = (EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END)
+_POINT_KINDS = (EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END)
 
 
 class Journal:
@@ -50,8 +50,8 @@ class Journal:
     def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
         """Start the journal of a sweep; FileExistsError where there is one already."""
         path = Path(path)
-        with made_database(path) as connection:
-            cls(path, connection)._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
+        with create_database(path) as connection:
+            cls(path, connection)._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_body(sweep))
         return cls.open(path)
 
     @classmethod
@@ -76,7 +76,7 @@ class Journal:
 
     def start_point(self, point: PointRecord) -> bool:
         """Record that a point's training starts; False, and nothing changes, where it has started before."""
-        return self._append(EntryKind.POINT_START, point.point_id, point.start_ms, start_of(point))
+        return self._append(EntryKind.POINT_START, point.point_id, point.start_ms, start_body(point))
 
     def record_epoch(self, point_id: str, epoch: int, metrics: Mapping[str, float], time_ms: int) -> bool:
         """Record the metrics of one epoch; NaN and infinities are kept.
@@ -132,10 +132,10 @@ class Journal:
 
     def sweep(self) -> SweepRecord:
         """Give the sweep as it stands."""
-        start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END))
+        start, *later = queries.entries_of(self._connection, _SWEEP_KINDS)
         run_id = self.delivery.run_ids().get(None)
         record = SweepRecord(**start.body, experiment_id=self.delivery.experiment_id(), run_id=run_id)
-        return reduce(sweep_after, later, record)
+        return reduce(apply_to_sweep, later, record)
 
     def points(self) -> list[PointRecord]:
         """Give every point as it stands, by its index."""
@@ -143,8 +143,7 @@ class Journal:
 
     def has_reports(self) -> bool:
         """Tell whether any point has been reported on: before its first epoch it has figures."""
-        query = "SELECT 1 FROM entries WHERE kind IN (?, ?) LIMIT 1"
-        return bool(self._connection.query(query, (EntryKind.EPOCH, EntryKind.FIGURE)))
+        return queries.has_entry(self._connection, (EntryKind.EPOCH, EntryKind.FIGURE))
 
     def point(self, point_id: str) -> PointRecord | None:
         """Give one point as it stands, None where it has not started."""
@@ -152,43 +151,31 @@ class Journal:
 
     def history(self, point_id: str) -> list[tuple[int, dict[str, float]]]:
         """Give the metrics of a point, epoch by epoch."""
-        query = "SELECT epoch, body FROM entries WHERE kind = ? AND point_id = ? ORDER BY epoch"
-        rows = self._connection.query(query, (EntryKind.EPOCH, point_id))
-        return [(epoch, json.loads(body)["metrics"]) for epoch, body in rows]
+        return queries.read_history(self._connection, point_id)
 
     def seconds_spent(self) -> float:
         """Give the time that the sweep has run, all starts together, since it began or was last given more to do.
 
         A sweep whose process was lost has no end: it ran at least until the last thing that it recorded.
         """
-        spans: list[list[int]] = []
-        for starts, extends, time_ms in self._connection.query(_TIMES):
-            if extends:
-                spans.clear()
-            if starts:
-                spans.append([time_ms, time_ms])
-            spans[-1][1] = max(spans[-1][1], time_ms)
-        return sum(last - first for first, last in spans) / 1000
+        return queries.seconds_spent(self._connection)
 
     def last_ms(self) -> int:
         """Give the time of the last thing that happened."""
-        ((time_ms,),) = self._connection.query("SELECT max(time_ms) FROM entries")
-        return int(time_ms)
+        return queries.last_ms(self._connection)
 
     def counts(self) -> dict[PointState, int]:
         """Count the points in each state; every state is there."""
         found = Counter(record.state for record in self.points())
         return {state: found[state] for state in PointState}
 
-    def rows(self, first: int, limit: int = _EVERY) -> list[EntryRow]:
-        """Give entries from the id `first` on, at most `limit`, as they are stored."""
-        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE entry_id >= ? ORDER BY entry_id LIMIT ?"  # noqa: S608
-        return [(*row,) for row in self._connection.query(query, (first, limit))]
+    def rows(self, first: int, limit: int | None = None) -> list[EntryRow]:
+        """Return entries from the id `first` on, at most `limit`, as they are stored."""
+        return queries.read_rows(self._connection, first, limit)
 
     def last_id(self) -> int:
         """Give the id of the last entry: 0 where there is none."""
-        ((entry_id,),) = self._connection.query("SELECT coalesce(max(entry_id), 0) FROM entries")
-        return int(entry_id)
+        return queries.last_id(self._connection)
 
     @property
     def is_behind(self) -> bool:
@@ -240,25 +227,10 @@ class Journal:
         """Give one point, or all where `point_id` is None."""
         run_ids = self.delivery.run_ids()
         records: dict[str, PointRecord] = {}
-        for entry in self._entries((EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END), point_id):
+        for entry in queries.entries_of(self._connection, _POINT_KINDS, point_id):
             found = str(entry.point_id)
             if entry.kind == EntryKind.POINT_START:
                 records[found] = PointRecord(**entry.body, run_id=run_ids.get(found))
             elif found in records:
-                records[found] = point_after(records[found], entry)
+                records[found] = apply_to_point(records[found], entry)
         return records
-
-    def _entries(self, kinds: Sequence[EntryKind], point_id: str | None = None) -> list[Entry]:
-        marks = ", ".join("?" * len(kinds))
-        which = "" if point_id is None else "AND point_id = ?"
-        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind IN ({marks}) {which} ORDER BY entry_id"  # noqa: S608
-        rows = self._connection.query(query, [*kinds, *([] if point_id is None else [point_id])])
-        return [entry_of(row) for row in rows]
-
-
-_TIMES = """
-    SELECT kind IN ('sweep_start', 'sweep_resume'),
-           kind = 'sweep_resume' AND json_type(body, '$.config') <> 'null',
-           time_ms
-    FROM entries ORDER BY entry_id
-"""

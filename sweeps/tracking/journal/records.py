@@ -82,7 +82,7 @@ class PointRecord:
 _LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
 
 
-def start_of(record: SweepRecord | PointRecord) -> dict[str, Any]:
+def start_body(record: SweepRecord | PointRecord) -> dict[str, Any]:
     """Give the part of a record that is known at its start, as plain values."""
     return {key: value for key, value in asdict(record).items() if key not in _LATER}
 
@@ -112,7 +112,7 @@ class Entry:
     body: Mapping[str, Any]
 
 
-def entry_of(row: EntryRow) -> Entry:
+def parse_entry(row: EntryRow) -> Entry:
     """Give the entry that a row of the database holds."""
     entry_id, kind, point_id, epoch, time_ms, body = row
     return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))
@@ -128,7 +128,7 @@ class Delivered:
     runs: Mapping[str, str]
 
 
-def sweep_after(record: SweepRecord, entry: Entry) -> SweepRecord:
+def apply_to_sweep(record: SweepRecord, entry: Entry) -> SweepRecord:
     """Give the sweep as it stands once it has ended, or goes on, perhaps with another config."""
     if entry.kind == EntryKind.SWEEP_RESUME:
         config = entry.body["config"] or record.config
@@ -144,7 +144,7 @@ def sweep_after(record: SweepRecord, entry: Entry) -> SweepRecord:
     )
 
 
-def point_after(record: PointRecord, entry: Entry) -> PointRecord:
+def apply_to_point(record: PointRecord, entry: Entry) -> PointRecord:
     """Give the point as it stands once it runs again, or has ended."""
     if entry.kind == EntryKind.POINT_RETRY:
         n_retries = record.n_retries + 1

@@ -9,13 +9,13 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.database import (
     DamagedJournal,
-    database_in_memory,
-    fill,
-    made_database,
+    create_database,
+    in_memory_database,
+    insert_rows,
 )
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Delivered
-from sweeps.tracking.journal.segments import Reading, holds, read_segments, segments_in
+from sweeps.tracking.journal.segments import SegmentContents, holds, list_segments, read_segments
 
 _ASIDE = ".set-aside"
 
@@ -55,8 +55,8 @@ def read_journal(folder: SweepFolder) -> Journal:
         reading = read_segments(folder.segments)
         if not reading.rows:
             raise
-        connection = database_in_memory()
-        fill(connection, reading.rows)
+        connection = in_memory_database()
+        insert_rows(connection, reading.rows)
         journal = Journal(folder.journal, connection)
         _take_up_delivered(journal, folder)
         if folder.local == folder.path or reading.damage:  # else it may well be another host's
@@ -64,7 +64,7 @@ def read_journal(folder: SweepFolder) -> Journal:
         return journal
 
 
-def _with_all(journal: Journal, reading: Reading) -> Journal:
+def _with_all(journal: Journal, reading: SegmentContents) -> Journal:
     """The journal, if it has what the segments hold: else the sweep went on elsewhere, and they were written there."""
     if journal.rows(1, len(reading.rows)) != list(reading.rows):
         journal.close()
@@ -77,7 +77,7 @@ def _not_behind(journal: Journal, folder: SweepFolder) -> Journal:
 
     Where the sweep went on elsewhere, it has not: also where it has as many entries of its own.
     """
-    segments = segments_in(folder.segments) if folder.local != folder.path else []
+    segments = list_segments(folder.segments) if folder.local != folder.path else []
     if segments:
         last = max(segments, key=lambda segment: segment.last)
         if not holds(last, journal.rows(last.first, len(last))):
@@ -86,14 +86,14 @@ def _not_behind(journal: Journal, folder: SweepFolder) -> Journal:
     return journal
 
 
-def _rebuilt(folder: SweepFolder, reading: Reading) -> Journal:
+def _rebuilt(folder: SweepFolder, reading: SegmentContents) -> Journal:
     """The journal made anew in the place of the old one, which is kept beside it."""
     for suffix in ("-wal", "-shm", ""):
         old = folder.journal.with_name(f"{folder.journal.name}{suffix}")
         with suppress(FileNotFoundError):
             old.replace(old.with_name(f"{old.name}{_ASIDE}"))
-    with made_database(folder.journal) as connection:
-        fill(connection, reading.rows)
+    with create_database(folder.journal) as connection:
+        insert_rows(connection, reading.rows)
         _take_up_delivered(Journal(folder.journal, connection), folder)
     return Journal.open(folder.journal)
 
@@ -104,9 +104,9 @@ def _take_up_delivered(journal: Journal, folder: SweepFolder) -> None:
         journal.delivery.set_delivered(Delivered(**json.loads(folder.delivered.read_bytes())))
 
 
-def _set_aside_others(folder: SweepFolder, reading: Reading) -> None:
+def _set_aside_others(folder: SweepFolder, reading: SegmentContents) -> None:
     """Give segments that were not used another name: what is written from now on takes their place."""
-    for segment in segments_in(folder.segments):
+    for segment in list_segments(folder.segments):
         if segment not in reading.used:
             _rename(folder.segments / segment.name, f"{segment.name}{_ASIDE}")
 
@@ -116,7 +116,7 @@ def _rename(path: Place, name: str) -> None:
     path.replace(target)
 
 
-def _tell(folder: SweepFolder, error: Exception, reading: Reading) -> None:
+def _tell(folder: SweepFolder, error: Exception, reading: SegmentContents) -> None:
     is_missing = isinstance(error, FileNotFoundError)
     what = "missing" if is_missing else "damaged or older than its segments"
     damage = f"; {_listed(reading)}" if reading.damage else ""
@@ -124,5 +124,5 @@ def _tell(folder: SweepFolder, error: Exception, reading: Reading) -> None:
     logger.warning(told, folder.id, what, len(reading.rows), folder.segments, damage)
 
 
-def _listed(reading: Reading) -> str:
+def _listed(reading: SegmentContents) -> str:
     return ", ".join(reading.damage)

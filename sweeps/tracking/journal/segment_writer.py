@@ -14,7 +14,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.database import EntryRow
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Delivered, EntryKind, PointState
-from sweeps.tracking.journal.segments import Segment, segments_in, write_segment
+from sweeps.tracking.journal.segments import Segment, list_segments, write_segment
 
 # A segment is written when so many entries wait for one, or the oldest has waited for so long.
 MAX_WAITING = 500
@@ -127,7 +127,7 @@ class SegmentWriter:
     def _begin(self) -> int:
         """Learn what is in segments already; give the id of the last such entry."""
         through = self._journal.delivery.committed() or 0
-        self._segments = [segment for segment in segments_in(self._folder.segments) if segment.last <= through]
+        self._segments = [segment for segment in list_segments(self._folder.segments) if segment.last <= through]
         self._journal.delivery.set_committed(through)
         return through
 

@@ -36,7 +36,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SegmentContents:
     """What a folder's segments give: the entries from 1 on without a gap, and the segments that they come from.
 
     `damage` holds a line for each segment that is damaged, or of no use since one before it is.
@@ -47,19 +47,19 @@ class Reading:
     damage: Sequence[str]
 
 
-def segments_in(folder: Place) -> list[Segment]:
+def list_segments(folder: Place) -> list[Segment]:
     """The segments that a folder holds, those first that begin first, and of these the longest."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found = [_parsed(match) for name in names if (match := _NAME.fullmatch(name))]
     return sorted(found, key=lambda segment: (segment.first, -segment.last, segment.digest))
 
 
-def read_segments(folder: Place) -> Reading:
+def read_segments(folder: Place) -> SegmentContents:
     """Read what a folder's segments hold, as far as they follow one another and are whole."""
     rows: list[EntryRow] = []
     used: list[Segment] = []
     damage: list[str] = []
-    waiting = segments_in(folder)
+    waiting = list_segments(folder)
     for segment in waiting:
         if segment.first != len(rows) + 1:
             continue  # one of those that a longer one has replaced, or a gap is before it
@@ -72,7 +72,7 @@ def read_segments(folder: Place) -> Reading:
     beyond = [segment for segment in waiting if segment.first > len(rows) + 1]
     if beyond:
         damage.append(f"{len(beyond)} segments are of no use without the entries from {len(rows) + 1} on")
-    return Reading(rows, used, damage)
+    return SegmentContents(rows, used, damage)
 
 
 def write_segment(folder: Place, rows: Sequence[EntryRow]) -> Segment | None:

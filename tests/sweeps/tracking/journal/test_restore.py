@@ -16,7 +16,7 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
 from sweeps.tracking.journal.segment_writer import SegmentWriter
-from sweeps.tracking.journal.segments import segments_in
+from sweeps.tracking.journal.segments import list_segments
 
 SWEEP = SweepRecord("s", "quickstart", "e", {"name": "quickstart"}, start_ms=5)
 
@@ -138,7 +138,7 @@ def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder
 
 
 def test_a_damaged_segment_of_a_good_journal_is_written_again(folder: SweepFolder) -> None:
-    (segment,) = segments_in(folder.segments)
+    (segment,) = list_segments(folder.segments)
     (folder.segments / segment.name).write_bytes(b"cut")
     with open_journal(folder) as journal:
         SegmentWriter(journal, folder).commit()
@@ -155,7 +155,7 @@ def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, capl
             journal.record_epoch("0001", epoch, {"valid/mse": 0.1}, 9)
             writer.commit()
     lose(folder)
-    _, second, _ = segments_in(folder.segments)
+    _, second, _ = list_segments(folder.segments)
     (folder.segments / second.name).write_bytes(b"cut")
     with open_journal(folder) as journal:
         assert second.name in caplog.messages[-1]
@@ -231,7 +231,7 @@ def happen(journal: Journal, writer: SegmentWriter, kind: str, number: int) -> N
 
 
 def test_segments_are_json_by_line(folder: SweepFolder) -> None:
-    (segment,) = segments_in(folder.segments)
+    (segment,) = list_segments(folder.segments)
     lines = [json.loads(line) for line in (folder.segments / segment.name).read_text().splitlines()]
     assert [line["id"] for line in lines] == list(range(1, 12))
     assert lines[2] == {

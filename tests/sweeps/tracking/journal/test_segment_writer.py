@@ -20,7 +20,7 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.journal.segment_writer import FolderBehind, SegmentWriter
-from sweeps.tracking.journal.segments import read_segments, segments_in
+from sweeps.tracking.journal.segments import list_segments, read_segments
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_long_sweep_leaves_few_segments_and_all_its_entries(
         journal.record_epoch("p", epoch, {}, 6)
         writer.commit()
     assert list(read_segments(folder.segments).rows) == journal.rows(1)
-    assert len(segments_in(folder.segments)) < 200 / 20 + 8
+    assert len(list_segments(folder.segments)) < 200 / 20 + 8
 
 
 @pytest.mark.parametrize(
@@ -169,13 +169,13 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
                 taken_up.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
                 SegmentWriter(taken_up, shared).commit()
                 expected = taken_up.rows(1)
-        before = segments_in(shared.segments)
+        before = list_segments(shared.segments)
         if gives_back:
             give_back(shared)
         assert not cut_off.commit()
         assert cut_off.is_lost
         cut_off.close()
-        assert segments_in(shared.segments) == before
+        assert list_segments(shared.segments) == before
         assert checkpoint.exists()
         assert journal.delivery.committed() == 2
     assert list(read_segments(shared.segments).rows) == expected

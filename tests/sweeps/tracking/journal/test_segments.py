@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.tracking.journal.database import EntryRow
-from sweeps.tracking.journal.segments import read_segments, segments_in, write_segment
+from sweeps.tracking.journal.segments import list_segments, read_segments, write_segment
 
 bodies = st.dictionaries(
     st.text(max_size=5), st.floats() | st.text(max_size=8) | st.none() | st.lists(st.integers(), max_size=2), max_size=3
@@ -47,7 +47,7 @@ def test_a_newest_segment_that_is_cut_leaves_those_before_it_and_is_named(
     with TemporaryDirectory() as name:
         folder = Path(name)
         parts = written(folder, sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
-        newest = folder / segments_in(folder)[-1].name
+        newest = folder / list_segments(folder)[-1].name
         content = newest.read_bytes()
         newest.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
         reading = read_segments(folder)
@@ -64,7 +64,7 @@ def test_a_flipped_bit_in_any_segment_leaves_those_before_it_and_is_named(
         folder = Path(name)
         parts = written(folder, sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
         which = data.draw(st.integers(0, len(parts) - 1))
-        damaged = folder / segments_in(folder)[which].name
+        damaged = folder / list_segments(folder)[which].name
         content = bytearray(damaged.read_bytes())
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
         damaged.write_bytes(content)
