@@ -54,16 +54,23 @@ def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> Shi
     owner = owner_of(folder)
     if owner is not None and not owner.runs_here:
         raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, and {owner} does: wait for it")
-    _commit(folder)
-    with Journal.open(folder.journal) as journal:
+    try:
+        journal = _open_committed(folder)
+    except SweepLocked:  # the process that runs the sweep copies its entries
+        journal = Journal.open(folder.journal)
+    with journal:
         status = sync(journal, uri, folder.path, patience_seconds)
-    _commit(folder)
+    with suppress(SweepLocked):
+        _open_committed(folder).close()
     return status
 
 
-def _commit(folder: SweepFolder) -> None:
-    with suppress(SweepLocked), own_sweep(folder) as is_owner, open_journal(folder) as journal:  # who holds it does it
+def _open_committed(folder: SweepFolder) -> Journal:
+    """Open the journal of a sweep after copying its entries to the sweep's folder; SweepLocked if a process runs it."""
+    with own_sweep(folder) as is_owner:
+        journal = open_journal(folder)
         SegmentWriter(journal, folder, is_owner).commit()
+        return journal
 
 
 def recover_lost_sweeps(uri: str) -> None:
@@ -79,14 +86,20 @@ def recover_lost_sweeps(uri: str) -> None:
 def _is_behind(folder: SweepFolder, uri: str) -> bool:
     """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
     try:
-        end_sweep_if_lost(folder)
         with read_journal(folder) as journal:
-            delivery = journal.delivery
-            return (
-                not is_owned(folder) and delivery.store() == without_credentials(uri) and delivery.n_undelivered() > 0
-            )
+            if is_owned(folder):
+                return False
+            if journal.sweep().state is not SweepState.RUNNING:
+                return _lacks_entries(journal, uri)
+        with own_sweep(folder), open_journal(folder) as journal:
+            end_lost_sweep(journal)
+            return _lacks_entries(journal, uri)
     except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
         return False
+
+
+def _lacks_entries(journal: Journal, uri: str) -> bool:
+    return journal.delivery.store() == without_credentials(uri) and journal.delivery.n_undelivered() > 0
 
 
 def _deliver(folders: list[SweepFolder], uri: str) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -163,11 +162,6 @@ class Journal:
     def last_ms(self) -> int:
         """Give the time of the last thing that happened."""
         return queries.last_ms(self._connection)
-
-    def counts(self) -> dict[PointState, int]:
-        """Count the points in each state; every state is there."""
-        found = Counter(record.state for record in self.points())
-        return {state: found[state] for state in PointState}
 
     def rows(self, first: int, limit: int | None = None) -> list[EntryRow]:
         """Return entries from the id `first` on, at most `limit`, as they are stored."""

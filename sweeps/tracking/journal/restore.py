@@ -106,9 +106,8 @@ def _take_up_delivered(journal: Journal, folder: SweepFolder) -> None:
 
 def _set_aside_others(folder: SweepFolder, reading: SegmentContents) -> None:
     """Give segments that were not used another name: what is written from now on takes their place."""
-    for segment in list_segments(folder.segments):
-        if segment not in reading.used:
-            _rename(folder.segments / segment.name, f"{segment.name}{_ASIDE}")
+    for segment in reading.unused:
+        _rename(folder.segments / segment.name, f"{segment.name}{_ASIDE}")
 
 
 def _rename(path: Place, name: str) -> None:

@@ -39,11 +39,13 @@ class Segment:
 class SegmentContents:
     """What a folder's segments give: the entries from 1 on without a gap, and the segments that they come from.
 
-    `damage` holds a line for each segment that is damaged, or of no use since one before it is.
+    `unused` are the folder's other segments; `damage` holds a line for each segment that is damaged, or of no use since
+    one before it is.
     """
 
     rows: Sequence[EntryRow]
     used: Sequence[Segment]
+    unused: Sequence[Segment]
     damage: Sequence[str]
 
 
@@ -59,8 +61,8 @@ def read_segments(folder: Place) -> SegmentContents:
     rows: list[EntryRow] = []
     used: list[Segment] = []
     damage: list[str] = []
-    waiting = list_segments(folder)
-    for segment in waiting:
+    segments = list_segments(folder)
+    for segment in segments:
         if segment.first != len(rows) + 1:
             continue  # one of those that a longer one has replaced, or a gap is before it
         content = (folder / segment.name).read_bytes()
@@ -69,10 +71,10 @@ def read_segments(folder: Place) -> SegmentContents:
             continue
         rows += [_row(line) for line in content.splitlines()]
         used.append(segment)
-    beyond = [segment for segment in waiting if segment.first > len(rows) + 1]
+    beyond = [segment for segment in segments if segment.first > len(rows) + 1]
     if beyond:
         damage.append(f"{len(beyond)} segments are of no use without the entries from {len(rows) + 1} on")
-    return SegmentContents(rows, used, damage)
+    return SegmentContents(rows, used, [segment for segment in segments if segment not in used], damage)
 
 
 def write_segment(folder: Place, rows: Sequence[EntryRow]) -> Segment | None:

@@ -71,7 +71,7 @@ def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seco
     """Deliver what is pending while the caller waits; give up when nothing has arrived for this long."""
     loop = _Loop(journal.path, tracking_uri, sweep_folder)
     loop.finish(patience_seconds)
-    loop.run()
+    loop.run_with(journal)
     return _status(journal, loop)
 
 
@@ -108,11 +108,15 @@ class _Loop:
         """Deliver until finished. With its own connection, so that the caller's journal may close meanwhile."""
         with Journal.open(self._journal_path) as journal:
             self._let_workers_start(journal)
-            while not self._is_over(journal):
-                progress = self._deliver(journal)
-                self.error = progress.error
-                self._tell()
-                self._pause(progress)
+            self.run_with(journal)
+
+    def run_with(self, journal: Journal) -> None:
+        """Deliver until it is over, from a journal that is open."""
+        while not self._is_over(journal):
+            progress = self._deliver(journal)
+            self.error = progress.error
+            self._tell()
+            self._pause(progress)
 
     def _let_workers_start(self, journal: Journal) -> None:
         until = time.monotonic() + _HEAD_START_SECONDS

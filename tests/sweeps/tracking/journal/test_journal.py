@@ -109,18 +109,6 @@ def test_point_that_never_started_is_none(journal: Journal) -> None:
     assert journal.point("p") is None
 
 
-def test_counts_name_every_state(journal: Journal) -> None:
-    for index in range(3):
-        journal.start_point(point(f"p{index}", index))
-    journal.end_point("p1", PointState.FINISHED, None, {}, 9)
-    assert journal.counts() == {
-        PointState.RUNNING: 2,
-        PointState.FINISHED: 1,
-        PointState.FAILED: 0,
-        PointState.KILLED: 0,
-    }
-
-
 def test_ended_sweep_tells_its_state_description_and_tags(journal: Journal) -> None:
     journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {"best": "p"}, 11)
     sweep = journal.sweep()
