@@ -1,4 +1,4 @@
-"""A sweep whose folder lies in an object store, here in memory: trained, looked at, continued and removed."""
+"""A sweep whose folder is in an object store, here in memory: trained, read, resumed and deleted."""
 
 import json
 import time
@@ -52,7 +52,7 @@ def files(path: Path) -> set[str]:
     return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
 
 
-def test_only_the_journal_lies_on_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
+def test_only_the_journal_is_on_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
     local = {Path(name).name.split("-")[0] for name in files(tmp_path / "local" / "journals")}
     assert local == {"journal.db"}
     point = sweep.point("0000")
@@ -62,16 +62,16 @@ def test_only_the_journal_lies_on_the_disk(sweep: SweepFolder, tmp_path: Path) -
     assert not point.checkpoint.exists()  # its end is committed
 
 
-def test_its_journal_alone_is_taken_for_no_sweep_of_this_disk(
+def test_its_journal_alone_is_not_a_sweep_on_this_disk(
     sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert layout.all_folders() == [sweep]
     monkeypatch.delenv("SWEEPS_LOCAL")
-    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "local"))  # as a shell has it that does not name the store
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "local"))  # as in a shell that does not set the store
     assert layout.all_folders() == []
 
 
-def test_a_host_that_has_no_journal_ranks_evaluates_and_draws_it(
+def test_a_host_without_the_journal_ranks_evaluates_and_draws_it(
     sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = load_result(sweep)
@@ -95,7 +95,7 @@ def commit_elsewhere(sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_pa
             SegmentWriter(journal, sweep).commit()
 
 
-def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
+def test_a_journal_that_is_older_than_the_segments_is_not_used(
     sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commit_elsewhere(sweep, monkeypatch, tmp_path)
@@ -104,7 +104,7 @@ def test_a_journal_of_an_earlier_time_on_this_disk_is_not_believed(
     assert best.epoch == 9
 
 
-def test_a_journal_that_went_its_own_way_on_this_disk_is_not_believed(
+def test_a_journal_that_diverged_from_the_segments_is_not_used(
     sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with Journal.open(sweep.journal) as journal:
@@ -116,7 +116,7 @@ def test_a_journal_that_went_its_own_way_on_this_disk_is_not_believed(
     assert best.epoch == 9
 
 
-def test_a_journal_with_more_than_its_segments_is_believed(sweep: SweepFolder) -> None:
+def test_a_journal_that_is_newer_than_the_segments_is_used(sweep: SweepFolder) -> None:
     with Journal.open(sweep.journal) as journal:
         journal.record_epoch("0000", 9, {"valid/mse": 0.0}, 1)
     best = load_result(sweep).best
@@ -125,34 +125,34 @@ def test_a_journal_with_more_than_its_segments_is_believed(sweep: SweepFolder) -
 
 
 class CutOffError(BaseException):
-    """Stands for the end of a process."""
+    """Stands for a killed process."""
 
 
-def test_a_point_goes_on_from_its_checkpoint_in_the_store(
+def test_a_point_resumes_from_its_checkpoint_in_the_store(
     small_sweep: Callable[..., SweepConfig], digits: Dataset
 ) -> None:
     folder = layout.create("small")
-    surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
-    told: list[int | None] = []
+    context = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    reported: list[int | None] = []
 
     def report(epoch: int | None, *_: Any) -> None:
-        told.append(epoch)
-        if told == [0, 1, 2]:
+        reported.append(epoch)
+        if reported == [0, 1, 2]:
             raise CutOffError
 
     torch.set_num_threads(1)
     with pytest.raises(CutOffError):
-        run_points({"0000": {}}, surroundings, report)
-    run_points({"0000": {}}, surroundings, report)
-    assert told == [0, 1, 2, 2, 3]
+        run_points({"0000": {}}, context, report)
+    run_points({"0000": {}}, context, report)
+    assert reported == [0, 1, 2, 2, 3]
 
 
-def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader_would(
+def test_a_point_waits_longer_than_a_reader_for_a_store_that_does_not_answer(
     small_sweep: Callable[..., SweepConfig], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = layout.create("small")
-    surroundings = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
-    once, failures, told = RemotePath._once, iter(range(3)), list[Event]()
+    context = TrialContext(small_sweep(), DataArrays.from_dict(digits.arrays), digits.references, folder)
+    once, failures, reported = RemotePath._once, iter(range(3)), list[Event]()
 
     def away_for_a_while(path: RemotePath, do: Any) -> Any:
         if next(failures, None) is not None:
@@ -163,13 +163,13 @@ def test_a_point_waits_for_a_store_that_does_not_answer_for_longer_than_a_reader
     monkeypatch.setattr(object_store, "_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(RemotePath, "_once", away_for_a_while)
     torch.set_num_threads(1)
-    run_points({"0000": {}}, surroundings, lambda _epoch, _objectives, events: told.extend(events))
+    run_points({"0000": {}}, context, lambda _epoch, _objectives, events: reported.extend(events))
     assert next(failures, None) is None
-    assert isinstance(told[-1], PointEnded)
-    assert not told[-1].failed
+    assert isinstance(reported[-1], PointEnded)
+    assert not reported[-1].failed
 
 
-def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> None:
+def test_a_sweep_that_another_host_runs_is_delivered_by_that_host_only(sweep: SweepFolder) -> None:
     assert sweep.lease is not None
     lease = {"holder": {"host": "there", "pid": 2, "started": 2}, "renewed": time.time()}
     sweep.lease.write_bytes(json.dumps(lease).encode())
@@ -177,7 +177,7 @@ def test_what_another_host_runs_is_delivered_by_it_alone(sweep: SweepFolder) -> 
         deliver_sweep(sweep, "http://127.0.0.1:1", 0.0)
 
 
-def test_it_is_removed_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
+def test_it_is_deleted_from_the_store_and_the_disk(sweep: SweepFolder, tmp_path: Path) -> None:
     delete_sweep(sweep, force=True)
     assert not sweep.path.exists()
     assert not (tmp_path / "local" / "journals" / sweep.id).exists()
@@ -191,7 +191,7 @@ def test_a_store_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPat
         layout.check_home()
 
 
-def test_a_store_that_does_not_answer_at_the_start_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_at_the_start_may_be_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any) -> None:
         raise StorageError("no answer", passes=True)
 
