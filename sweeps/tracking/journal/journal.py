@@ -1,9 +1,9 @@
-"""The journal: everything that happened in a sweep, in order, on the driver's own disk.
+"""The journal: everything that happened in a sweep, in order, on the driver's local disk.
 
-It is a list of entries that are only ever added to; how the sweep and its points stand is told by reading them in
-order, and `Journal.delivery` knows which of them MLflow has. SQLite with a write-ahead log, so that
-one process writes while others read; the file must lie on a local disk. A process that dies loses nothing that was
-recorded. What the disk does not take for now waits in memory (`journal.write_buffer`).
+It is an append-only list of entries. Reading them in order gives the state of the sweep and of its points;
+`Journal.delivery` knows which of them MLflow has. It is a SQLite file with a write-ahead log, so one process can write
+while others read, and a process that dies loses nothing recorded. While the disk is full or the file locked, entries
+wait in memory (`journal.write_buffer`).
 """
 
 import json
@@ -47,7 +47,7 @@ class Journal:
 
     @classmethod
     def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
-        """Start the journal of a sweep; FileExistsError where there is one already."""
+        """Create the journal of a sweep; FileExistsError if there is one already."""
         path = Path(path)
         with create_database(path) as connection:
             cls(path, connection)._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_body(sweep))
@@ -55,14 +55,11 @@ class Journal:
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> "Journal":
-        """Open a journal that exists; `read_only` is for onlookers.
-
-        FileNotFoundError where there is none, DamagedJournal where it cannot be read.
-        """
+        """Open an existing journal; FileNotFoundError if there is none, DamagedJournal if it cannot be read."""
         return cls(Path(path), open_database(Path(path), read_only=read_only))
 
     def close(self) -> None:
-        """Let go of the file. Closing twice is harmless."""
+        """Close the file. Closing twice is harmless."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -74,14 +71,14 @@ class Journal:
         self.close()
 
     def start_point(self, point: PointRecord) -> bool:
-        """Record that a point's training starts; False, and nothing changes, where it has started before."""
+        """Record the start of a point's training; return False, and change nothing, if it has started before."""
         return self._append(EntryKind.POINT_START, point.point_id, point.start_ms, start_body(point))
 
     def record_epoch(self, point_id: str, epoch: int, metrics: Mapping[str, float], time_ms: int) -> bool:
-        """Record the metrics of one epoch; NaN and infinities are kept.
+        """Record the metrics of one epoch, NaN and infinity included; return False if the epoch is recorded already.
 
-        What was recorded first stays: a retried trial repeats the epochs since its checkpoint, and MLflow, which may
-        have the first values by then, cannot replace a metric. False where the epoch was there already.
+        The first values stay: a retried trial repeats the epochs since its checkpoint, and MLflow, which may have the
+        first values by then, cannot replace a metric.
         """
         values = {name: float(value) for name, value in metrics.items()}
         return self._append(EntryKind.EPOCH, point_id, time_ms, {"metrics": values}, epoch)
@@ -89,16 +86,15 @@ class Journal:
     def record_figure(
         self, point_id: str | None, name: str, kind: str, source: str, time_ms: int, epoch: int | None = None
     ) -> None:
-        """Ask for a figure in a point's run, or the parent's where `point_id` is None; for one of an `epoch` once.
+        """Request a figure in a point's run, or with None in the parent run; at most one per name and `epoch`.
 
-        `name` is its path among the run's artifacts (`filters/epoch-0004.png`), `kind` one that `figures.draw` knows,
-        `source` the file that it is drawn from, relative to the sweep folder; "" for a kind that is made from the
-        journal itself.
+        `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`, `source` the file to
+        draw it from, relative to the sweep's folder; "" for a kind that is drawn from the journal itself.
         """
         self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source}, epoch)
 
     def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
-        """Record that a point runs again: its process or node was lost, or the sweep is resumed."""
+        """Record that a point runs again because its process or node was lost, or the sweep is resumed."""
         self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
 
     def end_point(
@@ -112,8 +108,8 @@ class Journal:
     ) -> None:
         """Record how a point ended; `tags` are added to those of its start.
 
-        `diagnosis` holds its faults, gravest first: the tag `sweeps.diagnosis` names them in its run, and a figure of
-        the kind "diagnosis" tells them in full.
+        `diagnosis` holds its findings, most severe first: the tag `sweeps.diagnosis` of its run names them, and a
+        figure of the kind "diagnosis" shows them in full.
         """
         body: dict[str, Any] = {"state": state, "reason": reason, "tags": dict(tags)}
         if diagnosis is not None:
@@ -121,46 +117,43 @@ class Journal:
         self._append(EntryKind.POINT_END, point_id, time_ms, body)
 
     def resume_sweep(self, config: Mapping[str, Any] | None, tags: Mapping[str, str], time_ms: int) -> None:
-        """Record that the sweep goes on, with more to do where `config` is another one; `tags` are its run's."""
+        """Record that the sweep is resumed, or extended if there is a new `config`; `tags` are those of its run."""
         self._append(EntryKind.SWEEP_RESUME, None, time_ms, {"config": config, "tags": dict(tags)})
 
     def end_sweep(self, state: SweepState, description: str, tags: Mapping[str, str], time_ms: int) -> None:
-        """Record how the sweep ended; `description` is the Markdown that the parent run shows from then on."""
+        """Record how the sweep ended; `description` is the new Markdown description of the parent run."""
         body = {"state": state, "description": description, "tags": dict(tags)}
         self._append(EntryKind.SWEEP_END, None, time_ms, body)
 
     def sweep(self) -> SweepRecord:
-        """Give the sweep as it stands."""
+        """Return the sweep in its current state."""
         start, *later = queries.entries_of(self._connection, _SWEEP_KINDS)
         run_id = self.delivery.run_ids().get(None)
         record = SweepRecord(**start.body, experiment_id=self.delivery.experiment_id(), run_id=run_id)
         return reduce(apply_to_sweep, later, record)
 
     def points(self) -> list[PointRecord]:
-        """Give every point as it stands, by its index."""
+        """Return every point in its current state, by index."""
         return sorted(self._points(None).values(), key=lambda record: record.index)
 
     def has_reports(self) -> bool:
-        """Tell whether any point has been reported on: before its first epoch it has figures."""
+        """Return whether any trial has reported: figures come before the first epoch."""
         return queries.has_entry(self._connection, (EntryKind.EPOCH, EntryKind.FIGURE))
 
     def point(self, point_id: str) -> PointRecord | None:
-        """Give one point as it stands, None where it has not started."""
+        """Return one point in its current state; None if it has not started."""
         return self._points(point_id).get(point_id)
 
     def history(self, point_id: str) -> list[tuple[int, dict[str, float]]]:
-        """Give the metrics of a point, epoch by epoch."""
+        """Return the metrics of a point by epoch."""
         return queries.read_history(self._connection, point_id)
 
     def seconds_spent(self) -> float:
-        """Give the time that the sweep has run, all starts together, since it began or was last given more to do.
-
-        A sweep whose process was lost has no end: it ran at least until the last thing that it recorded.
-        """
+        """Return how long the sweep has run since its start or last extension, without the time between its runs."""
         return queries.seconds_spent(self._connection)
 
     def last_ms(self) -> int:
-        """Give the time of the last thing that happened."""
+        """Return the time of the last entry."""
         return queries.last_ms(self._connection)
 
     def rows(self, first: int, limit: int | None = None) -> list[EntryRow]:
@@ -168,23 +161,23 @@ class Journal:
         return queries.read_rows(self._connection, first, limit)
 
     def last_id(self) -> int:
-        """Give the id of the last entry: 0 where there is none."""
+        """Return the id of the last entry, 0 if there is none."""
         return queries.last_id(self._connection)
 
     @property
     def is_behind(self) -> bool:
-        """Whether something that happened is not recorded yet, for the disk takes nothing."""
+        """Return whether entries still wait in memory because the disk is full or the file locked."""
         with self._connection.lock:
             return not self._buffer.catch_up()
 
     @property
     def problem(self) -> str | None:
-        """In one line, why the journal is behind and what to do; None where it is not."""
+        """Return in one line why the journal is behind and what to do; None if it is not."""
         with self._connection.lock:
             return self._buffer.problem
 
     def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Record what waits, for as long as the disk may need; JournalBehind where it takes longer."""
+        """Write the waiting entries; JournalBehind if the disk does not take them in time."""
         deadline = time.monotonic() + patience_seconds
         while True:
             with self._connection.lock:
@@ -195,7 +188,7 @@ class Journal:
             time.sleep(_CATCH_UP_SECONDS)
 
     def flush(self) -> None:
-        """Have everything recorded so far survive a power cut, too."""
+        """Sync everything recorded so far to the disk, so that it survives a power cut."""
         log = self.path.with_name(f"{self.path.name}-wal")
         with self._connection.lock:
             if log.exists():
@@ -218,7 +211,7 @@ class Journal:
         return self._connection.execute(statement, row).rowcount == 1
 
     def _points(self, point_id: str | None) -> dict[str, PointRecord]:
-        """Give one point, or all where `point_id` is None."""
+        """Return one point, or with None all, by id."""
         run_ids = self.delivery.run_ids()
         records: dict[str, PointRecord] = {}
         for entry in queries.entries_of(self._connection, _POINT_KINDS, point_id):

@@ -1,4 +1,4 @@
-"""What is read from the journal's table of entries: entries by kind or id, a point's metrics, and times."""
+"""Queries on the journal's entries: by kind or id, a point's metrics, and times."""
 
 import json
 from collections.abc import Sequence

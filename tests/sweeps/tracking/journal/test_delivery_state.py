@@ -1,4 +1,4 @@
-"""What MLflow has yet to get, and what is known of what it has."""
+"""Which entries are delivered, undelivered and refused."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def journal(tmp_path: Path) -> Journal:
     return Journal.create(tmp_path / "journal.db", SweepRecord("s", "quickstart", "e", {}, start_ms=5))
 
 
-def test_refused_entries_hold_up_no_others(journal: Journal) -> None:
+def test_refused_entries_block_no_others(journal: Journal) -> None:
     journal.record_epoch("p", 1, {"valid/mse": 0.5}, 7)
     first, second = journal.delivery.undelivered(10)
     journal.delivery.mark_refused([first.entry_id], "too long")
@@ -21,13 +21,13 @@ def test_refused_entries_hold_up_no_others(journal: Journal) -> None:
     assert journal.delivery.refusals() == [(first.entry_id, "too long")]
 
 
-def test_figures_can_be_asked_for_apart(journal: Journal) -> None:
+def test_figures_can_be_selected(journal: Journal) -> None:
     journal.record_figure("p", "filters/epoch-0004.png", "filters", "points/p/snapshot.npz", 7)
     assert [entry.kind for entry in journal.delivery.undelivered(10, figures=True)] == [EntryKind.FIGURE]
     assert [entry.kind for entry in journal.delivery.undelivered(10, figures=False)] == [EntryKind.SWEEP_START]
 
 
-def test_another_store_gets_everything_again(journal: Journal) -> None:
+def test_a_new_store_gets_all_entries(journal: Journal) -> None:
     journal.delivery.deliver_to("http://first")
     journal.delivery.set_run_id("p", "r1")
     journal.delivery.mark_delivered([entry.entry_id for entry in journal.delivery.undelivered(10)])
@@ -36,7 +36,7 @@ def test_another_store_gets_everything_again(journal: Journal) -> None:
     assert journal.delivery.run_ids() == {}
 
 
-def test_the_same_store_keeps_what_it_has(journal: Journal) -> None:
+def test_the_same_store_keeps_its_entries(journal: Journal) -> None:
     journal.delivery.deliver_to("http://first")
     journal.delivery.set_experiment_id("4")
     journal.delivery.set_run_id(None, "r0")

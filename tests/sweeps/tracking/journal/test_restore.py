@@ -1,4 +1,4 @@
-"""Journals lost, damaged or old, and what the sweep's folder makes of them."""
+"""Journals that are lost, damaged or old, and rebuilt from the sweep's folder."""
 
 import json
 import logging
@@ -77,7 +77,7 @@ def overwrite(folder: SweepFolder) -> None:
 
 
 @pytest.mark.parametrize("spoil", [lose, truncate, empty, overwrite])
-def test_a_journal_that_is_lost_or_damaged_is_rebuilt_as_it_was_and_a_line_says_so(
+def test_a_lost_or_damaged_journal_is_rebuilt_and_that_is_logged(
     folder: SweepFolder, spoil: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = content(Journal.open(folder.journal))
@@ -88,25 +88,25 @@ def test_a_journal_that_is_lost_or_damaged_is_rebuilt_as_it_was_and_a_line_says_
         caplog.clear()
         assert content(open_journal(folder)) == expected
     (line,) = caplog.messages
-    assert "11 entries are taken from the segments" in line
+    assert "11 entries from the segments" in line
     assert content(Journal.open(folder.journal)) == expected
 
 
-def test_a_journal_without_fault_is_opened_in_silence(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_intact_journal_is_opened_without_a_log_line(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
     open_journal(folder).close()
     read_journal(folder).close()
     assert not caplog.messages
     assert not list(folder.path.rglob("*.set-aside"))
 
 
-def test_looking_at_a_sweep_whose_journal_is_lost_changes_nothing(folder: SweepFolder) -> None:
+def test_reading_a_sweep_whose_journal_is_lost_changes_nothing(folder: SweepFolder) -> None:
     lose(folder)
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     read_journal(folder).close()
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
 
 
-def test_what_was_not_committed_is_lost_with_the_journal_and_nothing_else(folder: SweepFolder) -> None:
+def test_only_entries_that_were_not_copied_are_lost_with_the_journal(folder: SweepFolder) -> None:
     with Journal.open(folder.journal) as journal:
         committed = journal.rows(1)
         journal.record_epoch("0001", 4, {"valid/mse": 0.1}, 9)
@@ -115,7 +115,7 @@ def test_what_was_not_committed_is_lost_with_the_journal_and_nothing_else(folder
         assert journal.rows(1) == committed
 
 
-def test_mlflow_is_sent_nothing_that_a_rebuilt_journal_would_not_have(folder: SweepFolder) -> None:
+def test_only_entries_that_a_rebuilt_journal_would_have_are_delivered(folder: SweepFolder) -> None:
     with Journal.open(folder.journal) as journal:
         n_ready = len(journal.delivery.undelivered(100))
         journal.record_epoch("0001", 4, {"valid/mse": 0.1}, 9)
@@ -125,7 +125,7 @@ def test_mlflow_is_sent_nothing_that_a_rebuilt_journal_would_not_have(folder: Sw
         assert len(journal.delivery.undelivered(100)) == n_ready + 1
 
 
-def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder: SweepFolder) -> None:
+def test_a_journal_that_is_older_than_its_segments_is_rebuilt(folder: SweepFolder) -> None:
     old = folder.path / "old.db"
     shutil.copy(folder.journal, old)
     with Journal.open(folder.journal) as journal:
@@ -148,7 +148,9 @@ def test_a_damaged_segment_of_a_good_journal_is_written_again(folder: SweepFolde
         assert journal.rows(1) == expected
 
 
-def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_segments_behind_a_damaged_one_are_never_used_again(
+    folder: SweepFolder, caplog: pytest.LogCaptureFixture
+) -> None:
     with Journal.open(folder.journal) as journal:
         writer = SegmentWriter(journal, folder)
         for epoch in (4, 5):
@@ -167,7 +169,7 @@ def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, capl
         assert journal.history("0001")[3:] == [(4, {"valid/mse": 0.2})]
 
 
-def test_what_mlflow_has_need_not_be_known(folder: SweepFolder) -> None:
+def test_a_journal_is_rebuilt_without_the_delivery_state(folder: SweepFolder) -> None:
     lose(folder)
     folder.delivered.write_bytes(b'{"store": "http')
     with open_journal(folder) as journal:
@@ -193,7 +195,7 @@ events = st.tuples(st.sampled_from(["start", "epoch", "end", "retry", "figure", 
 
 @given(happened=st.lists(events, max_size=40))
 @settings(max_examples=25, deadline=None)
-def test_a_rebuilt_journal_is_the_original_as_far_as_it_was_committed(happened: list[tuple[str, int]]) -> None:
+def test_a_rebuilt_journal_is_the_copied_part_of_the_original(happened: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as name:
         folder = SweepFolder(Path(name))
         with Journal.create(folder.journal, SWEEP) as journal:

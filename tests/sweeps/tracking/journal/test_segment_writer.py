@@ -1,4 +1,4 @@
-"""When segments are written, how few are left, and what goes once they are there."""
+"""When segments are written, merged, and when checkpoints are removed."""
 
 import errno
 import json
@@ -34,16 +34,14 @@ def journal(folder: SweepFolder) -> Iterator[Journal]:
         yield journal
 
 
-def test_a_sweep_that_starts_is_in_its_folder_at_once(journal: Journal, folder: SweepFolder) -> None:
+def test_the_start_of_a_sweep_is_copied_at_once(journal: Journal, folder: SweepFolder) -> None:
     writer = SegmentWriter(journal, folder)
     writer.start()
     assert len(read_segments(folder.segments).rows) == 1
     writer.close()
 
 
-def test_an_entry_waits_for_its_segment_no_longer_than_told(
-    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_is_copied_in_time(journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_writer, "SECONDS", 0.05)
     writer = SegmentWriter(journal, folder)
     writer.start()
@@ -52,7 +50,7 @@ def test_an_entry_waits_for_its_segment_no_longer_than_told(
     writer.close()
 
 
-def test_many_entries_are_written_without_waiting(
+def test_many_entries_are_copied_at_once(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segment_writer, "SECONDS", 1e9)
@@ -65,7 +63,7 @@ def test_many_entries_are_written_without_waiting(
     writer.close()
 
 
-def test_the_end_leaves_nothing_that_is_not_committed(journal: Journal, folder: SweepFolder) -> None:
+def test_close_copies_the_remaining_entries(journal: Journal, folder: SweepFolder) -> None:
     writer = SegmentWriter(journal, folder)
     writer.start()
     journal.record_epoch("p", 1, {}, 6)
@@ -104,7 +102,7 @@ def test_a_checkpoint_stays_until_the_end_of_its_point_is_committed(
     assert checkpoint.exists() == stays
 
 
-def test_a_full_disk_is_told_once_and_waited_for(
+def test_a_full_disk_is_logged_once_and_waited_for(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> int:
@@ -130,25 +128,25 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
 
 
 def run_out(folder: SweepFolder) -> None:
-    """Let the lease be as after a minute in which its holder did not reach the store."""
+    """Make the lease expire, as when its owner cannot reach the store for a minute."""
     assert folder.lease is not None
     folder.lease.write_bytes(json.dumps(json.loads(folder.lease.read_bytes()) | {"renewed": 0.0}).encode())
 
 
 def lease_to(folder: SweepFolder, host: str) -> None:
     assert folder.lease is not None
-    holder = {"host": host, "pid": 2, "started": 2}
-    folder.lease.write_bytes(json.dumps({"holder": holder, "renewed": time.time()}).encode())
+    owner = {"host": host, "pid": 2, "started": 2}
+    folder.lease.write_bytes(json.dumps({"holder": owner, "renewed": time.time()}).encode())
 
 
-def give_back(folder: SweepFolder) -> None:
+def release(folder: SweepFolder) -> None:
     assert folder.lease is not None
     folder.lease.unlink()
 
 
-@pytest.mark.parametrize("gives_back", [False, True])
-def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
-    shared: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_back: bool
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_host_that_lost_a_sweep_to_another_leaves_its_folder_alone(
+    shared: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_released: bool
 ) -> None:
     checkpoint = shared.point("0000").checkpoint
     with (
@@ -165,13 +163,13 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
         lease_to(shared, "there")
         with monkeypatch.context() as there:
             there.setenv("SWEEPS_LOCAL", str(tmp_path / "there"))
-            with open_journal(shared) as taken_up:
-                taken_up.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
-                SegmentWriter(taken_up, shared).commit()
-                expected = taken_up.rows(1)
+            with open_journal(shared) as resumed:
+                resumed.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
+                SegmentWriter(resumed, shared).commit()
+                expected = resumed.rows(1)
         before = list_segments(shared.segments)
-        if gives_back:
-            give_back(shared)
+        if is_released:
+            release(shared)
         assert not cut_off.commit()
         assert cut_off.is_lost
         cut_off.close()
@@ -181,7 +179,7 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
     assert list(read_segments(shared.segments).rows) == expected
 
 
-def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(shared: SweepFolder) -> None:
+def test_a_host_that_was_cut_off_continues_if_no_other_has_taken_over_the_sweep(shared: SweepFolder) -> None:
     with (
         own_sweep(shared) as is_owner,
         Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
@@ -193,7 +191,7 @@ def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(s
         assert json.loads(shared.lease.read_bytes())["renewed"] > 0
 
 
-def test_the_end_waits_for_a_folder_that_takes_nothing_as_long_as_told(
+def test_catch_up_waits_for_a_full_folder_as_long_as_asked(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n_failures = 3
@@ -216,7 +214,7 @@ def test_the_end_waits_for_a_folder_that_takes_nothing_as_long_as_told(
     assert list(read_segments(folder.segments).rows) == journal.rows(1)
 
 
-def test_the_segment_writer_outlives_a_journal_that_cannot_be_read_for_a_while(
+def test_the_segment_writer_survives_a_journal_that_cannot_be_read_for_a_while(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segment_writer, "_POLL_SECONDS", 0.01)
@@ -237,7 +235,7 @@ def test_the_segment_writer_outlives_a_journal_that_cannot_be_read_for_a_while(
     writer.close()
 
 
-def test_a_sweep_starts_with_a_journal_that_is_locked_and_the_line_names_it(
+def test_a_sweep_starts_with_a_locked_journal_and_logs_its_name(
     folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.0)
