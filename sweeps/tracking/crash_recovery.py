@@ -1,4 +1,4 @@
-"""Sweeps whose process was lost: they are closed, in their journals and in MLflow, when anything else starts."""
+"""Recovery of sweeps whose process was lost: the next start ends them in their journals and in MLflow."""
 
 import threading
 from contextlib import suppress
@@ -20,9 +20,9 @@ PATIENCE_SECONDS = 10.0
 
 
 def end_lost_sweep(journal: Journal) -> bool:
-    """End a sweep whose process was lost, as of the last thing that it recorded; False where it has ended by itself.
+    """Record that a sweep was interrupted when its last entry was written; return False if it has ended already.
 
-    Its points that ran are KILLED until somebody resumes the sweep. The caller holds the sweep.
+    Its running points become KILLED; a resume continues them. This process must own the sweep.
     """
     if journal.sweep().state is not SweepState.RUNNING:
         return False
@@ -37,7 +37,7 @@ def end_lost_sweep(journal: Journal) -> bool:
 
 
 def end_sweep_if_lost(folder: SweepFolder) -> None:
-    """Close a sweep that no process runs and that has not ended; SweepLocked where one has just begun to."""
+    """End a sweep that has not ended and that no process runs; SweepLocked if a process starts to run it meanwhile."""
     with read_journal(folder) as journal:
         if journal.sweep().state is not SweepState.RUNNING or is_owned(folder):
             return
@@ -46,14 +46,14 @@ def end_sweep_if_lost(folder: SweepFolder) -> None:
 
 
 def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
-    """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
+    """Deliver a sweep's undelivered records; give up after `patience_seconds` without progress.
 
-    Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
-    SweepLocked where one does on another host, which delivers by itself.
+    If no process runs the sweep, its entries are first copied to its folder, since only copied ones are delivered.
+    SweepLocked if a process on another host runs it: that process delivers them.
     """
     owner = owner_of(folder)
     if owner is not None and not owner.runs_here:
-        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, and {owner} does: wait for it")
+        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, {owner}: wait until it has")
     try:
         journal = _open_committed(folder)
     except SweepLocked:  # the process that runs the sweep copies its entries
@@ -74,37 +74,37 @@ def _open_committed(folder: SweepFolder) -> Journal:
 
 
 def recover_lost_sweeps(uri: str) -> None:
-    """Close every lost sweep under SWEEPS_HOME, and deliver in the background what the store at `uri` lacks of them.
+    """End every lost sweep of this host, and deliver undelivered records to the store at `uri` in the background.
 
-    What it does not come to before the process ends waits for the next start, or for `sweeps sync`.
+    Records that are not delivered before the process ends wait for the next start, or for `sweeps sync`.
     """
-    here = [folder for folder in all_folders() if folder.journal.exists()]  # in a store there are those of other hosts
-    folders = [folder for folder in here if _is_behind(folder, uri)]
-    threading.Thread(target=_deliver, args=(folders, uri), name="reconciler", daemon=True).start()
+    local = [folder for folder in all_folders() if folder.journal.exists()]  # an object store has other hosts' sweeps
+    folders = [folder for folder in local if _needs_delivery(folder, uri)]
+    threading.Thread(target=_deliver_all, args=(folders, uri), name="recovery", daemon=True).start()
 
 
-def _is_behind(folder: SweepFolder, uri: str) -> bool:
-    """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
+def _needs_delivery(folder: SweepFolder, uri: str) -> bool:
+    """Return whether no process runs a sweep and the store at `uri` lacks records of it; end a lost sweep."""
     try:
         with read_journal(folder) as journal:
             if is_owned(folder):
                 return False
             if journal.sweep().state is not SweepState.RUNNING:
-                return _lacks_entries(journal, uri)
+                return _is_undelivered(journal, uri)
         with own_sweep(folder), open_journal(folder) as journal:
             end_lost_sweep(journal)
-            return _lacks_entries(journal, uri)
-    except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
+            return _is_undelivered(journal, uri)
+    except (SweepError, OSError):  # An unreadable sweep must not block another; `sweeps list` reports it.
         return False
 
 
-def _lacks_entries(journal: Journal, uri: str) -> bool:
+def _is_undelivered(journal: Journal, uri: str) -> bool:
     return journal.delivery.store() == without_credentials(uri) and journal.delivery.n_undelivered() > 0
 
 
-def _deliver(folders: list[SweepFolder], uri: str) -> None:
+def _deliver_all(folders: list[SweepFolder], uri: str) -> None:
     for folder in folders:
         try:
             deliver_sweep(folder, uri, PATIENCE_SECONDS)
-        except (SweepError, OSError):  # Deleted meanwhile.
+        except (SweepError, OSError):  # Deleted meanwhile, or run by another process.
             continue

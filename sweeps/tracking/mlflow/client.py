@@ -1,8 +1,8 @@
-"""MLflow, as far as a sweep needs it: an experiment, its runs, and what is logged to them.
+"""The MLflow client of a sweep: its experiment, its runs, and what is logged to them.
 
-mlflow is imported on first use, here and in `mlflow.connection` only, since that takes seconds. Everything may be done
-again without harm: MLflow takes a metric of the same name, step, time and value, or a parameter of the same value, for
-the one it has, and runs are looked up by their tags before they are created.
+mlflow takes seconds to import, so it is imported on first use, here and in `mlflow.connection` only. Every call is
+idempotent: MLflow ignores a metric of the same name, step, time and value, and a parameter of the same value, and runs
+are looked up by their tags before they are created.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from sweeps.tracking.mlflow.connection import Unavailable, open_client, translat
 from sweeps.tracking.mlflow.run_metadata import POINT_TAG, SWEEP_TAG, dataset_fields
 from sweeps.tracking.mlflow.uri import artifact_location
 
-# Without it MLflow 3.17 opens the experiment among its pages for language models, where runs do not show.
+# Without this tag, MLflow 3.17 shows the experiment in its GenAI pages, which hide runs.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _PAGE = 100
 
@@ -31,7 +31,7 @@ class Measurement:
 
 
 class MlflowStore:
-    """One experiment of a tracking store, and in it the runs of one sweep. Raises Refused and Unavailable only."""
+    """The runs of one sweep in one experiment of a tracking store. Raises only Refused and Unavailable."""
 
     def __init__(self, uri: str, experiment: str, sweep_id: str) -> None:
         self.uri = uri
@@ -42,7 +42,7 @@ class MlflowStore:
             self.experiment_id = self._find_experiment()
 
     def find_runs(self) -> dict[str | None, str]:
-        """Give the runs that the sweep has by point, the parent's under None, deleted ones too; of twins the elder."""
+        """Return the sweep's run ids by point, deleted runs included, the parent under None; of two runs, the older."""
         from mlflow.entities import ViewType
 
         found: dict[str | None, str] = {}
@@ -64,7 +64,7 @@ class MlflowStore:
                 return found
 
     def create_run(self, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
-        """Create a run and give its id."""
+        """Create a run and return its id."""
         with translated_errors(self.uri):
             run = self._client.create_run(self.experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
         return str(run.info.run_id)
@@ -72,7 +72,7 @@ class MlflowStore:
     def log(
         self, run_id: str, metrics: Sequence[Measurement], params: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
-        """Log to a run, in as many requests as MLflow's limits ask for."""
+        """Log metrics, parameters and tags to a run, in as many requests as MLflow's limits require."""
         from mlflow.entities import Metric, Param, RunTag
 
         with translated_errors(self.uri):
@@ -84,7 +84,7 @@ class MlflowStore:
             )
 
     def log_dataset(self, run_id: str, description: Mapping[str, Any]) -> None:
-        """Tell which data a run is trained on."""
+        """Log the data set that a run is trained on."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(**dataset_fields(description))
@@ -94,7 +94,7 @@ class MlflowStore:
             )
 
     def log_file(self, run_id: str, name: str, content: bytes) -> None:
-        """Log a picture or a text under the path `name` among a run's artifacts."""
+        """Log an image or a text as the artifact `name` of a run."""
         path = PurePosixPath(name)
         with translated_errors(self.uri), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / path.name
@@ -102,17 +102,17 @@ class MlflowStore:
             self._client.log_artifact(run_id, str(file), None if path.parent == PurePosixPath() else str(path.parent))
 
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
-        """Tell that a run has ended: FINISHED, FAILED or KILLED."""
+        """Set the status of an ended run: FINISHED, FAILED or KILLED."""
         with translated_errors(self.uri):
             self._client.set_terminated(run_id, status, end_ms)
 
     def reopen_run(self, run_id: str) -> None:
-        """Tell that a run goes on."""
+        """Set the status of a run back to RUNNING."""
         with translated_errors(self.uri):
             self._client.update_run(run_id, status="RUNNING")
 
     def delete_run(self, run_id: str) -> None:
-        """Move a run to the deleted ones, from which MLflow's `gc` removes it; one that is there already stays."""
+        """Mark a run as deleted, so that `mlflow gc` removes it; do nothing if it is marked already."""
         with translated_errors(self.uri):
             self._client.delete_run(run_id)
 
@@ -129,12 +129,15 @@ class MlflowStore:
                     raise
             found = self._client.get_experiment_by_name(self.experiment)
         if found.lifecycle_stage != "active":
-            raise Unavailable(f"the experiment {self.experiment!r} is deleted in MLflow: restore it", answered=False)
+            raise Unavailable(
+                f"the experiment {self.experiment!r} must be active, and is deleted in MLflow: restore it",
+                answered=False,
+            )
         return str(found.experiment_id)
 
 
 def search(uri: str, filter_string: str, limit: int | None) -> list[Any]:
-    """Find runs of any experiment, the newest first; all of them, or at most `limit`."""
+    """Return runs of any experiment, newest first, at most `limit` if given."""
     found: list[Any] = []
     token = None
     with translated_errors(uri):

@@ -13,7 +13,7 @@ from typing import Any
 
 from sweeps.tracking.mlflow.uri import sqlite_path, without_credentials
 
-# MLflow itself would retry a request for minutes; the shipper retries, and must be able to stop.
+# MLflow itself would retry a request for minutes; the shipper retries instead, and must be able to stop.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -29,16 +29,16 @@ _SHORT_REASONS = {
     r"too many (\d+) error responses": "answers with errors",
     r"database is locked": "is locked by another process",
 }
-# Of urllib3's, between two attempts at a request.
+# The longest pause of urllib3 between two attempts at a request.
 _LONGEST_PAUSE_SECONDS = 120.0
 
 
 class Refused(Exception):
-    """MLflow will never take this: trying again is of no use."""
+    """MLflow refuses a request for good: a retry is useless."""
 
 
 class Unavailable(Exception):
-    """MLflow did not take this now. `answered`: it did so by an answer, so another request may fare better."""
+    """MLflow did not carry out a request for now. If it `answered`, another request may still succeed."""
 
     def __init__(self, message: str, *, answered: bool) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Unavailable(Exception):
 
 @contextmanager
 def translated_errors(uri: str) -> Iterator[None]:
-    """Turn whatever MLflow raises into one of our two; without the original, whose text may hold credentials."""
+    """Turn MLflow's errors into Refused or Unavailable, without the original, which may contain credentials."""
     from mlflow.exceptions import MlflowException, RestException
     from requests import ConnectionError, Timeout  # noqa: A004
     from sqlalchemy.exc import SQLAlchemyError
@@ -61,12 +61,12 @@ def translated_errors(uri: str) -> Iterator[None]:
         raise Unavailable(describe_error(error, uri), answered=answered) from None
     except (ConnectionError, Timeout, SQLAlchemyError) as error:
         raise Unavailable(describe_error(error, uri), answered=False) from None
-    except OSError as error:  # A file that the server, or the disk beside a SQLite store, does not take.
+    except OSError as error:  # The server, or the disk of a SQLite store, cannot write a file.
         raise Unavailable(describe_error(error, uri), answered=True) from None
 
 
 def describe_error(error: Exception, uri: str) -> str:
-    """Tell what MLflow, or the way to it, has raised: in one line, without credentials."""
+    """Describe an error of MLflow or of the connection to it, in one line and without credentials."""
     text = without_credentials(" ".join(str(error).split()))
     for pattern, reason in _SHORT_REASONS.items():
         if re.search(pattern, text, re.IGNORECASE):
@@ -75,29 +75,29 @@ def describe_error(error: Exception, uri: str) -> str:
 
 
 def set_environment() -> None:
-    """Set what MLflow is to do in this process, where nobody has; some of it counts when MLflow is imported."""
+    """Set MLflow's environment variables that are unset; MLflow reads some of them when it is imported."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 def open_client(uri: str) -> Any:
-    """Give MLflow's client for a store, whose tables are made where it is new; raises what MLflow raises."""
+    """Return an MLflow client for a store, and create its tables if it is new; raises MLflow's own errors."""
     set_environment()
     from mlflow import MlflowClient
 
-    # What goes wrong is raised and told in one line; MLflow would log it besides, over whatever is on the terminal.
+    # Errors are raised and shown in one line; MLflow would log them, too, over the live view of the terminal.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-    with _sole_initialisation(uri):
+    with _lock_new_store(uri):
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
 
 
 def longest_request_seconds(uri: str) -> float:
-    """Give how long a request to a store may last before MLflow gives it up, repetitions and pauses included.
+    """Return how long a request to a store may take before MLflow gives up, retries and pauses included.
 
-    A database has no such limit of MLflow's. SQLite waits five seconds for a lock; of a statement to another one that
-    takes longer than ten minutes, its connection is taken for dead.
+    MLflow sets no limit for a database. SQLite waits five seconds for a lock; for other databases, a connection is
+    taken for dead after ten minutes.
     """
     from mlflow import environment_variables
 
@@ -116,8 +116,8 @@ def longest_request_seconds(uri: str) -> float:
 
 
 @contextmanager
-def _sole_initialisation(uri: str) -> Iterator[None]:
-    """Let one process at a time make the tables of a new SQLite store: MLflow's own making of them cannot share."""
+def _lock_new_store(uri: str) -> Iterator[None]:
+    """Let one process at a time create the tables of a SQLite store: MLflow cannot do so concurrently."""
     path = sqlite_path(uri)
     if path is None:
         yield

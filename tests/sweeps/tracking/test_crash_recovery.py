@@ -37,7 +37,7 @@ def states(folder: SweepFolder) -> tuple[SweepState, list[PointState]]:
         return journal.sweep().state, [point.state for point in journal.points()]
 
 
-def test_a_sweep_that_no_process_runs_is_told_to_be_interrupted(sweep_folder: SweepFolder) -> None:
+def test_a_running_sweep_without_a_process_is_shown_as_interrupted(sweep_folder: SweepFolder) -> None:
     with own_sweep(sweep_folder):
         assert load_result(sweep_folder).record.state is SweepState.RUNNING
     result = load_result(sweep_folder)
@@ -45,7 +45,7 @@ def test_a_sweep_that_no_process_runs_is_told_to_be_interrupted(sweep_folder: Sw
     assert (result.n_ended, result.count(PointState.KILLED)) == (1, 1)
 
 
-def test_a_lost_sweep_is_closed_as_of_the_last_thing_that_it_recorded(sweep_folder: SweepFolder) -> None:
+def test_a_lost_sweep_is_ended_at_the_time_of_its_last_entry(sweep_folder: SweepFolder) -> None:
     with Journal.open(sweep_folder.journal) as journal:
         assert end_lost_sweep(journal)
         assert journal.sweep().end_ms == journal.points()[1].end_ms == 4_000
@@ -63,9 +63,7 @@ def test_a_sweep_that_a_process_runs_is_left_alone(sweep_folder: SweepFolder) ->
 
 
 @pytest.mark.slow
-def test_the_ghost_runs_of_a_lost_sweep_are_closed_when_another_starts(
-    sweep_folder: SweepFolder, tmp_path: Path
-) -> None:
+def test_the_runs_of_a_lost_sweep_are_ended_when_another_starts(sweep_folder: SweepFolder, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with Journal.open(sweep_folder.journal) as journal:
         store = MlflowStore(uri, "small", sweep_folder.id)

@@ -122,18 +122,18 @@ def test_description_of_a_thousand_trials_stays_within_a_tag() -> None:
     ranking = [Trial(f"p{i}", "h=64 l1=1e-4 noise=0.3", 7, {"valid/mse": 0.01}) for i in range(1000)]
     text = ranking_description(SWEEP, points, ranking, ["valid/mse"])
     assert len(text) < 8000  # MLflow cuts longer tags.
-    assert "980 more trials rank below these." in text
+    assert "980 more trials are ranked below these." in text
 
 
 def test_diagnosis_names_each_fault_once() -> None:
     dead = {"name": "dead units", "evidence": {"share": 0.5, "layer": 1.0}, "advice": "Lower x."}
     twice = [{"name": "over-fitting", "evidence": {"rise": 1.2345}, "advice": "Lower y."}, dead, dead]
     assert diagnosis_names(twice) == "over-fitting, dead units"
-    assert diagnosis_names([]) == "no fault found"
+    assert diagnosis_names([]) == "no findings"
 
 
 def test_diagnosis_is_told_with_its_numbers_and_what_to_change() -> None:
     dead = {"name": "dead units", "evidence": {"share": 0.5123, "layer": 1.0}, "advice": "Lower x."}
     assert diagnosis_text([dead]) == "Dead units\n  share: 0.512\n  layer: 1\n  Advice: Lower x.\n"
     assert diagnosis_text([dead, dead]).count("\n\nDead units") == 1
-    assert diagnosis_text([]) == "No fault found.\n"
+    assert diagnosis_text([]) == "No findings.\n"

@@ -176,7 +176,7 @@ def test_a_server_that_is_away_is_told_once_and_so_is_its_return(
         wait_until(lambda: len(caplog.records) > 1)
         shipper.close(60)
     first, last = (record.getMessage() for record in caplog.records)
-    assert "trials go on" in first
+    assert "trials continue" in first
     assert "refuses connections" in first
     assert "again" in last
 
