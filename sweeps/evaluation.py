@@ -16,7 +16,7 @@ from sweeps.models.networks.network import Network
 from sweeps.models.training.validation import Validation, probe
 from sweeps.storage.layout import find, home
 from sweeps.tracking.results import RankedTrial, SweepResult
-from sweeps.tracking.trial_lookup import trial_of
+from sweeps.tracking.trial_lookup import select_trial
 from sweeps.trial.dataset import load_splits
 from sweeps.trial.pca_cache import pca_of
 
@@ -69,7 +69,7 @@ def ranked_trial(result: SweepResult, trial: str | None = None) -> RankedTrial:
 
     Raises UnknownTrial if there is none of that name, InputError if it has not finished.
     """
-    point = trial_of(result, trial)
+    point = select_trial(result, trial)
     for ranked in result.ranking:
         if ranked.trial == point.point_id:
             return ranked

@@ -18,9 +18,9 @@ from sweeps.search.packing import Packing, decide_packing
 from sweeps.signals import interruption
 from sweeps.storage import atomic_write, layout
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import hold
+from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.background import Recording, record_in_background
-from sweeps.tracking.crash_recovery import reconcile
+from sweeps.tracking.crash_recovery import recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.journal.write_buffer import JournalBehind
@@ -60,10 +60,10 @@ def run(
     if not offline:
         check_tracker(uri)
     layout.check_home()
-    reconcile(uri)
+    recover_lost_sweeps(uri)
     with prepare(config) as inputs:
         folder = layout.create(config.name, sweep_id)
-        with hold(folder) as is_owner:
+        with own_sweep(folder) as is_owner:
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, inputs, began)) as journal:
                 train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began), watch)

@@ -11,9 +11,9 @@ from sweeps.errors import DataError, SweepDone
 from sweeps.launch import Watch, prepare, train_and_record
 from sweeps.signals import interruption
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine, hold
+from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import record_in_background, store_of
-from sweeps.tracking.crash_recovery import close_lost, reconcile
+from sweeps.tracking.crash_recovery import end_lost_sweep, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
@@ -36,8 +36,8 @@ def resume(
     those of `run`. Raises SweepLocked if another process runs the sweep, SweepDone if nothing is left to train.
     """
     began = started or time.time()
-    with hold(folder) as is_owner, open_journal(folder) as journal:
-        was_lost = close_lost(journal)
+    with own_sweep(folder) as is_owner, open_journal(folder) as journal:
+        was_lost = end_lost_sweep(journal)
         record = journal.sweep()
         before = SweepConfig.restore(record.config)
         config = extended(before, n_more) if n_more else before
@@ -47,7 +47,7 @@ def resume(
             return load_result(folder)
         _check_left(folder.id, journal, config, state, is_longer=n_more > 0)
         uri = store_of(journal)
-        reconcile(uri)
+        recover_lost_sweeps(uri)
         with prepare(config) as inputs:
             _check_data(record, inputs.dataset.description)
             folder.write_config(config.to_yaml())
@@ -57,7 +57,7 @@ def resume(
     return load_result(folder)
 
 
-def _deliver_end(journal: Journal, folder: SweepFolder, began: float, is_owner: IsMine) -> None:
+def _deliver_end(journal: Journal, folder: SweepFolder, began: float, is_owner: IsOwner) -> None:
     """Record and deliver the end of a sweep whose process was lost after its last trial."""
     with (
         interruption() as interrupted,

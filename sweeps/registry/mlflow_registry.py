@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.errors import InputError, TrackingError
 from sweeps.registry.packaging import Package
-from sweeps.tracking.mlflow.client import in_one_line, longest_request_seconds, open_client
+from sweeps.tracking.mlflow.client import longest_request_seconds, open_client
 from sweeps.tracking.mlflow.uri import check_tracker
 
 NETWORK_TAG, RUN_TAG = "sweeps.network", "sweeps.run"
@@ -194,7 +194,7 @@ class RegistryStore:
         except InputError:
             raise
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            raise TrackingError(f"the MLflow request failed: {in_one_line(error, self.uri)}") from None
+            raise TrackingError(f"the MLflow request failed: {describe_error(error, self.uri)}") from None
 
 
 def _registered_model(model: Any) -> RegisteredModel:

@@ -1,1 +1,1 @@
-"""Where a sweep's files lie: their layout, object stores, atomic writes, and who owns a sweep."""
+"""Where a sweep's files lie: layout, object stores, atomic writes, and the lock and lease of a sweep."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, on a disk that may be full for a while."""
+"""Atomic writes: a file is written whole or not at all, also while a disk is full or a store unreachable."""
 
 import errno
 import os
@@ -13,16 +13,16 @@ from sweeps.errors import StorageError
 from sweeps.storage.object_store import Place
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# How long what must be written waits for a full disk, or a store that is away: somebody has to free space.
+# How long a write that must succeed waits for a full disk or an unreachable store: someone has to free space.
 PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 1.0
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which then takes the place of `path`: a crash leaves what was there, or all of the new.
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to, then move it to `path`: a crash leaves the old file or the new one.
 
-    The name is nobody else's: a worker that was given up for lost may still write when its trial runs elsewhere.
+    The temporary name is unique: a worker taken for lost may still be writing while its trial runs elsewhere.
     """
     partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
     try:
@@ -33,8 +33,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def unless_full() -> Iterator[None]:
-    """Go on after the block where the disk has no space for what it writes, or a store does not answer."""
+def suppress_full_disk() -> Iterator[None]:
+    """Suppress the error if the disk is full or a store does not answer."""
     try:
         yield
     except StorageError as error:
@@ -46,10 +46,13 @@ def unless_full() -> Iterator[None]:
 
 
 def write(path: Place, content: bytes, patience_seconds: float = 0.0, *, synced: bool = False) -> bool:
-    """Write a file whole; False where there has been no space for it for so long. `synced`: it survives a power cut."""
+    """Write a file atomically; return False if there is no space within `patience_seconds`.
+
+    A `synced` file survives a power cut.
+    """
     deadline = time.monotonic() + patience_seconds
     while True:
-        with unless_full():
+        with suppress_full_disk():
             write_or_raise(path, content, synced=synced)
             return True
         if time.monotonic() >= deadline:
@@ -58,11 +61,11 @@ def write(path: Place, content: bytes, patience_seconds: float = 0.0, *, synced:
 
 
 def write_or_raise(path: Place, content: bytes, *, synced: bool = False) -> None:
-    """Write a file whole; OSError where the disk does not take it."""
+    """Write a file atomically; raise OSError if the disk is full."""
     if not isinstance(path, Path):
         path.write_bytes(content)
         return
-    with whole(path) as partial:
+    with replacing(path) as partial:
         partial.write_bytes(content)
         if synced:
             _sync(partial)
@@ -71,7 +74,7 @@ def write_or_raise(path: Place, content: bytes, *, synced: bool = False) -> None
 
 
 def remove_partial(folder: Place) -> None:
-    """Remove what a process that was killed had begun to write; a store has none of that."""
+    """Remove the temporary files that a killed process left behind; an object store has none."""
     if isinstance(folder, Path):
         for partial in folder.glob("*.partial"):
             with suppress(FileNotFoundError):
@@ -79,7 +82,7 @@ def remove_partial(folder: Place) -> None:
 
 
 def try_to_remove(folder: Place) -> None:
-    """Remove a folder that is of no more use, as far as that goes."""
+    """Remove a folder that is no longer used; ignore errors."""
     if isinstance(folder, Path):
         shutil.rmtree(folder, ignore_errors=True)
     else:

@@ -1,7 +1,7 @@
-"""A lease on a sweep in an object store, where no host sees another's locks: a file that its holder renews.
+"""A lease on a sweep in an object store, where no host sees another's locks: a file that its owner keeps renewing.
 
-It ends when it is given back, or when it has not been renewed for a while; the clocks of hosts may differ by half of
-that.
+A lease ends when its owner releases it, or when it has not been renewed for `LEASE_SECONDS`. The clocks of two hosts
+may differ by up to half of that.
 """
 
 import json
@@ -19,110 +19,110 @@ from sweeps.errors import StorageError
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import RemotePath, patience
 
-SECONDS = 60.0
+LEASE_SECONDS = 60.0
 _SECONDS_BETWEEN_RENEWALS = 15.0
 
 logger = logging.getLogger(__name__)
 
 
-def leaseholder(file: RemotePath) -> dict[str, Any] | None:
-    """Who has the lease, as he has said it; None where it is free, or was last renewed long ago."""
+def lease_owner(file: RemotePath) -> dict[str, Any] | None:
+    """Return the owner of a lease as it described itself; None if the lease is free or has expired."""
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        holder, age_seconds = _read(file)
-        return holder if age_seconds < SECONDS else None
+        owner, age_seconds = _read(file)
+        return owner if age_seconds < LEASE_SECONDS else None
     return None
 
 
 class Lease:
-    """The lease of this process. Once another has had it, it is lost for good: that one went on with the sweep."""
+    """This process's lease. Once another process has owned it, it is lost for good: the sweep continues there."""
 
-    def __init__(self, file: RemotePath, holder: Mapping[str, Any]) -> None:
+    def __init__(self, file: RemotePath, owner: Mapping[str, Any]) -> None:
         self._file = file
-        self._holder = dict(holder)
+        self._owner = dict(owner)
         self._lock = threading.Lock()
         self._is_lost = False
 
-    def take(self) -> None:
-        """Have the lease; BlockingIOError where somebody else has taken it at the same time."""
+    def acquire(self) -> None:
+        """Take the lease; BlockingIOError if another process took it at the same time."""
         self._write()
-        if leaseholder(self._file) != self._holder:
+        if lease_owner(self._file) != self._owner:
             raise BlockingIOError
 
-    def is_mine(self) -> bool:
-        """Whether no other process has had the lease since, asked of the store; one that has run out is renewed.
+    def is_owner(self) -> bool:
+        """Ask the store whether no other process has owned the lease since; renew it if it has expired.
 
-        StorageError where the store does not answer at once.
+        Raises StorageError if the store does not answer at once.
         """
-        return self._check(SECONDS)
+        return self._check(renew_after_seconds=LEASE_SECONDS)
 
     def renew(self) -> bool:
-        """Let it last longer; False where it is lost. StorageError where the store does not answer at once."""
-        return self._check(0.0)
+        """Renew the lease; return False if it is lost. Raises StorageError if the store does not answer at once."""
+        return self._check(renew_after_seconds=0.0)
 
-    def is_anothers(self) -> bool:
-        """Whether another process has it now."""
-        return leaseholder(self._file) not in (None, self._holder)
+    def has_another_owner(self) -> bool:
+        """Return whether another process owns the lease now."""
+        return lease_owner(self._file) not in (None, self._owner)
 
-    def give_back(self) -> None:
-        """Let others have it at once; where the store does not answer, they have it when it has run out."""
+    def release(self) -> None:
+        """Free the lease at once; if the store does not answer, it expires by itself."""
         with suppress(StorageError):
-            if self.is_mine():
+            if self.is_owner():
                 self._file.unlink(missing_ok=True)
 
-    def _check(self, lasts_seconds: float) -> bool:
+    def _check(self, *, renew_after_seconds: float) -> bool:
         with self._lock, patience(0.0):
             age_seconds = self._age_seconds()
-            if not self._is_lost and age_seconds >= lasts_seconds:
+            if not self._is_lost and age_seconds >= renew_after_seconds:
                 self._write()
-                self._age_seconds()
+                self._age_seconds()  # another process may have written at the same time
             return not self._is_lost
 
     def _age_seconds(self) -> float:
-        """How long ago it was renewed; infinite where that cannot be told. It is lost where it is not ours."""
+        """Return the seconds since the last renewal, infinity if unknown; note if the lease is lost."""
         try:
-            holder, age_seconds = _read(self._file)
+            owner, age_seconds = _read(self._file)
         except FileNotFoundError:
-            self._is_lost = True  # given back by who took it, or gone with the sweep
+            self._is_lost = True  # another process took and released it, or the sweep was deleted
             return math.inf
         except (ValueError, KeyError, TypeError):
             return math.inf
-        self._is_lost |= holder != self._holder
+        self._is_lost |= owner != self._owner
         return age_seconds
 
     def _write(self) -> None:
-        content = {"holder": self._holder, "renewed": time.time()}
+        content = {"holder": self._owner, "renewed": time.time()}
         atomic_write.write_or_raise(self._file, json.dumps(content).encode())
 
 
 @contextmanager
-def leased(file: RemotePath, holder: Mapping[str, Any]) -> Iterator[Lease]:
-    """Have the lease and renew it; BlockingIOError where somebody else has taken it at the same time."""
-    lease = Lease(file, holder)
-    lease.take()
-    over = threading.Event()
-    renewing = threading.Thread(target=_keep, args=(lease, over), name="lease", daemon=True)
+def own_lease(file: RemotePath, owner: Mapping[str, Any]) -> Iterator[Lease]:
+    """Own the lease and keep renewing it; BlockingIOError if another process took it at the same time."""
+    lease = Lease(file, owner)
+    lease.acquire()
+    stopped = threading.Event()
+    renewing = threading.Thread(target=_renew_until, args=(stopped, lease), name="lease", daemon=True)
     renewing.start()
     try:
         yield lease
     finally:
-        over.set()
+        stopped.set()
         renewing.join()
-        lease.give_back()
+        lease.release()
 
 
-def _keep(lease: Lease, over: threading.Event) -> None:
-    while not over.wait(_SECONDS_BETWEEN_RENEWALS):
+def _renew_until(stopped: threading.Event, lease: Lease) -> None:
+    while not stopped.wait(_SECONDS_BETWEEN_RENEWALS):
         try:
             if not lease.renew():
-                if lease.is_anothers():  # else the sweep has been removed, perhaps by this process
-                    logger.warning("Another process has taken up this sweep, for the store was out of reach: ending")
+                if lease.has_another_owner():  # else the sweep was deleted, perhaps by this process
+                    logger.warning("Another process took over this sweep while the store was unreachable: stopping")
                     os.kill(os.getpid(), signal.SIGINT)
                 return
         except StorageError as error:
-            logger.warning("The lease on the sweep is not renewed for now: %s", error)
+            logger.warning("Cannot renew the lease on the sweep, will try again: %s", error)
 
 
 def _read(file: RemotePath) -> tuple[dict[str, Any], float]:
-    """Who had the lease last, and how many seconds ago it was renewed."""
+    """Return the last owner of the lease, and the seconds since its last renewal."""
     lease = json.loads(file.read_bytes())
     return lease["holder"], time.time() - lease["renewed"]

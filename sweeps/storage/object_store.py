@@ -1,7 +1,7 @@
-"""Files in an object store, such as S3, with as much of pathlib's interface as a sweep's folder asks for.
+"""Files in an object store, such as S3, with as much of pathlib's interface as a sweep's folder needs.
 
-Arrow's file systems reach them, as in Ray; what Arrow does not know, fsspec may. A file is there whole or not at all,
-and folders are but the beginnings of names. Credentials are those of the environment, never of a URL.
+Arrow's file systems access them, as in Ray, and fsspec those that Arrow does not know. Writes are atomic, and a folder
+is only a prefix of names. Credentials come from the environment, never from a URL.
 """
 
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long reading waits for a store that does not answer; who writes says so by itself (`sweeps.storage.atomic_write`).
+# How long a read waits for a store that does not answer; for writes, see `sweeps.storage.atomic_write`.
 PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0
 _patience: ContextVar[float | None] = ContextVar("patience", default=None)
@@ -32,7 +32,7 @@ _REFUSALS = re.compile(
 
 
 class RemotePath:
-    """One file, or the beginning of the names of several."""
+    """A file in an object store, or a prefix of several names."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -40,8 +40,8 @@ class RemotePath:
             r"(access_key|secret|token|password)[^=&]*=", parts.query, re.IGNORECASE
         ):
             raise InputError(
-                f"a URL of sweeps must be free of credentials, and that of {parts.scheme}://{parts.hostname or ''} has "
-                "some: give them by the environment, as in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                f"a URL of sweeps must not contain credentials, and that of {parts.scheme}://{parts.hostname or ''} "
+                "does: set them in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
         self._base = f"{parts.scheme}://{parts.netloc}"
         self._path = PurePosixPath("/", *PurePosixPath(parts.path).parts)
@@ -64,46 +64,46 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part of the name."""
+        """Return the last part of the path."""
         return self._path.name
 
     @property
     def parent(self) -> "RemotePath":
-        """What all beside this one begin with."""
+        """Return the path without its last part."""
         return self._at(self._path.parent)
 
     def with_name(self, name: str) -> "RemotePath":
-        """Another file beside this one."""
+        """Return the path with another last part."""
         return self._at(self._path.with_name(name))
 
     def relative_to(self, other: "RemotePath") -> PurePosixPath:
-        """The name without its beginning."""
+        """Return the path relative to a prefix of it."""
         return self._path.relative_to(other._path)
 
     def exists(self) -> bool:
-        """Whether there is such a file, or one whose name begins so."""
+        """Return whether the path is a file or a prefix."""
         return self._info() is not None
 
     def is_dir(self) -> bool:
-        """Whether there is a file whose name begins so."""
+        """Return whether the path is a prefix of files."""
         info = self._info()
         return info is not None and not info.is_file
 
     def iterdir(self) -> Iterator["RemotePath"]:
-        """What begins so, up to the next slash."""
+        """Return the files and prefixes one level below."""
         from pyarrow.fs import FileSelector
 
-        def listed(fs: "FileSystem", path: str) -> "list[FileInfo]":
+        def list_below(fs: "FileSystem", path: str) -> "list[FileInfo]":
             return list(fs.get_file_info(FileSelector(path, allow_not_found=True)))
 
-        infos = self._patiently(listed)
+        infos = self._patiently(list_below)
         return iter([self / info.base_name for info in infos])
 
     def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:
-        """Nothing: there are no folders."""
+        """Do nothing: an object store has no folders."""
 
     def read_bytes(self) -> bytes:
-        """What the file holds; FileNotFoundError where there is none."""
+        """Return the content of the file; FileNotFoundError if there is none."""
 
         def read(fs: "FileSystem", path: str) -> bytes:
             with fs.open_input_stream(path) as stream:
@@ -112,14 +112,13 @@ class RemotePath:
         return self._patiently(read)
 
     def read_text(self) -> str:
-        """What the file holds, as text."""
+        """Return the content of the file as text."""
         return self.read_bytes().decode()
 
     def write_bytes(self, content: bytes) -> None:
-        """Write the file in one go; StorageError where the store does not take it.
+        """Write the file in one request; StorageError if the store does not take it.
 
-        Whole or not at all in S3, where a file is there once it is closed; elsewhere one that the store broke off may
-        be there in part.
+        The write is atomic in S3, where a file exists once it is closed; other stores may leave part of a failed write.
         """
 
         def write(fs: "FileSystem", path: str) -> None:
@@ -137,11 +136,11 @@ class RemotePath:
                 raise
 
     def replace(self, target: "RemotePath") -> None:
-        """Give the file another name."""
+        """Rename the file."""
         self._once(lambda fs, path: fs.move(path, target._place()[1]))
 
     def remove_tree(self) -> None:
-        """Remove every file whose name begins so, if any."""
+        """Remove every file below this prefix."""
         with suppress(FileNotFoundError):
             self._patiently(lambda fs, path: fs.delete_dir(path))
 
@@ -155,7 +154,7 @@ class RemotePath:
         return None if info.type == FileType.NotFound else info
 
     def _place(self) -> "tuple[FileSystem, str]":
-        """Arrow's file system, and the name of the file there."""
+        """Return Arrow's file system, and the path in it."""
         fs, prefix = _file_system(f"{self._base}/{self._query}")
         return fs, f"{prefix.rstrip('/')}{self._path}"
 
@@ -178,7 +177,10 @@ class RemotePath:
         except (OSError, ValueError, ImportError) as error:
             text = " ".join(str(error).split())[:300]
             passes = isinstance(error, OSError) and not _REFUSALS.search(text)
-            raise StorageError(f"{self} must be reached, and is not; the store said: {text}", passes=passes) from None
+            raise StorageError(
+                f"{self} must be reachable, and is not: check the store and its credentials; the error was: {text}",
+                passes=passes,
+            ) from None
 
 
 Place = Path | RemotePath
@@ -186,7 +188,7 @@ Place = Path | RemotePath
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Let what this thread reads wait for so long, not for PATIENCE_SECONDS, for a store that does not answer."""
+    """Let reads in this thread wait for `seconds`, not PATIENCE_SECONDS, for a store that does not answer."""
     token = _patience.set(seconds)
     try:
         yield
@@ -195,7 +197,7 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 def place(text: str) -> Place:
-    """A path of this disk, or a URL."""
+    """Parse a local path or a URL."""
     if "://" not in text:
         return Path(text)
     if text.startswith("file://"):

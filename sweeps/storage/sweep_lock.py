@@ -1,4 +1,4 @@
-"""Which process runs a sweep: it holds a lock in the sweep's folder, which ends with the process, however that ends."""
+"""Which process owns a sweep: it locks a file in the sweep's folder, and the lock ends with the process."""
 
 import fcntl
 import json
@@ -15,10 +15,10 @@ from typing import IO, Any
 
 from sweeps.errors import SweepDone, SweepLocked
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.lease import SECONDS, leased, leaseholder
+from sweeps.storage.lease import LEASE_SECONDS, lease_owner, own_lease
 from sweeps.storage.object_store import RemotePath
 
-IsMine = Callable[[], bool]
+IsOwner = Callable[[], bool]
 
 _POLL_SECONDS = 0.1
 # struct flock of 64-bit Linux: type, whence, start, length (0: the whole file), process.
@@ -26,11 +26,11 @@ _FLOCK = struct.Struct("hhqqi0q")
 
 
 @dataclass(frozen=True)
-class Holder:
-    """A process that runs a sweep; `started` is its start in clock ticks since the boot: a number may be used again.
+class Owner:
+    """A process that owns a sweep. `started` is its start in clock ticks since boot: process ids are reused.
 
-    `boot` tells hosts of one name apart: the boot of the machine, and the namespace in which `pid` counts. It is empty
-    where an earlier version has written the holder down.
+    `boot` tells hosts of the same name apart: the machine's boot id and the namespace of `pid`. It is empty if an
+    earlier version wrote the file.
     """
 
     host: str
@@ -42,23 +42,23 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
     @property
-    def is_here(self) -> bool:
-        """Whether the process runs on this machine."""
-        return self.is_of_here and _start_of(self.pid) == self.started
+    def runs_here(self) -> bool:
+        """Whether the process runs on this host."""
+        return self.is_on_this_host and _start_of(self.pid) == self.started
 
     @property
-    def is_of_here(self) -> bool:
-        """Whether the process runs on this machine, or has ended there: another one may have the same name."""
+    def is_on_this_host(self) -> bool:
+        """Whether the process belongs to this host, running or ended."""
         return self.host == platform.node() and self.boot in ("", _boot())
 
     def interrupt(self) -> None:
-        """Ask the process to end cleanly, as Ctrl-C does; nothing where it has ended."""
+        """Send SIGINT, as Ctrl-C does; do nothing if the process has ended."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return
         try:
-            if self.is_here:
+            if self.runs_here:
                 signal.pidfd_send_signal(descriptor, signal.SIGINT)
         except ProcessLookupError:
             return
@@ -67,117 +67,118 @@ class Holder:
 
 
 @contextmanager
-def hold(folder: SweepFolder) -> Iterator[IsMine]:
-    """Be the one process that runs a sweep, or deletes it; SweepLocked where another does.
+def own_sweep(folder: SweepFolder) -> Iterator[IsOwner]:
+    """Lock a sweep for this process, to run or delete it; SweepLocked if another process owns it.
 
-    Gives what tells whether this still is so: in a store, another process may take it up while this one does not reach
-    it. StorageError where that cannot be told for now.
+    Yields a function that returns whether this process still owns the sweep: in an object store, another process may
+    take it over while this one cannot reach the store. The function raises StorageError if the store does not answer.
     """
     folder.lock.parent.mkdir(parents=True, exist_ok=True)
-    me = Holder(platform.node(), os.getpid(), _start_of(os.getpid()) or 0, _boot())
+    this_process = Owner(platform.node(), os.getpid(), _start_of(os.getpid()) or 0, _boot())
     with folder.lock.open("a+") as file:
-        # Not flock, nor a lock of the process: looking whether one is held must neither take nor end it.
+        # An open file description lock: unlike flock and POSIX locks, it can be tested without being taken or released.
         try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole(fcntl.F_WRLCK))
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError):
-            raise _held(folder, _read(file)) from None
+            raise _locked_error(folder, _read(file)) from None
         file.truncate(0)
-        file.write(json.dumps(asdict(me)))
+        file.write(json.dumps(asdict(this_process)))
         file.flush()
-        with _holding_lease(folder, me) as is_mine:
-            yield is_mine
+        with _own_lease_if_remote(folder, this_process) as is_owner:
+            yield is_owner
 
 
 @contextmanager
-def _holding_lease(folder: SweepFolder, me: Holder) -> Iterator[IsMine]:
-    """Tell other hosts, too, where they do not see the lock."""
+def _own_lease_if_remote(folder: SweepFolder, this_process: Owner) -> Iterator[IsOwner]:
+    """Own the sweep's lease, too, if its folder is in an object store: other hosts do not see the lock."""
     if folder.lease is None:
         yield lambda: True
         return
-    if other := _leaseholder(folder.lease):
-        raise _held(folder, other)
+    if other := _lease_owner(folder.lease):
+        raise _locked_error(folder, other)
     with ExitStack() as stack:
         try:
-            lease = stack.enter_context(leased(folder.lease, asdict(me)))
+            lease = stack.enter_context(own_lease(folder.lease, asdict(this_process)))
         except BlockingIOError:
-            raise _held(folder, _leaseholder(folder.lease)) from None
-        yield lease.is_mine
+            raise _locked_error(folder, _lease_owner(folder.lease)) from None
+        yield lease.is_owner
 
 
-def _held(folder: SweepFolder, holder: Holder | None) -> SweepLocked:
-    lost = "" if folder.lease is None else f"; one that was lost gives it up within {SECONDS:g} s"
+def _locked_error(folder: SweepFolder, owner: Owner | None) -> SweepLocked:
+    expiry = "" if folder.lease is None else f"; the lease of a lost process expires within {LEASE_SECONDS:g} s"
     return SweepLocked(
-        f"{folder.id} must be run by one process at a time, and {holder or 'another process'} runs it: "
-        f"`sweeps stop {folder.id}` ends that{lost}"
+        f"{folder.id} must be run by one process at a time, and {owner or 'another process'} runs it: "
+        f"stop it with `sweeps stop {folder.id}`{expiry}"
     )
 
 
-def stop(folder: SweepFolder, patience_seconds: float) -> None:
+def stop_owner(folder: SweepFolder, patience_seconds: float) -> None:
     """Interrupt the process that runs a sweep, and wait until it has ended cleanly.
 
-    Raises SweepDone where none runs it, SweepLocked where one runs it elsewhere or does not end for so long.
+    Raises SweepDone if no process runs it, SweepLocked if one runs it on another host or does not end in time.
     """
-    holder = holder_of(folder)
-    if holder is None:
+    owner = owner_of(folder)
+    if owner is None:
         raise SweepDone(f"no process runs {folder.id}: there is nothing to stop")
-    if not holder.is_here:
-        raise SweepLocked(f"{folder.id} is run by {holder}: `sweeps stop {folder.id}` must be given there")
-    holder.interrupt()
+    if not owner.runs_here:
+        raise SweepLocked(f"{folder.id} is run by {owner}: run `sweeps stop {folder.id}` there")
+    owner.interrupt()
     deadline = time.monotonic() + patience_seconds
-    while is_held(folder):
+    while is_owned(folder):
         if time.monotonic() > deadline:
             raise SweepLocked(
-                f"{holder} was told to end {folder.id} and has not for {patience_seconds:g} s: wait for it"
+                f"{owner} must end {folder.id} when it is interrupted, and has not for {patience_seconds:g} s: "
+                "wait for it"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def is_held(folder: SweepFolder) -> bool:
-    """Whether a process runs the sweep."""
+def is_owned(folder: SweepFolder) -> bool:
+    """Return whether a process runs the sweep."""
     try:
         with folder.lock.open("r") as file:
             if _is_locked(file):
                 return True
     except FileNotFoundError:
         pass
-    return folder.lease is not None and _leaseholder(folder.lease) is not None
+    return folder.lease is not None and _lease_owner(folder.lease) is not None
 
 
-def holder_of(folder: SweepFolder) -> Holder | None:
-    """The process that runs the sweep; None where none does, or it has not yet written down which it is."""
+def owner_of(folder: SweepFolder) -> Owner | None:
+    """Return the process that runs the sweep; None if there is none, or it has not written who it is yet."""
     try:
         with folder.lock.open("r") as file:
             if _is_locked(file):
                 return _read(file)
     except FileNotFoundError:
         pass
-    return None if folder.lease is None else _leaseholder(folder.lease)
+    return None if folder.lease is None else _lease_owner(folder.lease)
 
 
-def _leaseholder(lease: RemotePath) -> Holder | None:
-    """Who has the lease; not a process of this host that has ended."""
+def _lease_owner(lease: RemotePath) -> Owner | None:
+    """Return the owner of the lease, unless it is a process of this host that has ended."""
     try:
-        holder = Holder(**(leaseholder(lease) or {}))
+        owner = Owner(**(lease_owner(lease) or {}))
     except TypeError:
         return None
-    return holder if holder.is_here or not holder.is_of_here else None
+    return owner if owner.runs_here or not owner.is_on_this_host else None
 
 
 def _is_locked(file: IO[str]) -> bool:
-    answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole(fcntl.F_RDLCK))
+    answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_RDLCK))
     return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
-def _whole(kind: int) -> bytes:
+def _whole_file(kind: int) -> bytes:
     return _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
 
 
-def _read(file: IO[str]) -> Holder | None:
+def _read(file: IO[str]) -> Owner | None:
     file.seek(0)
     try:
         written: dict[str, Any] = json.loads(file.read())
-        return Holder(**written)
-    except (ValueError, TypeError):  # It has the lock, and writes next.
+        return Owner(**written)
+    except (ValueError, TypeError):  # The process has the lock but has not written the file yet.
         return None
 
 
@@ -186,10 +187,10 @@ def _boot() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process of this machine started, in clock ticks since the boot; None where there is none."""
+    """Return when a process of this host started, in clock ticks since boot; None if there is no such process."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The second field is the program's name in parentheses, which may hold anything; the start is the 22nd.
+    # The second field is the program's name in parentheses and may contain anything; the start is field 22.
     return int(status.rpartition(")")[2].split()[19])

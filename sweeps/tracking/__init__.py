@@ -1,1 +1,1 @@
-"""What a sweep leaves behind: the journal on the driver's disk, and the MLflow runs that are delivered from it."""
+"""What a sweep records: the journal on the driver's disk, and the MLflow runs delivered from it."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from sweeps.errors import SweepFailed, SweepLocked
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine
+from sweeps.storage.sweep_lock import IsOwner
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.segment_writer import Committer, FolderBehind
+from sweeps.tracking.journal.segment_writer import FolderBehind, SegmentWriter
 from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.shipper import Shipper
 from sweeps.tracking.mlflow.uri import tracking_uri
@@ -28,7 +28,7 @@ class Recording:
 
     journal: Journal
     folder: SweepFolder
-    segment_writer: Committer
+    segment_writer: SegmentWriter
     interrupted: threading.Event
 
     @property
@@ -66,7 +66,7 @@ class Recording:
 
 @contextmanager
 def record_in_background(
-    journal: Journal, folder: SweepFolder, store_uri: str, is_owner: IsMine, interrupted: threading.Event
+    journal: Journal, folder: SweepFolder, store_uri: str, is_owner: IsOwner, interrupted: threading.Event
 ) -> Iterator[Recording]:
     """Write segments to the sweep's folder and deliver to MLflow while the context lasts; at its end, deliver the rest.
 
@@ -86,12 +86,12 @@ def record_in_background(
 
 def store_of(journal: Journal) -> str:
     """Return the URI of the store to deliver to: the environment's, else the one that already has the sweep's runs."""
-    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.outbox.store())
+    return tracking_uri(None if "MLFLOW_TRACKING_URI" in os.environ else journal.delivery.store())
 
 
 @contextmanager
-def _segment_writer(journal: Journal, folder: SweepFolder, is_owner: IsMine) -> Iterator[Committer]:
-    segment_writer = Committer(journal, folder, is_owner)
+def _segment_writer(journal: Journal, folder: SweepFolder, is_owner: IsOwner) -> Iterator[SegmentWriter]:
+    segment_writer = SegmentWriter(journal, folder, is_owner)
     segment_writer.start()
     try:
         yield segment_writer

@@ -1,15 +1,15 @@
-"""Sweeps whose process was lost: they are closed, in their journals and in MLflow, when anything else starts."""
+"""Recovery of sweeps whose process was lost: the next start ends them in their journals and in MLflow."""
 
 import threading
 from contextlib import suppress
 
 from sweeps.errors import SweepError, SweepLocked
 from sweeps.storage.layout import SweepFolder, all_folders
-from sweeps.storage.sweep_lock import hold, holder_of, is_held
+from sweeps.storage.sweep_lock import is_owned, own_sweep, owner_of
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
-from sweeps.tracking.journal.segment_writer import Committer
+from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.mlflow.run_metadata import ranking_description
 from sweeps.tracking.mlflow.shipper import ShipperStatus, sync
 from sweeps.tracking.mlflow.uri import without_credentials
@@ -19,10 +19,10 @@ PROCESS_LOST = "the process that ran the sweep was lost"
 PATIENCE_SECONDS = 10.0
 
 
-def close_lost(journal: Journal) -> bool:
-    """End a sweep whose process was lost, as of the last thing that it recorded; False where it has ended by itself.
+def end_lost_sweep(journal: Journal) -> bool:
+    """Record that a sweep was interrupted when its last entry was written; return False if it has ended already.
 
-    Its points that ran are KILLED until somebody resumes the sweep. The caller holds the sweep.
+    Its running points become KILLED; a resume continues them. This process must own the sweep.
     """
     if journal.sweep().state is not SweepState.RUNNING:
         return False
@@ -36,60 +36,75 @@ def close_lost(journal: Journal) -> bool:
     return True
 
 
-def close_if_lost(folder: SweepFolder) -> None:
-    """Close a sweep that no process runs and that has not ended; SweepLocked where one has just begun to."""
+def end_sweep_if_lost(folder: SweepFolder) -> None:
+    """End a sweep that has not ended and that no process runs; SweepLocked if a process starts to run it meanwhile."""
     with read_journal(folder) as journal:
-        if journal.sweep().state is not SweepState.RUNNING or is_held(folder):
+        if journal.sweep().state is not SweepState.RUNNING or is_owned(folder):
             return
-    with hold(folder), open_journal(folder) as journal:
-        close_lost(journal)
+    with own_sweep(folder), open_journal(folder) as journal:
+        end_lost_sweep(journal)
 
 
-def deliver(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
-    """Deliver what MLflow lacks of a sweep; give up when nothing has arrived for this long.
+def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
+    """Deliver a sweep's undelivered records; give up after `patience_seconds` without progress.
 
-    Where no process runs the sweep, its folder first gets what it lacks, for MLflow is sent no more than that.
-    SweepLocked where one does on another host, which delivers by itself.
+    If no process runs the sweep, its entries are first copied to its folder, since only copied ones are delivered.
+    SweepLocked if a process on another host runs it: that process delivers them.
     """
-    holder = holder_of(folder)
-    if holder is not None and not holder.is_here:
-        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, and {holder} does: wait for it")
-    _commit(folder)
-    with Journal.open(folder.journal) as journal:
+    owner = owner_of(folder)
+    if owner is not None and not owner.runs_here:
+        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, {owner}: wait until it has")
+    try:
+        journal = _open_committed(folder)
+    except SweepLocked:  # the process that runs the sweep copies its entries
+        journal = Journal.open(folder.journal)
+    with journal:
         status = sync(journal, uri, folder.path, patience_seconds)
-    _commit(folder)
+    with suppress(SweepLocked):
+        _open_committed(folder).close()
     return status
 
 
-def _commit(folder: SweepFolder) -> None:
-    with suppress(SweepLocked), hold(folder) as is_mine, open_journal(folder) as journal:  # who holds it does it
-        Committer(journal, folder, is_mine).commit()
+def _open_committed(folder: SweepFolder) -> Journal:
+    """Open the journal of a sweep after copying its entries to the sweep's folder; SweepLocked if a process runs it."""
+    with own_sweep(folder) as is_owner:
+        journal = open_journal(folder)
+        SegmentWriter(journal, folder, is_owner).commit()
+        return journal
 
 
-def reconcile(uri: str) -> None:
-    """Close every lost sweep under SWEEPS_HOME, and deliver in the background what the store at `uri` lacks of them.
+def recover_lost_sweeps(uri: str) -> None:
+    """End every lost sweep of this host, and deliver undelivered records to the store at `uri` in the background.
 
-    What it does not come to before the process ends waits for the next start, or for `sweeps sync`.
+    Records that are not delivered before the process ends wait for the next start, or for `sweeps sync`.
     """
-    here = [folder for folder in all_folders() if folder.journal.exists()]  # in a store there are those of other hosts
-    folders = [folder for folder in here if _is_behind(folder, uri)]
-    threading.Thread(target=_deliver, args=(folders, uri), name="reconciler", daemon=True).start()
+    local = [folder for folder in all_folders() if folder.journal.exists()]  # an object store has other hosts' sweeps
+    folders = [folder for folder in local if _needs_delivery(folder, uri)]
+    threading.Thread(target=_deliver_all, args=(folders, uri), name="recovery", daemon=True).start()
 
 
-def _is_behind(folder: SweepFolder, uri: str) -> bool:
-    """Whether no process runs a sweep, and this store has begun to get it and has not got all; closes it if lost."""
+def _needs_delivery(folder: SweepFolder, uri: str) -> bool:
+    """Return whether no process runs a sweep and the store at `uri` lacks records of it; end a lost sweep."""
     try:
-        close_if_lost(folder)
         with read_journal(folder) as journal:
-            outbox = journal.outbox
-            return not is_held(folder) and outbox.store() == without_credentials(uri) and outbox.n_pending() > 0
-    except (SweepError, OSError):  # A sweep that cannot be read keeps no other from starting; `list` tells of it.
+            if is_owned(folder):
+                return False
+            if journal.sweep().state is not SweepState.RUNNING:
+                return _is_undelivered(journal, uri)
+        with own_sweep(folder), open_journal(folder) as journal:
+            end_lost_sweep(journal)
+            return _is_undelivered(journal, uri)
+    except (SweepError, OSError):  # An unreadable sweep must not block another; `sweeps list` reports it.
         return False
 
 
-def _deliver(folders: list[SweepFolder], uri: str) -> None:
+def _is_undelivered(journal: Journal, uri: str) -> bool:
+    return journal.delivery.store() == without_credentials(uri) and journal.delivery.n_undelivered() > 0
+
+
+def _deliver_all(folders: list[SweepFolder], uri: str) -> None:
     for folder in folders:
         try:
-            deliver(folder, uri, PATIENCE_SECONDS)
-        except (SweepError, OSError):  # Deleted meanwhile.
+            deliver_sweep(folder, uri, PATIENCE_SECONDS)
+        except (SweepError, OSError):  # Deleted meanwhile, or run by another process.
             continue

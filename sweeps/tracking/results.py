@@ -1,4 +1,4 @@
-"""What came of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
+"""The result of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -8,13 +8,13 @@ from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
 from sweeps.search.ranking import Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
-from sweeps.storage.sweep_lock import is_held
+from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.mlflow.uri import experiment_link, run_link, tracking_uri, without_credentials
 
-# Tags of the parent run: seconds from the start of the command to its end, and until every worker was ready to train.
+# Tags of the parent run: seconds from the start of the command until its end, and until all workers were ready.
 SECONDS = "sweeps.seconds"
 STARTUP_SECONDS = "sweeps.startup_seconds"
 EXIT_STATUS = {SweepState.FINISHED: 0, SweepState.FAILED: 1, SweepState.INTERRUPTED: 130}
@@ -26,7 +26,7 @@ MAX_FINALISTS = 10
 class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
-    `diagnosis` holds the issues of its last epoch, each a name, evidence and advice; None where it was not examined.
+    `diagnosis` holds the findings at its last epoch, each with name, evidence and advice; None if not diagnosed.
     """
 
     trial: str
@@ -40,10 +40,10 @@ class RankedTrial:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep as its journal tells it, ended or not; `ranking` holds its finished trials, best first.
+    """A sweep by its journal, ended or not; `ranking` holds its finished trials, best first.
 
-    With several objectives, `front` holds the trials that no other beats in all of them; they come first in `ranking`.
-    `leader` is the best of those that still run, at its best epoch so far.
+    With several objectives, `front` holds the Pareto-optimal trials, which come first in `ranking`. `leader` is the
+    best running trial, at its best epoch so far.
     """
 
     record: SweepRecord
@@ -58,67 +58,67 @@ class SweepResult:
 
     @property
     def sweep(self) -> str:
-        """The sweep's id."""
+        """Return the sweep's id."""
         return self.record.sweep_id
 
     @property
     def best(self) -> RankedTrial | None:
-        """The trial that leads the ranking."""
+        """Return the best finished trial; None if there is none."""
         return self.ranking[0] if self.ranking else None
 
     @property
     def finalists(self) -> Sequence[RankedTrial]:
-        """The trials whose figures are drawn in detail: the best, or the first ten of a front."""
+        """Return the trials that get detailed figures: the best, or the first ten of a Pareto front."""
         return self.front[:MAX_FINALISTS] if len(self.config.objectives) > 1 else self.ranking[:1]
 
     @property
     def seconds(self) -> float | None:
-        """From the start of the command to the end of the sweep; None while it runs."""
+        """Return the seconds from the start of the command to the end of the sweep; None while it runs."""
         return None if self.record.state is SweepState.RUNNING else _number(self.record.tags.get(SECONDS))
 
     @property
     def startup_seconds(self) -> float | None:
-        """Until every worker was ready to train; None where none ever was."""
+        """Return the seconds until all workers were ready; None if none was."""
         return _number(self.record.tags.get(STARTUP_SECONDS))
 
     @property
     def exit_status(self) -> int:
-        """What a command that ran the sweep exits with."""
+        """Return the exit status of a command that ran the sweep."""
         status = EXIT_STATUS.get(self.record.state, 0)
         return SOME_TRIALS_FAILED if status == 0 and self.count(PointState.FAILED) else status
 
     @property
     def n_ended(self) -> int:
-        """How many points have a result or a reason why not; those that were killed are trained on by `resume`."""
+        """Return how many points have finished or failed; a resume continues killed ones."""
         return self.count(PointState.FINISHED) + self.count(PointState.FAILED)
 
     @property
     def objective_metrics(self) -> tuple[str, ...]:
-        """The metrics that rank."""
+        """Return the metrics of the objectives."""
         return tuple(objective.metric for objective in self.config.objectives)
 
     @property
     def tracking_uri(self) -> str:
-        """The store that gets the runs, without credentials: the one delivered to, else the one that will be."""
+        """Return the store of the runs, without credentials: the one delivered to so far, else the current one."""
         return self.store or without_credentials(tracking_uri())
 
     def where_to_look(self) -> str:
-        """How to get to the runs: the page of the tracking server, or the command that serves a local store."""
+        """Return where the runs are shown: a page of the tracking server, or the command for a local store."""
         uri = self.tracking_uri
         if not uri.startswith("http"):
             return f"`sweeps ui` shows the runs in the MLflow UI (MLFLOW_TRACKING_URI={uri})"
         if self.record.experiment_id is None:
-            return f"the MLflow server at {uri} has yet to get the runs"
+            return f"the MLflow server at {uri} has none of the runs yet"
         if self.record.run_id is None:
             return experiment_link(uri, self.record.experiment_id)
         return run_link(uri, self.record.experiment_id, self.record.run_id)
 
     def count(self, state: PointState) -> int:
-        """How many points are in a state."""
+        """Return how many points are in a state."""
         return sum(point.state is state for point in self.points)
 
     def overview(self) -> dict[str, Any]:
-        """The sweep as plain values, without its ranking."""
+        """Return the sweep as plain values, without its ranking."""
         return {
             "sweep": self.sweep,
             "name": self.record.name,
@@ -137,7 +137,7 @@ class SweepResult:
         }
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
-        """The sweep as plain values, with its best trial, its `top` trials where asked, and a Pareto front if any."""
+        """Return the sweep as plain values: its best trial, its `top` trials, and its Pareto front if any."""
         plain = self.overview() | {"best": None if self.best is None else asdict(self.best)}
         if top is not None:
             plain["ranking"] = [asdict(trial) for trial in self.ranking[:top]]
@@ -147,16 +147,16 @@ class SweepResult:
 
 
 def load_result(folder: SweepFolder) -> SweepResult:
-    """The result of the sweep in a folder, as it stands; one whose process was lost is INTERRUPTED."""
-    # First, for a sweep that ends between the two looks is not lost.
-    held = is_held(folder)
+    """Return the current result of the sweep in a folder; if its process was lost, the sweep is INTERRUPTED."""
+    # Before the journal is read: a sweep that ends in between is not lost.
+    is_running = is_owned(folder)
     with read_journal(folder) as journal:
         result = read_result(journal)
-    return result if held or result.record.state is not SweepState.RUNNING else _lost(result)
+    return result if is_running or result.record.state is not SweepState.RUNNING else _as_interrupted(result)
 
 
 def load_all() -> tuple[list[SweepResult], list[str]]:
-    """Every sweep under SWEEPS_HOME, newest first; and a line for each that cannot be read."""
+    """Return every sweep under SWEEPS_HOME, newest first, and a line for each that cannot be read."""
     results, issues = [], []
     for folder in reversed(all_folders()):
         try:
@@ -167,7 +167,7 @@ def load_all() -> tuple[list[SweepResult], list[str]]:
 
 
 def read_result(journal: Journal) -> SweepResult:
-    """The result of the sweep that a journal records, as it stands."""
+    """Return the current result of the sweep that a journal records."""
     record = journal.sweep()
     config = SweepConfig.restore(record.config)
     points = {point.point_id: point for point in journal.points()}
@@ -176,7 +176,7 @@ def read_result(journal: Journal) -> SweepResult:
     scores = {point_id: best_epoch(history, config.objectives) for point_id, history in histories.items()}
     scored, running = _by_whether_finished(scores, points)
     trials = {
-        point_id: _ranked(points[point_id], score.epoch, dict(histories[point_id]))
+        point_id: _ranked_trial(points[point_id], score.epoch, dict(histories[point_id]))
         for point_id, score in (scored | running).items()
     }
     return SweepResult(
@@ -185,9 +185,9 @@ def read_result(journal: Journal) -> SweepResult:
         points=tuple(points.values()),
         ranking=[trials[point_id] for point_id in rank(scored, config.objectives)],
         front=[trials[point_id] for point_id in front(scored, config.objectives)],
-        store=journal.outbox.store(),
-        n_undelivered=journal.outbox.n_pending(),
-        refusals=[reason for _, reason in journal.outbox.refusals()],
+        store=journal.delivery.store(),
+        n_undelivered=journal.delivery.n_undelivered(),
+        refusals=[reason for _, reason in journal.delivery.refusals()],
         leader=next((trials[point_id] for point_id in rank(running, config.objectives)), None),
     )
 
@@ -195,7 +195,7 @@ def read_result(journal: Journal) -> SweepResult:
 def _by_whether_finished(
     scores: Mapping[str, Score | None], points: Mapping[str, PointRecord]
 ) -> tuple[dict[str, Score], dict[str, Score]]:
-    """What finished points and what running ones have reached, of those that have reached anything."""
+    """Return the scores of finished points and of running points that have one."""
     finished: dict[str, Score] = {}
     running: dict[str, Score] = {}
     for point_id, score in scores.items():
@@ -204,12 +204,12 @@ def _by_whether_finished(
     return finished, running
 
 
-def _lost(result: SweepResult) -> SweepResult:
+def _as_interrupted(result: SweepResult) -> SweepResult:
     points = [replace(p, state=PointState.KILLED) if p.state is PointState.RUNNING else p for p in result.points]
     return replace(result, record=replace(result.record, state=SweepState.INTERRUPTED), points=points, leader=None)
 
 
-def _ranked(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
+def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
     return RankedTrial(
         point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], point.diagnosis
     )

@@ -1,4 +1,4 @@
-"""One trial of a sweep, found by what a person calls it: SWEEP/TRIAL, a sweep and a trial, or the id of its run."""
+"""Finding a trial by its name: SWEEP/TRIAL, a sweep and a trial, or the id of its MLflow run."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial as the journal tells it, ended or not; `diagnosis` is None where it was not examined."""
+    """A trial by its journal, ended or not; `diagnosis` is None if it was not diagnosed."""
 
     sweep: str
     trial: str
@@ -28,12 +28,12 @@ class TrialResult:
     diagnosis: Sequence[Mapping[str, Any]] | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The trial as plain values."""
+        """Return the trial as plain values."""
         return asdict(self) | {"state": str(self.state)}
 
 
 def load_trial(run: str, trial: str | None = None) -> TrialResult:
-    """The trial that `run` and `trial` name, as `find_trial` finds it."""
+    """Return the trial that `find_trial` finds."""
     result, point = find_trial(run, trial)
     return TrialResult(
         sweep=result.sweep,
@@ -48,30 +48,31 @@ def load_trial(run: str, trial: str | None = None) -> TrialResult:
 
 
 def find_trial(run: str, trial: str | None = None) -> tuple[SweepResult, PointRecord]:
-    """Sweep and trial that `run` names: SWEEP/TRIAL, an MLflow run's id, or SWEEP; then `trial`, by default the best.
+    """Find the sweep and trial that `run` names: SWEEP/TRIAL, the id of an MLflow run, or SWEEP with `trial`.
 
-    A sweep may be named by the beginning of its id, a trial by its number. Raises UnknownSweep and UnknownTrial.
+    Without a trial, it is the best one. A sweep may be named by a prefix of its id, a trial by its number. Raises
+    UnknownSweep and UnknownTrial.
     """
-    sweep_id, trial_id = _named(run)
+    sweep_id, trial_id = _parse(run)
     if trial_id is not None and trial is not None:
-        raise UnknownTrial(f"{run!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone")
+        raise UnknownTrial(f"{run!r} names a trial already: leave --trial {trial} out, or name only the sweep")
     result = load_result(find(sweep_id))
-    return result, trial_of(result, trial_id or trial)
+    return result, select_trial(result, trial_id or trial)
 
 
-def is_here(run: str) -> bool:
-    """Whether a sweep under `SWEEPS_HOME` is the one that `run` names, as `find_trial` takes it."""
+def is_local(run: str) -> bool:
+    """Return whether the sweep that `run` names, as in `find_trial`, is under `SWEEPS_HOME`."""
     try:
-        find(_named(run)[0])
+        find(_parse(run)[0])
     except (UnknownSweep, UnknownTrial):
         return False
     return True
 
 
-def trial_of(result: SweepResult, trial: str | None = None) -> PointRecord:
-    """The trial of a sweep with this id or number, by default the best. Raises UnknownTrial."""
+def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
+    """Return the trial of a sweep with this id or number, by default the best; UnknownTrial if there is none."""
     if trial is None and result.best is None:
-        raise UnknownTrial(f"no trial of {result.sweep} ranks best: name one as {result.sweep}/TRIAL. {_known(result)}")
+        raise UnknownTrial(f"no trial of {result.sweep} is ranked: name one as {result.sweep}/TRIAL. {_known(result)}")
     if trial is None:
         assert result.best is not None
         trial = result.best.trial
@@ -81,20 +82,20 @@ def trial_of(result: SweepResult, trial: str | None = None) -> PointRecord:
     raise UnknownTrial(f"{result.sweep} has no trial {trial!r}. {_known(result)}")
 
 
-def _named(run: str) -> tuple[str, str | None]:
-    return _of_run(run) if _RUN_ID.fullmatch(run) else _of_path(run)
+def _parse(run: str) -> tuple[str, str | None]:
+    return _find_run(run) if _RUN_ID.fullmatch(run) else _split(run)
 
 
-def _of_path(run: str) -> tuple[str, str | None]:
+def _split(run: str) -> tuple[str, str | None]:
     sweep_id, _, trial_id = run.partition("/")
     return sweep_id, trial_id or None
 
 
-def _of_run(run_id: str) -> tuple[str, str | None]:
-    """Sweep and trial of an MLflow run, from the journals here; without a trial where it is a sweep's own run."""
+def _find_run(run_id: str) -> tuple[str, str | None]:
+    """Return the sweep and trial of an MLflow run by the journals here; no trial for a sweep's parent run."""
     for folder in all_folders():
         with read_journal(folder) as journal:
-            for trial_id, known in journal.outbox.run_ids().items():
+            for trial_id, known in journal.delivery.run_ids().items():
                 if known == run_id:
                     return folder.id, trial_id
     raise UnknownTrial(f"no sweep here has the MLflow run {run_id}: name the trial as SWEEP/TRIAL (`sweeps list`)")

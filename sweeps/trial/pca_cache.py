@@ -12,7 +12,7 @@ import numpy as np
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.metrics import References, references_of
 from sweeps.models.pca import PrincipalComponents, fit_pca
-from sweeps.storage.atomic_write import whole
+from sweeps.storage.atomic_write import replacing
 
 # For larger codes only the error of PCA is kept: the components of ten thousand features would take 400 MB.
 MAX_COMPONENTS = 1000
@@ -54,5 +54,5 @@ def _read(path: Path) -> tuple[PrincipalComponents, References]:
 def _write(path: Path, pca: PrincipalComponents, references: References) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rank = np.asarray(pca.rank)
-    with whole(path) as partial, partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, mean=pca.mean, components=pca.components, rank=rank, pca_mse=references.pca_mse)

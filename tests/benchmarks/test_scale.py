@@ -24,7 +24,7 @@ import pytest
 from mlflow import MlflowClient
 
 from sweeps.config import SweepConfig, load
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.run_metadata import flatten
@@ -161,7 +161,7 @@ def test_list(results: dict[str, Any], table: Row, server: MlflowServer, tmp_pat
 
 def write_journal(config: SweepConfig) -> None:
     """A sweep that has finished, as its driver leaves it."""
-    folder = folders.create(config.name)
+    folder = layout.create(config.name)
     record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), now_ms())
     with Journal.create(folder.journal, record) as journal:
         for index in range(N_TRIALS):

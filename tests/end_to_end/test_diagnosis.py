@@ -85,7 +85,7 @@ def test_mlflow_has_the_names_as_a_tag_and_the_whole_as_a_text(sweep: Any, runs:
     assert len(runs) == 3
     for trial, run in runs.items():
         diagnosis = home.run_json("diagnose", f"{sweep_id}/{trial}")["diagnosis"]
-        assert run.data.tags["sweeps.diagnosis"] == (", ".join(names(diagnosis)) or "no fault found")
+        assert run.data.tags["sweeps.diagnosis"] == (", ".join(names(diagnosis)) or "no findings")
         text = load_text(f"{run.info.artifact_uri}/diagnosis.txt")
         assert all(finding["advice"] in text for finding in diagnosis)
 

@@ -53,7 +53,7 @@ def test_a_killed_sweep_without_its_journal_is_resumed_from_its_segments(
 
     told = home.sweeps("status", folder.id, "--json")
     assert told.returncode == 0
-    assert f"{len(committed)} entries are taken from the segments" in told.stderr
+    assert f"{len(committed)} entries from the segments" in told.stderr
     assert home.run_json("best", folder.id)["ranking"]
 
     printed = home.run_json("resume", folder.id)

@@ -18,7 +18,7 @@ from polling import wait_until
 
 from sweeps.storage import object_store
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.lease import leaseholder
+from sweeps.storage.lease import lease_owner
 from sweeps.storage.object_store import RemotePath
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.journal.segments import read_segments
@@ -137,7 +137,7 @@ def test_a_host_that_was_cut_off_ends_and_leaves_the_sweep_to_the_one_that_took_
     assert process.returncode == 2
     assert f"{folder.id} must be run by one process at a time, and another has taken it up" in told
     assert "sweep_end" not in [row[1] for row in read_segments(folder.segments).rows]
-    assert leaseholder(folder.lease) == other
+    assert lease_owner(folder.lease) == other
 
 
 @pytest.mark.usefixtures("s3")

@@ -17,7 +17,7 @@ from sweeps.config.search_space import corner_points
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
 from sweeps.search.packing import decide_packing
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.results import SweepResult, load_result, read_result
@@ -95,7 +95,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
 
     def run(config: SweepConfig) -> SweepResult:
         torch.set_num_threads(1)
-        folder, dataset = folders.create(config.name), load_dataset(config)
+        folder, dataset = layout.create(config.name), load_dataset(config)
         record = SweepRecord(
             folder.id, config.name, config.experiment, config.to_dict(), 0, dataset=dataset.description
         )

@@ -144,7 +144,7 @@ def test_a_local_sweep_is_evaluated_locally_even_if_a_cluster_is_configured(
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
     run_id = 32 * "a"
     with Journal.open(find(result.sweep).journal) as journal:
-        journal.outbox.set_run_id("0000", run_id)
+        journal.delivery.set_run_id("0000", run_id)
     for run in (result.sweep, f"{result.sweep[:-2]}/0", run_id):
         done = CliRunner().invoke(app, ["evaluate", run, "--json"])
         assert json.loads(done.stdout) == evaluate(result).to_dict()

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from sweeps.config import SweepConfig
 from sweeps.resumption import resume
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.segments import read_segments
@@ -19,7 +19,7 @@ def test_a_sweep_whose_process_was_lost_after_its_last_trial_is_ended_copied_and
     small_sweep: Callable[..., SweepConfig], own_home: Path
 ) -> None:
     config = small_sweep(budget={"trials": 1})
-    folder = folders.create("small")
+    folder = layout.create("small")
     folder.write_config(config.to_yaml())
     record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), start_ms=1_000)
     with Journal.create(folder.journal, record) as journal:

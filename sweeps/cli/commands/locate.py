@@ -54,9 +54,9 @@ def client_for_run(run: str, address: str | None) -> "Client | None":
 
     if api_server(address) is None:
         return None
-    from sweeps.tracking.trial_lookup import is_here
+    from sweeps.tracking.trial_lookup import is_local
 
-    return None if address is None and is_here(run) else _connected(run, address)
+    return None if address is None and is_local(run) else _connected(run, address)
 
 
 def _connected(name: str, address: str | None) -> "Client":

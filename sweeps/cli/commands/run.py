@@ -75,13 +75,13 @@ def stop(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
     """End a running sweep cleanly, as Ctrl-C does; `sweeps resume` goes on with it."""
     from sweeps.cli.display import terminal
     from sweeps.storage.layout import find
-    from sweeps.storage.sweep_lock import stop as stop_holder
+    from sweeps.storage.sweep_lock import stop_owner
     from sweeps.tracking.results import load_result
 
     if client := locate.client_for(sweep, address):
         return submit.stop_there(client, sweep, as_json)
     folder = find(sweep)
-    stop_holder(folder, STOP_PATIENCE_SECONDS)
+    stop_owner(folder, STOP_PATIENCE_SECONDS)
     result = load_result(folder)
     return print_result(result.overview(), as_json, lambda: terminal.status(result))
 
@@ -138,12 +138,12 @@ def reproduce(
 def _delete_here(sweep: str, *, runs: bool, force: bool, missing_ok: bool) -> dict[str, Any]:
     """Delete a sweep's folder; with `missing_ok`, `sweep` is its whole id, and no folder has to be there."""
     from sweeps.storage.layout import all_folders, find
-    from sweeps.tracking.deletion import delete as delete_folder
+    from sweeps.tracking.deletion import delete_sweep
 
     if missing_ok and sweep not in [folder.id for folder in all_folders()]:
         return {"sweep": sweep, "runs_deleted": 0}
     folder = find(sweep)
-    return {"sweep": folder.id, "runs_deleted": delete_folder(folder, runs=runs, force=force)}
+    return {"sweep": folder.id, "runs_deleted": delete_sweep(folder, runs=runs, force=force)}
 
 
 def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: bool) -> None:

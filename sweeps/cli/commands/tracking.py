@@ -21,7 +21,7 @@ def sync(
     from sweeps.cli.display import terminal
     from sweeps.storage.layout import find
     from sweeps.tracking.background import store_of
-    from sweeps.tracking.crash_recovery import close_if_lost, deliver
+    from sweeps.tracking.crash_recovery import deliver_sweep, end_sweep_if_lost
     from sweeps.tracking.journal.restore import read_journal
     from sweeps.tracking.mlflow.uri import check_tracker
     from sweeps.tracking.results import load_result
@@ -30,15 +30,15 @@ def sync(
         arguments = ["sync", sweep, "--patience", str(patience)]
         submit.print_relayed(client, arguments, as_json, SECONDS_THERE + patience)
     folder = find(sweep)
-    close_if_lost(folder)
+    end_sweep_if_lost(folder)
     with read_journal(folder) as journal:
         uri = store_of(journal)
     check_tracker(uri)
-    delivery = deliver(folder, uri, patience)
+    delivery = deliver_sweep(folder, uri, patience)
     result = load_result(folder)
-    plain = {"sweep": result.sweep, "undelivered": delivery.n_pending, "refused": delivery.n_refused}
+    plain = {"sweep": result.sweep, "undelivered": delivery.n_undelivered, "refused": delivery.n_refused}
     print_result(plain | {"error": delivery.error}, as_json, lambda: terminal.delivered(result, delivery.error))
-    raise typer.Exit(1 if delivery.n_pending or delivery.n_refused else 0)
+    raise typer.Exit(1 if delivery.n_undelivered or delivery.n_refused else 0)
 
 
 def ui(

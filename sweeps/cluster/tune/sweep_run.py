@@ -9,7 +9,7 @@ from sweeps.cluster.resources import Share
 from sweeps.config import SweepConfig
 from sweeps.search.packing import Packing
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import IsMine
+from sweeps.storage.sweep_lock import IsOwner
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.resume_state import ResumeState, count_ended
@@ -41,7 +41,7 @@ class SweepRun:
     folder: SweepFolder
     journal: Journal
     store_uri: str
-    is_owner: IsMine
+    is_owner: IsOwner
     began: float
     resume_state: ResumeState = field(default_factory=ResumeState)
 

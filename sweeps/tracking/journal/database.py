@@ -1,7 +1,4 @@
-"""The journal's SQLite file: its tables, and how it is opened, made, and filled anew from what was copied elsewhere.
-
-Several threads use a connection in turn.
-"""
+"""The journal's SQLite file: its tables, and how it is created, opened and rebuilt."""
 
 import sqlite3
 import threading
@@ -12,7 +9,7 @@ from typing import Any
 
 from sweeps.errors import SweepError
 
-# The body as JSON.
+# The columns of an entry; `body` is JSON.
 ENTRY_COLUMNS = "entry_id, kind, point_id, epoch, time_ms, body"
 EntryRow = tuple[int, str, str | None, int | None, int, str]
 
@@ -45,41 +42,41 @@ COMMIT;
 
 
 class DamagedJournal(SweepError):
-    """The file is not what this package has written, or not all of it."""
+    """The file is not a journal, or not a complete one."""
 
 
 class SharedConnection:
-    """A connection to a journal's file for several threads: whoever holds `lock` has it to itself."""
+    """A connection to a journal's file that several threads share; `lock` gives a thread exclusive use."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.lock = threading.RLock()
         self._connection = connection
 
     def query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        """Give the rows that a query finds."""
+        """Return the rows of a query."""
         with self.lock:
             return self._connection.execute(query, values).fetchall()
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Run one statement, which is a transaction of its own."""
+        """Run one statement as its own transaction."""
         with self.lock:
             return self._connection.execute(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Let what is written in the context be written as a whole, or not at all."""
+        """Run the context as one transaction."""
         with self.lock, self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
 
     def close(self) -> None:
-        """Let go of the file. Closing twice is harmless."""
+        """Close the connection. Closing twice is harmless."""
         with self.lock:
             self._connection.close()
 
 
 def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a journal's file; FileNotFoundError where there is none, DamagedJournal where it cannot be read."""
+    """Open a journal's file; FileNotFoundError if there is none, DamagedJournal if it cannot be read."""
     if not path.is_file():
         raise FileNotFoundError(path)
     connection = None
@@ -89,28 +86,37 @@ def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         damage = [line for (line,) in connection.execute("PRAGMA quick_check") if line != "ok"]
     except sqlite3.OperationalError as error:
         _close(connection)
-        raise SweepError(f"{path} must be the journal of a sweep, but cannot be opened: {error}") from error
+        raise SweepError(
+            f"{path} must be the journal of a sweep, but cannot be opened ({error}): check its permissions"
+        ) from error
     except sqlite3.DatabaseError as error:
         _close(connection)
-        raise DamagedJournal(f"{path} must be the journal of a sweep, but cannot be read: {error}") from error
-    if damage or version == 0:  # as an empty file has it
+        raise DamagedJournal(
+            f"{path} must be the journal of a sweep, but cannot be read ({error}): restore it from a backup"
+        ) from error
+    if damage or version == 0:  # the version of an empty file
         _close(connection)
-        raise DamagedJournal(f"{path} must be the journal of a sweep, but is damaged: {(damage or ['it is empty'])[0]}")
+        problem = damage[0] if damage else "it is empty"
+        raise DamagedJournal(
+            f"{path} must be the journal of a sweep, but is damaged ({problem}): restore it from a backup"
+        )
     if version != _VERSION:
         _close(connection)
-        raise SweepError(f"{path} must be a journal of version {_VERSION}, not {version}: use the matching sweeps")
+        raise SweepError(
+            f"{path} must be a journal of version {_VERSION}, not {version}: use the version of sweeps that wrote it"
+        )
     return connection
 
 
 @contextmanager
-def made_database(path: Path) -> Iterator[sqlite3.Connection]:
-    """A new file to fill, under another name until the context ends, for whoever finds a journal to find a whole one.
+def create_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """Create a journal's file atomically: it has a temporary name until the context ends.
 
-    FileExistsError where there is a journal by then.
+    FileExistsError if there is a journal by then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    remove_database(partial)  # of a process that was killed while it made one
+    remove_database(partial)  # left by a killed process
     partial.touch()
     try:
         connection = _connect(partial, "rw")
@@ -125,21 +131,21 @@ def made_database(path: Path) -> Iterator[sqlite3.Connection]:
         remove_database(partial)
 
 
-def database_in_memory() -> sqlite3.Connection:
-    """A new journal that no file holds."""
+def in_memory_database() -> sqlite3.Connection:
+    """Create a journal in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.executescript(_SCHEMA)
     return connection
 
 
 def remove_database(path: Path) -> None:
-    """Remove a journal's file with what SQLite keeps beside it, where they are there."""
+    """Remove a journal's file, and those that SQLite keeps beside it, if they exist."""
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
 
 
-def fill(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
-    """Put entries into a new journal, under the ids that they had."""
+def insert_rows(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
+    """Insert entries into a new journal, with their ids."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         statement = "INSERT INTO entries (entry_id, kind, point_id, epoch, time_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
@@ -149,7 +155,7 @@ def fill(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    # A commit then survives the death of the process, not a power cut; `Journal.flush` is for that.
+    # A commit survives the death of the process but not a power cut: `Journal.flush` is for that.
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

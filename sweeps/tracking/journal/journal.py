@@ -1,69 +1,65 @@
-"""The journal: everything that happened in a sweep, in order, on the driver's own disk.
+"""The journal: everything that happened in a sweep, in order, on the driver's local disk.
 
-It is a list of entries that are only ever added to; how the sweep and its points stand is told by reading them in
-order, and its outbox tells which of them MLflow has (`journal.outbox`). SQLite with a write-ahead log, so that
-one process writes while others read; the file must lie on a local disk. A process that dies loses nothing that was
-recorded. What the disk does not take for now waits in memory (`journal.write_buffer`).
+It is an append-only list of entries. Reading them in order gives the state of the sweep and of its points;
+`Journal.delivery` knows which of them MLflow has. It is a SQLite file with a write-ahead log, so one process can write
+while others read, and a process that dies loses nothing recorded. While the disk is full or the file locked, entries
+wait in memory (`journal.write_buffer`).
 """
 
 import json
 import os
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sweeps.tracking.journal.database import ENTRY_COLUMNS, EntryRow, SharedConnection, made_database, open_database
-from sweeps.tracking.journal.outbox import Outbox
+from sweeps.tracking.journal import queries
+from sweeps.tracking.journal.database import EntryRow, SharedConnection, create_database, open_database
+from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.records import (
-    Entry,
     EntryKind,
     PointRecord,
     PointState,
     SweepRecord,
     SweepState,
-    entry_of,
-    point_after,
-    start_of,
-    sweep_after,
+    apply_to_point,
+    apply_to_sweep,
+    start_body,
 )
-from sweeps.tracking.journal.write_buffer import Backlog, JournalBehind, Row
+from sweeps.tracking.journal.write_buffer import JournalBehind, Row, WriteBuffer
 
 _CATCH_UP_SECONDS = 1.0
-_EVERY = 2**62
+_SWEEP_KINDS = (EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END)
+_POINT_KINDS = (EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END)
 
 
 class Journal:
-    """The record of one sweep; `outbox` is the queue of what MLflow lacks of it. Safe to use from several threads."""
+    """The record of one sweep; `delivery` knows what MLflow has of it. Safe to use from several threads."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = SharedConnection(connection)
-        self.outbox = Outbox(self._connection)
-        self._backlog = Backlog(path, self._insert)
+        self.delivery = DeliveryState(self._connection)
+        self._buffer = WriteBuffer(path, self._insert)
 
     @classmethod
     def create(cls, path: str | Path, sweep: SweepRecord) -> "Journal":
-        """Start the journal of a sweep; FileExistsError where there is one already."""
+        """Create the journal of a sweep; FileExistsError if there is one already."""
         path = Path(path)
-        with made_database(path) as connection:
-            cls(path, connection)._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_of(sweep))
+        with create_database(path) as connection:
+            cls(path, connection)._append(EntryKind.SWEEP_START, None, sweep.start_ms, start_body(sweep))
         return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> "Journal":
-        """Open a journal that exists; `read_only` is for onlookers.
-
-        FileNotFoundError where there is none, DamagedJournal where it cannot be read.
-        """
+        """Open an existing journal; FileNotFoundError if there is none, DamagedJournal if it cannot be read."""
         return cls(Path(path), open_database(Path(path), read_only=read_only))
 
     def close(self) -> None:
-        """Let go of the file. Closing twice is harmless."""
+        """Close the file. Closing twice is harmless."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -75,14 +71,14 @@ class Journal:
         self.close()
 
     def start_point(self, point: PointRecord) -> bool:
-        """Record that a point's training starts; False, and nothing changes, where it has started before."""
-        return self._append(EntryKind.POINT_START, point.point_id, point.start_ms, start_of(point))
+        """Record the start of a point's training; return False, and change nothing, if it has started before."""
+        return self._append(EntryKind.POINT_START, point.point_id, point.start_ms, start_body(point))
 
     def record_epoch(self, point_id: str, epoch: int, metrics: Mapping[str, float], time_ms: int) -> bool:
-        """Record the metrics of one epoch; NaN and infinities are kept.
+        """Record the metrics of one epoch, NaN and infinity included; return False if the epoch is recorded already.
 
-        What was recorded first stays: a retried trial repeats the epochs since its checkpoint, and MLflow, which may
-        have the first values by then, cannot replace a metric. False where the epoch was there already.
+        The first values stay: a retried trial repeats the epochs since its checkpoint, and MLflow, which may have the
+        first values by then, cannot replace a metric.
         """
         values = {name: float(value) for name, value in metrics.items()}
         return self._append(EntryKind.EPOCH, point_id, time_ms, {"metrics": values}, epoch)
@@ -90,16 +86,15 @@ class Journal:
     def record_figure(
         self, point_id: str | None, name: str, kind: str, source: str, time_ms: int, epoch: int | None = None
     ) -> None:
-        """Ask for a figure in a point's run, or the parent's where `point_id` is None; for one of an `epoch` once.
+        """Request a figure in a point's run, or with None in the parent run; at most one per name and `epoch`.
 
-        `name` is its path among the run's artifacts (`filters/epoch-0004.png`), `kind` one that `figures.draw` knows,
-        `source` the file that it is drawn from, relative to the sweep folder; "" for a kind that is made from the
-        journal itself.
+        `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`, `source` the file to
+        draw it from, relative to the sweep's folder; "" for a kind that is drawn from the journal itself.
         """
         self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source}, epoch)
 
     def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
-        """Record that a point runs again: its process or node was lost, or the sweep is resumed."""
+        """Record that a point runs again because its process or node was lost, or the sweep is resumed."""
         self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
 
     def end_point(
@@ -113,8 +108,8 @@ class Journal:
     ) -> None:
         """Record how a point ended; `tags` are added to those of its start.
 
-        `diagnosis` holds its faults, gravest first: the tag `sweeps.diagnosis` names them in its run, and a figure of
-        the kind "diagnosis" tells them in full.
+        `diagnosis` holds its findings, most severe first: the tag `sweeps.diagnosis` of its run names them, and a
+        figure of the kind "diagnosis" shows them in full.
         """
         body: dict[str, Any] = {"state": state, "reason": reason, "tags": dict(tags)}
         if diagnosis is not None:
@@ -122,99 +117,78 @@ class Journal:
         self._append(EntryKind.POINT_END, point_id, time_ms, body)
 
     def resume_sweep(self, config: Mapping[str, Any] | None, tags: Mapping[str, str], time_ms: int) -> None:
-        """Record that the sweep goes on, with more to do where `config` is another one; `tags` are its run's."""
+        """Record that the sweep is resumed, or extended if there is a new `config`; `tags` are those of its run."""
         self._append(EntryKind.SWEEP_RESUME, None, time_ms, {"config": config, "tags": dict(tags)})
 
     def end_sweep(self, state: SweepState, description: str, tags: Mapping[str, str], time_ms: int) -> None:
-        """Record how the sweep ended; `description` is the Markdown that the parent run shows from then on."""
+        """Record how the sweep ended; `description` is the new Markdown description of the parent run."""
         body = {"state": state, "description": description, "tags": dict(tags)}
         self._append(EntryKind.SWEEP_END, None, time_ms, body)
 
     def sweep(self) -> SweepRecord:
-        """Give the sweep as it stands."""
-        start, *later = self._entries((EntryKind.SWEEP_START, EntryKind.SWEEP_RESUME, EntryKind.SWEEP_END))
-        run_id = self.outbox.run_ids().get(None)
-        record = SweepRecord(**start.body, experiment_id=self.outbox.experiment_id(), run_id=run_id)
-        return reduce(sweep_after, later, record)
+        """Return the sweep in its current state."""
+        start, *later = queries.entries_of(self._connection, _SWEEP_KINDS)
+        run_id = self.delivery.run_ids().get(None)
+        record = SweepRecord(**start.body, experiment_id=self.delivery.experiment_id(), run_id=run_id)
+        return reduce(apply_to_sweep, later, record)
 
     def points(self) -> list[PointRecord]:
-        """Give every point as it stands, by its index."""
+        """Return every point in its current state, by index."""
         return sorted(self._points(None).values(), key=lambda record: record.index)
 
-    def has_begun(self) -> bool:
-        """Tell whether any point has been reported on: before its first epoch it has figures."""
-        query = "SELECT 1 FROM entries WHERE kind IN (?, ?) LIMIT 1"
-        return bool(self._connection.query(query, (EntryKind.EPOCH, EntryKind.FIGURE)))
+    def has_reports(self) -> bool:
+        """Return whether any trial has reported: figures come before the first epoch."""
+        return queries.has_entry(self._connection, (EntryKind.EPOCH, EntryKind.FIGURE))
 
     def point(self, point_id: str) -> PointRecord | None:
-        """Give one point as it stands, None where it has not started."""
+        """Return one point in its current state; None if it has not started."""
         return self._points(point_id).get(point_id)
 
     def history(self, point_id: str) -> list[tuple[int, dict[str, float]]]:
-        """Give the metrics of a point, epoch by epoch."""
-        query = "SELECT epoch, body FROM entries WHERE kind = ? AND point_id = ? ORDER BY epoch"
-        rows = self._connection.query(query, (EntryKind.EPOCH, point_id))
-        return [(epoch, json.loads(body)["metrics"]) for epoch, body in rows]
+        """Return the metrics of a point by epoch."""
+        return queries.read_history(self._connection, point_id)
 
     def seconds_spent(self) -> float:
-        """Give the time that the sweep has run, all starts together, since it began or was last given more to do.
-
-        A sweep whose process was lost has no end: it ran at least until the last thing that it recorded.
-        """
-        spans: list[list[int]] = []
-        for starts, extends, time_ms in self._connection.query(_TIMES):
-            if extends:
-                spans.clear()
-            if starts:
-                spans.append([time_ms, time_ms])
-            spans[-1][1] = max(spans[-1][1], time_ms)
-        return sum(last - first for first, last in spans) / 1000
+        """Return how long the sweep has run since its start or last extension, without the time between its runs."""
+        return queries.seconds_spent(self._connection)
 
     def last_ms(self) -> int:
-        """Give the time of the last thing that happened."""
-        ((time_ms,),) = self._connection.query("SELECT max(time_ms) FROM entries")
-        return int(time_ms)
+        """Return the time of the last entry."""
+        return queries.last_ms(self._connection)
 
-    def counts(self) -> dict[PointState, int]:
-        """Count the points in each state; every state is there."""
-        found = Counter(record.state for record in self.points())
-        return {state: found[state] for state in PointState}
-
-    def rows(self, first: int, limit: int = _EVERY) -> list[EntryRow]:
-        """Give entries from the id `first` on, at most `limit`, as they are stored."""
-        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE entry_id >= ? ORDER BY entry_id LIMIT ?"  # noqa: S608
-        return [(*row,) for row in self._connection.query(query, (first, limit))]
+    def rows(self, first: int, limit: int | None = None) -> list[EntryRow]:
+        """Return entries from the id `first` on, at most `limit`, as they are stored."""
+        return queries.read_rows(self._connection, first, limit)
 
     def last_id(self) -> int:
-        """Give the id of the last entry: 0 where there is none."""
-        ((entry_id,),) = self._connection.query("SELECT coalesce(max(entry_id), 0) FROM entries")
-        return int(entry_id)
+        """Return the id of the last entry, 0 if there is none."""
+        return queries.last_id(self._connection)
 
     @property
     def is_behind(self) -> bool:
-        """Whether something that happened is not recorded yet, for the disk takes nothing."""
+        """Return whether entries still wait in memory because the disk is full or the file locked."""
         with self._connection.lock:
-            return not self._backlog.catch_up()
+            return not self._buffer.catch_up()
 
     @property
     def problem(self) -> str | None:
-        """In one line, why the journal is behind and what to do; None where it is not."""
+        """Return in one line why the journal is behind and what to do; None if it is not."""
         with self._connection.lock:
-            return self._backlog.problem
+            return self._buffer.problem
 
     def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Record what waits, for as long as the disk may need; JournalBehind where it takes longer."""
+        """Write the waiting entries; JournalBehind if the disk does not take them in time."""
         deadline = time.monotonic() + patience_seconds
         while True:
             with self._connection.lock:
-                if self._backlog.catch_up(at_once=True):
+                if self._buffer.catch_up(at_once=True):
                     return
             if is_cancelled() or time.monotonic() > deadline:
                 raise JournalBehind(f"{self.problem}")
             time.sleep(_CATCH_UP_SECONDS)
 
     def flush(self) -> None:
-        """Have everything recorded so far survive a power cut, too."""
+        """Sync everything recorded so far to the disk, so that it survives a power cut."""
         log = self.path.with_name(f"{self.path.name}-wal")
         with self._connection.lock:
             if log.exists():
@@ -228,7 +202,7 @@ class Journal:
         self, kind: EntryKind, point_id: str | None, time_ms: int, body: Mapping[str, Any], epoch: int | None = None
     ) -> bool:
         with self._connection.lock:
-            return self._backlog.add((kind, point_id, epoch, time_ms, json.dumps(body)))
+            return self._buffer.add((kind, point_id, epoch, time_ms, json.dumps(body)))
 
     def _insert(self, row: Row) -> bool:
         statement = (
@@ -237,28 +211,13 @@ class Journal:
         return self._connection.execute(statement, row).rowcount == 1
 
     def _points(self, point_id: str | None) -> dict[str, PointRecord]:
-        """Give one point, or all where `point_id` is None."""
-        run_ids = self.outbox.run_ids()
+        """Return one point, or with None all, by id."""
+        run_ids = self.delivery.run_ids()
         records: dict[str, PointRecord] = {}
-        for entry in self._entries((EntryKind.POINT_START, EntryKind.POINT_RETRY, EntryKind.POINT_END), point_id):
+        for entry in queries.entries_of(self._connection, _POINT_KINDS, point_id):
             found = str(entry.point_id)
             if entry.kind == EntryKind.POINT_START:
                 records[found] = PointRecord(**entry.body, run_id=run_ids.get(found))
             elif found in records:
-                records[found] = point_after(records[found], entry)
+                records[found] = apply_to_point(records[found], entry)
         return records
-
-    def _entries(self, kinds: Sequence[EntryKind], point_id: str | None = None) -> list[Entry]:
-        marks = ", ".join("?" * len(kinds))
-        which = "" if point_id is None else "AND point_id = ?"
-        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind IN ({marks}) {which} ORDER BY entry_id"  # noqa: S608
-        rows = self._connection.query(query, [*kinds, *([] if point_id is None else [point_id])])
-        return [entry_of(row) for row in rows]
-
-
-_TIMES = """
-    SELECT kind IN ('sweep_start', 'sweep_resume'),
-           kind = 'sweep_resume' AND json_type(body, '$.config') <> 'null',
-           time_ms
-    FROM entries ORDER BY entry_id
-"""

@@ -1,4 +1,4 @@
-"""What the journal holds, as plain values: a sweep, its points, and the entries in the order in which they came."""
+"""The journal's contents as plain values: a sweep, its points, and the entries that record them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from sweeps.tracking.journal.database import EntryRow
 
 
 class PointState(StrEnum):
-    """How a point stands; in MLflow its run has the status of the same name."""
+    """The state of a point; its MLflow run has the status of the same name."""
 
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
@@ -19,7 +19,7 @@ class PointState(StrEnum):
 
 
 class SweepState(StrEnum):
-    """How a sweep stands; MLflow shows INTERRUPTED as KILLED, which is its word for it."""
+    """The state of a sweep; MLflow shows INTERRUPTED as KILLED."""
 
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
@@ -29,10 +29,10 @@ class SweepState(StrEnum):
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """A sweep: what is known at its start, and below it how it ended. Times are milliseconds since 1970.
+    """A sweep: what is known at its start, then how it ended. Times are milliseconds since 1970.
 
-    `config` is what `SweepConfig.to_dict` gives; `dataset` what `DataArrays.describe` gives; `params` and `tags` are
-    what the parent run is to show.
+    `config` comes from `SweepConfig.to_dict`, `dataset` from `DataArrays.describe`; `params` and `tags` are those of
+    the parent run.
     """
 
     sweep_id: str
@@ -53,11 +53,11 @@ class SweepRecord:
 
 @dataclass(frozen=True)
 class PointRecord:
-    """A point: what is known when its training starts, and below it what became of it.
+    """A point: what is known when its training starts, then how it ended.
 
-    `references` are levels to compare the metrics with: the mean predictor and PCA in the loss curve. `dataset` is None
-    where the point trains on the data of the whole sweep. `reason` says in one line why a point failed or was killed.
-    `diagnosis` holds its faults, each a name, evidence and advice; None where the point was not examined.
+    `references` are the errors of the baselines in the loss curve, mean predictor and PCA. `dataset` is None if the
+    point trains on the data of the whole sweep. `reason` says in one line why a point failed or was killed. `diagnosis`
+    holds its findings, each with name, evidence and advice; None if the point was not diagnosed.
     """
 
     point_id: str
@@ -78,17 +78,17 @@ class PointRecord:
     run_id: str | None = None
 
 
-# What happens later is told by later entries, never by the entry of the start.
+# Recorded by later entries, not by the start entry.
 _LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
 
 
-def start_of(record: SweepRecord | PointRecord) -> dict[str, Any]:
-    """Give the part of a record that is known at its start, as plain values."""
+def start_body(record: SweepRecord | PointRecord) -> dict[str, Any]:
+    """Return the body of a start entry: the fields that are known at the start."""
     return {key: value for key, value in asdict(record).items() if key not in _LATER}
 
 
 class EntryKind(StrEnum):
-    """What can happen in a sweep."""
+    """The kinds of entries."""
 
     SWEEP_START = "sweep_start"
     POINT_START = "point_start"
@@ -102,7 +102,7 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that happened; entries never change. `point_id` is None where it concerns the whole sweep."""
+    """One recorded event; entries never change. `point_id` is None for an entry of the whole sweep."""
 
     entry_id: int
     kind: EntryKind
@@ -112,15 +112,15 @@ class Entry:
     body: Mapping[str, Any]
 
 
-def entry_of(row: EntryRow) -> Entry:
-    """Give the entry that a row of the database holds."""
+def parse_entry(row: EntryRow) -> Entry:
+    """Return the entry in a row of the database."""
     entry_id, kind, point_id, epoch, time_ms, body = row
     return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What MLflow has of a journal: all entries through an id, or more, and the runs of points ("": the parent)."""
+    """What MLflow has of a journal: at least the entries through an id, and run ids by point ("": the parent)."""
 
     store: str
     experiment_id: str | None
@@ -128,8 +128,8 @@ class Delivered:
     runs: Mapping[str, str]
 
 
-def sweep_after(record: SweepRecord, entry: Entry) -> SweepRecord:
-    """Give the sweep as it stands once it has ended, or goes on, perhaps with another config."""
+def apply_to_sweep(record: SweepRecord, entry: Entry) -> SweepRecord:
+    """Return the sweep after a resume entry, which may carry a new config, or an end entry."""
     if entry.kind == EntryKind.SWEEP_RESUME:
         config = entry.body["config"] or record.config
         tags = {**record.tags, **entry.body["tags"]}
@@ -144,8 +144,8 @@ def sweep_after(record: SweepRecord, entry: Entry) -> SweepRecord:
     )
 
 
-def point_after(record: PointRecord, entry: Entry) -> PointRecord:
-    """Give the point as it stands once it runs again, or has ended."""
+def apply_to_point(record: PointRecord, entry: Entry) -> PointRecord:
+    """Return the point after a retry or end entry."""
     if entry.kind == EntryKind.POINT_RETRY:
         n_retries = record.n_retries + 1
         return replace(record, state=PointState.RUNNING, reason=None, end_ms=None, diagnosis=None, n_retries=n_retries)

@@ -1,4 +1,4 @@
-"""Opens a sweep's journal; where the file is lost, damaged or old, it is rebuilt from the folder's segments."""
+"""Opening a sweep's journal: a missing, damaged or outdated file is rebuilt from the segments in the sweep's folder."""
 
 import json
 import logging
@@ -9,13 +9,13 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.database import (
     DamagedJournal,
-    database_in_memory,
-    fill,
-    made_database,
+    create_database,
+    in_memory_database,
+    insert_rows,
 )
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Delivered
-from sweeps.tracking.journal.segments import Reading, holds, read_segments, segments_in
+from sweeps.tracking.journal.segments import SegmentContents, holds, list_segments, read_segments
 
 _ASIDE = ".set-aside"
 
@@ -23,106 +23,105 @@ logger = logging.getLogger(__name__)
 
 
 def open_journal(folder: SweepFolder) -> Journal:
-    """The journal of a sweep that the caller holds, to write to; what is wrong with it or its segments is mended.
+    """Open the journal of a sweep that this process owns, for writing; repair it and its segments if necessary.
 
-    A line says so. FileNotFoundError where there is neither, DamagedJournal where no segment is left to rebuild it.
+    Repairs are logged. FileNotFoundError if there is no journal, DamagedJournal if no segment is left to rebuild it.
     """
-    reading = read_segments(folder.segments)
+    contents = read_segments(folder.segments)
     try:
-        journal = _with_all(Journal.open(folder.journal), reading)
+        journal = _require_complete(Journal.open(folder.journal), contents)
     except (FileNotFoundError, DamagedJournal) as error:
-        if not reading.rows:
+        if not contents.rows:
             raise
-        journal = _rebuilt(folder, reading)
-        _tell(folder, error, reading)
+        journal = _rebuild(folder, contents)
+        _log_rebuild(folder, error, contents)
     else:
-        if reading.damage:
-            logger.warning("The journal of %s writes again what its folder lacks: %s", folder.id, _listed(reading))
-    if reading.used or journal.outbox.committed() is not None:
-        journal.outbox.set_committed(len(reading.rows))
-        _set_aside_others(folder, reading)
+        if contents.damage:
+            logger.warning("The journal of %s writes these segments again: %s", folder.id, _damage_of(contents))
+    if contents.used or journal.delivery.committed() is not None:
+        journal.delivery.set_committed(len(contents.rows))
+        _set_aside_unused(folder, contents)
     return journal
 
 
 def read_journal(folder: SweepFolder) -> Journal:
-    """The journal of a sweep, to look at: the file, or a copy in memory of what the segments hold.
+    """Open the journal of a sweep for reading: the file, or a copy in memory of its segments.
 
-    Raises what `open_journal` does.
+    Raises the errors of `open_journal`.
     """
     try:
-        return _not_behind(Journal.open(folder.journal, read_only=True), folder)
+        return _require_current(Journal.open(folder.journal, read_only=True), folder)
     except (FileNotFoundError, DamagedJournal) as error:
-        reading = read_segments(folder.segments)
-        if not reading.rows:
+        contents = read_segments(folder.segments)
+        if not contents.rows:
             raise
-        connection = database_in_memory()
-        fill(connection, reading.rows)
+        connection = in_memory_database()
+        insert_rows(connection, contents.rows)
         journal = Journal(folder.journal, connection)
-        _take_up_delivered(journal, folder)
-        if folder.local == folder.path or reading.damage:  # else it may well be another host's
-            _tell(folder, error, reading)
+        _restore_delivered(journal, folder)
+        if folder.local == folder.path or contents.damage:  # otherwise the journal may be on another host
+            _log_rebuild(folder, error, contents)
         return journal
 
 
-def _with_all(journal: Journal, reading: Reading) -> Journal:
-    """The journal, if it has what the segments hold: else the sweep went on elsewhere, and they were written there."""
-    if journal.rows(1, len(reading.rows)) != list(reading.rows):
+def _require_complete(journal: Journal, contents: SegmentContents) -> Journal:
+    """Return the journal if it holds all entries of the segments; otherwise the sweep was resumed on another host."""
+    if journal.rows(1, len(contents.rows)) != list(contents.rows):
         journal.close()
-        raise DamagedJournal(f"{journal.path} must hold what the segments do, and is of an earlier time")
+        raise DamagedJournal(f"{journal.path} must hold the entries of its segments, and is older")
     return journal
 
 
-def _not_behind(journal: Journal, folder: SweepFolder) -> Journal:
-    """The journal, if it has what the last segment holds, where segments do not lie beside it.
+def _require_current(journal: Journal, folder: SweepFolder) -> Journal:
+    """Return the journal if it holds the entries of the last segment, unless the segments are on the same disk.
 
-    Where the sweep went on elsewhere, it has not: also where it has as many entries of its own.
+    If the sweep was resumed on another host, it does not, even if it has as many entries.
     """
-    segments = segments_in(folder.segments) if folder.local != folder.path else []
+    segments = list_segments(folder.segments) if folder.local != folder.path else []
     if segments:
         last = max(segments, key=lambda segment: segment.last)
         if not holds(last, journal.rows(last.first, len(last))):
             journal.close()
-            raise DamagedJournal(f"{journal.path} is of an earlier time than the segments")
+            raise DamagedJournal(f"{journal.path} must be as recent as the segments, and is older")
     return journal
 
 
-def _rebuilt(folder: SweepFolder, reading: Reading) -> Journal:
-    """The journal made anew in the place of the old one, which is kept beside it."""
+def _rebuild(folder: SweepFolder, contents: SegmentContents) -> Journal:
+    """Replace the journal by one with the entries of the segments; keep the old file beside it."""
     for suffix in ("-wal", "-shm", ""):
         old = folder.journal.with_name(f"{folder.journal.name}{suffix}")
         with suppress(FileNotFoundError):
             old.replace(old.with_name(f"{old.name}{_ASIDE}"))
-    with made_database(folder.journal) as connection:
-        fill(connection, reading.rows)
-        _take_up_delivered(Journal(folder.journal, connection), folder)
+    with create_database(folder.journal) as connection:
+        insert_rows(connection, contents.rows)
+        _restore_delivered(Journal(folder.journal, connection), folder)
     return Journal.open(folder.journal)
 
 
-def _take_up_delivered(journal: Journal, folder: SweepFolder) -> None:
-    """Mark what MLflow is known to have: the rest is sent again, which changes nothing where it has it."""
+def _restore_delivered(journal: Journal, folder: SweepFolder) -> None:
+    """Mark what MLflow is known to have; the rest is sent again, which is harmless."""
     with suppress(OSError, ValueError, TypeError):
-        journal.outbox.set_delivered(Delivered(**json.loads(folder.delivered.read_bytes())))
+        journal.delivery.restore_delivered(Delivered(**json.loads(folder.delivered.read_bytes())))
 
 
-def _set_aside_others(folder: SweepFolder, reading: Reading) -> None:
-    """Give segments that were not used another name: what is written from now on takes their place."""
-    for segment in segments_in(folder.segments):
-        if segment not in reading.used:
-            _rename(folder.segments / segment.name, f"{segment.name}{_ASIDE}")
+def _set_aside_unused(folder: SweepFolder, contents: SegmentContents) -> None:
+    """Rename the segments that were not used: new ones replace them."""
+    for segment in contents.unused:
+        _rename(folder.segments / segment.name, f"{segment.name}{_ASIDE}")
 
 
 def _rename(path: Place, name: str) -> None:
-    target: Any = path.with_name(name)  # of the same kind as the path, which mypy does not tell
+    target: Any = path.with_name(name)  # mypy does not see that it has the type of `path`
     path.replace(target)
 
 
-def _tell(folder: SweepFolder, error: Exception, reading: Reading) -> None:
+def _log_rebuild(folder: SweepFolder, error: Exception, contents: SegmentContents) -> None:
     is_missing = isinstance(error, FileNotFoundError)
     what = "missing" if is_missing else "damaged or older than its segments"
-    damage = f"; {_listed(reading)}" if reading.damage else ""
-    told = "The journal of %s is %s: its %d entries are taken from the segments in %s%s"
-    logger.warning(told, folder.id, what, len(reading.rows), folder.segments, damage)
+    damage = f"; {_damage_of(contents)}" if contents.damage else ""
+    message = "The journal of %s is %s: using its %d entries from the segments in %s%s"
+    logger.warning(message, folder.id, what, len(contents.rows), folder.segments, damage)
 
 
-def _listed(reading: Reading) -> str:
-    return ", ".join(reading.damage)
+def _damage_of(contents: SegmentContents) -> str:
+    return ", ".join(contents.damage)

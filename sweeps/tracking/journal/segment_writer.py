@@ -1,4 +1,4 @@
-"""Copies what the journal records into the sweep's folder, from a thread, so that the folder alone tells the sweep."""
+"""Copies the journal's entries into the sweep's folder from a thread, so that the journal can be rebuilt from there."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.database import EntryRow
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Delivered, EntryKind, PointState
-from sweeps.tracking.journal.segments import Segment, segments_in, write_segment
+from sweeps.tracking.journal.segments import Segment, list_segments, write_segment
 
-# A segment is written when so many entries wait for one, or the oldest has waited for so long.
+# A segment is written once this many entries wait, or the oldest has waited this long.
 MAX_WAITING = 500
 SECONDS = 5.0
-# So many that follow one another, each of fewer entries than that, become one: a long sweep leaves few files.
+# This many consecutive segments with fewer than `FEW` entries each are merged: a long sweep leaves few files.
 N_MERGED = 32
 FEW = 1000
 _POLL_SECONDS = 0.5
@@ -31,81 +31,70 @@ logger = logging.getLogger(__name__)
 
 
 class FolderBehind(SweepError):
-    """The sweep's folder has not taken all that is recorded."""
+    """Recorded entries could not be copied to the sweep's folder."""
 
 
-class _Lost(Exception):
-    """Another process has taken up the sweep."""
+class _NotOwner(Exception):
+    """Another process has taken over the sweep."""
 
 
-class Committer:
-    """Writes segments for as long as a sweep runs; MLflow is sent what they hold. Start, then close.
+class SegmentWriter:
+    """Writes segments while a sweep runs; only entries in segments are delivered to MLflow. Start, then close.
 
-    `is_mine` tells whether the sweep is still this process's (`sweep_lock`): it is asked before anything is written
-    or removed. Once it is not, nothing is any more, for another process writes there.
+    `is_owner` returns whether this process still owns the sweep (`sweep_lock`), and is called before each write and
+    removal. Once it returns False, nothing is written or removed any more: another process does so.
     """
 
-    def __init__(self, journal: Journal, folder: SweepFolder, is_mine: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, journal: Journal, folder: SweepFolder, is_owner: Callable[[], bool] = lambda: True) -> None:
         self._journal = journal
         self._folder = folder
-        self._is_mine = is_mine
+        self._is_owner = is_owner
         self.is_lost = False
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._committed_at = time.monotonic()
         self._delivered: Delivered | None = None
-        self._through: int | None = None  # until the journal and the folder have told
+        self._through: int | None = None  # unknown until the first commit
         self._segments: list[Segment] = []
         self._problem: str | None = None
 
     def start(self) -> None:
-        """Write what there is, and then what comes."""
+        """Write the entries so far, then new ones as they come."""
         self.commit()
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is left."""
-        self._over.set()
+        """Stop, and write the remaining entries."""
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
         self.commit()
 
     def commit(self) -> bool:
-        """Write what is recorded and not yet in a segment, and what MLflow has; False where the folder takes nothing.
+        """Copy the new entries and the delivery state to the folder; return False if that fails.
 
-        Of a trial whose end is in a segment nothing goes on, and its checkpoint is removed: those of a thousand trials
-        fill a disk.
+        Once the end of a trial is in a segment, its checkpoint is removed: those of a thousand trials fill a disk.
         """
         with self._lock:
             self._committed_at = time.monotonic()
             if self.is_lost:
                 return False
-            where = self._folder.segments
             try:
-                is_done = self._write_segments() and self._write_delivered()
-                self._tell(None if is_done else f"{where} takes no segments (no space is left): free space there")
-            except _Lost:
-                is_done = False
+                problem = self._copy()
+            except _NotOwner:
                 self.is_lost = True
-                logger.warning("Another process has taken up %s: this one leaves its folder alone", self._folder.id)
-            except sqlite3.OperationalError as error:
-                is_done = False
-                self._tell(
-                    f"{self._journal.path} cannot be used ({error}): free space there, or end what has it locked"
+                logger.warning(
+                    "Another process has taken over %s: no more is written to its folder here", self._folder.id
                 )
-            except StorageError as error:
-                is_done = False
-                self._tell(f"{where} takes no segments: {error}")
-            except OSError as error:
-                is_done = False
-                self._tell(f"{where} takes no segments ({' '.join(str(error).split())}): free space there")
-            return is_done
+                return False
+            self._log_problem(problem)
+            return problem is None
 
     def catch_up(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Write what waits, for as long as the folder may need; FolderBehind where it takes longer.
+        """Copy the waiting entries; FolderBehind if the folder does not take them in time.
 
-        Nothing is waited for where the sweep is another process's.
+        Returns at once if another process has taken over the sweep.
         """
         deadline = time.monotonic() + patience_seconds
         while not self.commit() and not self.is_lost:
@@ -114,7 +103,7 @@ class Committer:
             time.sleep(_CATCH_UP_SECONDS)
 
     def _run(self) -> None:
-        while not self._over.wait(_POLL_SECONDS):
+        while not self._stopped.wait(_POLL_SECONDS):
             if time.monotonic() - self._committed_at >= SECONDS or self._are_many_waiting():
                 self.commit()
 
@@ -122,30 +111,43 @@ class Committer:
         try:
             return self._journal.last_id() - (self._through or 0) >= MAX_WAITING
         except sqlite3.OperationalError:
-            return False  # the next commit says what is the matter, if it still is
+            return False  # the next commit logs the problem if it persists
 
-    def _begin(self) -> int:
-        """Learn what is in segments already; give the id of the last such entry."""
-        through = self._journal.outbox.committed() or 0
-        self._segments = [segment for segment in segments_in(self._folder.segments) if segment.last <= through]
-        self._journal.outbox.set_committed(through)
+    def _copy(self) -> str | None:
+        """Copy the new entries and the delivery state; return in one line why that fails, if it does."""
+        folder = self._folder.segments
+        try:
+            is_done = self._write_segments() and self._write_delivered()
+        except sqlite3.OperationalError as error:
+            return f"{self._journal.path} cannot be used ({error}): free space there, or stop the process that locks it"
+        except StorageError as error:
+            return f"{folder} cannot be written to: {error}"
+        except OSError as error:
+            return f"{folder} cannot be written to ({' '.join(str(error).split())}): free space there"
+        return None if is_done else f"{folder} cannot be written to (the disk is full): free space there"
+
+    def _find_segments(self) -> int:
+        """Find the segments that exist; return the id of the last entry in them."""
+        through = self._journal.delivery.committed() or 0
+        self._segments = [segment for segment in list_segments(self._folder.segments) if segment.last <= through]
+        self._journal.delivery.set_committed(through)
         return through
 
-    def _check_mine(self) -> None:
-        if not self._is_mine():
-            raise _Lost
+    def _check_ownership(self) -> None:
+        if not self._is_owner():
+            raise _NotOwner
 
     def _write_segments(self) -> bool:
         self._folder.segments.mkdir(parents=True, exist_ok=True)
         if self._through is None:
-            self._through = self._begin()
+            self._through = self._find_segments()
         while rows := self._journal.rows(self._through + 1, _MAX_ENTRIES):
-            self._check_mine()
+            self._check_ownership()
             segment = write_segment(self._folder.segments, rows)
             if segment is None:
                 return False
-            self._check_mine()
-            self._journal.outbox.set_committed(segment.last)
+            self._check_ownership()
+            self._journal.delivery.set_committed(segment.last)
             self._through = segment.last
             self._segments.append(segment)
             self._remove_checkpoints(rows)
@@ -154,7 +156,7 @@ class Committer:
     def _remove_checkpoints(self, rows: Sequence[EntryRow]) -> None:
         for _, kind, point_id, _, _, body in rows:
             if kind == EntryKind.POINT_END and json.loads(body)["state"] in _ENDED:
-                self._check_mine()
+                self._check_ownership()
                 self._folder.point(str(point_id)).checkpoint.unlink(missing_ok=True)
 
     def _merge(self) -> bool:
@@ -163,31 +165,31 @@ class Committer:
             small.insert(0, self._segments[-1 - len(small)])
         if len(small) < N_MERGED:
             return True
-        self._check_mine()
+        self._check_ownership()
         rows = self._journal.rows(small[0].first, small[-1].last - small[0].first + 1)
         merged = write_segment(self._folder.segments, rows)
         if merged is None:
             return False
         self._segments[-len(small) :] = [merged]
         for segment in small:
-            self._check_mine()
+            self._check_ownership()
             (self._folder.segments / segment.name).unlink(missing_ok=True)
         return True
 
     def _write_delivered(self) -> bool:
-        """Keep what MLflow has, so that it need not be sent all of it again; it may have more by now."""
-        delivered = self._journal.outbox.delivered()
+        """Record what MLflow has, so that a rebuilt journal need not send it all again."""
+        delivered = self._journal.delivery.delivered()
         if delivered is not None and delivered != self._delivered:
-            self._check_mine()
+            self._check_ownership()
             if not atomic_write.write(self._folder.delivered, json.dumps(asdict(delivered)).encode()):
                 return False
             self._delivered = delivered
         return True
 
-    def _tell(self, problem: str | None) -> None:
-        """Say once that segments are not written, and once that they are again."""
+    def _log_problem(self, problem: str | None) -> None:
+        """Log a problem once when it starts, and once when it is over."""
         if problem is not None and self._problem is None:
-            logger.warning("The sweep goes on, but %s", problem)
+            logger.warning("The sweep continues, but %s", problem)
         elif problem is None and self._problem is not None:
-            logger.warning("%s takes segments again: nothing is lost", self._folder.segments)
+            logger.warning("%s can be written to again: nothing is lost", self._folder.segments)
         self._problem = problem

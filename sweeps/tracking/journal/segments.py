@@ -1,8 +1,8 @@
-"""Segments: the journal's entries in the sweep's folder, in files that never change and that prove themselves.
+"""Segments: copies of the journal's entries in the sweep's folder, in immutable files with checksums.
 
-A segment holds the entries from one id to another, as JSON, a line each; its name has both ids and the SHA-256 of its
-bytes. It is written whole or not at all. Several that follow one another may be replaced by one that holds them all;
-whoever reads takes the longest that goes on from where the last one ended, so a crash between the two does no harm.
+A segment holds consecutive entries, one JSON line each; its name has the first and last id and the SHA-256 of its
+bytes. It is written atomically. Consecutive segments may be merged into one; a reader takes the longest segment that
+continues the last one, so a crash between writing the merged one and removing the others does no harm.
 """
 
 import json
@@ -20,7 +20,7 @@ _NAME = re.compile(r"(?P<first>\d{9,})-(?P<last>\d{9,})-(?P<digest>[0-9a-f]{64})
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment, by its name: the ids of its first and last entry, and its checksum."""
+    """A segment's name: the ids of its first and last entry, and its checksum."""
 
     first: int
     last: int
@@ -31,59 +31,61 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Return the file's name."""
         return f"{self.first:09d}-{self.last:09d}-{self.digest}.jsonl"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a folder's segments give: the entries from 1 on without a gap, and the segments that they come from.
+class SegmentContents:
+    """The entries in a folder's segments, from the first one on without a gap.
 
-    `damage` holds a line for each segment that is damaged, or of no use since one before it is.
+    `used` are the segments that hold them, `unused` the others. `damage` has a line for each damaged segment, and one
+    for those that cannot be used because entries before them are missing.
     """
 
     rows: Sequence[EntryRow]
     used: Sequence[Segment]
+    unused: Sequence[Segment]
     damage: Sequence[str]
 
 
-def segments_in(folder: Place) -> list[Segment]:
-    """The segments that a folder holds, those first that begin first, and of these the longest."""
+def list_segments(folder: Place) -> list[Segment]:
+    """Return a folder's segments by first id, the longest first among equals."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found = [_parsed(match) for name in names if (match := _NAME.fullmatch(name))]
     return sorted(found, key=lambda segment: (segment.first, -segment.last, segment.digest))
 
 
-def read_segments(folder: Place) -> Reading:
-    """Read what a folder's segments hold, as far as they follow one another and are whole."""
+def read_segments(folder: Place) -> SegmentContents:
+    """Read a folder's segments up to the first gap."""
     rows: list[EntryRow] = []
     used: list[Segment] = []
     damage: list[str] = []
-    waiting = segments_in(folder)
-    for segment in waiting:
+    segments = list_segments(folder)
+    for segment in segments:
         if segment.first != len(rows) + 1:
-            continue  # one of those that a longer one has replaced, or a gap is before it
+            continue  # a longer segment replaces it, or there is a gap before it
         content = (folder / segment.name).read_bytes()
         if sha256(content).hexdigest() != segment.digest:
             damage.append(f"the segment {segment.name} is damaged")
             continue
         rows += [_row(line) for line in content.splitlines()]
         used.append(segment)
-    beyond = [segment for segment in waiting if segment.first > len(rows) + 1]
+    beyond = [segment for segment in segments if segment.first > len(rows) + 1]
     if beyond:
-        damage.append(f"{len(beyond)} segments are of no use without the entries from {len(rows) + 1} on")
-    return Reading(rows, used, damage)
+        damage.append(f"{len(beyond)} segments cannot be used, since entry {len(rows) + 1} is missing")
+    return SegmentContents(rows, used, [segment for segment in segments if segment not in used], damage)
 
 
 def write_segment(folder: Place, rows: Sequence[EntryRow]) -> Segment | None:
-    """Write entries that follow one another as a segment; None where the disk has no space for it."""
+    """Write consecutive entries as a segment; return None if the disk is full."""
     content = _content(rows)
     segment = Segment(rows[0][0], rows[-1][0], sha256(content).hexdigest())
     return segment if atomic_write.write(folder / segment.name, content, synced=True) else None
 
 
 def holds(segment: Segment, rows: Sequence[EntryRow]) -> bool:
-    """Whether these are the entries of a segment, as its name tells."""
+    """Return whether a segment holds exactly these entries, by its checksum."""
     return sha256(_content(rows)).hexdigest() == segment.digest
 
 

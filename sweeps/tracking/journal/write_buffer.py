@@ -1,8 +1,7 @@
-"""Entries that the journal's disk does not take for now: kept in memory, in order, and tried again.
+"""Entries that cannot be written to the journal for now: kept in memory, in order, and tried again.
 
-A full disk, or a database that another process has locked, ends no trial: what happened is recorded when the disk takes
-it again. What waits here is bounded, and lost with the process: when the sweep is resumed, the trials' folders tell it
-again, or it is trained again.
+A full disk, or a database locked by another process, ends no trial. The number of waiting entries is bounded, and they
+are lost with the process: a resumed sweep reads them from the trials' folders, or trains those epochs again.
 """
 
 import logging
@@ -17,7 +16,7 @@ from sweeps.errors import SweepError
 
 Row = tuple[Any, ...]
 
-# Of some 500 bytes each.
+# About 500 bytes each.
 MAX_WAITING = 200_000
 _PAUSE_SECONDS = 1.0
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
@@ -27,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 class JournalBehind(SweepError):
-    """The disk has not taken what happened in a sweep."""
+    """Entries of a sweep could not be written to its journal."""
 
 
-class Backlog:
-    """Writes rows by `write`, or keeps them until it succeeds; not safe to use from several threads at once."""
+class WriteBuffer:
+    """Writes rows with `write`, or keeps them until that succeeds. Not thread-safe."""
 
     def __init__(self, path: Path, write: Callable[[Row], bool]) -> None:
         self._path = path
@@ -45,17 +44,17 @@ class Backlog:
 
     @property
     def problem(self) -> str | None:
-        """In one line, why entries wait and what to do; None where none does."""
+        """Return in one line why entries wait and what to do; None if none waits."""
         if not self._waiting:
             return None
         folder = self._path.parent
         return (
-            f"{len(self._waiting)} entries wait in memory, for {folder} takes none ({self._error}): "
-            "free space there, or end what has it locked"
+            f"{len(self._waiting)} journal entries wait in memory and cannot be written to {folder} ({self._error}): "
+            "free space there, or stop the process that locks the journal"
         )
 
     def add(self, row: Row) -> bool:
-        """Write a row, or keep it; False where the journal has one like it already."""
+        """Write or keep a row; return False if the journal has this entry already."""
         if not self.catch_up():
             self._keep(row)
             return True
@@ -64,11 +63,11 @@ class Backlog:
         except sqlite3.OperationalError as error:
             self._put_off(error)
             self._keep(row)
-            logger.warning("The sweep goes on, but %s", self.problem)
+            logger.warning("The sweep continues, but %s", self.problem)
             return True
 
     def catch_up(self, *, at_once: bool = False) -> bool:
-        """Write what waits, as far as the disk takes it: after a pause since the last failure, or `at_once`."""
+        """Write the waiting rows; return whether none is left. After a failure it pauses first, unless `at_once`."""
         if not self._waiting:
             return True
         if not at_once and time.monotonic() < self._try_again_at:
@@ -80,7 +79,7 @@ class Backlog:
         except sqlite3.OperationalError as error:
             self._put_off(error)
             return False
-        logger.warning("%s takes entries again: nothing is lost", self._path.parent)
+        logger.warning("Journal entries can be written to %s again: nothing is lost", self._path.parent)
         return True
 
     def _put_off(self, error: sqlite3.OperationalError) -> None:
@@ -91,5 +90,5 @@ class Backlog:
 
     def _keep(self, row: Row) -> None:
         if len(self._waiting) >= MAX_WAITING:
-            raise JournalBehind(f"no more than {MAX_WAITING:,} entries may wait: {self.problem}")
+            raise JournalBehind(f"at most {MAX_WAITING:,} entries may wait in memory: {self.problem}")
         self._waiting.append(row)

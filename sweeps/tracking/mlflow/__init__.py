@@ -1,1 +1,1 @@
-"""MLflow: delivery of what the journal holds, figures, and looking runs up."""
+"""MLflow: delivery of the journal, figures, and finding runs."""

@@ -1,4 +1,4 @@
-"""A window of the journal's entries, turned into as few requests to MLflow as they allow."""
+"""Delivery of a window of the journal's entries to MLflow, in as few requests as possible."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
-from sweeps.tracking.mlflow.client import Measurement, MlflowStore, Refused, Unavailable
+from sweeps.tracking.mlflow.client import Measurement, MlflowStore
+from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.figures import FigureError, draw
 from sweeps.tracking.mlflow.run_metadata import (
     DIAGNOSIS_TAG,
@@ -32,41 +33,41 @@ _ENDS = (EntryKind.SWEEP_END, EntryKind.POINT_END)
 _RESTARTS = (EntryKind.SWEEP_RESUME, EntryKind.POINT_RETRY)
 
 WINDOW = 500
-# Figures take longer, and what came meanwhile should not wait for many of them.
+# Figures take longer, and new entries should not wait for many of them.
 FIGURES_WINDOW = 30
 
 
 @dataclass(frozen=True)
 class WindowOutcome:
-    """How many entries have arrived, or been refused for good, and what was in the way of the rest, if anything."""
+    """How many entries were delivered or refused for good, and what kept the others back, if anything."""
 
     n_done: int
     error: str | None
 
 
 class Delivery:
-    """Delivers entries to one store, and marks in the journal what has arrived."""
+    """Delivers entries to one store, and marks them in the journal."""
 
     def __init__(self, journal: Journal, store: MlflowStore, sweep_folder: Place) -> None:
         self._journal = journal
-        self._outbox = journal.outbox
+        self._state = journal.delivery
         self._store = store
         self._folder = sweep_folder
         self._run_ids: dict[str | None, str] = {}
-        self._has_looked = False
+        self._has_searched = False
 
     def deliver(self, arrived: Callable[[], None] = lambda: None) -> WindowOutcome:
-        """Deliver a window of what is pending, as far as it goes; call `arrived` each time that something has arrived.
+        """Deliver a window of undelivered entries as far as possible; call `arrived` after each successful request.
 
-        Figures come last and have a window of their own: metrics and states wait neither for them nor behind files that
-        the store does not take.
+        Figures come last and have their own window: metrics and states wait neither for figures nor for files that the
+        store cannot write.
         """
-        run_ids = self._outbox.run_ids()
-        if run_ids != self._run_ids:  # Another process has delivered meanwhile.
-            self._run_ids, self._has_looked = run_ids, False
-        entries = self._outbox.pending(WINDOW, figures=False)
-        figures = self._outbox.pending(FIGURES_WINDOW, figures=True)
-        self._journal.flush()  # What MLflow has, the journal has: even after a power cut.
+        run_ids = self._state.run_ids()
+        if run_ids != self._run_ids:  # Another process has delivered entries meanwhile.
+            self._run_ids, self._has_searched = run_ids, False
+        entries = self._state.undelivered(WINDOW, figures=False)
+        figures = self._state.undelivered(FIGURES_WINDOW, figures=True)
+        self._journal.flush()  # After a power cut, the journal must still have what MLflow has.
         tasks: list[tuple[list[Entry], Callable[[Sequence[Entry]], None]]]
         tasks = [(run, partial(self._deliver_run, point_id)) for point_id, run in _by_run(entries)]
         tasks += [([figure], self._deliver_figure) for figure in figures]
@@ -84,21 +85,21 @@ class Delivery:
         return WindowOutcome(n_done, last_error)
 
     def _settle(self, entries: Sequence[Entry], send: Callable[[Sequence[Entry]], None]) -> None:
-        """Send entries and mark them; where MLflow refuses them together, find out one by one which it means."""
+        """Send and mark entries; if MLflow refuses them together, send them one by one."""
         entry_ids = [entry.entry_id for entry in entries]
         try:
             send(entries)
         except (Refused, FigureError) as error:
             if len(entries) == 1:
-                self._outbox.mark_refused(entry_ids, str(error))
+                self._state.mark_refused(entry_ids, str(error))
                 return
             for entry in entries:
                 self._settle([entry], send)
         else:
-            self._outbox.mark_shipped(entry_ids)
+            self._state.mark_delivered(entry_ids)
 
     def _deliver_run(self, point_id: str | None, entries: Sequence[Entry]) -> None:
-        """Send one run's entries: start, metrics and end, in one batch between the making and the ending of the run."""
+        """Send one run's entries: create the run, log start, metrics and end in one batch, then set its status."""
         run_id = self._run_id(point_id)
         metrics: list[Measurement] = []
         params: dict[str, str] = {}
@@ -145,7 +146,7 @@ class Delivery:
         return tags
 
     def _with_links(self, description: str) -> str:
-        """Complete the links to runs; where there is no run, the bare name stays."""
+        """Complete the links to runs; a name without a run stays plain text."""
 
         def link(match: re.Match[str]) -> str:
             name, point_id = match.groups()
@@ -155,22 +156,22 @@ class Delivery:
         return re.sub(r"\[([^\]]*)\]\(run:([^)]*)\)", link, description)
 
     def _run_id(self, point_id: str | None) -> str:
-        """Give the run of a point; make it where there is none, but only after a look whether there is one."""
-        if point_id not in self._run_ids and not self._has_looked:
-            # A run may have been created and its id lost: by a crash, or since the answer never came.
+        """Return the run of a point; look it up in MLflow before creating it."""
+        if point_id not in self._run_ids and not self._has_searched:
+            # The run may exist although its id is unknown: after a crash, or if the response was lost.
             for found, run_id in self._store.find_runs().items():
                 self._remember(found, run_id)
-            self._has_looked = True
+            self._has_searched = True
         if point_id not in self._run_ids:
             name, start_ms, tags = self._identity(point_id)
-            self._has_looked = False
+            self._has_searched = False
             self._remember(point_id, self._store.create_run(name, start_ms, tags))
-            self._has_looked = True
+            self._has_searched = True
         return self._run_ids[point_id]
 
     def _remember(self, point_id: str | None, run_id: str) -> None:
         self._run_ids[point_id] = run_id
-        self._outbox.set_run_id(point_id, run_id)
+        self._state.set_run_id(point_id, run_id)
 
     def _identity(self, point_id: str | None) -> tuple[str, int, dict[str, str]]:
         sweep = self._journal.sweep()
@@ -195,7 +196,7 @@ class Delivery:
     def _text(self, point_id: str | None) -> bytes:
         point = self._journal.point(point_id) if point_id is not None else None
         if point is None or point.diagnosis is None:
-            raise FigureError("there is no diagnosis to tell")
+            raise FigureError("the trial has no diagnosis")
         return diagnosis_text(point.diagnosis).encode()
 
     def _png(self, point_id: str | None, body: Mapping[str, Any]) -> bytes:
@@ -208,11 +209,11 @@ class Delivery:
 
 
 def _by_run(window: Sequence[Entry]) -> list[tuple[str | None, list[Entry]]]:
-    """Group entries by run in the order of their first; the parent run begins before all others and ends after them."""
+    """Group entries by run in order; the parent run starts before all others and ends after them."""
     groups: dict[str | None, list[Entry]] = {}
     for entry in window:
         groups.setdefault(entry.point_id, []).append(entry)
     parent = groups.pop(None, [])
-    begin = [entry for entry in parent if entry.kind == EntryKind.SWEEP_START]
+    start = [entry for entry in parent if entry.kind == EntryKind.SWEEP_START]
     rest = [entry for entry in parent if entry.kind != EntryKind.SWEEP_START]
-    return [(point_id, entries) for point_id, entries in [(None, begin), *groups.items(), (None, rest)] if entries]
+    return [(point_id, entries) for point_id, entries in [(None, start), *groups.items(), (None, rest)] if entries]

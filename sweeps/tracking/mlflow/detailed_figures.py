@@ -1,4 +1,4 @@
-"""The detailed figures of a trial: which it has, and how each is drawn from the arrays of its best epoch."""
+"""The detailed figures of a trial: which ones it has, and how each is drawn from the arrays of its best epoch."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
 
 Arrays = Mapping[str, NDArray[Any]]
-Picture = Image.Image | bytes  # bytes are a PNG already
+Picture = Image.Image | bytes  # bytes: a PNG
 
 
 def record_detailed_figures(journal: Journal, folder: PointFolder, time_ms: int) -> None:
-    """Ask for the loss curve of a trial, and for each detailed figure that its arrays allow."""
+    """Request the loss curve of a trial, and each detailed figure that its arrays allow."""
     journal.record_figure(folder.point_id, "loss_curve.png", "loss_curve", "", time_ms)
     source = folder.in_sweep(folder.best_arrays)
     for kind in figures_of(folder):
@@ -30,7 +30,7 @@ def record_detailed_figures(journal: Journal, folder: PointFolder, time_ms: int)
 
 
 def figures_of(folder: PointFolder) -> list[str]:
-    """The kinds of detailed figures that can be drawn of a trial; none where it has saved no best epoch."""
+    """Return the kinds of detailed figures that a trial's arrays allow; none if it has saved no best epoch."""
     if not folder.best_arrays.exists():
         return []
     with np.load(io.BytesIO(folder.best_arrays.read_bytes()), allow_pickle=False) as file:
@@ -40,9 +40,9 @@ def figures_of(folder: PointFolder) -> list[str]:
 def draw_detailed(
     kind: str, folder: PointFolder, history: Mapping[int, Mapping[str, float]], levels: Mapping[str, float]
 ) -> Picture:
-    """Draw a figure of one of `KINDS`; KeyError and OSError where an array is missing.
+    """Draw a figure of one of `KINDS`; KeyError or OSError if an array is missing.
 
-    `history` holds the metrics of the trial by epoch, `levels` the errors that it is held against, by their names.
+    `history` holds the metrics of the trial by epoch, `levels` the errors of the baselines by name.
     """
     best = _load(folder.best_arrays)
     return KINDS[kind].draw(_Trial(folder, best, history.get(int(best["epoch"]), {}), levels))
@@ -50,7 +50,7 @@ def draw_detailed(
 
 @dataclass(frozen=True)
 class _Trial:
-    """A trial at its best epoch: its folder, arrays and metrics, and the errors that it is held against."""
+    """A trial at its best epoch: its folder, arrays and metrics, and the errors of the baselines."""
 
     folder: PointFolder
     best: Arrays
@@ -75,7 +75,7 @@ class _Trial:
 
     @property
     def pca(self) -> tuple[str, PrincipalComponents] | None:
-        """PCA with as many components as the code, and a caption; None where the code does not narrow the input."""
+        """Return a caption, and PCA with as many components as the code; None if the code is no bottleneck."""
         name = next((name for name in self.levels if name.startswith("PCA")), None)
         n_components = int(self.best["code_size"])
         if name is None or self.references["components"].shape[1] < n_components:
@@ -86,7 +86,7 @@ class _Trial:
         )
 
     def stages(self, name: str) -> list[tuple[str, NDArray[Any]]]:
-        """An array before fine-tuning, where there was pre-training, and at the best epoch, with captions."""
+        """Return an array at the best epoch, after pretraining also before fine-tuning, with captions."""
         after = self.best[name]
         if "n_pretraining_epochs" not in self.best:
             return [("", after)]
@@ -138,13 +138,13 @@ def _draw_weights(trial: _Trial) -> Picture:
 
 
 class _Figure(NamedTuple):
-    """The arrays of the best epoch without which there is no such figure, and how it is drawn."""
+    """The arrays that a figure needs, and how it is drawn."""
 
     needed: frozenset[str]
     draw: Callable[[_Trial], Picture]
 
 
-# By the names that they have in MLflow.
+# By their names in MLflow.
 KINDS = {
     "filters_in_two_scales": _Figure(frozenset({"filters", "image_shape"}), _draw_filters),
     "filters_before_and_after": _Figure(frozenset({"filters", "n_pretraining_epochs"}), _draw_fine_tuning),

@@ -1,4 +1,4 @@
-"""Figures for a run, as PNG: drawn on the driver from what a trial has saved, so that no trial waits for them."""
+"""Figures of a run as PNG: drawn on the driver from saved arrays, so that no trial waits for them."""
 
 import io
 import zlib
@@ -20,15 +20,14 @@ _CURVES = ("pretrain/loss", "train/loss", "valid/mse", "valid/denoise_mse", "val
 
 
 class FigureError(Exception):
-    """A figure cannot be drawn, now or later: what it is drawn from is missing, damaged or of no use."""
+    """A figure can never be drawn: its source is missing, damaged or unsuitable."""
 
 
 def draw(kind: str, source: Place, history: History, references: Mapping[str, float]) -> bytes:
-    """Give a figure as PNG, drawn by its kind.
+    """Return a figure as PNG; FigureError if it cannot be drawn.
 
-    "filters" and "reconstructions" from the snapshot `source`; "loss_curve" from `history` and `references`; those of
-    `detailed.KINDS` from the arrays of a best epoch, `source`, and those that lie around it.
-    Raises FigureError.
+    "filters" and "reconstructions" are drawn from the snapshot `source`, "loss_curve" from `history` and `references`,
+    those of `detailed_figures.KINDS` from the arrays of a best epoch, `source`, and the files beside it.
     """
     try:
         if kind == "loss_curve":
@@ -63,5 +62,5 @@ def _curves(history: History) -> dict[str, tuple[list[int], list[float]]]:
 
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)  # a third of the time of 6, for a seventh more bytes
+    image.save(buffer, "PNG", compress_level=1)  # a third of the time of level 6, for a seventh more bytes
     return buffer.getvalue()

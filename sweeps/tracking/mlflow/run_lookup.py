@@ -1,4 +1,4 @@
-"""Sweeps as a tracking store has them, wherever they run: for whoever has no journal of them at hand."""
+"""Sweeps found by their MLflow runs, wherever they run: for hosts that do not have their journals."""
 
 import re
 from collections import Counter
@@ -7,20 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.errors import TrackingError, UnknownSweep
-from sweeps.tracking.mlflow.client import Refused, Unavailable, search
+from sweeps.tracking.mlflow.client import search
+from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.run_metadata import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG
 from sweeps.tracking.mlflow.uri import check_tracker, run_link
 
 MAX_LISTED = 100
-# Somebody waits for a list of what else answers.
+# Short: a person waits for a list that has other sources, too.
 _PATIENCE_SECONDS = 5.0
-# What an id is made of: nothing that means something in a filter.
+# The characters of an id: none is special in a filter string.
 _ID = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True)
 class TrackedSweep:
-    """A sweep by its runs; `trials` counts them by status, and is empty where that was not asked for."""
+    """A sweep by its runs; `trials` counts them by status, and is empty in a list of sweeps."""
 
     sweep: str
     state: str
@@ -30,29 +31,32 @@ class TrackedSweep:
     trials: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """The sweep as plain values."""
+        """Return the sweep as plain values."""
         return asdict(self)
 
 
 def list_tracked(uri: str) -> list[TrackedSweep]:
-    """The newest sweeps of a store; TrackingError where it does not answer."""
+    """Return the newest sweeps of a store; TrackingError if it does not answer."""
     return [_tracked(uri, run, {}) for run in _search(uri, f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}'", MAX_LISTED)]
 
 
 def find_tracked(uri: str, sweep: str) -> TrackedSweep | None:
-    """The sweep of this id, or the only one that starts so; None where the store has none.
+    """Return the sweep with this id or unique prefix; None if the store has none.
 
-    TrackingError where it does not answer, UnknownSweep where several start so.
+    TrackingError if the store does not answer, UnknownSweep if several ids start with the prefix.
     """
     if not _ID.fullmatch(sweep):
         return None
     found = _find(uri, sweep)
     if found is not None:
         return found
-    begun = f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}' AND tags.`{SWEEP_TAG}` LIKE '{sweep}%'"
-    ids = sorted({run.data.tags[SWEEP_TAG] for run in _search(uri, begun, MAX_LISTED)})
+    prefixed = f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}' AND tags.`{SWEEP_TAG}` LIKE '{sweep}%'"
+    ids = sorted({run.data.tags[SWEEP_TAG] for run in _search(uri, prefixed, MAX_LISTED)})
     if len(ids) > 1:
-        raise UnknownSweep(f"{sweep!r} must name one sweep; in MLflow it starts {len(ids)}: {', '.join(ids[:10])}")
+        known = ", ".join(ids[:10])
+        raise UnknownSweep(
+            f"{sweep!r} must name one sweep, and {len(ids)} ids in MLflow start with it: {known}. Name one"
+        )
     return _find(uri, ids[0]) if ids else None
 
 
@@ -68,7 +72,7 @@ def _search(uri: str, filter_string: str, limit: int | None) -> list[Any]:
     try:
         return search(uri, filter_string, limit)
     except (Refused, Unavailable) as error:
-        raise TrackingError(f"MLflow must tell of its sweeps; it said: {error}") from None
+        raise TrackingError(f"MLflow must list its sweeps, and failed ({error}): try again once it answers") from None
 
 
 def _tracked(uri: str, run: Any, trials: Mapping[str, int]) -> TrackedSweep:

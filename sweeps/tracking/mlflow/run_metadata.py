@@ -1,4 +1,4 @@
-"""What a person who browses the runs sees: their names, parameters and tags, and the summary of the sweep."""
+"""What the MLflow UI shows of a run: its name, parameters and tags, and the summary of the sweep."""
 
 import getpass
 import json
@@ -17,11 +17,11 @@ from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 SWEEP_TAG = "sweeps.sweep"
 POINT_TAG = "sweeps.trial"
 REASON_TAG = "sweeps.reason"
-# Of a sweep's own run, so that a store can be asked for sweeps alone.
+# The role of a sweep's parent run, by which a store can be searched for sweeps.
 ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
 OWNER_TAG = "mlflow.user"
 DIAGNOSIS_TAG = "sweeps.diagnosis"
-NO_FAULT = "no fault found"
+NO_FINDINGS = "no findings"
 
 _ALIASES = {
     "model.name": "model",
@@ -45,18 +45,18 @@ _ROWS = 20
 
 
 def run_name(point: Mapping[str, Any]) -> str:
-    """Name a run by what differs: `h=64 l1=1e-4 noise=0.3`."""
+    """Return a run's name, made of the point's values: `h=64 l1=1e-4 noise=0.3`."""
     return " ".join(f"{label}={_short(point[path])}" for path, label in _labels(list(point)).items())
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Give nested settings as MLflow's flat parameters: `{"model.noise.level": "0.3"}`."""
+    """Flatten nested settings to MLflow parameters: `{"model.noise.level": "0.3"}`."""
     return dict(_flattened(settings, ""))
 
 
 @cache
 def environment_tags() -> dict[str, str]:
-    """Give the tags that say where and with what a sweep ran: host, user, git commit, package versions."""
+    """Return tags for the environment of a sweep: host, user, git commit, package versions."""
     tags = {f"sweeps.version.{name}": version for name in _PACKAGES if (version := _version(name))}
     tags |= {"sweeps.version.python": platform.python_version(), "sweeps.host": platform.node()}
     tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", OWNER_TAG: _user()}
@@ -64,9 +64,9 @@ def environment_tags() -> dict[str, str]:
 
 
 def dataset_fields(description: Mapping[str, Any]) -> dict[str, str]:
-    """Give MLflow's fields of a data set from what `DataArrays.describe` says.
+    """Return MLflow's data set fields from a `DataArrays.describe` description.
 
-    The digest stands for the samples and their splits: MLflow takes two of the same name and digest for one.
+    The digest covers samples and splits: MLflow takes data sets of the same name and digest for one.
     """
     profile = json.dumps(description, sort_keys=True, default=str)
     name = str(description.get("name", "data"))
@@ -76,13 +76,13 @@ def dataset_fields(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def diagnosis_names(diagnosis: Sequence[Mapping[str, Any]]) -> str:
-    """Name the faults of a diagnosis in one line, each once, gravest first."""
-    return ", ".join(dict.fromkeys(finding["name"] for finding in diagnosis)) or NO_FAULT
+    """Name the findings of a diagnosis in one line, each once, most severe first."""
+    return ", ".join(dict.fromkeys(finding["name"] for finding in diagnosis)) or NO_FINDINGS
 
 
 def diagnosis_text(diagnosis: Sequence[Mapping[str, Any]]) -> str:
-    """Tell a diagnosis in full: for each fault its name, the evidence, and what to change."""
-    return "\n".join(map(_told, diagnosis)) or f"{NO_FAULT.capitalize()}.\n"
+    """Write out a diagnosis: for each finding its name, evidence and advice."""
+    return "\n".join(map(_finding_text, diagnosis)) or f"{NO_FINDINGS.capitalize()}.\n"
 
 
 class Ranked(Protocol):
@@ -90,34 +90,34 @@ class Ranked(Protocol):
 
     @property
     def trial(self) -> str:
-        """The point's id."""
+        """Return the point's id."""
 
     @property
     def run_name(self) -> str:
-        """The run's name."""
+        """Return the run's name."""
 
     @property
     def epoch(self) -> int:
-        """The epoch that counts."""
+        """Return the ranked epoch."""
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The metrics of that epoch."""
+        """Return the metrics of that epoch."""
 
 
 def ranking_description(
     sweep: SweepRecord, points: Sequence[PointRecord], ranking: Sequence[Ranked], objectives: Sequence[str]
 ) -> str:
-    """Summarise a sweep in Markdown for its parent run: how it went, the best trials first, what failed and why.
+    """Summarise a sweep in Markdown for its parent run: counts, the best trials first, failures with reasons.
 
-    `[name](run:POINT)` is a link that is completed when the run is known.
+    Links have the form `[name](run:POINT)`; delivery completes them.
     """
     parts = [sweep.description, _outcome(points), _table(ranking, objectives), _failures(points)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _labels(paths: Sequence[str]) -> dict[str, str]:
-    """Give each path its alias or last part; those that would be the same take more of their last parts."""
+    """Label each path by its alias or last part; equal labels get more of their last parts."""
     labels = {path: _ALIASES.get(path, path.rpartition(".")[2]) for path in paths}
     n_parts = 1
     while len(set(labels.values())) < len(paths):
@@ -149,7 +149,7 @@ def _flattened(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _told(finding: Mapping[str, Any]) -> str:
+def _finding_text(finding: Mapping[str, Any]) -> str:
     evidence = "\n".join(f"  {name}: {value:.3g}" for name, value in finding["evidence"].items())
     return f"{finding['name'].capitalize()}\n{evidence}\n  Advice: {finding['advice']}\n"
 
@@ -169,7 +169,7 @@ def _user() -> str:
 
 
 def _git_tags() -> dict[str, str]:
-    """Give the commit of this package's own source; nothing where it is installed without its repository."""
+    """Return tags for the git commit of this package; none if it is installed without its repository."""
     folder = Path(__file__).parent
     if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
         return {}
@@ -188,8 +188,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def _outcome(points: Sequence[PointRecord]) -> str:
     counts = {state: sum(point.state == state for point in points) for state in PointState}
-    told = ", ".join(f"{count} {state.lower()}" for state, count in counts.items() if count)
-    return f"**{len(points)} trials**: {told}." if points else "No trial has started."
+    states = ", ".join(f"{count} {state.lower()}" for state, count in counts.items() if count)
+    return f"**{len(points)} trials**: {states}." if points else "No trial has started."
 
 
 def _table(ranking: Sequence[Ranked], objectives: Sequence[str]) -> str:
@@ -202,7 +202,7 @@ def _table(ranking: Sequence[Ranked], objectives: Sequence[str]) -> str:
         values = [f"{ranked.metrics[name]:.4g}" if name in ranked.metrics else "" for name in columns]
         rows.append(f"| {place} | [{ranked.run_name}](run:{ranked.trial}) | {ranked.epoch} | {' | '.join(values)} |")
     if len(ranking) > _ROWS:
-        rows.append(f"\n{len(ranking) - _ROWS} more trials rank below these.")
+        rows.append(f"\n{len(ranking) - _ROWS} more trials are ranked below these.")
     return "\n".join(rows)
 
 
@@ -211,4 +211,4 @@ def _failures(points: Sequence[PointRecord]) -> str:
     lines = [f"- [{p.run_name}](run:{p.point_id}) {p.state.lower()}: {p.reason or 'no reason given'}" for p in lost]
     if len(lines) > _ROWS:
         lines[_ROWS:] = [f"- and {len(lines) - _ROWS} more"]
-    return "\n".join(["Without a result:", "", *lines]) if lines else ""
+    return "\n".join(["Trials without a result:", "", *lines]) if lines else ""

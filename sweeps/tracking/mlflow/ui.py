@@ -1,4 +1,4 @@
-"""The MLflow UI on the sweep's store, served for as long as the command runs."""
+"""The MLflow UI for a store, served while the command runs."""
 
 import os
 import signal
@@ -13,15 +13,15 @@ from collections.abc import Callable
 from sweeps.errors import TrackingError
 
 HOST = "127.0.0.1"
-# On a machine that is busy with trials; a server that ends before is told at once.
+# Long, for a machine that is busy with trials; a server that ends is reported at once.
 START_SECONDS = 300.0
 
 
 def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
-    """Serve the store at `uri` until the server ends or is interrupted; gives its exit status.
+    """Serve the store at `uri` until the server ends or is interrupted; return its exit status.
 
-    `announce` gets the address once the server answers. Raises TrackingError where the port is taken or the server does
-    not come up.
+    `announce` gets the address once the server answers. Raises TrackingError if the port is taken or the server does
+    not start.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -29,7 +29,7 @@ def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
             probe.bind((HOST, port))
         except OSError as error:
             raise TrackingError(
-                f"port {port} must be free for the MLflow UI; it is taken: give another by --port"
+                f"port {port} must be free for the MLflow UI, and is taken: choose another with --port"
             ) from error
     command = [
         sys.executable,
@@ -43,11 +43,11 @@ def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
         "--port",
         str(port),
     ]
-    # The server's job runner is for evaluating language models: seven processes that autoencoders have no use for.
+    # The server's job runner evaluates language models: seven processes that are not needed here.
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | os.environ
     server = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, env=environment)
     address = f"http://{HOST}:{port}"
-    # SIGTERM ends this process as Ctrl-C does: with the server, not before it.
+    # SIGTERM works like Ctrl-C: it ends the server with this process.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _wait_until_healthy(server, address)
@@ -66,11 +66,11 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise TrackingError(
-                f"the MLflow server must start; it ended with status {server.returncode}, as told above"
+                f"the MLflow server must start, and ended with status {server.returncode}: see its output above"
             )
         try:
             urllib.request.urlopen(f"{address}/health", timeout=1).close()  # noqa: S310 (our own loopback address)
             return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.1)
-    raise TrackingError(f"the MLflow server must answer within {START_SECONDS:.0f} s; it does not")
+    raise TrackingError(f"the MLflow server must answer within {START_SECONDS:.0f} s, and does not: try again")

@@ -1,4 +1,4 @@
-"""Where the runs are: the tracking URI, whether something answers there, and links into MLflow's pages."""
+"""The tracking URI: which store it names, whether that answers, and links to its pages."""
 
 import os
 import re
@@ -15,16 +15,16 @@ from sweeps.errors import TrackingError
 
 _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-# MLflow 3.17 opens an experiment among its pages for language models, where runs do not show.
+# Without this, MLflow 3.17 opens an experiment in its GenAI pages, which hide runs.
 _WORKFLOW = "workflowType=machine_learning"
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _OTHER_CREDENTIALS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
 
 
 def tracking_uri(uri: str | None = None) -> str:
-    """Give the tracking URI: `uri`, else MLFLOW_TRACKING_URI, else MLflow's default, a SQLite file in this folder.
+    """Return the tracking URI: `uri`, else MLFLOW_TRACKING_URI, else MLflow's default, a SQLite file in this folder.
 
-    A relative SQLite path is made absolute, since what opens it later may work in another folder.
+    A relative SQLite path is made absolute, since another process may open it from another folder.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
     path = sqlite_path(uri)
@@ -35,26 +35,26 @@ def tracking_uri(uri: str | None = None) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Give the absolute path of a SQLite store, or None for any other."""
+    """Return the absolute path of a SQLite store; None for any other store."""
     if not uri.startswith(_SQLITE):
         return None
     return Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
 
 
 def artifact_location(uri: str, experiment: str) -> str | None:
-    """Give where an experiment's files belong: beside a SQLite store; None leaves it to the server.
+    """Return where an experiment's artifacts are stored: beside a SQLite store; None leaves it to the server.
 
-    MLflow's own choice for SQLite is a folder below whichever folder the first process to write happened to work in.
+    For SQLite, MLflow itself would use the working folder of the first process that writes.
     """
     path = sqlite_path(uri)
     if path is None:
         return None
-    folder = re.sub(r"[^\w.-]+|^\.+", "-", experiment)  # one folder, whatever the name: ".." is another's
+    folder = re.sub(r"[^\w.-]+|^\.+", "-", experiment)  # one folder of its own, even for a name like ".."
     return (path.parent / "mlartifacts" / folder).as_uri()
 
 
 def without_credentials(text: str) -> str:
-    """Give a URI, or a text with URIs in it, without the user, password or token that it may hold."""
+    """Remove users, passwords and tokens from a URI, or from a text that contains URIs."""
     text = re.sub(r"(\w://)[^/\s'\"]*@", r"\1", text)
     text = re.sub(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+", r"\1=...", text)
     for secret in filter(None, map(os.environ.get, _SECRETS)):
@@ -63,19 +63,19 @@ def without_credentials(text: str) -> str:
 
 
 def experiment_link(address: str, experiment_id: str) -> str:
-    """Give the page with an experiment's runs on the MLflow server at `address`."""
+    """Return the page of an experiment's runs on the MLflow server at `address`."""
     return f"{_root(address)}#/experiments/{experiment_id}/runs?{_WORKFLOW}"
 
 
 def run_link(address: str, experiment_id: str, run_id: str) -> str:
-    """Give the page of one run on the MLflow server at `address`; "" stands for the server that shows the link."""
+    """Return the page of one run on the MLflow server at `address`; "" for a link relative to the server."""
     return f"{_root(address)}#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
 
 
 def check_tracker(uri: str, timeout_seconds: float = 15.0) -> None:
-    """Make sure that the tracking store answers and takes our credentials. Imports no MLflow, so it is quick.
+    """Check that the tracking store answers and accepts the credentials; TrackingError, in one line, if not.
 
-    Raises TrackingError with one line that says what to do.
+    It does not import MLflow, so it is quick.
     """
     scheme = urlsplit(uri).scheme
     if scheme in ("http", "https"):
@@ -92,7 +92,7 @@ def check_tracker(uri: str, timeout_seconds: float = 15.0) -> None:
     else:
         schemes = ", ".join(("http", "https", "sqlite", *_DATABASE_PORTS))
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI must begin with one of {schemes}, not {scheme!r}: mend it or unset it"
+            f"MLFLOW_TRACKING_URI must begin with one of {schemes}, not {scheme!r}: correct it or unset it"
         )
 
 
@@ -102,20 +102,22 @@ def _root(address: str) -> str:
 
 def _check_server(uri: str, timeout_seconds: float) -> None:
     address = without_credentials(uri)
-    # Not /health, which answers before credentials are looked at and while the server's database is away.
+    # Not /health, which ignores credentials and answers even if the database of the server is down.
     url = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
     request = Request(url, headers=_authorization(urlsplit(uri)))  # noqa: S310 (the scheme is http or https)
-    advice = "start the server, or mend MLFLOW_TRACKING_URI; a sweep starts without it by --offline"
+    advice = "start the server or correct MLFLOW_TRACKING_URI; --offline starts a sweep without it"
     try:
         with urlopen(request, timeout=timeout_seconds, context=_tls()) as answer:  # noqa: S310
             answer.read()
     except HTTPError as error:
         error.close()
         if error.code not in (401, 403):
-            raise TrackingError(f"the MLflow server at {address} answers with status {error.code}: {advice}") from None
+            raise TrackingError(
+                f"the MLflow server at {address} must answer, and returns status {error.code}: {advice}"
+            ) from None
         if not any(map(os.environ.get, _OTHER_CREDENTIALS)):
             raise TrackingError(
-                f"the MLflow server at {address} does not take the credentials (status {error.code}): "
+                f"the MLflow server at {address} does not accept the credentials (status {error.code}): "
                 "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             ) from None
     except (URLError, HTTPException, OSError, ValueError) as error:
@@ -124,7 +126,7 @@ def _check_server(uri: str, timeout_seconds: float) -> None:
 
 
 def _authorization(uri: SplitResult) -> dict[str, str]:
-    """Give the header that MLflow's client would send, for the ways to log in that need no library."""
+    """Return the authorization header of MLflow's client, for the methods that need no library."""
     user = unquote(uri.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME")
     password = unquote(uri.password or "") or os.environ.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
@@ -169,6 +171,6 @@ def _check_port(uri: str, default_port: int, timeout_seconds: float) -> None:
         socket.create_connection((host, port), timeout_seconds).close()
     except OSError as error:
         raise TrackingError(
-            f"the database of MLFLOW_TRACKING_URI at {host}:{port} does not answer ({error}): start it, or mend the "
-            "URI; a sweep starts without it by --offline"
+            f"the database of MLFLOW_TRACKING_URI at {host}:{port} does not answer ({error}): start it or correct the "
+            "URI; --offline starts a sweep without it"
         ) from None

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 N_EPOCHS, HELD, CHECKPOINT = 8, 6, 4
 CUT_SECONDS = 30
 OWNER = "admin"
-AWAY = "MLflow takes nothing for now"
+AWAY = "MLflow is unavailable"
 Cluster = Any
 
 
@@ -239,7 +239,7 @@ def test_a_wrong_token_or_password_is_told_at_once_with_what_to_set(whole_cluste
     finally:
         cluster.change_password(cluster.password[::-1], cluster.password)
     assert (status["state"], here) == ("FAILED", status["told"])
-    assert "does not take the credentials (status 401): set MLFLOW_TRACKING_USERNAME and" in here
+    assert "does not accept the credentials (status 401): set MLFLOW_TRACKING_USERNAME and" in here
 
 
 def test_no_secret_is_in_anything_that_the_sweeps_have_left_behind(whole_cluster: Cluster, cut_off: CutOff) -> None:

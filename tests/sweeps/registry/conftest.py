@@ -39,7 +39,7 @@ def delivered(
         folder = find(result.sweep)
         with Journal.open(folder.journal) as journal:
             status = sync(journal, server.uri, folder.path, patience_seconds=60)
-        assert (status.n_pending, status.n_refused) == (0, 0), status
+        assert (status.n_undelivered, status.n_refused) == (0, 0), status
         return load_result(folder)
 
     return run

@@ -9,7 +9,7 @@ import pytest
 from sweeps.errors import PromotionConflict
 from sweeps.registry.alias_lock import Lock, locked
 from sweeps.registry.mlflow_registry import RegistryStore
-from sweeps.tracking.mlflow.client import longest_request_seconds
+from sweeps.tracking.mlflow.connection import longest_request_seconds
 
 pytestmark = pytest.mark.slow
 

@@ -7,48 +7,48 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import InputError, UnknownSweep
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 
 
-def make(name: str) -> folders.SweepFolder:
-    folder = folders.create(name)
+def make(name: str) -> layout.SweepFolder:
+    folder = layout.create(name)
     folder.journal.touch()
     return folder
 
 
 def test_id_is_name_time_and_four_hex_digits() -> None:
-    assert re.fullmatch(r"my-sweep-\d{8}-\d{6}-[0-9a-f]{4}", folders.create("My sweep").id)
+    assert re.fullmatch(r"my-sweep-\d{8}-\d{6}-[0-9a-f]{4}", layout.create("My sweep").id)
 
 
-def test_two_sweeps_of_a_name_have_folders_of_their_own() -> None:
+def test_two_sweeps_with_one_name_have_different_folders() -> None:
     assert make("same").path != make("same").path
 
 
-def test_sweep_is_found_by_the_beginning_of_its_id() -> None:
+def test_a_sweep_is_found_by_a_prefix_of_its_id() -> None:
     folder = make("blobs")
-    assert folders.find("blobs") == folders.find(folder.id) == folder
+    assert layout.find("blobs") == layout.find(folder.id) == folder
 
 
-def test_beginning_of_several_ids_is_refused_and_names_them() -> None:
+def test_a_prefix_of_several_ids_is_refused_with_those_ids() -> None:
     both = sorted([make("blobs").id, make("blobs").id])
     with pytest.raises(UnknownSweep, match=", ".join(both)):
-        folders.find("blobs")
+        layout.find("blobs")
 
 
-def test_unknown_id_is_told_the_closest() -> None:
+def test_an_unknown_id_is_refused_with_the_closest_id() -> None:
     folder = make("quickstart")
     with pytest.raises(UnknownSweep, match=folder.id):
-        folders.find(folder.id[:-1] + "x")
+        layout.find(folder.id[:-1] + "x")
 
 
-def test_id_that_leads_out_of_the_folder_is_refused() -> None:
+def test_an_id_outside_the_folder_is_refused() -> None:
     with pytest.raises(UnknownSweep):
-        folders.find("../../etc")
+        layout.find("../../etc")
 
 
 def test_folder_without_a_journal_is_no_sweep() -> None:
-    folders.create("half-made")
-    assert folders.all_folders() == []
+    layout.create("half-made")
+    assert layout.all_folders() == []
 
 
 def test_the_journal_of_a_sweep_on_a_shared_volume_lies_where_the_environment_says(
@@ -58,36 +58,34 @@ def test_the_journal_of_a_sweep_on_a_shared_volume_lies_where_the_environment_sa
     folder = make("shared")
     assert folder.journal == tmp_path / "journals" / folder.id / "journal.db"
     assert folder.lock.parent == folder.path == own_home / "sweeps" / folder.id
-    assert folders.home() == tmp_path
-    assert folders.find(folder.id) == folder
+    assert layout.home() == tmp_path
+    assert layout.find(folder.id) == folder
 
 
 def test_home_is_where_the_environment_says(own_home: Path) -> None:
-    assert folders.home() == own_home
+    assert layout.home() == own_home
 
 
 def full(_path: Path, content: bytes) -> int:
-    """Write as a disk does that has room for names, and none for content."""
+    """Write like a disk that has space for names but not for content."""
     if content:
         raise OSError(errno.ENOSPC, "No space left on device")
     return 0
 
 
-def test_a_full_disk_is_told_before_a_sweep_starts_with_what_frees_it(
-    own_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_before_a_sweep_starts(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match=f"the disk of {own_home} must have space .* `sweeps delete SWEEP`"):
-        folders.check_home()
+        layout.check_home()
 
 
-def test_a_disk_that_is_full_by_the_time_of_the_sweep_file_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = folders.create("late")
+def test_a_disk_that_fills_up_before_the_sweep_file_is_written_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = layout.create("late")
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="`sweeps delete SWEEP`"):
         folder.write_config("name: late")
 
 
-def test_looking_whether_a_home_can_be_written_leaves_nothing(own_home: Path) -> None:
-    folders.check_home()
+def test_checking_a_home_leaves_nothing_behind(own_home: Path) -> None:
+    layout.check_home()
     assert not list((own_home / "sweeps").iterdir())

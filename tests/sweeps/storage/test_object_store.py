@@ -1,4 +1,4 @@
-"""Files in an object store: in memory here, in a real S3 server in `test_object_store`."""
+"""Files in an object store: in memory here, on a real S3 server in the end-to-end tests."""
 
 from pathlib import Path
 from secrets import token_hex
@@ -17,7 +17,7 @@ def store() -> RemotePath:
     return found
 
 
-def test_what_is_written_is_read_and_listed(store: RemotePath) -> None:
+def test_a_written_file_is_read_and_listed(store: RemotePath) -> None:
     file = store / "sweeps" / "s" / "best.pt"
     assert not file.exists()
     assert atomic_write.write(file, b"network", synced=True)
@@ -28,7 +28,7 @@ def test_what_is_written_is_read_and_listed(store: RemotePath) -> None:
     assert not file.is_dir()
 
 
-def test_a_file_gets_another_name_and_is_removed(store: RemotePath) -> None:
+def test_a_file_is_renamed_and_removed(store: RemotePath) -> None:
     file = store / "a"
     file.write_bytes(b"1")
     file.replace(file.with_name("b"))
@@ -41,13 +41,13 @@ def test_a_file_gets_another_name_and_is_removed(store: RemotePath) -> None:
         (store / "b").read_bytes()
 
 
-def test_a_tree_is_removed_with_all_that_is_in_it(store: RemotePath) -> None:
+def test_a_tree_is_removed_with_its_files(store: RemotePath) -> None:
     (store / "sweeps" / "s" / "points" / "0000" / "best.pt").write_bytes(b"1")
     (store / "sweeps" / "s").remove_tree()
     assert not (store / "sweeps" / "s").exists()
 
 
-def test_a_url_is_told_as_it_was_given_with_its_options() -> None:
+def test_a_url_keeps_its_options() -> None:
     url = "s3://bucket/prefix/sweeps?region=eu-west-1"
     assert str(place(url)) == url
     assert str(place(url) / "s") == "s3://bucket/prefix/sweeps/s?region=eu-west-1"
@@ -63,7 +63,7 @@ def test_a_url_is_told_as_it_was_given_with_its_options() -> None:
         "s3://bucket/x?session_token=planted",
     ],
 )
-def test_a_url_with_credentials_is_refused_without_telling_them(url: str) -> None:
+def test_a_url_with_credentials_is_refused_without_showing_them(url: str) -> None:
     with pytest.raises(InputError, match="AWS_SECRET_ACCESS_KEY") as refusal:
         place(url)
     assert "planted" not in str(refusal.value)
@@ -72,21 +72,21 @@ def test_a_url_with_credentials_is_refused_without_telling_them(url: str) -> Non
 @pytest.mark.parametrize(
     "url", ["abfss://container@account.dfs.core.windows.net/sweeps", "hdfs://user@namenode:8020/sweeps"]
 )
-def test_a_url_may_name_a_container_or_a_user_before_its_host(url: str) -> None:
+def test_a_url_may_have_a_container_or_a_user_before_its_host(url: str) -> None:
     assert str(place(url) / "s") == f"{url}/s"
 
 
-def test_paths_of_this_disk_are_paths() -> None:
+def test_local_paths_are_paths() -> None:
     assert place("/a/b") == place("file:///a/b") == Path("/a/b")
 
 
-def test_a_store_of_no_known_kind_is_refused_in_a_line() -> None:
-    with pytest.raises(StorageError, match="must be reached") as refusal:
+def test_an_unknown_kind_of_store_is_refused_in_one_line() -> None:
+    with pytest.raises(StorageError, match="must be reachable") as refusal:
         place("gopher://x/y").exists()
     assert not refusal.value.passes
 
 
-def test_a_store_that_does_not_answer_is_taken_for_a_full_disk_by_who_writes(
+def test_a_write_treats_an_unreachable_store_as_a_full_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(object_store, "PATIENCE_SECONDS", 0.0)

@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 from polling import wait_until
 
 from sweeps.config import SweepConfig
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import hold
-from sweeps.tracking.crash_recovery import close_if_lost, close_lost, reconcile
+from sweeps.storage.sweep_lock import own_sweep
+from sweeps.tracking.crash_recovery import end_lost_sweep, end_sweep_if_lost, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
@@ -22,7 +22,7 @@ from sweeps.tracking.results import load_result
 def sweep_folder(small_sweep: Callable[..., SweepConfig]) -> SweepFolder:
     """A sweep that runs: one point has finished, one has not."""
     config = small_sweep(search={"model.hidden_size": {"choice": [8, 16]}}, budget={"trials": 3})
-    folder = folders.create("small")
+    folder = layout.create("small")
     record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), start_ms=1_000)
     with Journal.create(folder.journal, record) as journal:
         for index in range(2):
@@ -37,42 +37,40 @@ def states(folder: SweepFolder) -> tuple[SweepState, list[PointState]]:
         return journal.sweep().state, [point.state for point in journal.points()]
 
 
-def test_a_sweep_that_no_process_runs_is_told_to_be_interrupted(sweep_folder: SweepFolder) -> None:
-    with hold(sweep_folder):
+def test_a_running_sweep_without_a_process_is_shown_as_interrupted(sweep_folder: SweepFolder) -> None:
+    with own_sweep(sweep_folder):
         assert load_result(sweep_folder).record.state is SweepState.RUNNING
     result = load_result(sweep_folder)
     assert result.record.state is SweepState.INTERRUPTED
     assert (result.n_ended, result.count(PointState.KILLED)) == (1, 1)
 
 
-def test_a_lost_sweep_is_closed_as_of_the_last_thing_that_it_recorded(sweep_folder: SweepFolder) -> None:
+def test_a_lost_sweep_is_ended_at_the_time_of_its_last_entry(sweep_folder: SweepFolder) -> None:
     with Journal.open(sweep_folder.journal) as journal:
-        assert close_lost(journal)
+        assert end_lost_sweep(journal)
         assert journal.sweep().end_ms == journal.points()[1].end_ms == 4_000
         assert journal.points()[1].reason == "the process that ran the sweep was lost"
-        assert not close_lost(journal)
+        assert not end_lost_sweep(journal)
     assert states(sweep_folder) == (SweepState.INTERRUPTED, [PointState.FINISHED, PointState.KILLED])
 
 
 def test_a_sweep_that_a_process_runs_is_left_alone(sweep_folder: SweepFolder) -> None:
-    with hold(sweep_folder):
-        close_if_lost(sweep_folder)
+    with own_sweep(sweep_folder):
+        end_sweep_if_lost(sweep_folder)
         assert states(sweep_folder)[0] is SweepState.RUNNING
-    close_if_lost(sweep_folder)
+    end_sweep_if_lost(sweep_folder)
     assert states(sweep_folder)[0] is SweepState.INTERRUPTED
 
 
 @pytest.mark.slow
-def test_the_ghost_runs_of_a_lost_sweep_are_closed_when_another_starts(
-    sweep_folder: SweepFolder, tmp_path: Path
-) -> None:
+def test_the_runs_of_a_lost_sweep_are_ended_when_another_starts(sweep_folder: SweepFolder, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with Journal.open(sweep_folder.journal) as journal:
         store = MlflowStore(uri, "small", sweep_folder.id)
-        journal.outbox.deliver_to(uri)
+        journal.delivery.deliver_to(uri)
         parent = store.create_run("small", 1_000, {"sweeps.sweep": sweep_folder.id})
         ghost = store.create_run("h=8", 1_000, {"sweeps.sweep": sweep_folder.id, "sweeps.trial": "0001"})
     client = MlflowClient(uri)
     assert [client.get_run(run).info.status for run in (parent, ghost)] == ["RUNNING", "RUNNING"]
-    reconcile(uri)
+    recover_lost_sweeps(uri)
     wait_until(lambda: [client.get_run(run).info.status for run in (parent, ghost)] == ["KILLED", "KILLED"])

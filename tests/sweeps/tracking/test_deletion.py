@@ -1,4 +1,4 @@
-"""Sweeps that are removed."""
+"""Deletion of sweeps."""
 
 import json
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from sweeps.cli.app import app
 from sweeps.errors import SweepLocked, TrackingError, UndeliveredError
-from sweeps.storage import layout as folders
+from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
-from sweeps.storage.sweep_lock import hold
-from sweeps.tracking.deletion import delete
+from sweeps.storage.sweep_lock import own_sweep
+from sweeps.tracking.deletion import delete_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.mlflow.shipper import sync
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def sweep() -> SweepFolder:
-    folder = folders.create("small")
+    folder = layout.create("small")
     folder.point("0000").path.mkdir(parents=True)
     folder.point("0000").best_network.write_bytes(b"a network")
     Journal.create(folder.journal, SweepRecord(folder.id, "small", "small", {"name": "small"}, start_ms=1_000)).close()
@@ -36,18 +36,18 @@ def deliver(folder: SweepFolder, uri: str) -> None:
         assert sync(journal, uri, folder.path, 60).error is None
 
 
-def test_delete_removes_the_folder_and_where_asked_the_runs(
+def test_delete_removes_the_folder_and_if_asked_the_runs(
     sweep: SweepFolder, tmp_path: Path, find_runs: Callable[[str], list[str]]
 ) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     deliver(sweep, uri)
     assert find_runs(uri) == ["active"]
-    assert delete(sweep, runs=True) == 1
+    assert delete_sweep(sweep, runs=True) == 1
     assert not sweep.path.exists()
     assert find_runs(uri) == ["deleted"]
 
 
-def test_delete_of_a_submitted_sweep_that_left_no_folder_takes_no_other_for_it(sweep: SweepFolder) -> None:
+def test_delete_of_a_submitted_sweep_without_a_folder_deletes_no_other(sweep: SweepFolder) -> None:
     absent = sweep.id.removesuffix(sweep.id[-4:])
     done = CliRunner().invoke(app, ["delete", absent, "--missing-ok", "--force", "--json"])
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"sweep": absent, "runs_deleted": 0})
@@ -57,25 +57,25 @@ def test_delete_of_a_submitted_sweep_that_left_no_folder_takes_no_other_for_it(s
     assert not sweep.path.exists()
 
 
-def test_what_mlflow_has_not_got_is_deleted_by_force_only(sweep: SweepFolder) -> None:
+def test_undelivered_records_are_deleted_by_force_only(sweep: SweepFolder) -> None:
     with pytest.raises(UndeliveredError, match=f"sweeps sync {sweep.id}"):
-        delete(sweep)
+        delete_sweep(sweep)
     assert sweep.point("0000").best_network.exists()
-    assert delete(sweep, force=True) == 0
+    assert delete_sweep(sweep, force=True) == 0
     assert not sweep.path.exists()
 
 
-def test_a_sweep_that_runs_is_not_deleted(sweep: SweepFolder) -> None:
-    with hold(sweep), pytest.raises(SweepLocked):
-        delete(sweep, force=True)
+def test_a_running_sweep_is_not_deleted(sweep: SweepFolder) -> None:
+    with own_sweep(sweep), pytest.raises(SweepLocked):
+        delete_sweep(sweep, force=True)
     assert sweep.journal.exists()
 
 
-def test_a_sweep_whose_runs_cannot_be_deleted_stays(sweep: SweepFolder) -> None:
+def test_a_sweep_whose_runs_cannot_be_deleted_is_kept(sweep: SweepFolder) -> None:
     with Journal.open(sweep.journal) as journal:
-        journal.outbox.deliver_to("http://127.0.0.1:9")
+        journal.delivery.deliver_to("http://127.0.0.1:9")
     with pytest.raises(TrackingError, match="does not answer"):
-        delete(sweep, runs=True)
+        delete_sweep(sweep, runs=True)
     assert sweep.point("0000").best_network.exists()
 
 

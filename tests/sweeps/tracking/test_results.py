@@ -21,7 +21,7 @@ def test_trials_are_ranked_at_their_best_epoch(write_result: Write) -> None:
     assert [(trial.trial, trial.epoch) for trial in result.ranking] == [("b", 2), ("a", 2)]
 
 
-def test_trials_are_ranked_at_their_last_epoch_where_asked(write_result: Write) -> None:
+def test_trials_are_ranked_at_their_last_epoch_if_asked(write_result: Write) -> None:
     result = write_result({"a": mse(3, 2, 4), "b": mse(9, 1, 9)}, objective={"metric": "valid/mse", "at": "last"})
     assert [(trial.trial, trial.epoch) for trial in result.ranking] == [("a", 3), ("b", 3)]
 

@@ -1,4 +1,4 @@
-"""How a person names a trial."""
+"""Finding a trial by its name."""
 
 from pathlib import Path
 
@@ -24,15 +24,15 @@ def sweep(own_home: Path) -> SweepFolder:
     folder = SweepFolder(own_home / "sweeps" / "small-20260101-000000-abcd")
     record = SweepRecord(folder.id, "small", "small", CONFIG.to_dict(), 1)
     with Journal.create(folder.journal, record) as journal:
-        journal.outbox.deliver_to("somewhere")
+        journal.delivery.deliver_to("somewhere")
         for index, error in enumerate([0.5, 0.1, 0.9]):
             point_id = f"{index:04d}"
             journal.start_point(PointRecord(point_id, index, {"training.seed": index}, f"seed={index}", 2))
             journal.record_epoch(point_id, 1, {"valid/mse": error}, 3)
             if index < 2:
                 journal.end_point(point_id, PointState.FINISHED, None, {}, 4, [DEAD] if index else [])
-        journal.outbox.set_run_id("0000", RUN)
-        journal.outbox.set_run_id(None, PARENT)
+        journal.delivery.set_run_id("0000", RUN)
+        journal.delivery.set_run_id(None, PARENT)
     return folder
 
 
@@ -80,19 +80,19 @@ def test_a_trial_has_its_diagnosis_when_it_has_ended(sweep: SweepFolder) -> None
     ],
 )
 @pytest.mark.usefixtures("sweep")
-def test_a_name_of_no_trial_is_refused_with_those_there_are(run: str, trial: str | None, message: str) -> None:
+def test_an_unknown_trial_is_refused_with_the_known_ones(run: str, trial: str | None, message: str) -> None:
     with pytest.raises(UnknownTrial, match=message):
         load_trial(run, trial)
 
 
 @pytest.mark.usefixtures("sweep")
-def test_a_name_of_no_sweep_is_refused_with_the_closest() -> None:
+def test_an_unknown_sweep_is_refused_with_the_closest() -> None:
     with pytest.raises(UnknownSweep, match="Did you mean 'small-2026"):
         load_trial("smal-20260101/0000")
 
 
-def test_a_sweep_in_which_no_trial_ranks_asks_for_a_trial(own_home: Path) -> None:
+def test_a_sweep_without_a_ranked_trial_needs_a_trial(own_home: Path) -> None:
     folder = SweepFolder(own_home / "sweeps" / "small-20260101-000000-abcd")
     Journal.create(folder.journal, SweepRecord(folder.id, "small", "small", CONFIG.to_dict(), 1)).close()
-    with pytest.raises(UnknownTrial, match="no trial of small-20260101-000000-abcd ranks best"):
+    with pytest.raises(UnknownTrial, match="no trial of small-20260101-000000-abcd is ranked"):
         load_trial("small")

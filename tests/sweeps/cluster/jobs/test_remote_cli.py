@@ -116,7 +116,7 @@ def test_address_asks_the_cluster_without_a_look_here(
 ) -> None:
     cluster = named_cluster(Answer(0, "", ""))
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS")
-    monkeypatch.setattr("sweeps.tracking.trial_lookup.is_here", lambda _run: pytest.fail("looked here"))
+    monkeypatch.setattr("sweeps.tracking.trial_lookup.is_local", lambda _run: pytest.fail("looked here"))
     done = CliRunner().invoke(app, [*command.split(), "mine", "--address", "http://head:8265"])
     assert (done.exit_code, done.stderr) == (0, "sweeps: the cluster is asked\n")
     assert len(cluster.given) == 1

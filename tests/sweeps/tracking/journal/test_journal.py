@@ -28,12 +28,12 @@ def test_sweep_comes_back_as_it_was_recorded(journal: Journal) -> None:
     assert journal.sweep() == SWEEP
 
 
-def test_create_refuses_to_write_over_a_journal(journal: Journal) -> None:
+def test_create_refuses_to_overwrite_a_journal(journal: Journal) -> None:
     with pytest.raises(FileExistsError):
         Journal.create(journal.path, SWEEP)
 
 
-def test_open_refuses_what_is_not_there(tmp_path: Path) -> None:
+def test_open_refuses_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Journal.open(tmp_path / "journal.db")
 
@@ -63,7 +63,7 @@ def test_starting_a_point_again_changes_nothing(journal: Journal) -> None:
     assert [record.index for record in journal.points()] == [0]
 
 
-def test_metrics_that_are_not_finite_survive(journal: Journal) -> None:
+def test_metrics_that_are_not_finite_are_kept(journal: Journal) -> None:
     journal.record_epoch("p", 1, {"nan": math.nan, "up": math.inf, "down": -math.inf}, 7)
     ((epoch, metrics),) = journal.history("p")
     assert epoch == 1
@@ -83,7 +83,7 @@ def test_history_comes_by_epoch(journal: Journal) -> None:
     assert [epoch for epoch, _ in journal.history("p")] == [1, 2, 3]
 
 
-def test_ended_point_tells_its_state_reason_and_tags(journal: Journal) -> None:
+def test_ended_point_has_its_state_reason_and_tags(journal: Journal) -> None:
     journal.start_point(point("p"))
     journal.end_point("p", PointState.FAILED, "train/loss is nan", {"why": "nan"}, 9)
     record = journal.point("p")
@@ -109,26 +109,14 @@ def test_point_that_never_started_is_none(journal: Journal) -> None:
     assert journal.point("p") is None
 
 
-def test_counts_name_every_state(journal: Journal) -> None:
-    for index in range(3):
-        journal.start_point(point(f"p{index}", index))
-    journal.end_point("p1", PointState.FINISHED, None, {}, 9)
-    assert journal.counts() == {
-        PointState.RUNNING: 2,
-        PointState.FINISHED: 1,
-        PointState.FAILED: 0,
-        PointState.KILLED: 0,
-    }
-
-
-def test_ended_sweep_tells_its_state_description_and_tags(journal: Journal) -> None:
+def test_ended_sweep_has_its_state_description_and_tags(journal: Journal) -> None:
     journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {"best": "p"}, 11)
     sweep = journal.sweep()
     assert (sweep.state, sweep.description, sweep.end_ms) == (SweepState.INTERRUPTED, "as far as it came", 11)
     assert sweep.tags == {"t": "1", "best": "p"}
 
 
-def test_resumed_sweep_runs_again_and_may_have_more_to_do(journal: Journal) -> None:
+def test_resumed_sweep_runs_again_and_may_be_extended(journal: Journal) -> None:
     config = journal.sweep().config
     journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {}, 11)
     journal.resume_sweep(None, {}, 12)
@@ -140,7 +128,7 @@ def test_resumed_sweep_runs_again_and_may_have_more_to_do(journal: Journal) -> N
     assert (sweep.config["description"], sweep.description, sweep.tags["more"]) == ("longer", "longer", "1")
 
 
-def test_time_spent_is_that_of_all_starts_without_the_time_between(journal: Journal) -> None:
+def test_seconds_spent_excludes_the_time_between_runs(journal: Journal) -> None:
     start_ms = journal.sweep().start_ms
     assert journal.seconds_spent() == 0
     journal.start_point(replace(point("p"), start_ms=start_ms + 4_000))  # and then the process was lost
@@ -151,7 +139,7 @@ def test_time_spent_is_that_of_all_starts_without_the_time_between(journal: Jour
     assert journal.last_ms() == start_ms + 103_000
 
 
-def test_time_spent_begins_anew_where_a_sweep_is_given_more_to_do(journal: Journal) -> None:
+def test_seconds_spent_starts_again_when_a_sweep_is_extended(journal: Journal) -> None:
     start_ms = journal.sweep().start_ms
     journal.end_sweep(SweepState.FINISHED, "", {}, start_ms + 50_000)
     journal.resume_sweep({"name": "s"}, {}, start_ms + 100_000)
@@ -173,7 +161,7 @@ def test_threads_record_at_once_without_loss(journal: Journal) -> None:
 def test_another_process_reads_what_the_writer_has_recorded_so_far(journal: Journal) -> None:
     journal.start_point(point("p"))
     reader = (
-        "import sys; from sweeps.tracking.journal import Journal;"
+        "import sys; from sweeps.tracking.journal.journal import Journal;"
         "print(len(Journal.open(sys.argv[1], read_only=True).points()))"
     )
     command = [sys.executable, "-c", reader, str(journal.path)]
@@ -187,7 +175,7 @@ def test_reader_sees_what_is_recorded_after_it_has_opened(journal: Journal) -> N
         assert len(reader.points()) == 1
 
 
-def test_killed_process_loses_nothing_that_it_recorded(tmp_path: Path) -> None:
+def test_killed_process_loses_no_entries(tmp_path: Path) -> None:
     writer = f"""
 import os, signal, sys
 from sweeps.tracking.journal.journal import Journal
@@ -208,9 +196,9 @@ def test_flush_leaves_the_lock_of_the_writer_alone(journal: Journal) -> None:
     journal.flush()
     journal.start_point(point("p"))
     with Journal.open(journal.path) as other:
-        other.outbox.mark_shipped([1])
+        other.delivery.mark_delivered([1])
     journal.flush()
-    assert journal.outbox.n_pending() == 1
+    assert journal.delivery.n_undelivered() == 1
 
 
 def test_a_point_has_its_diagnosis_once_it_has_ended_and_none_when_it_runs_again(journal: Journal) -> None:

@@ -1,4 +1,4 @@
-"""Journals lost, damaged or old, and what the sweep's folder makes of them."""
+"""Journals that are lost, damaged or old, and rebuilt from the sweep's folder."""
 
 import json
 import logging
@@ -15,8 +15,8 @@ from sweeps.tracking.journal.database import DamagedJournal
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
-from sweeps.tracking.journal.segment_writer import Committer
-from sweeps.tracking.journal.segments import segments_in
+from sweeps.tracking.journal.segment_writer import SegmentWriter
+from sweeps.tracking.journal.segments import list_segments
 
 SWEEP = SweepRecord("s", "quickstart", "e", {"name": "quickstart"}, start_ms=5)
 
@@ -35,21 +35,27 @@ def folder(tmp_path: Path) -> SweepFolder:
     """A sweep of two points, all of it committed and half of it delivered."""
     folder = SweepFolder(tmp_path / "s")
     with Journal.create(folder.journal, SWEEP) as journal:
-        committer = Committer(journal, folder)
+        writer = SegmentWriter(journal, folder)
         record_some(journal)
-        committer.commit()
-        journal.outbox.deliver_to("http://mlflow")
-        journal.outbox.set_experiment_id("7")
-        journal.outbox.set_run_id(None, "parent")
-        journal.outbox.set_run_id("0000", "first")
-        journal.outbox.mark_shipped(range(1, 7))
-        committer.close()
+        writer.commit()
+        journal.delivery.deliver_to("http://mlflow")
+        journal.delivery.set_experiment_id("7")
+        journal.delivery.set_run_id(None, "parent")
+        journal.delivery.set_run_id("0000", "first")
+        journal.delivery.mark_delivered(range(1, 7))
+        writer.close()
     return folder
 
 
 def content(journal: Journal) -> list[object]:
     with journal:
-        return [journal.rows(1), journal.sweep(), journal.points(), journal.outbox.store(), journal.outbox.n_pending()]
+        return [
+            journal.rows(1),
+            journal.sweep(),
+            journal.points(),
+            journal.delivery.store(),
+            journal.delivery.n_undelivered(),
+        ]
 
 
 def lose(folder: SweepFolder) -> None:
@@ -71,7 +77,7 @@ def overwrite(folder: SweepFolder) -> None:
 
 
 @pytest.mark.parametrize("spoil", [lose, truncate, empty, overwrite])
-def test_a_journal_that_is_lost_or_damaged_is_rebuilt_as_it_was_and_a_line_says_so(
+def test_a_lost_or_damaged_journal_is_rebuilt_and_that_is_logged(
     folder: SweepFolder, spoil: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = content(Journal.open(folder.journal))
@@ -82,25 +88,25 @@ def test_a_journal_that_is_lost_or_damaged_is_rebuilt_as_it_was_and_a_line_says_
         caplog.clear()
         assert content(open_journal(folder)) == expected
     (line,) = caplog.messages
-    assert "11 entries are taken from the segments" in line
+    assert "11 entries from the segments" in line
     assert content(Journal.open(folder.journal)) == expected
 
 
-def test_a_journal_without_fault_is_opened_in_silence(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_intact_journal_is_opened_without_a_log_line(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
     open_journal(folder).close()
     read_journal(folder).close()
     assert not caplog.messages
     assert not list(folder.path.rglob("*.set-aside"))
 
 
-def test_looking_at_a_sweep_whose_journal_is_lost_changes_nothing(folder: SweepFolder) -> None:
+def test_reading_a_sweep_whose_journal_is_lost_changes_nothing(folder: SweepFolder) -> None:
     lose(folder)
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     read_journal(folder).close()
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
 
 
-def test_what_was_not_committed_is_lost_with_the_journal_and_nothing_else(folder: SweepFolder) -> None:
+def test_only_entries_that_were_not_copied_are_lost_with_the_journal(folder: SweepFolder) -> None:
     with Journal.open(folder.journal) as journal:
         committed = journal.rows(1)
         journal.record_epoch("0001", 4, {"valid/mse": 0.1}, 9)
@@ -109,22 +115,22 @@ def test_what_was_not_committed_is_lost_with_the_journal_and_nothing_else(folder
         assert journal.rows(1) == committed
 
 
-def test_mlflow_is_sent_nothing_that_a_rebuilt_journal_would_not_have(folder: SweepFolder) -> None:
+def test_only_entries_that_a_rebuilt_journal_would_have_are_delivered(folder: SweepFolder) -> None:
     with Journal.open(folder.journal) as journal:
-        n_ready = len(journal.outbox.pending(100))
+        n_ready = len(journal.delivery.undelivered(100))
         journal.record_epoch("0001", 4, {"valid/mse": 0.1}, 9)
-        assert len(journal.outbox.pending(100)) == n_ready
-        assert journal.outbox.n_pending() == n_ready + 1
-        Committer(journal, folder).commit()
-        assert len(journal.outbox.pending(100)) == n_ready + 1
+        assert len(journal.delivery.undelivered(100)) == n_ready
+        assert journal.delivery.n_undelivered() == n_ready + 1
+        SegmentWriter(journal, folder).commit()
+        assert len(journal.delivery.undelivered(100)) == n_ready + 1
 
 
-def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder: SweepFolder) -> None:
+def test_a_journal_that_is_older_than_its_segments_is_rebuilt(folder: SweepFolder) -> None:
     old = folder.path / "old.db"
     shutil.copy(folder.journal, old)
     with Journal.open(folder.journal) as journal:
         journal.end_sweep(SweepState.FINISHED, "", {}, 9)
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
     lose(folder)
     old.rename(folder.journal)
     with open_journal(folder) as journal:
@@ -132,41 +138,43 @@ def test_a_journal_of_an_earlier_time_gives_way_to_segments_written_since(folder
 
 
 def test_a_damaged_segment_of_a_good_journal_is_written_again(folder: SweepFolder) -> None:
-    (segment,) = segments_in(folder.segments)
+    (segment,) = list_segments(folder.segments)
     (folder.segments / segment.name).write_bytes(b"cut")
     with open_journal(folder) as journal:
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
         expected = journal.rows(1)
     lose(folder)
     with open_journal(folder) as journal:
         assert journal.rows(1) == expected
 
 
-def test_segments_behind_a_damaged_one_never_come_back(folder: SweepFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_segments_behind_a_damaged_one_are_never_used_again(
+    folder: SweepFolder, caplog: pytest.LogCaptureFixture
+) -> None:
     with Journal.open(folder.journal) as journal:
-        committer = Committer(journal, folder)
+        writer = SegmentWriter(journal, folder)
         for epoch in (4, 5):
             journal.record_epoch("0001", epoch, {"valid/mse": 0.1}, 9)
-            committer.commit()
+            writer.commit()
     lose(folder)
-    _, second, _ = segments_in(folder.segments)
+    _, second, _ = list_segments(folder.segments)
     (folder.segments / second.name).write_bytes(b"cut")
     with open_journal(folder) as journal:
         assert second.name in caplog.messages[-1]
         assert journal.last_id() == 11
         journal.record_epoch("0001", 4, {"valid/mse": 0.2}, 10)
-        Committer(journal, folder).commit()
+        SegmentWriter(journal, folder).commit()
     lose(folder)
     with open_journal(folder) as journal:
         assert journal.history("0001")[3:] == [(4, {"valid/mse": 0.2})]
 
 
-def test_what_mlflow_has_need_not_be_known(folder: SweepFolder) -> None:
+def test_a_journal_is_rebuilt_without_the_delivery_state(folder: SweepFolder) -> None:
     lose(folder)
     folder.delivered.write_bytes(b'{"store": "http')
     with open_journal(folder) as journal:
-        assert journal.outbox.store() is None
-        assert journal.outbox.n_pending() == journal.last_id() == 11
+        assert journal.delivery.store() is None
+        assert journal.delivery.n_undelivered() == journal.last_id() == 11
 
 
 def test_a_folder_without_journal_and_segments_is_refused(tmp_path: Path) -> None:
@@ -187,26 +195,26 @@ events = st.tuples(st.sampled_from(["start", "epoch", "end", "retry", "figure", 
 
 @given(happened=st.lists(events, max_size=40))
 @settings(max_examples=25, deadline=None)
-def test_a_rebuilt_journal_is_the_original_as_far_as_it_was_committed(happened: list[tuple[str, int]]) -> None:
+def test_a_rebuilt_journal_is_the_copied_part_of_the_original(happened: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as name:
         folder = SweepFolder(Path(name))
         with Journal.create(folder.journal, SWEEP) as journal:
-            committer = Committer(journal, folder)
-            committer.commit()
-            journal.outbox.deliver_to("http://mlflow")
+            writer = SegmentWriter(journal, folder)
+            writer.commit()
+            journal.delivery.deliver_to("http://mlflow")
             for kind, number in happened:
-                happen(journal, committer, kind, number)
-            committed = journal.rows(1, journal.outbox.committed() or 0)
-            pending = {entry.entry_id for entry in journal.outbox.pending(1000)}
+                happen(journal, writer, kind, number)
+            committed = journal.rows(1, journal.delivery.committed() or 0)
+            pending = {entry.entry_id for entry in journal.delivery.undelivered(1000)}
             delivered = {entry_id for entry_id, *_ in committed} - pending
         lose(folder)
         with open_journal(folder) as rebuilt:
             assert rebuilt.rows(1) == committed
-            pending = {entry.entry_id for entry in rebuilt.outbox.pending(1000)}
+            pending = {entry.entry_id for entry in rebuilt.delivery.undelivered(1000)}
             assert {entry_id for entry_id, *_ in committed} - pending <= delivered
 
 
-def happen(journal: Journal, committer: Committer, kind: str, number: int) -> None:
+def happen(journal: Journal, writer: SegmentWriter, kind: str, number: int) -> None:
     point_id = f"{number:04d}"
     if kind == "start":
         journal.start_point(PointRecord(point_id, number, {}, "p", start_ms=6))
@@ -219,13 +227,13 @@ def happen(journal: Journal, committer: Committer, kind: str, number: int) -> No
     elif kind == "figure":
         journal.record_figure(point_id, "filters.png", "filters", "a.npz", 9, number)
     elif kind == "commit":
-        committer.commit()
+        writer.commit()
     else:
-        journal.outbox.mark_shipped([entry.entry_id for entry in journal.outbox.pending(number + 1)])
+        journal.delivery.mark_delivered([entry.entry_id for entry in journal.delivery.undelivered(number + 1)])
 
 
 def test_segments_are_json_by_line(folder: SweepFolder) -> None:
-    (segment,) = segments_in(folder.segments)
+    (segment,) = list_segments(folder.segments)
     lines = [json.loads(line) for line in (folder.segments / segment.name).read_text().splitlines()]
     assert [line["id"] for line in lines] == list(range(1, 12))
     assert lines[2] == {

@@ -1,4 +1,4 @@
-"""When segments are written, how few are left, and what goes once they are there."""
+"""When segments are written, merged, and when checkpoints are removed."""
 
 import errno
 import json
@@ -14,14 +14,13 @@ from polling import wait_until
 
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import RemotePath
-from sweeps.storage.sweep_lock import hold
-from sweeps.tracking.journal import database
-from sweeps.tracking.journal import segment_writer as committing
+from sweeps.storage.sweep_lock import own_sweep
+from sweeps.tracking.journal import database, segment_writer
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.journal.restore import open_journal
-from sweeps.tracking.journal.segment_writer import Committer, FolderBehind
-from sweeps.tracking.journal.segments import read_segments, segments_in
+from sweeps.tracking.journal.segment_writer import FolderBehind, SegmentWriter
+from sweeps.tracking.journal.segments import list_segments, read_segments
 
 
 @pytest.fixture
@@ -35,56 +34,54 @@ def journal(folder: SweepFolder) -> Iterator[Journal]:
         yield journal
 
 
-def test_a_sweep_that_starts_is_in_its_folder_at_once(journal: Journal, folder: SweepFolder) -> None:
-    committer = Committer(journal, folder)
-    committer.start()
+def test_the_start_of_a_sweep_is_copied_at_once(journal: Journal, folder: SweepFolder) -> None:
+    writer = SegmentWriter(journal, folder)
+    writer.start()
     assert len(read_segments(folder.segments).rows) == 1
-    committer.close()
+    writer.close()
 
 
-def test_an_entry_waits_for_its_segment_no_longer_than_told(
-    journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(committing, "SECONDS", 0.05)
-    committer = Committer(journal, folder)
-    committer.start()
+def test_an_entry_is_copied_in_time(journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_writer, "SECONDS", 0.05)
+    writer = SegmentWriter(journal, folder)
+    writer.start()
     journal.record_epoch("p", 1, {}, 6)
-    wait_until(lambda: journal.outbox.committed() == 2)
-    committer.close()
+    wait_until(lambda: journal.delivery.committed() == 2)
+    writer.close()
 
 
-def test_many_entries_are_written_without_waiting(
+def test_many_entries_are_copied_at_once(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "SECONDS", 1e9)
-    monkeypatch.setattr(committing, "MAX_WAITING", 3)
-    committer = Committer(journal, folder)
-    committer.start()
+    monkeypatch.setattr(segment_writer, "SECONDS", 1e9)
+    monkeypatch.setattr(segment_writer, "MAX_WAITING", 3)
+    writer = SegmentWriter(journal, folder)
+    writer.start()
     for epoch in range(3):
         journal.record_epoch("p", epoch, {}, 6)
-    wait_until(lambda: journal.outbox.committed() == 4)
-    committer.close()
+    wait_until(lambda: journal.delivery.committed() == 4)
+    writer.close()
 
 
-def test_the_end_leaves_nothing_that_is_not_committed(journal: Journal, folder: SweepFolder) -> None:
-    committer = Committer(journal, folder)
-    committer.start()
+def test_close_copies_the_remaining_entries(journal: Journal, folder: SweepFolder) -> None:
+    writer = SegmentWriter(journal, folder)
+    writer.start()
     journal.record_epoch("p", 1, {}, 6)
-    committer.close()
+    writer.close()
     assert list(read_segments(folder.segments).rows) == journal.rows(1)
 
 
 def test_a_long_sweep_leaves_few_segments_and_all_its_entries(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "FEW", 20)
-    monkeypatch.setattr(committing, "N_MERGED", 8)
-    committer = Committer(journal, folder)
+    monkeypatch.setattr(segment_writer, "FEW", 20)
+    monkeypatch.setattr(segment_writer, "N_MERGED", 8)
+    writer = SegmentWriter(journal, folder)
     for epoch in range(200):
         journal.record_epoch("p", epoch, {}, 6)
-        committer.commit()
+        writer.commit()
     assert list(read_segments(folder.segments).rows) == journal.rows(1)
-    assert len(segments_in(folder.segments)) < 200 / 20 + 8
+    assert len(list_segments(folder.segments)) < 200 / 20 + 8
 
 
 @pytest.mark.parametrize(
@@ -93,33 +90,33 @@ def test_a_long_sweep_leaves_few_segments_and_all_its_entries(
 def test_a_checkpoint_stays_until_the_end_of_its_point_is_committed(
     journal: Journal, folder: SweepFolder, state: PointState, stays: bool
 ) -> None:
-    committer = Committer(journal, folder)
+    writer = SegmentWriter(journal, folder)
     checkpoint = folder.point("0000").checkpoint
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
-    committer.commit()
+    writer.commit()
     journal.end_point("0000", state, None, {}, 7)
     assert checkpoint.exists()
-    committer.commit()
+    writer.commit()
     assert checkpoint.exists() == stays
 
 
-def test_a_full_disk_is_told_once_and_waited_for(
+def test_a_full_disk_is_logged_once_and_waited_for(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    committer = Committer(journal, folder)
+    writer = SegmentWriter(journal, folder)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        assert not committer.commit()
-        assert not committer.commit()
-        assert journal.outbox.committed() == 0
+        assert not writer.commit()
+        assert not writer.commit()
+        assert journal.delivery.committed() == 0
     assert ["free space there" in message for message in caplog.messages] == [True]
-    assert committer.commit()
-    assert journal.outbox.committed() == 1
+    assert writer.commit()
+    assert journal.delivery.committed() == 1
     assert "nothing is lost" in caplog.messages[-1]
 
 
@@ -131,32 +128,32 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
 
 
 def run_out(folder: SweepFolder) -> None:
-    """Let the lease be as after a minute in which its holder did not reach the store."""
+    """Make the lease expire, as when its owner cannot reach the store for a minute."""
     assert folder.lease is not None
     folder.lease.write_bytes(json.dumps(json.loads(folder.lease.read_bytes()) | {"renewed": 0.0}).encode())
 
 
 def lease_to(folder: SweepFolder, host: str) -> None:
     assert folder.lease is not None
-    holder = {"host": host, "pid": 2, "started": 2}
-    folder.lease.write_bytes(json.dumps({"holder": holder, "renewed": time.time()}).encode())
+    owner = {"host": host, "pid": 2, "started": 2}
+    folder.lease.write_bytes(json.dumps({"holder": owner, "renewed": time.time()}).encode())
 
 
-def give_back(folder: SweepFolder) -> None:
+def release(folder: SweepFolder) -> None:
     assert folder.lease is not None
     folder.lease.unlink()
 
 
-@pytest.mark.parametrize("gives_back", [False, True])
-def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
-    shared: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_back: bool
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_host_that_lost_a_sweep_to_another_leaves_its_folder_alone(
+    shared: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_released: bool
 ) -> None:
     checkpoint = shared.point("0000").checkpoint
     with (
-        hold(shared) as is_mine,
+        own_sweep(shared) as is_owner,
         Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
     ):
-        cut_off = Committer(journal, shared, is_mine)
+        cut_off = SegmentWriter(journal, shared, is_owner)
         journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
         assert cut_off.commit()
         for epoch in range(5):
@@ -166,35 +163,35 @@ def test_a_host_that_was_cut_off_leaves_alone_what_another_has_gone_on_with(
         lease_to(shared, "there")
         with monkeypatch.context() as there:
             there.setenv("SWEEPS_LOCAL", str(tmp_path / "there"))
-            with open_journal(shared) as taken_up:
-                taken_up.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
-                Committer(taken_up, shared).commit()
-                expected = taken_up.rows(1)
-        before = segments_in(shared.segments)
-        if gives_back:
-            give_back(shared)
+            with open_journal(shared) as resumed:
+                resumed.record_epoch("0000", 0, {"valid/mse": 2.0}, 9)
+                SegmentWriter(resumed, shared).commit()
+                expected = resumed.rows(1)
+        before = list_segments(shared.segments)
+        if is_released:
+            release(shared)
         assert not cut_off.commit()
         assert cut_off.is_lost
         cut_off.close()
-        assert segments_in(shared.segments) == before
+        assert list_segments(shared.segments) == before
         assert checkpoint.exists()
-        assert journal.outbox.committed() == 2
+        assert journal.delivery.committed() == 2
     assert list(read_segments(shared.segments).rows) == expected
 
 
-def test_a_host_that_was_cut_off_goes_on_where_no_other_has_taken_up_the_sweep(shared: SweepFolder) -> None:
+def test_a_host_that_was_cut_off_continues_if_no_other_has_taken_over_the_sweep(shared: SweepFolder) -> None:
     with (
-        hold(shared) as is_mine,
+        own_sweep(shared) as is_owner,
         Journal.create(shared.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal,
     ):
         run_out(shared)
-        assert Committer(journal, shared, is_mine).commit()
+        assert SegmentWriter(journal, shared, is_owner).commit()
         assert len(read_segments(shared.segments).rows) == 1
         assert shared.lease is not None
         assert json.loads(shared.lease.read_bytes())["renewed"] > 0
 
 
-def test_the_end_waits_for_a_folder_that_takes_nothing_as_long_as_told(
+def test_catch_up_waits_for_a_full_folder_as_long_as_asked(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n_failures = 3
@@ -208,47 +205,47 @@ def test_the_end_waits_for_a_folder_that_takes_nothing_as_long_as_told(
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full_for_a_while)
-    monkeypatch.setattr(committing, "_CATCH_UP_SECONDS", 0.0)
-    committer = Committer(journal, folder)
+    monkeypatch.setattr(segment_writer, "_CATCH_UP_SECONDS", 0.0)
+    writer = SegmentWriter(journal, folder)
     with pytest.raises(FolderBehind, match="free space there"):
-        committer.catch_up(0.0, lambda: True)
-    committer.catch_up(60.0)
+        writer.catch_up(0.0, lambda: True)
+    writer.catch_up(60.0)
     assert n_failures < 0
     assert list(read_segments(folder.segments).rows) == journal.rows(1)
 
 
-def test_the_committer_outlives_a_journal_that_cannot_be_read_for_a_while(
+def test_the_segment_writer_survives_a_journal_that_cannot_be_read_for_a_while(
     journal: Journal, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(segment_writer, "_POLL_SECONDS", 0.01)
     asked: list[int] = []
 
     def last_id() -> int:
         asked.append(1)
         raise sqlite3.OperationalError("disk I/O error")
 
-    committer = Committer(journal, folder)
-    committer.start()
+    writer = SegmentWriter(journal, folder)
+    writer.start()
     with monkeypatch.context() as patch:
         patch.setattr(journal, "last_id", last_id)
         wait_until(lambda: len(asked) > 1)
-    monkeypatch.setattr(committing, "SECONDS", 0.0)
+    monkeypatch.setattr(segment_writer, "SECONDS", 0.0)
     journal.record_epoch("p", 1, {}, 6)
-    wait_until(lambda: journal.outbox.committed() == 2)
-    committer.close()
+    wait_until(lambda: journal.delivery.committed() == 2)
+    writer.close()
 
 
-def test_a_sweep_starts_with_a_journal_that_is_locked_and_the_line_names_it(
+def test_a_sweep_starts_with_a_locked_journal_and_logs_its_name(
     folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.0)
     with Journal.create(folder.journal, SweepRecord("s", "n", "e", {}, start_ms=5)) as journal:
         other = sqlite3.connect(folder.journal, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        committer = Committer(journal, folder)
+        writer = SegmentWriter(journal, folder)
         with caplog.at_level(logging.WARNING):
-            assert not committer.commit()
+            assert not writer.commit()
         assert f"{folder.journal} cannot be used (database is locked)" in caplog.text
         other.close()
-        assert committer.commit()
-        assert journal.outbox.committed() == 1
+        assert writer.commit()
+        assert journal.delivery.committed() == 1

@@ -1,4 +1,4 @@
-"""Segments: whatever becomes of the newest, what is read is a part of what was written, from the beginning on."""
+"""Segments: whatever is damaged, a reader gets a prefix of what was written."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.tracking.journal.database import EntryRow
-from sweeps.tracking.journal.segments import read_segments, segments_in, write_segment
+from sweeps.tracking.journal.segments import list_segments, read_segments, write_segment
 
 bodies = st.dictionaries(
     st.text(max_size=5), st.floats() | st.text(max_size=8) | st.none() | st.lists(st.integers(), max_size=2), max_size=3
@@ -29,7 +29,7 @@ def rows(body_list: list[dict[str, object]]) -> list[EntryRow]:
 
 
 def written(folder: Path, sizes: list[int], draw: Callable[[int], list[dict[str, object]]]) -> list[list[EntryRow]]:
-    """Segments of so many entries each."""
+    """Write segments with these numbers of entries."""
     all_rows = rows(draw(sum(sizes)))
     parts = []
     for size in sizes:
@@ -41,47 +41,47 @@ def written(folder: Path, sizes: list[int], draw: Callable[[int], list[dict[str,
 
 @given(sizes=sizes, data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_a_newest_segment_that_is_cut_leaves_those_before_it_and_is_named(
+def test_a_truncated_newest_segment_is_named_and_those_before_it_are_read(
     sizes: list[int], data: st.DataObject
 ) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         parts = written(folder, sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
-        newest = folder / segments_in(folder)[-1].name
+        newest = folder / list_segments(folder)[-1].name
         content = newest.read_bytes()
         newest.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-        reading = read_segments(folder)
-        assert list(reading.rows) == [row for part in parts[:-1] for row in part]
-        assert [line for line in reading.damage if newest.name in line] == list(reading.damage) != []
+        contents = read_segments(folder)
+        assert list(contents.rows) == [row for part in parts[:-1] for row in part]
+        assert [line for line in contents.damage if newest.name in line] == list(contents.damage) != []
 
 
 @given(sizes=sizes, data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_a_flipped_bit_in_any_segment_leaves_those_before_it_and_is_named(
+def test_a_segment_with_a_flipped_bit_is_named_and_those_before_it_are_read(
     sizes: list[int], data: st.DataObject
 ) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         parts = written(folder, sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
         which = data.draw(st.integers(0, len(parts) - 1))
-        damaged = folder / segments_in(folder)[which].name
+        damaged = folder / list_segments(folder)[which].name
         content = bytearray(damaged.read_bytes())
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
         damaged.write_bytes(content)
-        reading = read_segments(folder)
-        assert list(reading.rows) == [row for part in parts[:which] for row in part]
-        assert damaged.name in reading.damage[0]
-        assert len(reading.damage) == (1 if which == len(parts) - 1 else 2)  # those behind it are of no use
+        contents = read_segments(folder)
+        assert list(contents.rows) == [row for part in parts[:which] for row in part]
+        assert damaged.name in contents.damage[0]
+        assert len(contents.damage) == (1 if which == len(parts) - 1 else 2)  # those behind it cannot be used
 
 
 @given(sizes=sizes, data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_what_is_read_is_what_was_written_to_the_letter(sizes: list[int], data: st.DataObject) -> None:
+def test_rows_are_read_exactly_as_written(sizes: list[int], data: st.DataObject) -> None:
     with TemporaryDirectory() as name:
         parts = written(Path(name), sizes, lambda n: data.draw(st.lists(bodies, min_size=n, max_size=n)))
-        reading = read_segments(Path(name))
-        assert list(reading.rows) == [row for part in parts for row in part]
-        assert not reading.damage
+        contents = read_segments(Path(name))
+        assert list(contents.rows) == [row for part in parts for row in part]
+        assert not contents.damage
 
 
 def some(n_entries: int) -> list[EntryRow]:
@@ -92,37 +92,37 @@ def test_a_folder_without_segments_holds_no_entries(tmp_path: Path) -> None:
     assert not read_segments(tmp_path / "none").rows
 
 
-def test_a_segment_that_holds_those_before_it_is_read_in_their_place(tmp_path: Path) -> None:
+def test_a_merged_segment_is_read_in_place_of_its_parts(tmp_path: Path) -> None:
     entries = some(6)
     for part in (entries[:2], entries[2:3], entries[:3], entries[3:]):
         write_segment(tmp_path, part)
-    reading = read_segments(tmp_path)
-    assert list(reading.rows) == entries
-    assert [len(segment) for segment in reading.used] == [3, 3]
+    contents = read_segments(tmp_path)
+    assert list(contents.rows) == entries
+    assert [len(segment) for segment in contents.used] == [3, 3]
 
 
-def test_those_that_a_damaged_one_was_to_replace_are_read_in_its_place(tmp_path: Path) -> None:
+def test_the_parts_of_a_damaged_merged_segment_are_read_in_its_place(tmp_path: Path) -> None:
     entries = some(6)
     for part in (entries[:2], entries[2:3], entries[3:]):
         write_segment(tmp_path, part)
     merged = write_segment(tmp_path, entries[:3])
     assert merged is not None
     (tmp_path / merged.name).write_bytes(b"")
-    reading = read_segments(tmp_path)
-    assert list(reading.rows) == entries
-    assert len(reading.damage) == 1
+    contents = read_segments(tmp_path)
+    assert list(contents.rows) == entries
+    assert len(contents.damage) == 1
 
 
-def test_entries_behind_a_gap_are_not_read_and_are_told_of(tmp_path: Path) -> None:
+def test_segments_behind_a_gap_are_not_read_and_are_reported(tmp_path: Path) -> None:
     entries = some(6)
     for part in (entries[:2], entries[3:5], entries[5:]):
         write_segment(tmp_path, part)
-    reading = read_segments(tmp_path)
-    assert list(reading.rows) == entries[:2]
-    assert reading.damage == ["2 segments are of no use without the entries from 3 on"]
+    contents = read_segments(tmp_path)
+    assert list(contents.rows) == entries[:2]
+    assert contents.damage == ["2 segments cannot be used, since entry 3 is missing"]
 
 
-def test_what_is_no_segment_is_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
     segment = write_segment(tmp_path, some(1))
     assert segment is not None
     shutil.copy(tmp_path / segment.name, tmp_path / f"{segment.name}.0a1b2c3d.partial")

@@ -1,4 +1,4 @@
-"""A journal whose disk takes nothing for a while."""
+"""A journal that cannot be written for a while."""
 
 import logging
 import sqlite3
@@ -14,7 +14,7 @@ from sweeps.tracking.journal.write_buffer import JournalBehind
 
 
 class FullDisk:
-    """A journal whose database may not grow: SQLite says of it what it says of a full disk."""
+    """A journal whose database may not grow: SQLite reports the same error as for a full disk."""
 
     def __init__(self, path: Path) -> None:
         self.journal = Journal.create(path, SweepRecord("s", "quickstart", "e", {}, start_ms=5))
@@ -41,7 +41,7 @@ def record_much(target: Journal, n_epochs: int = 200) -> None:
     target.end_point("p", PointState.FINISHED, None, {}, 999)
 
 
-def test_what_a_full_disk_does_not_take_is_recorded_in_order_once_it_does(disk: FullDisk) -> None:
+def test_entries_wait_for_a_full_disk_and_are_recorded_in_order(disk: FullDisk) -> None:
     disk.fill()
     record_much(disk.journal)
     assert disk.journal.is_behind
@@ -52,11 +52,11 @@ def test_what_a_full_disk_does_not_take_is_recorded_in_order_once_it_does(disk: 
     assert not disk.journal.is_behind
     assert [epoch for epoch, _ in disk.journal.history("p")] == list(range(1, 201))
     assert disk.journal.points()[0].state is PointState.FINISHED
-    times = [entry.time_ms for entry in disk.journal.outbox.pending(1000)]
+    times = [entry.time_ms for entry in disk.journal.delivery.undelivered(1000)]
     assert times == [5, 6, *range(1, 201), 999]
 
 
-def test_a_full_disk_is_told_once_with_what_to_do_and_that_it_is_over(
+def test_a_full_disk_is_logged_once_with_advice_and_once_when_it_is_over(
     disk: FullDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk.fill()
@@ -71,7 +71,7 @@ def test_a_full_disk_is_told_once_with_what_to_do_and_that_it_is_over(
     assert disk.journal.problem is None
 
 
-def test_patience_with_a_full_disk_ends(disk: FullDisk) -> None:
+def test_waiting_for_a_full_disk_ends(disk: FullDisk) -> None:
     disk.fill()
     record_much(disk.journal)
     with pytest.raises(JournalBehind, match="free space there"):
@@ -80,16 +80,14 @@ def test_patience_with_a_full_disk_ends(disk: FullDisk) -> None:
         disk.journal.catch_up(600, lambda: True)
 
 
-def test_no_more_waits_in_memory_than_may(disk: FullDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_waiting_entries_is_bounded(disk: FullDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_buffer, "MAX_WAITING", 50)
     disk.fill()
-    with pytest.raises(JournalBehind, match="no more than 50 entries"):
+    with pytest.raises(JournalBehind, match="at most 50 entries"):
         record_much(disk.journal)
 
 
-def test_a_locked_database_holds_up_what_happens_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_database_delays_entries_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
     with Journal.create(tmp_path / "journal.db", SweepRecord("s", "quickstart", "e", {}, start_ms=5)) as locked:
         other = sqlite3.connect(locked.path, isolation_level=None)
@@ -103,7 +101,7 @@ def test_a_locked_database_holds_up_what_happens_and_loses_nothing(
         assert len(locked.history("p")) == 3
 
 
-def test_an_error_that_does_not_pass_is_raised(tmp_path: Path) -> None:
+def test_a_permanent_error_is_raised(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "journal.db", SweepRecord("s", "quickstart", "e", {}, start_ms=5)) as broken:
         broken._connection.execute("DROP TABLE entries")
         with pytest.raises(sqlite3.OperationalError, match="no such table"):

@@ -64,7 +64,7 @@ def shows(picture: np.ndarray, part: Image.Image) -> bool:
     return any(np.array_equal(picture[y : y + len(wanted), x : x + wanted.shape[1]], wanted) for y, x in places)
 
 
-def test_every_kind_is_drawn_where_its_arrays_are(folder: PointFolder) -> None:
+def test_every_kind_is_drawn_if_its_arrays_exist(folder: PointFolder) -> None:
     assert figures_of(folder) == list(KINDS)
     for kind in KINDS:
         height, width = drawn(kind, folder).shape
@@ -97,7 +97,7 @@ def test_three_rows_are_originals_pca_with_the_codes_components_and_the_autoenco
     assert shows(drawn("reconstructions_and_pca", folder), enlarged(draw_rows(rows, (8, 8), 90), 900, 900))
 
 
-def test_pca_is_absent_where_the_code_is_no_bottleneck(folder: PointFolder) -> None:
+def test_pca_is_absent_if_the_code_is_no_bottleneck(folder: PointFolder) -> None:
     best = np.load(folder.best_arrays)
     png = draw("reconstructions_and_pca", folder.best_arrays, HISTORY, {"mean predictor": 0.07})
     rows = [best["originals"], best["reconstructions"]]
@@ -105,26 +105,26 @@ def test_pca_is_absent_where_the_code_is_no_bottleneck(folder: PointFolder) -> N
     assert shows(picture, enlarged(draw_rows(rows, (8, 8), 90), 900, 900))
 
 
-def test_missing_references_are_told(folder: PointFolder) -> None:
+def test_missing_references_are_reported(folder: PointFolder) -> None:
     folder.sweep.references.unlink()
     with pytest.raises(FigureError, match=r"references\.npz"):
         draw("codes", folder.best_arrays, HISTORY, LEVELS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_arrays_are_told(kind: str, folder: PointFolder) -> None:
+def test_damaged_arrays_are_reported(kind: str, folder: PointFolder) -> None:
     folder.best_arrays.write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(FigureError, match=f"cannot draw {kind} from best"):
         draw(kind, folder.best_arrays, HISTORY, LEVELS)
 
 
-def test_figures_are_asked_for_under_the_names_they_have_in_mlflow(write_journal: WriteJournal, tmp_path: Path) -> None:
+def test_figures_are_requested_by_their_names_in_mlflow(write_journal: WriteJournal, tmp_path: Path) -> None:
     journal = write_journal("detailed", n_points=1)
     point = SweepFolder(tmp_path / "detailed").point("p0")
     point.path.mkdir(parents=True)
     write_best(point, filters=RNG.normal(size=(9, 64)), image_shape=np.array([8, 8]))
     record_detailed_figures(journal, point, 7)
-    asked = [(entry.body["name"], entry.body["source"]) for entry in journal.outbox.pending(10, figures=True)]
+    asked = [(entry.body["name"], entry.body["source"]) for entry in journal.delivery.undelivered(10, figures=True)]
     source = "points/p0/best.npz"
     assert asked == [
         ("loss_curve.png", ""),

@@ -47,14 +47,14 @@ def test_loss_curve_of_a_point_that_measured_nothing_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not a zip"])
-def test_damaged_snapshot_is_told(content: bytes, tmp_path: Path) -> None:
+def test_damaged_snapshot_is_reported(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "snapshot.npz"
     path.write_bytes(content)
     with pytest.raises(FigureError, match=r"cannot draw filters from snapshot\.npz"):
         draw("filters", path, [], {})
 
 
-def test_truncated_snapshot_is_told(snapshot: Path) -> None:
+def test_truncated_snapshot_is_reported(snapshot: Path) -> None:
     whole = snapshot.read_bytes()
     for n_bytes in range(0, len(whole), 97):
         snapshot.write_bytes(whole[:n_bytes])
@@ -62,7 +62,7 @@ def test_truncated_snapshot_is_told(snapshot: Path) -> None:
             draw("filters", snapshot, [], {})
 
 
-def test_missing_snapshot_is_told(tmp_path: Path) -> None:
+def test_missing_snapshot_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FigureError, match="No such file"):
         draw("filters", tmp_path / "snapshot.npz", [], {})
 
@@ -74,6 +74,6 @@ def test_pickled_snapshot_is_not_opened(tmp_path: Path) -> None:
         draw("filters", path, [], {})
 
 
-def test_unknown_kind_is_told() -> None:
+def test_unknown_kind_is_reported() -> None:
     with pytest.raises(FigureError, match="not 'portrait'"):
         draw("portrait", Path(), [], {})

@@ -28,9 +28,7 @@ def test_a_sweep_is_found_by_its_runs_in_whichever_experiment(write_journal: Wri
     assert find_tracked(uri, "nowhere") is None
 
 
-def test_a_sweep_is_found_by_the_beginning_of_its_id_where_no_other_begins_so(
-    write_journal: WriteJournal, tmp_path: Path
-) -> None:
+def test_a_sweep_is_found_by_a_unique_prefix_of_its_id(write_journal: WriteJournal, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     for sweep_id in ("small-1", "small-12", "large-1"):
         journal = write_journal(sweep_id, n_points=1)
@@ -39,7 +37,7 @@ def test_a_sweep_is_found_by_the_beginning_of_its_id_where_no_other_begins_so(
     ids = {part: sweep and sweep.sweep for part, sweep in found.items()}
     expected = {"large": "large-1", "small-12": "small-12", "small-1": "small-1"}
     assert ids == expected | dict.fromkeys(("sm%", "l' OR '"))
-    with pytest.raises(UnknownSweep, match=r"starts 2: small-1, small-12"):
+    with pytest.raises(UnknownSweep, match=r"2 ids in MLflow start with it: small-1, small-12"):
         find_tracked(uri, "small")
 
 

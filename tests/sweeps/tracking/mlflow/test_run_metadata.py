@@ -64,7 +64,7 @@ def test_unknown_path_is_named_by_its_last_part() -> None:
     assert run_name({"training.momentum": 0.9}) == "momentum=0.9"
 
 
-def test_paths_with_the_same_last_part_are_told_apart() -> None:
+def test_paths_with_the_same_last_part_get_different_labels() -> None:
     point = {"training.seed": 1, "data.seed": 2, "model.pretraining.epochs": 3, "training.epochs": 4}
     assert run_name(point) == "training.seed=1 data.seed=2 pretraining.epochs=3 training.epochs=4"
 
@@ -80,13 +80,13 @@ def test_settings_become_flat_parameters() -> None:
     }
 
 
-def test_environment_tells_the_versions_of_what_trained() -> None:
+def test_environment_has_the_versions_of_packages() -> None:
     tags = environment_tags()
     assert tags["sweeps.version.python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"sweeps.version.torch", "sweeps.version.ray", "sweeps.host", "mlflow.user"} <= tags.keys()
 
 
-def test_environment_tells_the_commit_of_the_source() -> None:
+def test_environment_has_the_commit_of_the_source() -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     assert environment_tags().get("mlflow.source.git.commit", head) == head
 
@@ -110,7 +110,7 @@ def test_description_ranks_the_trials_and_links_to_them() -> None:
     assert "| 2 | [h=32](run:a) | 9 | 0.05 |  |" in text
 
 
-def test_description_tells_why_trials_have_no_result() -> None:
+def test_description_says_why_trials_have_no_result() -> None:
     points = [ended("a", PointState.FINISHED), ended("b", PointState.FAILED, "train/loss is nan at epoch 3")]
     text = ranking_description(SWEEP, points, [], ["valid/mse"])
     assert "**2 trials**: 1 finished, 1 failed." in text
@@ -122,18 +122,18 @@ def test_description_of_a_thousand_trials_stays_within_a_tag() -> None:
     ranking = [Trial(f"p{i}", "h=64 l1=1e-4 noise=0.3", 7, {"valid/mse": 0.01}) for i in range(1000)]
     text = ranking_description(SWEEP, points, ranking, ["valid/mse"])
     assert len(text) < 8000  # MLflow cuts longer tags.
-    assert "980 more trials rank below these." in text
+    assert "980 more trials are ranked below these." in text
 
 
 def test_diagnosis_names_each_fault_once() -> None:
     dead = {"name": "dead units", "evidence": {"share": 0.5, "layer": 1.0}, "advice": "Lower x."}
     twice = [{"name": "over-fitting", "evidence": {"rise": 1.2345}, "advice": "Lower y."}, dead, dead]
     assert diagnosis_names(twice) == "over-fitting, dead units"
-    assert diagnosis_names([]) == "no fault found"
+    assert diagnosis_names([]) == "no findings"
 
 
-def test_diagnosis_is_told_with_its_numbers_and_what_to_change() -> None:
+def test_diagnosis_is_written_out_with_evidence_and_advice() -> None:
     dead = {"name": "dead units", "evidence": {"share": 0.5123, "layer": 1.0}, "advice": "Lower x."}
     assert diagnosis_text([dead]) == "Dead units\n  share: 0.512\n  layer: 1\n  Advice: Lower x.\n"
     assert diagnosis_text([dead, dead]).count("\n\nDead units") == 1
-    assert diagnosis_text([]) == "No fault found.\n"
+    assert diagnosis_text([]) == "No findings.\n"

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from polling import wait_until
 
+from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.outbox import Outbox
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
 from sweeps.tracking.mlflow.shipper import Shipper, ShipperStatus, sync
 
 pytestmark = pytest.mark.slow
 
-DELIVERED = ShipperStatus(n_pending=0, n_refused=0, error=None)
+DELIVERED = ShipperStatus(n_undelivered=0, n_refused=0, error=None)
 LARGEST = sys.float_info.max
 
 # conftest.MlflowServer and what its other fixtures give; a test module cannot import a conftest.
@@ -63,7 +63,7 @@ def recorded_metrics(journal: Journal) -> Counter[tuple[str, str, int, float, in
 
 
 def runs(store: Path, sweep_id: str) -> dict[str | None, dict[str, Any]]:
-    """The runs of a sweep by point, the parent under None; fails where two runs are of one point."""
+    """The runs of a sweep by point, the parent under None; fails if two runs belong to one point."""
     found: dict[str | None, dict[str, Any]] = {}
     query = "SELECT run_uuid FROM tags WHERE key = 'sweeps.sweep' AND value = ?"
     for (run_id,) in rows(store, query, sweep_id):
@@ -127,14 +127,14 @@ def test_diagnosis_arrives_as_a_tag_and_a_text(server: MlflowServer, write_journ
 def test_figures_arrive_as_artifacts(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("figures", n_points=1, figures=True)
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
-    run_id = journal.outbox.run_ids()["p0"]
+    run_id = journal.delivery.run_ids()["p0"]
     artifacts = server.folder / "artifacts" / str(journal.sweep().experiment_id) / run_id / "artifacts"
     found = {str(path.relative_to(artifacts)): path.read_bytes()[:4] for path in artifacts.rglob("*.png")}
     names = ("filters/epoch-00000.png", "reconstructions/epoch-00000.png", "loss_curve.png")
     assert found == dict.fromkeys(names, b"\x89PNG")
 
 
-def test_every_end_is_told_in_its_true_state(server: MlflowServer, write_journal: WriteJournal) -> None:
+def test_every_end_has_its_state_in_mlflow(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("ends", n_points=4, ended=False)
     journal.end_point("p0", PointState.FINISHED, None, {"sweeps.stopped_early": "asha"}, 1_700_000_100_000)
     journal.end_point("p1", PointState.FAILED, "train/loss is nan at epoch 3", {}, 1_700_000_100_000)
@@ -148,7 +148,7 @@ def test_every_end_is_told_in_its_true_state(server: MlflowServer, write_journal
     assert found["p1"]["tags"]["mlflow.note.content"] == "**Failed**: train/loss is nan at epoch 3"
 
 
-def test_retried_point_goes_on_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
+def test_retried_point_continues_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("retry", n_points=1, ended=False)
     journal.end_point("p0", PointState.FAILED, "its node was lost", {}, 1_700_000_100_000)
     sync(journal, server.uri, journal.path.parent, 60)
@@ -163,10 +163,10 @@ def test_retried_point_goes_on_in_its_run(server: MlflowServer, write_journal: W
     )
 
 
-def test_a_server_that_is_away_is_told_once_and_so_is_its_return(
+def test_an_unavailable_server_is_logged_once_and_so_is_its_return(
     server: MlflowServer, write_journal: WriteJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = write_journal("told")
+    journal = write_journal("unavailable")
     server.stop()
     shipper = Shipper(journal, server.uri, journal.path.parent)
     with caplog.at_level("WARNING", logger="sweeps"):
@@ -176,12 +176,12 @@ def test_a_server_that_is_away_is_told_once_and_so_is_its_return(
         wait_until(lambda: len(caplog.records) > 1)
         shipper.close(60)
     first, last = (record.getMessage() for record in caplog.records)
-    assert "trials go on" in first
+    assert "trials continue" in first
     assert "refuses connections" in first
     assert "again" in last
 
 
-def test_resumed_sweep_goes_on_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
+def test_resumed_sweep_continues_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("resume", n_points=1, ended=False)
     journal.end_sweep(SweepState.INTERRUPTED, "as far as it came", {}, 1_700_000_100_000)
     sync(journal, server.uri, journal.path.parent, 60)
@@ -197,12 +197,12 @@ def test_metrics_that_are_not_finite_arrive_once(server: MlflowServer, write_jou
     journal.start_point(PointRecord("p0", 0, {}, "p0", 1))
     journal.record_epoch("p0", 1, {"up": math.inf, "down": -math.inf, "nan": math.nan, "plain": 0.1}, 7)
     sync(journal, server.uri, journal.path.parent, 60)
-    journal.outbox.deliver_to("elsewhere")
+    journal.delivery.deliver_to("elsewhere")
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     query = "SELECT key, value, is_nan FROM metrics WHERE run_uuid = ? ORDER BY key"
     # MLflow stores no infinities: it takes the largest number for them.
     expected = [("down", -LARGEST, 0), ("nan", 0.0, 1), ("plain", 0.1, 0), ("up", LARGEST, 0)]
-    assert rows(server.store, query, journal.outbox.run_ids()["p0"]) == expected
+    assert rows(server.store, query, journal.delivery.run_ids()["p0"]) == expected
 
 
 def test_more_metrics_than_a_request_takes_arrive(server: MlflowServer, write_journal: WriteJournal) -> None:
@@ -212,18 +212,18 @@ def test_more_metrics_than_a_request_takes_arrive(server: MlflowServer, write_jo
     assert stored_metrics(server.store, "many").total() == 1800
 
 
-def test_replay_of_the_whole_journal_adds_nothing(server: MlflowServer, write_journal: WriteJournal) -> None:
+def test_replaying_the_whole_journal_adds_nothing(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("replay", figures=True)
     sync(journal, server.uri, journal.path.parent, 60)
     before = runs(server.store, "replay")
-    journal.outbox.deliver_to("elsewhere")
-    assert journal.outbox.n_pending() > 0
+    journal.delivery.deliver_to("elsewhere")
+    assert journal.delivery.n_undelivered() > 0
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     assert runs(server.store, "replay") == before
     assert stored_metrics(server.store, "replay") == recorded_metrics(journal)
 
 
-def test_run_that_was_created_before_a_crash_is_found_again(
+def test_a_run_that_was_created_before_a_crash_is_found_again(
     server: MlflowServer, write_journal: WriteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = write_journal("crash")
@@ -235,10 +235,10 @@ def test_run_that_was_created_before_a_crash_is_found_again(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Outbox, "set_run_id", crash)
+        patch.setattr(DeliveryState, "set_run_id", crash)
         with pytest.raises(Crash):
             sync(journal, server.uri, journal.path.parent, 60)
-    assert journal.outbox.run_ids() == {}
+    assert journal.delivery.run_ids() == {}
     (created,) = runs(server.store, "crash").values()
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     assert runs(server.store, "crash")[None]["id"] == created["id"]
@@ -247,41 +247,41 @@ def test_run_that_was_created_before_a_crash_is_found_again(
 def test_shipper_leaves_the_processor_to_the_workers_until_they_have_started(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, has_begun = [], Journal.has_begun
-    monkeypatch.setattr(Journal, "has_begun", lambda journal: looks.append(journal) or has_begun(journal))
+    looks, has_reports = [], Journal.has_reports
+    monkeypatch.setattr(Journal, "has_reports", lambda journal: looks.append(journal) or has_reports(journal))
     journal = write_journal("slow start", n_points=0, ended=False)
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
     wait_until(lambda: len(looks) > 3)
-    assert journal.outbox.store() is None, "nothing has been asked of MLflow"
+    assert journal.delivery.store() is None, "MLflow has received nothing"
     write_point(journal, 0, n_epochs=1)
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     assert shipper.close(30) == 0
 
 
-def test_a_journal_that_is_locked_while_workers_start_holds_up_no_delivery(
+def test_a_journal_that_is_locked_while_workers_start_delays_no_delivery(
     server: MlflowServer, write_journal: WriteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locked(_: Journal) -> bool:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(Journal, "has_begun", locked)
+    monkeypatch.setattr(Journal, "has_reports", locked)
     journal = write_journal("locked start", n_points=1)
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     assert shipper.close(30) == 0
 
 
-def test_shipper_delivers_while_the_sweep_goes_on(
+def test_shipper_delivers_while_the_sweep_runs(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint
 ) -> None:
     journal = write_journal("live", n_points=1, ended=False)
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     write_point(journal, 1, n_epochs=2)
-    wait_until(lambda: journal.outbox.n_pending() == 0)
+    wait_until(lambda: journal.delivery.n_undelivered() == 0)
     assert shipper.close(30) == 0
     assert stored_metrics(server.store, "live") == recorded_metrics(journal)
 
@@ -290,12 +290,12 @@ def test_server_stopped_in_mid_delivery_and_started_again_gets_everything_once(
     server: MlflowServer, write_journal: WriteJournal, write_point: WritePoint
 ) -> None:
     journal = write_journal("outage", n_points=25, n_epochs=30, figures=False)
-    n_entries = journal.outbox.n_pending()
+    n_entries = journal.delivery.n_undelivered()
     shipper = Shipper(journal, server.uri, journal.path.parent)
     shipper.start()
-    wait_until(lambda: journal.outbox.n_pending() < n_entries - 100, pause=0.001)  # or all of it has arrived
+    wait_until(lambda: journal.delivery.n_undelivered() < n_entries - 100, pause=0.001)  # or all of it has arrived
     server.stop()
-    assert journal.outbox.n_pending() > 0
+    assert journal.delivery.n_undelivered() > 0
     wait_until(lambda: shipper.status().error == f"{server.uri} refuses connections")
     write_point(journal, 25, n_epochs=30)
     server.start()
@@ -305,16 +305,16 @@ def test_server_stopped_in_mid_delivery_and_started_again_gets_everything_once(
     assert stored_metrics(server.store, "outage") == recorded_metrics(journal)
 
 
-def test_server_gone_for_good_does_not_hold_up_the_end(nobody: str, write_journal: WriteJournal) -> None:
+def test_a_server_that_never_answers_does_not_delay_the_end(nobody: str, write_journal: WriteJournal) -> None:
     journal = write_journal("gone")
     shipper = Shipper(journal, f"http://{nobody}", journal.path.parent)
     shipper.start()
     began = time.monotonic()
-    assert shipper.close(2) == journal.outbox.n_pending() == 20
+    assert shipper.close(2) == journal.delivery.n_undelivered() == 20
     assert time.monotonic() - began < 10
 
 
-def test_server_that_hangs_does_not_hold_up_the_end(write_journal: WriteJournal) -> None:
+def test_a_server_that_hangs_does_not_delay_the_end(write_journal: WriteJournal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         journal = write_journal("hangs")
         shipper = Shipper(journal, f"http://127.0.0.1:{silent.getsockname()[1]}", journal.path.parent)
@@ -341,7 +341,7 @@ def test_a_slow_server_is_waited_for_as_long_as_something_arrives(
     assert shipper.close(2) == 0
 
 
-def test_store_that_is_locked_holds_up_neither_the_end_nor_the_delivery_after(
+def test_a_locked_store_delays_neither_the_end_nor_the_next_delivery(
     server: MlflowServer, write_journal: WriteJournal
 ) -> None:
     journal = write_journal("locked")
@@ -352,11 +352,11 @@ def test_store_that_is_locked_holds_up_neither_the_end_nor_the_delivery_after(
         assert shipper.close(1) == 20
         other.execute("ROLLBACK")
     other.close()
-    assert sync(journal, server.uri, journal.path.parent, 100).n_pending == 0
+    assert sync(journal, server.uri, journal.path.parent, 100).n_undelivered == 0
     assert stored_metrics(server.store, "locked") == recorded_metrics(journal)
 
 
-def test_credentials_of_the_uri_are_in_nothing_that_is_left_behind(
+def test_credentials_of_the_uri_are_in_no_file_and_no_log(
     server: MlflowServer,
     nobody: str,
     write_journal: WriteJournal,
@@ -367,8 +367,8 @@ def test_credentials_of_the_uri_are_in_nothing_that_is_left_behind(
     uri = server.uri.replace("//", "//me:hunter2@")
     journal = write_journal("secret", figures=True)
     assert sync(journal, uri, journal.path.parent, 100) == DELIVERED
-    told = sync(journal, f"http://me:hunter2@{nobody}", journal.path.parent, 1)
-    assert told.error == f"http://{nobody} refuses connections"
+    status = sync(journal, f"http://me:hunter2@{nobody}", journal.path.parent, 1)
+    assert status.error == f"http://{nobody} refuses connections"
     left = [path.read_bytes() for path in [*journal.path.parent.glob("journal*"), *server.folder.glob("mlflow.db*")]]
     assert not any(b"hunter2" in content for content in left)
     assert "hunter2" not in caplog.text + "".join(capfd.readouterr())
@@ -382,7 +382,7 @@ def test_experiment_opens_among_the_pages_that_show_runs(server: MlflowServer, w
     assert tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def test_entry_that_mlflow_refuses_holds_up_no_others(server: MlflowServer, write_journal: WriteJournal) -> None:
+def test_an_entry_that_mlflow_refuses_blocks_no_others(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("refused", n_points=1, ended=False)
     journal.record_epoch("p0", 100, {"a name with $igns": 1.0}, 7)
     journal.record_figure("p0", "filters/gone.png", "filters", "points/p0/gone.npz", 7)
@@ -392,7 +392,7 @@ def test_entry_that_mlflow_refuses_holds_up_no_others(server: MlflowServer, writ
     assert sync(journal, server.uri, journal.path.parent, 60) == ShipperStatus(0, 4, None)
     assert runs(server.store, "refused")["p0"]["status"] == "FINISHED"
     assert stored_metrics(server.store, "refused").total() == 12
-    reasons = " / ".join(reason for _, reason in journal.outbox.refusals())
+    reasons = " / ".join(reason for _, reason in journal.delivery.refusals())
     for part in ("$igns", "gone.npz", "must lie in the sweep folder", "never started"):
         assert part in reasons
 

@@ -28,7 +28,7 @@ def no_credentials_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def answering(status: int) -> Iterator[tuple[str, list[str | None]]]:
-    """A server that answers every request with `status` and keeps the credentials it was given."""
+    """A server that answers every request with `status` and records its credentials."""
     seen: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -68,19 +68,17 @@ def test_relative_sqlite_path_is_made_absolute_once(tmp_path: Path, monkeypatch:
     assert tracking_uri(absolute) == absolute
 
 
-def test_files_lie_beside_a_sqlite_store_whatever_the_working_folder(tmp_path: Path) -> None:
+def test_artifacts_are_stored_beside_a_sqlite_store_whatever_the_working_folder(tmp_path: Path) -> None:
     assert artifact_location(f"sqlite:///{tmp_path}/x.db", "a / b") == f"file://{tmp_path}/mlartifacts/a-b"
 
 
 @pytest.mark.parametrize("experiment", ["..", ".", "../../elsewhere", "/etc"])
-def test_files_beside_a_sqlite_store_lie_in_a_folder_of_its_own_whatever_the_experiments_name(
-    tmp_path: Path, experiment: str
-) -> None:
+def test_artifacts_stay_beside_a_sqlite_store_whatever_the_experiment_is_named(tmp_path: Path, experiment: str) -> None:
     location = Path((artifact_location(f"sqlite:///{tmp_path}/x.db", experiment) or "").removeprefix("file://"))
     assert location.resolve().parent == tmp_path / "mlartifacts"
 
 
-def test_server_decides_where_its_files_lie() -> None:
+def test_a_server_decides_where_artifacts_are_stored() -> None:
     assert artifact_location("http://tracker:5000", "e") is None
 
 
@@ -128,19 +126,19 @@ def test_token_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen == ["Bearer hunter2"]
 
 
-def test_wrong_password_is_told_without_it() -> None:
+def test_wrong_password_is_reported_without_it() -> None:
     with answering(401) as (address, _), pytest.raises(TrackingError, match="MLFLOW_TRACKING_PASSWORD") as caught:
         check_tracker(f"http://me:hunter2@{address}")
     assert "hunter2" not in str(caught.value)
-    assert len(caught.value.faults) == 1
+    assert len(caught.value.issues) == 1
 
 
-def test_server_that_is_no_mlflow_is_told() -> None:
+def test_server_that_is_no_mlflow_is_reported() -> None:
     with answering(404) as (address, _), pytest.raises(TrackingError, match="status 404"):
         check_tracker(f"http://{address}")
 
 
-def test_server_that_is_not_there_is_told_without_credentials() -> None:
+def test_server_that_is_not_there_is_reported_without_credentials() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -149,17 +147,17 @@ def test_server_that_is_not_there_is_told_without_credentials() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_server_that_accepts_and_says_nothing_is_told_in_time() -> None:
+def test_a_silent_server_is_reported_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TrackingError, match="timed out"):
         check_tracker(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.2)
 
 
-def test_unknown_host_is_told() -> None:
+def test_unknown_host_is_reported() -> None:
     with pytest.raises(TrackingError, match="does not answer"):
         check_tracker("http://nowhere.invalid:5000", timeout_seconds=2)
 
 
-def test_database_that_is_not_there_is_told_without_its_password() -> None:
+def test_database_that_is_not_there_is_reported_without_its_password() -> None:
     with pytest.raises(TrackingError, match=r"127\.0\.0\.1:1 does not answer") as caught:
         check_tracker("postgresql://me:hunter2@127.0.0.1:1/mlflow")
     assert "hunter2" not in str(caught.value)
@@ -175,19 +173,19 @@ def test_new_sqlite_store_is_accepted(tmp_path: Path) -> None:
     check_tracker(f"sqlite:///{tmp_path}/new/folder/mlflow.db")
 
 
-def test_file_that_is_no_sqlite_store_is_told(tmp_path: Path) -> None:
+def test_file_that_is_no_sqlite_store_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     path.write_text("a letter, not a database")
     with pytest.raises(TrackingError, match="must be a SQLite database"):
         check_tracker(f"sqlite:///{path}")
 
 
-def test_folder_in_place_of_a_sqlite_store_is_told(tmp_path: Path) -> None:
+def test_folder_in_place_of_a_sqlite_store_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="cannot be written"):
         check_tracker(f"sqlite:///{tmp_path}")
 
 
-def test_path_below_a_file_is_told(tmp_path: Path) -> None:
+def test_path_below_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrackingError, match="cannot be written"):
         check_tracker(f"sqlite:///{tmp_path}/file/mlflow.db")
