@@ -1,0 +1,77 @@
+"""Where a sweep lies: searched for once a command."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from job_cluster import name_cluster
+from typer.testing import CliRunner
+
+from sweeps.cli.app import app
+from sweeps.cli.commands.locate import Elsewhere, find_run, find_sweep
+from sweeps.cluster.jobs.remote_cli import Answer
+from sweeps.config import SweepConfig
+from sweeps.errors import UnknownSweep
+from sweeps.storage import layout
+from sweeps.storage.layout import SweepFolder
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import SweepRecord
+
+SWEEP = "small-20260101-000000-abcd"
+
+
+@pytest.fixture
+def folder(own_home: Path, small_sweep: Any) -> SweepFolder:
+    """A sweep on this machine that has no trial yet."""
+    config: SweepConfig = small_sweep()
+    found = SweepFolder(own_home / "sweeps" / SWEEP)
+    Journal.create(found.journal, SweepRecord(SWEEP, "small", "small", config.to_dict(), 0)).close()
+    return found
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One item for each time that this machine was searched."""
+    made: list[str] = []
+    list_folders = layout.all_folders
+
+    def all_folders() -> list[SweepFolder]:
+        made.append("search")
+        return list_folders()
+
+    monkeypatch.setattr(layout, "all_folders", all_folders)
+    return made
+
+
+@pytest.mark.parametrize("command", ["status", "best", "diagnose", "evaluate", "promote --model digits", "stop"])
+@pytest.mark.parametrize("names_cluster", [False, True])
+def test_a_command_searches_this_machine_once(
+    folder: SweepFolder, searches: list[str], monkeypatch: pytest.MonkeyPatch, command: str, names_cluster: bool
+) -> None:
+    if names_cluster:
+        cluster = name_cluster(monkeypatch, Answer(0, "", ""))
+    done = CliRunner().invoke(app, [*command.split(), folder.id[:8]])
+    assert not isinstance(done.exception, UnknownSweep)
+    assert searches == ["search"]
+    assert not names_cluster or cluster.asked == []
+
+
+@pytest.mark.parametrize("find", [find_sweep, find_run])
+def test_a_sweep_of_this_machine_is_found_before_a_cluster_is_asked(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, find: Any
+) -> None:
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
+    found = find(SWEEP, None)
+    assert getattr(found, "folder", found) == folder
+    assert isinstance(find("other", None), Elsewhere)
+    assert isinstance(find(SWEEP, "http://head:8265"), Elsewhere)
+
+
+def test_an_mlflow_server_may_know_a_sweep_but_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    sweep = find_sweep("other", None)
+    assert isinstance(sweep, Elsewhere)
+    with pytest.raises(UnknownSweep):
+        sweep.connect()
+    with pytest.raises(UnknownSweep):
+        find_run("other", None)
