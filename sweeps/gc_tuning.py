@@ -1,24 +1,24 @@
-"""Python's garbage collector, kept from looking through what is imported to stay: a fifth of the time of imports.
+"""Keep Python's garbage collector from scanning imported modules: it takes a fifth of the time of imports.
 
-This package and what it stands on make half a million objects by being imported, hardly any of which is garbage.
+Importing this package and what it depends on creates half a million objects, hardly any of which is garbage.
 """
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Python's own is 700: so many more objects made than freed start a collection.
+# A collection starts once this many more objects were created than freed; Python's default is 700.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def collect_seldom() -> None:
-    """Collect at longer intervals from now on, in a process that imports as it goes."""
+    """Collect at longer intervals from now on, in a process that imports as it runs."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 @contextmanager
 def imports_to_stay() -> Iterator[None]:
-    """Collect nothing while what stays is imported, and leave that out of every later collection."""
+    """Collect nothing while modules are imported, and exclude them from every later collection."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -29,6 +29,6 @@ def imports_to_stay() -> Iterator[None]:
             gc.enable()
 
 
-def leave_all() -> None:
-    """Collect nothing at the process' end, for the system takes all of it: else that lasts a second."""
+def skip_last_collection() -> None:
+    """Collect nothing when the process ends, which would take a second: the system frees its memory anyway."""
     gc.freeze()

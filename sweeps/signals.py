@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event, so that what runs ends in its own time."""
+"""Ctrl-C and SIGTERM as an event, so that running work can finish cleanly."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def interruption() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second interrupts as usual."""
+    """Yield an event that the first Ctrl-C or SIGTERM sets; the second one interrupts as usual."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted

@@ -1,4 +1,4 @@
-"""The command line: the table of commands, the commands themselves, and what they show."""
+"""The command line: the table of commands, the commands, and what they show."""
 
 from sweeps.cli.app import main
 

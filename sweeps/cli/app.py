@@ -1,13 +1,15 @@
-"""The command line: the table of commands, each a function of `sweeps.cli.commands`."""
+"""The command line: the table of commands, each a function in `sweeps.cli.commands`."""
 
 import typer
 
 from sweeps import gc_tuning
 from sweeps.cli.commands import inspect, registry, run, submit, sweep_files, tracking
 from sweeps.cli.options import fail
+from sweeps.cli.typed_command import RecordingGroup
 from sweeps.errors import InputError, StorageError, SweepError
 
 app = typer.Typer(
+    cls=RecordingGroup,
     name="sweeps",
     help="Hyperparameter sweeps for autoencoders on a Ray cluster, recorded in MLflow.",
     no_args_is_help=True,
@@ -41,15 +43,15 @@ app.command()(tracking.ui)
 
 
 def main() -> None:
-    """Run the command line; a mistake of the caller is told in a line for each issue, never in a traceback."""
+    """Run the command line; print one line for each mistake in the input, never a traceback."""
     gc_tuning.collect_seldom()
     try:
         app()
     except StorageError as error:
-        fail(error.issues, status=1 if error.passes else 2)  # 1: another start may come further
+        fail(error.issues, status=1 if error.passes else 2)  # 1: the same command may succeed later
     except InputError as error:
         fail(error.issues, status=2)
     except SweepError as error:
         fail((str(error),), status=1)
     finally:
-        gc_tuning.leave_all()
+        gc_tuning.skip_last_collection()

@@ -1,4 +1,4 @@
-"""What all commands share: their arguments, and how they print."""
+"""Options and arguments that commands share, and how commands print."""
 
 import json
 import os
@@ -15,70 +15,71 @@ Sweep = Annotated[
 Recipe = Annotated[
     str,
     typer.Argument(
-        metavar="RECIPE|FILE", help="A recipe that ships (see `sweeps recipes`) or a sweep file.", show_default=False
+        metavar="RECIPE|FILE", help="A built-in recipe (see `sweeps recipes`) or a sweep file.", show_default=False
     ),
 ]
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="SWEEP/TRIAL, a sweep, or the id of an MLflow run.", show_default=False)
+    str, typer.Argument(metavar="RUN", help="SWEEP/TRIAL, SWEEP, or the id of an MLflow run.", show_default=False)
 ]
 Trial = Annotated[
     str | None, typer.Option("--trial", help="A trial of the sweep; by default the best.", show_default=False)
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a setting, e.g. budget.trials=4; may be repeated."),
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a setting, e.g. budget.trials=4; repeatable."),
 ]
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Start though MLflow does not answer; deliver later with `sweeps sync`.")
+    bool,
+    typer.Option("--offline", help="Start even if MLflow is unreachable; deliver later with `sweeps sync`."),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
         "--address",
         metavar="URL",
-        help="The API server of a Ray cluster, http://HOST:8265; by default that of RAY_API_SERVER_ADDRESS.",
+        help="API server of the Ray cluster, http://HOST:8265; by default RAY_API_SERVER_ADDRESS.",
         show_default=False,
     ),
 ]
-# Given by the supervisor of a submitted sweep.
+# Hidden: set by the job of a submitted sweep.
 SweepId = Annotated[str | None, typer.Option("--id", hidden=True)]
 Log = Annotated[bool, typer.Option("--log", hidden=True)]
-# Given where a submitted sweep is deleted.
+# Hidden: set where a submitted sweep is deleted.
 MissingOk = Annotated[bool, typer.Option("--missing-ok", hidden=True)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 
 
 @contextmanager
-def only_ours_on_standard_output() -> Iterator[None]:
-    """Send what libraries and their processes print to standard error: Ray tells of lost workers on standard output."""
+def library_output_to_stderr() -> Iterator[None]:
+    """Send what libraries and their processes print to standard error: Ray reports failures on standard output."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    stdout = os.dup(1)
     os.dup2(2, 1)
     try:
         yield
     finally:
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def print_result(plain: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
-    """Print a result as one JSON object, or as `show` shows it to a person."""
+    """Print a result as one JSON object, or call `show`, which prints it for a person."""
     if as_json:
         typer.echo(json.dumps(plain))
     else:
         show()
 
 
-def tell(line: str) -> None:
-    """Say a line beside the result."""
+def log_line(line: str) -> None:
+    """Print a line to standard error, apart from the result."""
     typer.echo(f"sweeps: {line}", err=True)
 
 
 def fail(issues: Sequence[str], status: int) -> NoReturn:
-    """Tell what is wrong, a line a issue, and exit."""
+    """Print one line for each issue, and exit with this status."""
     for issue in issues:
-        tell(issue)
+        log_line(issue)
     if "--json" in sys.argv:
         typer.echo(json.dumps({"errors": list(issues)}))
     sys.exit(status)

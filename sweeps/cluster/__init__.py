@@ -1,1 +1,1 @@
-"""The Ray cluster a sweep runs on."""
+"""Everything that runs on Ray: the connection to a cluster, Tune, and jobs."""

@@ -1,4 +1,4 @@
-"""A Ray of this machine alone, started for one sweep: quickly, for a person waits."""
+"""Start Ray on this machine for one sweep, quickly: a person is waiting."""
 
 import logging
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ def start() -> None:
 
 @contextmanager
 def _fewer_processes() -> Iterator[None]:
-    """Leave out what a local Ray has no use for, each a Python process: autoscaler, web server, what forwards logs.
+    """Leave out three Python processes that a local Ray does not need: autoscaler, web server, log forwarder.
 
-    Ray has no setting for them. A version that starts them by other methods starts them.
+    Ray has no setting for them. They start if a version of Ray renames the patched methods.
     """
     from ray._private.node import Node
 

@@ -1,4 +1,4 @@
-"""What a trial takes of the cluster, and how many run at once."""
+"""The CPUs and GPUs of each trial, and how many trials run at once."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sweeps.errors import ClusterError
 
 @dataclass(frozen=True)
 class Share:
-    """Resources of one trial, and how many trials the cluster holds at once."""
+    """The resources of one trial, and how many trials run at once."""
 
     cpus: float
     gpus: float
@@ -18,10 +18,10 @@ class Share:
 
 
 def share_of(resources: ResourcesConfig, cluster: Cluster, *, packs: bool = False) -> Share:
-    """Divide a cluster among trials, host by host; ClusterError where no host holds even one.
+    """Divide a cluster among trials, host by host. Raises ClusterError if no host has room for one trial.
 
-    `gpus_per_trial: auto` shares the GPUs of each host that has some among as many trials as its CPUs hold, and asks
-    for none where there are none. With `packs`, which fill a GPU by themselves, each trial takes a whole one.
+    `gpus_per_trial: auto` divides the GPUs of each host among as many trials as its CPUs have room for; without GPUs it
+    requests none. With `packs`, each of which fills a GPU, each trial gets a whole one.
     """
     cpus = resources.cpus_per_trial
     automatic = min(1.0, cluster.gpus) if packs else _automatic(cpus, cluster)
@@ -31,15 +31,15 @@ def share_of(resources: ResourcesConfig, cluster: Cluster, *, packs: bool = Fals
         largest = ", ".join(sorted({f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in cluster.nodes}))
         raise ClusterError(
             f"resources.cpus_per_trial {cpus:g} and resources.gpus_per_trial {gpus:g} must fit one host; the cluster's "
-            f"hosts have {largest}: ask for less"
+            f"hosts have {largest}: request less"
         )
     return Share(cpus, gpus, min(slots, resources.concurrency or slots))
 
 
 def _automatic(cpus: float, cluster: Cluster) -> float:
-    """The share of a GPU with which each host that has some holds as many trials as its CPUs do."""
+    """Return the fraction of a GPU with which the GPUs of each host have room for as many trials as its CPUs."""
     shares = [node.gpus / math.floor(node.cpus / cpus) for node in cluster.nodes if node.gpus and node.cpus >= cpus]
-    # Ray counts in ten-thousandths and rounds up: a share rounded down fits as often as it should.
+    # Ray counts in ten-thousandths and rounds up; round down, so that all of the trials fit.
     return min(1.0, math.floor(max(shares) * 10_000) / 10_000) if shares else 0.0
 
 

@@ -1,4 +1,4 @@
-"""A connection to Ray: a local one started for the sweep, or the cluster that RAY_ADDRESS names."""
+"""Connect to Ray: to the cluster at RAY_ADDRESS, or to a local one started for the sweep."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from sweeps.cluster import local_ray
 from sweeps.cluster.authentication import PROBE_TIMEOUT_SECONDS, authenticate
 from sweeps.errors import ClusterError
 
-# Read by Ray when it is imported or started, on the driver and on each worker.
+# Ray reads these when it is imported or started, on the driver and on each worker.
 DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -19,25 +19,25 @@ DRIVER_ENVIRONMENT = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
-    # Tune's own snapshot of the experiment is not what a sweep resumes from: write it seldom.
+    # A sweep does not resume from Tune's own snapshot of the experiment: write it seldom.
     "TUNE_GLOBAL_CHECKPOINT_S": "600",
 }
-# A stopped trial has this long to leave its thread before its actor is taken for stuck (Tune's default is 2 s, which a
-# busy machine exceeds, failing the next trial on that actor).
-# A worker whose host is cut off gives up its connection to the driver after this long (Ray's default is 20 s), and the
-# driver, which is not told, would wait 5 min for the report. Longer, the report goes through when the network is back;
-# where it does not come back, Ray takes the host for lost within a minute or so, and the trial runs again elsewhere.
-# The last is what Tune by itself would set for each of its actors, and what Lightning asks for.
 WORKER_ENVIRONMENT = {
+    # A stopped trial has this long to leave its thread before Tune takes its actor for stuck. Tune's default of 2 s is
+    # too short on a busy machine, and the next trial on that actor would fail.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+    # A worker that loses the network closes its connection to the driver after this long. With Ray's default of 20 s
+    # the driver, which does not notice, waits 5 min for the report. With more, the report arrives when the network is
+    # back; if it stays away, Ray declares the host dead within about a minute, and the trial restarts elsewhere.
     "RAY_grpc_keepalive_timeout_ms": "600000",
+    # Tune would set this for each actor, and Lightning asks for it.
     "PL_DISABLE_FORK": "1",
 }
 
 
 @dataclass(frozen=True)
 class Node:
-    """What one host has to give."""
+    """The resources of one host."""
 
     cpus: float
     gpus: float = 0.0
@@ -45,18 +45,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the hosts of a cluster have to give, each by itself: a trial runs on one of them."""
+    """The resources of each host of a cluster; a trial runs on one host."""
 
     nodes: tuple[Node, ...]
 
     @property
     def gpus(self) -> float:
-        """GPUs of all hosts."""
+        """Return the number of GPUs of all hosts."""
         return sum(node.gpus for node in self.nodes)
 
 
 def prepare(address: str | None) -> None:
-    """Import Ray, after a look whether `address` lets us in; connecting is quick then."""
+    """Check `address` and import Ray, so that connecting is quick."""
     if address and address != "local":
         check_address(address)
     for key, value in DRIVER_ENVIRONMENT.items():
@@ -70,7 +70,7 @@ def prepare(address: str | None) -> None:
 def connect(address: str | None) -> Iterator[Cluster]:
     """Connect to the cluster at `address`, or start a local one for as long as the context lasts.
 
-    A connection that exists already is used and left open. Raises ClusterError where the address does not answer.
+    An existing connection is used and left open. Raises ClusterError if the address does not answer.
     """
     prepare(address)
     import ray
@@ -83,30 +83,32 @@ def connect(address: str | None) -> Iterator[Cluster]:
     else:
         _connect(str(address))
     try:
-        _let_tune_use_idle_workers()  # imports Tune, while Ray starts workers
+        _let_tune_use_idle_workers()  # imports Tune while Ray starts workers
         yield _resources()
     finally:
         ray.shutdown()
 
 
 def check_address(address: str) -> None:
-    """Say at once what is wrong with a cluster's address, where that can be known; Ray itself takes minutes."""
+    """Raise ClusterError within seconds if a cluster's address is wrong; Ray itself takes minutes."""
     if "://" in address:
         raise ClusterError(
-            f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: to an http:// "
-            "address of its API server `sweeps submit` sends a sweep; Ray Client (ray://) loses it with its connection"
+            f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: with the "
+            "http:// address of its API server use `sweeps submit`; a sweep would end with a Ray Client's connection"
         )
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise ClusterError(f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}")
+        raise ClusterError(
+            f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: correct it"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=PROBE_TIMEOUT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(
-            f"the Ray cluster at {address} must answer; it does not ({error}). Start it with `ray start --head`, "
-            "or unset RAY_ADDRESS to run here"
+            f"the Ray cluster at {address} must answer; it does not ({error}): start it with `ray start --head`, "
+            "or unset RAY_ADDRESS to run on this machine"
         ) from error
     authenticate(address)
 
@@ -116,8 +118,8 @@ def _start_local() -> None:
         os.environ.setdefault(key, value)
     try:
         local_ray.start()
-    except Exception as error:  # Ray raises nothing more special where its processes do not start in time
-        raise ClusterError(f"Ray must start on this machine; it said: {_first_line(error)}") from error
+    except Exception as error:  # Ray raises a plain Exception if its processes start too slowly
+        raise ClusterError(f"Ray must start on this machine; it failed: {_first_line(error)}") from error
 
 
 def _connect(address: str) -> None:
@@ -132,15 +134,15 @@ def _connect(address: str) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the Ray cluster at {address} must let this sweep in; it said: {_first_line(error)}"
+            f"the Ray cluster at {address} must accept this sweep; it answered: {_first_line(error)}"
         ) from error
 
 
 def _let_tune_use_idle_workers() -> None:
-    """Tune asks for an environment of its own for its actors, which no worker has that is there already."""
+    """Clear the environment that Tune requests for its actors, which no idle worker has."""
     from ray.tune.execution import class_cache
 
-    # WORKER_ENVIRONMENT has what is in it.
+    # WORKER_ENVIRONMENT sets the same variable.
     if hasattr(class_cache, "DEFAULT_ENV_VARS"):
         class_cache.DEFAULT_ENV_VARS.clear()
 

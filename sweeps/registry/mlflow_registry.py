@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.errors import InputError, TrackingError
 from sweeps.registry.packaging import Package
-from sweeps.tracking.mlflow.client import longest_request_seconds, open_client
+from sweeps.tracking.mlflow.connection import describe_error, longest_request_seconds, open_client
 from sweeps.tracking.mlflow.uri import check_tracker
 
 NETWORK_TAG, RUN_TAG = "sweeps.network", "sweeps.run"

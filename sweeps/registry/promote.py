@@ -28,11 +28,11 @@ from sweeps.registry.scoring import PackagedModel
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult
-from sweeps.tracking.trial_lookup import find_trial
+from sweeps.tracking.trial_lookup import NamedRun, find_trial
 
 
 def promote(
-    run: str, trial: str | None, request: Request, watch: Callable[[Progress], None] | None = None
+    run: str | NamedRun, trial: str | None, request: Request, watch: Callable[[Progress], None] | None = None
 ) -> Promotion:
     """Judge the trial that `run` and `trial` name; move the alias to it if it passes, or if forced.
 

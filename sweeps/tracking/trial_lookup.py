@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.errors import UnknownSweep, UnknownTrial
-from sweeps.storage.layout import all_folders, find
+from sweeps.errors import UnknownTrial
+from sweeps.storage.layout import SweepFolder, all_folders, find
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.results import SweepResult, load_result
@@ -32,7 +32,27 @@ class TrialResult:
         return asdict(self) | {"state": str(self.state)}
 
 
-def load_trial(run: str, trial: str | None = None) -> TrialResult:
+@dataclass(frozen=True)
+class NamedRun:
+    """What the name of a run or trial means on this machine: a sweep, and one of its trials if the name says which."""
+
+    name: str
+    folder: SweepFolder
+    trial: str | None
+
+
+def find_run(run: str) -> NamedRun:
+    """Return the sweep, and the trial if any, that `run` names: SWEEP, SWEEP/TRIAL or the id of an MLflow run.
+
+    A sweep may be named by the beginning of its id. Raises UnknownSweep and UnknownTrial.
+    """
+    if _RUN_ID.fullmatch(run):
+        return _of_run_id(run)
+    sweep_id, _, trial_id = run.partition("/")
+    return NamedRun(run, find(sweep_id), trial_id or None)
+
+
+def load_trial(run: str | NamedRun, trial: str | None = None) -> TrialResult:
     """Return the trial that `find_trial` finds."""
     result, point = find_trial(run, trial)
     return TrialResult(
@@ -47,34 +67,26 @@ def load_trial(run: str, trial: str | None = None) -> TrialResult:
     )
 
 
-def find_trial(run: str, trial: str | None = None) -> tuple[SweepResult, PointRecord]:
-    """Find the sweep and trial that `run` names: SWEEP/TRIAL, the id of an MLflow run, or SWEEP with `trial`.
+def find_trial(run: str | NamedRun, trial: str | None = None) -> tuple[SweepResult, PointRecord]:
+    """Return the sweep and trial that `run` names, as `find_run` reads it; then `trial`, by default the best.
 
-    Without a trial, it is the best one. A sweep may be named by a prefix of its id, a trial by its number. Raises
-    UnknownSweep and UnknownTrial.
+    A trial may be named by its number. Raises UnknownSweep and UnknownTrial.
     """
-    sweep_id, trial_id = _parse(run)
-    if trial_id is not None and trial is not None:
-        raise UnknownTrial(f"{run!r} names a trial already: leave --trial {trial} out, or name only the sweep")
-    result = load_result(find(sweep_id))
-    return result, select_trial(result, trial_id or trial)
-
-
-def is_local(run: str) -> bool:
-    """Return whether the sweep that `run` names, as in `find_trial`, is under `SWEEPS_HOME`."""
-    try:
-        find(_parse(run)[0])
-    except (UnknownSweep, UnknownTrial):
-        return False
-    return True
+    named = find_run(run) if isinstance(run, str) else run
+    if named.trial is not None and trial is not None:
+        raise UnknownTrial(
+            f"{named.name!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone"
+        )
+    result = load_result(named.folder)
+    return result, select_trial(result, named.trial or trial)
 
 
 def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
     """Return the trial of a sweep with this id or number, by default the best; UnknownTrial if there is none."""
-    if trial is None and result.best is None:
-        raise UnknownTrial(f"no trial of {result.sweep} is ranked: name one as {result.sweep}/TRIAL. {_known(result)}")
     if trial is None:
-        assert result.best is not None
+        if result.best is None:
+            known = _known(result)
+            raise UnknownTrial(f"no trial of {result.sweep} is ranked: name one as {result.sweep}/TRIAL. {known}")
         trial = result.best.trial
     for point in result.points:
         if trial == point.point_id or (trial.isdecimal() and int(trial) == point.index):
@@ -82,22 +94,13 @@ def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
     raise UnknownTrial(f"{result.sweep} has no trial {trial!r}. {_known(result)}")
 
 
-def _parse(run: str) -> tuple[str, str | None]:
-    return _find_run(run) if _RUN_ID.fullmatch(run) else _split(run)
-
-
-def _split(run: str) -> tuple[str, str | None]:
-    sweep_id, _, trial_id = run.partition("/")
-    return sweep_id, trial_id or None
-
-
-def _find_run(run_id: str) -> tuple[str, str | None]:
-    """Return the sweep and trial of an MLflow run by the journals here; no trial for a sweep's parent run."""
+def _of_run_id(run_id: str) -> NamedRun:
+    """Return what the journals on this machine know of an MLflow run; no trial if it is a sweep's own run."""
     for folder in all_folders():
         with read_journal(folder) as journal:
             for trial_id, known in journal.delivery.run_ids().items():
                 if known == run_id:
-                    return folder.id, trial_id
+                    return NamedRun(run_id, folder, trial_id)
     raise UnknownTrial(f"no sweep here has the MLflow run {run_id}: name the trial as SWEEP/TRIAL (`sweeps list`)")
 
 

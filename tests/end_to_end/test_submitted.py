@@ -182,10 +182,10 @@ def test_run_by_ray_address_sends_the_token_and_says_at_once_where_it_is_wrong(
 ) -> None:
     there = {"RAY_ADDRESS": head.address, "HOME": str(home.path)}
     (missing,) = home.run_json("run", sweep_file(), status=2, **there)["errors"]
-    assert "asks for a token" in missing
+    assert "requires a token" in missing
     assert "RAY_AUTH_TOKEN" in missing
     (wrong,) = home.run_json("run", sweep_file(), status=2, **there, RAY_AUTH_TOKEN="a" * 64)["errors"]
-    assert "does not take the token of RAY_AUTH_TOKEN" in wrong
+    assert "rejects the token of RAY_AUTH_TOKEN" in wrong
     assert "a" * 64 not in wrong
     (elsewhere,) = home.run_json("run", sweep_file(), status=2, RAY_ADDRESS=f"127.0.0.1:{head.ports['api']}")["errors"]
     assert "must be that of a Ray cluster's head" in elsewhere
@@ -202,9 +202,9 @@ def test_submit_says_at_once_what_is_wrong_with_cluster_token_or_sweep(
     (none,) = home.run_json("submit", sweep_file(), status=2)["errors"]
     assert "RAY_API_SERVER_ADDRESS" in none
     (missing,) = home.run_json("submit", sweep_file(), status=2, **there)["errors"]
-    assert "asks for a token" in missing
+    assert "requires a token" in missing
     (wrong,) = home.run_json("submit", sweep_file(), status=2, **there, RAY_AUTH_TOKEN="a" * 64)["errors"]
-    assert "does not take the token of RAY_AUTH_TOKEN" in wrong
+    assert "rejects the token of RAY_AUTH_TOKEN" in wrong
     (away,) = client("submit", sweep_file(), "--address", "http://127.0.0.1:9", status=2)["errors"]
     assert "must answer" in away
     (unfit,) = client("submit", sweep_file(), "--set", "training.epochs=0", status=2)["errors"]
@@ -274,7 +274,7 @@ def test_a_submitted_sweep_is_stopped_resumed_and_extended_under_its_id(
     sweep = client("submit", path)["sweep"]
     wait_until(lambda: n_epochs(cluster_home, sweep) > 30)
     (running,) = client("resume", sweep, status=2)["errors"]
-    assert "runs already" in running
+    assert "must not be running" in running
     assert client("stop", sweep)["state"] == "INTERRUPTED"
     assert {point.state for point in cluster_home.points(sweep)} <= {PointState.KILLED, PointState.FINISHED}
     assert client("resume", sweep)["job"] == f"{sweep}-r2"

@@ -1,1 +1,1 @@
-"""The commands, a module for each group of them. Heavy packages are imported by the commands that need them."""
+"""The commands, one module for each group. Heavy packages are imported inside the commands that need them."""

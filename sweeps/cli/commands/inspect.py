@@ -1,83 +1,86 @@
-"""Commands that tell how sweeps and their trials stand."""
+"""Commands that show sweeps and their trials."""
 
 from typing import Annotated, Any
 
 import typer
 
-from sweeps.cli.commands import locate, submit
-from sweeps.cli.options import Address, Json, Run, Sweep, Trial, print_result, tell
+from sweeps.cli.commands import locate, remote
+from sweeps.cli.options import Address, Json, Run, Sweep, Trial, log_line, print_result
 
 
 def list_sweeps(address: Address = None, as_json: Json = False) -> None:
-    """List the sweeps under SWEEPS_HOME, on the cluster that is named and on the MLflow server, newest first."""
-    from sweeps.cli.display import terminal
+    """List the sweeps under SWEEPS_HOME, on the cluster and on the MLflow server, newest first."""
+    from sweeps.cli.display.listing import print_sweeps
     from sweeps.tracking.results import load_all
 
     results, issues = load_all()
-    there, tracked, unreachable = locate.list_elsewhere(address)
+    submitted, tracked, unreachable = locate.list_elsewhere(address)
     issues += unreachable
-    known = {result.sweep for result in results} | {sweep.sweep for sweep in there}
+    known = {result.sweep for result in results} | {sweep.sweep for sweep in submitted}
     tracked = [sweep for sweep in tracked if sweep.sweep not in known]
     plain: dict[str, Any] = {"sweeps": [result.overview() for result in results], "errors": issues}
-    plain |= {"submitted": [s.to_dict() for s in there], "tracked": [s.to_dict() for s in tracked]}
-    print_result(plain, as_json, lambda: terminal.overview(results, there, tracked))
+    plain |= {"submitted": [s.to_dict() for s in submitted], "tracked": [s.to_dict() for s in tracked]}
+    print_result(plain, as_json, lambda: print_sweeps(results, submitted, tracked))
     for issue in issues:
-        tell(issue)
+        log_line(issue)
 
 
 def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
-    """Tell how far a sweep is, and what MLflow has yet to get of it."""
-    from sweeps.cli.display import terminal
-    from sweeps.storage.layout import find
+    """Show a sweep's progress and undelivered records."""
+    from sweeps.cli.display.sweep import print_status
     from sweeps.tracking.results import load_result
 
-    if not locate.is_here(sweep, address):
-        locate.status_elsewhere(sweep, address, as_json)
+    folder = locate.find_sweep(sweep, address)
+    if isinstance(folder, locate.Elsewhere):
+        locate.print_status_elsewhere(folder, as_json)
         return
-    result = load_result(find(sweep))
-    print_result(result.overview(), as_json, lambda: terminal.status(result))
+    result = load_result(folder)
+    print_result(result.overview(), as_json, lambda: print_status(result))
 
 
 def best(
+    context: typer.Context,
     sweep: Sweep,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many trials to rank.")] = 10,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of trials to show.")] = 10,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Rank a sweep's trials; with several objectives, show the Pareto front first."""
-    from sweeps.cli.display import terminal
-    from sweeps.storage.layout import find
+    from sweeps.cli.display.sweep import print_ranking
     from sweeps.tracking.results import load_result
 
-    if client := locate.client_for(sweep, address):
-        submit.print_relayed(client, ["best", sweep, "--top", str(top)], as_json)
-    result = load_result(find(sweep))
-    print_result(result.to_dict(top=top), as_json, lambda: terminal.ranking(result, top))
+    folder = locate.find_sweep(sweep, address)
+    if isinstance(folder, locate.Elsewhere):
+        remote.run_there(context, folder)
+    result = load_result(folder)
+    print_result(result.to_dict(top=top), as_json, lambda: print_ranking(result, top))
 
 
-def diagnose(run: Run, trial: Trial = None, address: Address = None, as_json: Json = False) -> None:
-    """Tell why a trial did not learn what was expected: what is wrong, the numbers that show it, what to change."""
-    from sweeps.cli.display import terminal
+def diagnose(
+    context: typer.Context, run: Run, trial: Trial = None, address: Address = None, as_json: Json = False
+) -> None:
+    """Diagnose why a trial did not learn: findings, the numbers behind each, and what to change."""
+    from sweeps.cli.display.trial import print_diagnosis
     from sweeps.tracking.trial_lookup import load_trial
 
-    if client := locate.client_for_run(run, address):
-        submit.print_relayed(client, ["diagnose", run, *_of(trial)], as_json)
-    found = load_trial(run, trial)
-    print_result(found.to_dict(), as_json, lambda: terminal.diagnosis(found))
+    named = locate.find_run(run, address)
+    if isinstance(named, locate.Elsewhere):
+        remote.run_there(context, named)
+    found = load_trial(named, trial)
+    print_result(found.to_dict(), as_json, lambda: print_diagnosis(found))
 
 
-def evaluate(run: Run, trial: Trial = None, address: Address = None, as_json: Json = False) -> None:
-    """Measure the network that a trial has kept on the test split, which no search has seen."""
-    if client := locate.client_for_run(run, address):
-        submit.print_relayed(client, ["evaluate", run, *_of(trial)], as_json)
-    from sweeps.cli.display import terminal
-    from sweeps.evaluation import evaluate as measure
+def evaluate(
+    context: typer.Context, run: Run, trial: Trial = None, address: Address = None, as_json: Json = False
+) -> None:
+    """Evaluate a trial's best checkpoint on the test split."""
+    named = locate.find_run(run, address)
+    if isinstance(named, locate.Elsewhere):
+        remote.run_there(context, named)
+    from sweeps.cli.display.trial import print_evaluation
+    from sweeps.evaluation import evaluate as evaluate_trial
     from sweeps.tracking.trial_lookup import find_trial
 
-    result, point = find_trial(run, trial)
-    evaluation = measure(result, point.point_id)
-    print_result(evaluation.to_dict(), as_json, lambda: terminal.evaluation(evaluation, result))
-
-
-def _of(trial: str | None) -> list[str]:
-    return [] if trial is None else ["--trial", trial]
+    result, point = find_trial(named, trial)
+    evaluation = evaluate_trial(result, point.point_id)
+    print_result(evaluation.to_dict(), as_json, lambda: print_evaluation(evaluation, result))

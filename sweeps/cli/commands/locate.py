@@ -1,9 +1,10 @@
-"""Where a sweep is: on this machine, on a cluster, or known to MLflow alone."""
+"""Where a sweep lies: on this machine, on a cluster, or in MLflow alone."""
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeps.cli.options import print_result, tell
+from sweeps.cli.options import log_line, print_result
 
 T = TypeVar("T")
 
@@ -11,67 +12,77 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sweeps.cluster.jobs.submissions import Client, SubmittedSweep
+    from sweeps.errors import UnknownSweep
+    from sweeps.storage.layout import SweepFolder
     from sweeps.tracking.mlflow.run_lookup import TrackedSweep
+    from sweeps.tracking.trial_lookup import NamedRun
 
 
-def is_here(sweep: str, address: str | None) -> bool:
-    """Whether a command means a sweep of this machine: not where a cluster is named, or knows what is unknown here.
+@dataclass(frozen=True)
+class Elsewhere:
+    """A sweep or run that is not on this machine, by the name and the `--address` that the user typed."""
 
-    Raises UnknownSweep where nothing else could know it.
+    name: str
+    address: str | None
+    # Why it is not here; None if this machine was not searched.
+    unknown: "UnknownSweep | None" = None
+
+    def connect(self) -> "Client":
+        """Connect to the cluster that may have it, and print that the cluster is asked.
+
+        Raises UnknownSweep if no cluster is named, ClusterError if it does not answer.
+        """
+        from sweeps.cluster.jobs.client import api_server, connect
+
+        if self.unknown is not None and api_server(self.address) is None:
+            raise self.unknown
+        client = connect(self.address)
+        log_line("asking the cluster" if self.address else f"{self.name} not found locally; asking the cluster")
+        return client
+
+
+def find_sweep(sweep: str, address: str | None) -> "SweepFolder | Elsewhere":
+    """Return a sweep's folder on this machine; Elsewhere if an address is typed or only others can know the sweep.
+
+    Raises UnknownSweep if neither a cluster nor an MLflow server is named that could know it.
     """
     from sweeps.cluster.jobs.client import api_server
     from sweeps.errors import UnknownSweep
     from sweeps.storage.layout import find
 
     if address is not None:
-        return False
+        return Elsewhere(sweep, address)
     try:
-        find(sweep)
-    except UnknownSweep:
+        return find(sweep)
+    except UnknownSweep as unknown:
         if api_server(None) is None and not (_tracking_uri() or "").startswith("http"):
             raise
-        return False
-    return True
+        return Elsewhere(sweep, None, unknown)
 
 
-def client_for(sweep: str, address: str | None) -> "Client | None":
-    """The cluster that has a sweep; None where it is here."""
-    from sweeps.cluster.jobs.client import api_server
-    from sweeps.storage.layout import find
+def find_run(run: str, address: str | None) -> "NamedRun | Elsewhere":
+    """Return the sweep or trial on this machine that `run` names; Elsewhere if only a cluster can have it.
 
-    if address is None and api_server(None) is None:
-        find(sweep)
-        return None
-    return None if is_here(sweep, address) else _connected(sweep, address)
-
-
-def client_for_run(run: str, address: str | None) -> "Client | None":
-    """The cluster that is to have what `run` names, a sweep, a trial or its run in MLflow; None where that is here.
-
-    None, too, where no cluster is named.
+    Raises UnknownSweep or UnknownTrial if no cluster is named.
     """
     from sweeps.cluster.jobs.client import api_server
+    from sweeps.errors import UnknownSweep, UnknownTrial
+    from sweeps.tracking.trial_lookup import find_run
 
-    if api_server(address) is None:
-        return None
-    from sweeps.tracking.trial_lookup import is_local
-
-    return None if address is None and is_local(run) else _connected(run, address)
-
-
-def _connected(name: str, address: str | None) -> "Client":
-    """The cluster, and a line that it is asked: what it then says that it has not got is neither there nor here."""
-    from sweeps.cluster.jobs.client import connect
-
-    client = connect(address)
-    tell(f"{'' if address else f'{name} is not here: '}the cluster is asked")
-    return client
+    if address is not None:
+        return Elsewhere(run, address)
+    try:
+        return find_run(run)
+    except (UnknownSweep, UnknownTrial):
+        if api_server(None) is None:
+            raise
+        return Elsewhere(run, None)
 
 
 def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
-    """The sweeps on the cluster, where one is named, and in MLflow; and a line for each that cannot be asked.
+    """Return the sweeps on the cluster, those in MLflow, and a line for each of the two that does not answer.
 
-    MLflow is asked where it is a server, or where a cluster is named, too: a file here has no more than SWEEPS_HOME.
+    Without a cluster, MLflow is asked only if it is a server: a local file knows no more than SWEEPS_HOME.
     """
     from sweeps.cluster.jobs.client import api_server, connect
     from sweeps.cluster.jobs.submissions import all_submitted
@@ -81,34 +92,38 @@ def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[Tra
     server, uri = api_server(address), _tracking_uri()
     if server is None and not (uri or "").startswith("http"):
         return [], [], []
-    there = (server and _asked(lambda: all_submitted(connect(address)), issues)) or []
-    tracked = (uri and _asked(lambda: list_tracked(uri), issues)) or []
-    return there, tracked, issues
+    submitted = (server and _ask(lambda: all_submitted(connect(address)), issues)) or []
+    tracked = (uri and _ask(lambda: list_tracked(uri), issues)) or []
+    return submitted, tracked, issues
 
 
-def status_elsewhere(sweep: str, address: str | None, as_json: bool) -> None:
-    """Tell how a sweep stands that is not here: by its job, and by its runs in MLflow, or by the one that answers."""
-    from sweeps.cli.display import terminal
+def print_status_elsewhere(sweep: Elsewhere, as_json: bool) -> None:
+    """Print the state of a sweep by its job and by its runs in MLflow, or by the one of the two that answers."""
+    from sweeps.cli.display.listing import print_elsewhere
     from sweeps.cluster.jobs.client import api_server, connect
     from sweeps.cluster.jobs.submissions import find_submitted
     from sweeps.errors import UnknownSweep
     from sweeps.tracking.mlflow.run_lookup import find_tracked
 
     issues: list[str] = []
-    server, uri = api_server(address), _tracking_uri()
-    there = _asked(lambda: find_submitted(connect(address), sweep), issues) if server else None
-    tracked = _asked(lambda: find_tracked(uri, there.sweep if there else sweep), issues) if uri else None
-    if there is None and tracked is None:
-        raise UnknownSweep(issues or f"no sweep {sweep!r} here, on a cluster that is named, or in MLflow")
-    plain = there.to_dict() if there else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
+    server, uri = api_server(sweep.address), _tracking_uri()
+    submitted = _ask(lambda: find_submitted(connect(sweep.address), sweep.name), issues) if server else None
+    sweep_id = submitted.sweep if submitted else sweep.name
+    tracked = _ask(lambda: find_tracked(uri, sweep_id), issues) if uri else None
+    if submitted is None and tracked is None:
+        raise UnknownSweep(issues or f"no sweep {sweep.name!r} here, on a cluster that is named, or in MLflow")
+    plain = (
+        submitted.to_dict() if submitted else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
+    )
     plain |= {"tracked": tracked and tracked.to_dict(), "errors": issues}
-    print_result(plain, as_json, lambda: terminal.elsewhere([there] if there else [], [tracked] if tracked else []))
+    found = [submitted] if submitted else [], [tracked] if tracked else []
+    print_result(plain, as_json, lambda: print_elsewhere(*found))
     for issue in issues:
-        tell(issue)
+        log_line(issue)
 
 
-def _asked(ask: "Callable[[], T]", issues: list[str]) -> "T | None":
-    """What the cluster or MLflow answers; a line added to `issues` where it does not."""
+def _ask(ask: "Callable[[], T]", issues: list[str]) -> "T | None":
+    """Return the answer of the cluster or MLflow; None, and why in `issues`, if there is none."""
     from sweeps.errors import InputError
 
     try:

@@ -1,4 +1,4 @@
-"""Commands that train."""
+"""Commands that start, stop and delete sweeps."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from sweeps.cli.commands import locate, submit
+from sweeps.cli.commands import locate, remote
 from sweeps.cli.options import (
     Address,
     Json,
@@ -19,17 +19,18 @@ from sweeps.cli.options import (
     Recipe,
     Sweep,
     SweepId,
-    only_ours_on_standard_output,
+    library_output_to_stderr,
+    log_line,
     print_result,
-    tell,
 )
 
 if TYPE_CHECKING:
+    from sweeps.storage.layout import SweepFolder
     from sweeps.tracking.progress import Progress
     from sweeps.tracking.results import SweepResult
 
 STARTED = time.time()
-STOP_PATIENCE_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 120.0
 
 
 def run(
@@ -40,143 +41,153 @@ def run(
     log: Log = False,
     as_json: Json = False,
 ) -> None:
-    """Run a sweep here, on a local Ray or the cluster that RAY_ADDRESS names."""
+    """Run a sweep on this machine, or on the Ray cluster at RAY_ADDRESS."""
     from sweeps.config import load
 
     config = load(recipe, overrides or [])
     from sweeps.launch import run as run_sweep
 
-    with only_ours_on_standard_output(), _watching(log) as watch:
+    with library_output_to_stderr(), _progress_display(log) as watch:
         try:
             result = run_sweep(config, offline=offline, sweep_id=sweep_id, watch=watch, started=STARTED)
         except KeyboardInterrupt:
-            tell("interrupted before a trial began: there is nothing to resume")
+            log_line("interrupted before the first trial: there is nothing to resume")
             raise typer.Exit(130) from None
     _finish(result, log, as_json)
 
 
-def resume(sweep: Sweep, address: Address = None, log: Log = False, as_json: Json = False) -> None:
-    """Go on with a sweep that was stopped, interrupted or lost: finished trials stay, others go on where they were."""
-    _continue(sweep, 0, address, log, as_json)
+def resume(
+    context: typer.Context, sweep: Sweep, address: Address = None, log: Log = False, as_json: Json = False
+) -> None:
+    """Resume an interrupted sweep; unfinished trials continue from their checkpoints."""
+    _resume(context, locate.find_sweep(sweep, address), 0, log, as_json)
 
 
 def extend(
+    context: typer.Context,
     sweep: Sweep,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, help="How many more.", show_default=False)],
+    trials: Annotated[
+        int, typer.Option("--trials", metavar="N", min=1, help="Number of trials to add.", show_default=False)
+    ],
     address: Address = None,
     log: Log = False,
     as_json: Json = False,
 ) -> None:
-    """Give a sweep more trials; its searcher knows what the others came to."""
-    _continue(sweep, trials, address, log, as_json)
+    """Add trials to a sweep; the searcher keeps what it has learned."""
+    _resume(context, locate.find_sweep(sweep, address), trials, log, as_json)
 
 
 def stop(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
-    """End a running sweep cleanly, as Ctrl-C does; `sweeps resume` goes on with it."""
-    from sweeps.cli.display import terminal
-    from sweeps.storage.layout import find
+    """Stop a running sweep cleanly, as Ctrl-C does; continue it with `sweeps resume`."""
+    from sweeps.cli.display.sweep import print_status
     from sweeps.storage.sweep_lock import stop_owner
     from sweeps.tracking.results import load_result
 
-    if client := locate.client_for(sweep, address):
-        return submit.stop_there(client, sweep, as_json)
-    folder = find(sweep)
-    stop_owner(folder, STOP_PATIENCE_SECONDS)
+    folder = locate.find_sweep(sweep, address)
+    if isinstance(folder, locate.Elsewhere):
+        return remote.stop_there(folder, as_json)
+    stop_owner(folder, STOP_TIMEOUT_SECONDS)
     result = load_result(folder)
-    return print_result(result.overview(), as_json, lambda: terminal.status(result))
+    return print_result(result.overview(), as_json, lambda: print_status(result))
 
 
 def delete(
+    context: typer.Context,
     sweep: Sweep,
-    runs: Annotated[bool, typer.Option("--runs", help="Delete its runs in MLflow, too.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also what MLflow has yet to get.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="Also delete its runs in MLflow.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete even if records are undelivered.")] = False,
     missing_ok: MissingOk = False,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
-    """Remove a sweep's folder: journal, checkpoints, arrays and models; of a submitted one its jobs, too."""
-    if client := None if missing_ok else locate.client_for(sweep, address):
-        options = [option for option, given in (("--runs", runs), ("--force", force)) if given]
-        plain = submit.delete_there(client, sweep, options)
+    """Delete a sweep's folder (journal, checkpoints, arrays, models) and, if it was submitted, its jobs."""
+    if missing_ok:
+        plain = _delete_if_exists(sweep, runs=runs, force=force)
     else:
-        plain = _delete_here(sweep, runs=runs, force=force, missing_ok=missing_ok)
-        submit.forget_jobs(plain["sweep"])
-    with_runs = f", and {plain['runs_deleted']} runs in MLflow" if runs else ""
-    told = f"{plain['sweep']} is deleted{with_runs}"
-    print_result(plain, as_json, lambda: typer.echo(told))
+        folder = locate.find_sweep(sweep, address)
+        if isinstance(folder, locate.Elsewhere):
+            plain = remote.delete_there(context, folder)
+        else:
+            plain = _delete(folder, runs=runs, force=force)
+            remote.forget_jobs(folder.id)
+    with_runs = f" and {plain['runs_deleted']} runs in MLflow" if runs else ""
+    print_result(plain, as_json, lambda: typer.echo(f"deleted {plain['sweep']}{with_runs}"))
 
 
 def reproduce(
     experiments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Recipes of published experiments; all where none is named."),
+        typer.Argument(metavar="[NAME]...", help="Recipes of published experiments; by default all."),
     ] = None,
     judge: Annotated[
-        bool, typer.Option("--judge", help="Run nothing: judge the newest finished sweep of each recipe.")
+        bool, typer.Option("--judge", help="Run nothing; judge the newest finished sweep of each recipe.")
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Run published experiments and tell of each claim whether its number is reached."""
-    from sweeps.cli.display import claims as claims_display
-    from sweeps.cli.display import terminal
+    """Run published experiments, and compare each published number with ours."""
+    from sweeps.cli.display.claims import print_claims
+    from sweeps.cli.display.live import live_view
     from sweeps.experiments import reproduce as published
 
     claims = published.select(experiments or [])
     if judge:
         report = published.judge(claims)
     else:
-        with only_ours_on_standard_output(), terminal.live() as watch:
-            report = published.reproduce(claims, offline=offline, watch=watch, log=tell)
+        with library_output_to_stderr(), live_view() as watch:
+            report = published.reproduce(claims, offline=offline, watch=watch, log=log_line)
     for failure in report.failures:
-        tell(failure)
-    print_result(report.to_dict(), as_json, lambda: claims_display.claims(report.rows, markdown=markdown))
+        log_line(failure)
+    print_result(report.to_dict(), as_json, lambda: print_claims(report.rows, markdown=markdown))
     raise typer.Exit(report.exit_status)
 
 
-def _delete_here(sweep: str, *, runs: bool, force: bool, missing_ok: bool) -> dict[str, Any]:
-    """Delete a sweep's folder; with `missing_ok`, `sweep` is its whole id, and no folder has to be there."""
-    from sweeps.storage.layout import all_folders, find
+def _delete(folder: "SweepFolder", *, runs: bool, force: bool) -> dict[str, Any]:
     from sweeps.tracking.deletion import delete_sweep
 
-    if missing_ok and sweep not in [folder.id for folder in all_folders()]:
-        return {"sweep": sweep, "runs_deleted": 0}
-    folder = find(sweep)
     return {"sweep": folder.id, "runs_deleted": delete_sweep(folder, runs=runs, force=force)}
 
 
-def _continue(sweep: str, n_more: int, address: str | None, log: bool, as_json: bool) -> None:
-    from sweeps.storage.layout import find
+def _delete_if_exists(sweep_id: str, *, runs: bool, force: bool) -> dict[str, Any]:
+    """Delete the sweep with this whole id, if it has a folder."""
+    from sweeps.storage.layout import all_folders
 
-    if client := locate.client_for(sweep, address):
-        submit.continue_there(client, sweep, n_more, as_json)
+    for folder in all_folders():
+        if folder.id == sweep_id:
+            return _delete(folder, runs=runs, force=force)
+    return {"sweep": sweep_id, "runs_deleted": 0}
+
+
+def _resume(
+    context: typer.Context, folder: "SweepFolder | locate.Elsewhere", n_more: int, log: bool, as_json: bool
+) -> None:
+    if isinstance(folder, locate.Elsewhere):
+        remote.resume_there(context, folder, n_more, as_json)
         return
-    folder = find(sweep)
     from sweeps.resumption import resume as resume_sweep
 
-    with only_ours_on_standard_output(), _watching(log) as watch:
+    with library_output_to_stderr(), _progress_display(log) as watch:
         result = resume_sweep(folder, n_more=n_more, watch=watch, started=STARTED)
     _finish(result, log, as_json)
 
 
-def _watching(log: bool) -> "AbstractContextManager[Callable[[Progress], None]]":
-    """What shows how far a sweep is: the lines of a job's log, a table on a terminal, or where there is none lines."""
-    from sweeps.cli.display import progress_log, terminal
+def _progress_display(log: bool) -> "AbstractContextManager[Callable[[Progress], None]]":
+    """Show progress as a table on a terminal, else as lines; more often in the log of a job."""
+    from sweeps.cli.display import live, progress_log
 
     if log:
-        return progress_log.logged(tell)
-    return (
-        terminal.live()
-        if sys.stderr.isatty()
-        else progress_log.logged(tell, progress_log.SECONDS_BETWEEN_LINES_FOR_READERS)
-    )
+        return progress_log.log_progress(log_line)
+    if sys.stderr.isatty():
+        return live.live_view()
+    return progress_log.log_progress(log_line, progress_log.SECONDS_BETWEEN_LINES_FOR_READERS)
 
 
 def _finish(result: "SweepResult", log: bool, as_json: bool) -> NoReturn:
-    from sweeps.cli.display import progress_log, terminal
+    from sweeps.cli.display import progress_log
+    from sweeps.cli.display.sweep import print_summary
 
     if log:
-        tell(progress_log.outcome(result))
-    print_result(result.to_dict(), as_json, lambda: terminal.summary(result))
+        log_line(progress_log.last_line(result))
+    print_result(result.to_dict(), as_json, lambda: print_summary(result))
     raise typer.Exit(result.exit_status)

@@ -9,25 +9,25 @@ from sweeps.cli.options import Json, Overrides, Recipe, print_result
 
 
 def recipes(as_json: Json = False) -> None:
-    """List the recipes that ship."""
-    from sweeps.cli.display import terminal
+    """List the built-in recipes."""
+    from sweeps.cli.display.listing import print_recipes
     from sweeps.config import recipe_summaries
 
     summaries = recipe_summaries()
-    print_result({"recipes": summaries}, as_json, lambda: terminal.recipes(summaries))
+    print_result({"recipes": summaries}, as_json, lambda: print_recipes(summaries))
 
 
 def show(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe that ships.", show_default=False)],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe.", show_default=False)],
 ) -> None:
-    """Print a recipe as a sweep file, to change and run."""
+    """Print a recipe as a sweep file, to edit and run."""
     from sweeps.config import recipe_text
 
     typer.echo(recipe_text(recipe), nl=False)
 
 
 def validate(recipe: Recipe, overrides: Overrides = None, as_json: Json = False) -> None:
-    """Check a sweep file, and every corner of its search space, without starting anything."""
+    """Check a sweep file and every corner of its search space; start nothing."""
     from sweeps.config import load
 
     config = load(recipe, overrides or [])

@@ -1,4 +1,4 @@
-"""What a person sees of published experiments: their claims, each with its verdict."""
+"""What a person sees of published experiments: each claim with its verdict."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from sweeps.experiments.claims import Row
 
 
-def claims(rows: Sequence["Row"], *, markdown: bool) -> None:
-    """Published claims with their verdicts: a table for the terminal, or Markdown to paste."""
+def print_claims(rows: Sequence["Row"], *, markdown: bool) -> None:
+    """Print published claims with their verdicts, as a table for the terminal or as Markdown."""
     headings = ("experiment", "what", "published", "ours", "seeds", "tolerance", "verdict")
     lines = [
         (row.experiment, row.what, row.published, row.ours, _seeds(row), row.tolerance, str(row.verdict))
@@ -23,10 +23,10 @@ def claims(rows: Sequence["Row"], *, markdown: bool) -> None:
         text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
         Console(soft_wrap=True).print(text, highlight=False, markup=False)
         return
-    _claims_by_experiment(Console(highlight=False), rows)
+    _print_by_experiment(Console(highlight=False), rows)
 
 
-def _claims_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
+def _print_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
     table = Table(box=None, pad_edge=False, expand=True)
     for heading, ratio in (("claim", 5), ("published", 3), ("ours", 4), ("tolerance", 3)):
         table.add_column(heading, overflow="fold", ratio=ratio)

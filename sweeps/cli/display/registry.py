@@ -1,4 +1,4 @@
-"""What a person sees of the registry on a terminal: the gates of a promotion, and who held an alias."""
+"""What a person sees of the registry: the gates of a promotion, and the history of an alias."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,32 +20,32 @@ _STYLES = {
 }
 
 
-def promotion(promotion: Promotion) -> None:
-    """The gates, then what came of them."""
+def print_promotion(promotion: Promotion) -> None:
+    """Print the gates, then the verdict."""
     console = Console()
     if promotion.gates:
         console.print(_gate_table(promotion))
     console.print(Text(f"\n{_conclusion(promotion)}"), soft_wrap=True)
 
 
-def history(name: str, alias: str, moves: Sequence[Move], holder: str | None) -> None:
-    """Who held an alias, newest first, and that nobody does now where there is no `holder`."""
+def print_history(name: str, alias: str, moves: Sequence[Move], holder: str | None) -> None:
+    """Print the versions that have held an alias, newest first; without a `holder`, that none holds it now."""
     table = Table(box=None, pad_edge=False)
     for heading in ("version", "when", "who", "what", "trial", "why"):
         table.add_column(heading, overflow="fold")
-    for place, step in enumerate(reversed(moves)):
-        mark = f"{step.version} <- {alias}" if place == 0 and step.version == holder else step.version
-        origin = "" if step.sweep is None else f"{step.sweep}/{step.trial}"
-        table.add_row(*map(Text, (mark, _local(step.when), step.who, str(step.kind), origin, step.reason)))
+    for place, move in enumerate(reversed(moves)):
+        mark = f"{move.version} <- {alias}" if place == 0 and move.version == holder else move.version
+        origin = "" if move.sweep is None else f"{move.sweep}/{move.trial}"
+        table.add_row(*map(Text, (mark, _local_time(move.when), move.who, str(move.kind), origin, move.reason)))
     console = Console()
     console.print(table if moves else f"{name}: no version has held {alias}")
     if moves and holder is None:
-        console.print(Text(f"\nnobody is {alias} now: the alias, or its version, was deleted in MLflow"))
+        console.print(Text(f"\nno version is {alias} now: the alias, or its version, was deleted in MLflow"))
 
 
-def rolled_back(name: str, alias: str, step: Move) -> None:
-    """Where an alias points now."""
-    Console().print(Text(f"{alias} of {name} is version {step.version} again, no longer version {step.replaced}"))
+def print_rollback(name: str, alias: str, move: Move) -> None:
+    """Print which version an alias points at again."""
+    Console().print(Text(f"{alias} of {name} is version {move.version} again; it was version {move.replaced}"))
 
 
 def _gate_table(promotion: Promotion) -> Table:
@@ -65,21 +65,18 @@ def _conclusion(promotion: Promotion) -> str:
         return f"{trial} is {target} already, as version {promotion.version}"
     if promotion.verdict is PromotionVerdict.PROMOTED:
         forced = ", by force" if promotion.is_forced else ""
-        before = f"; it replaces version {promotion.replaced}" if promotion.replaced else ""
-        return f"{trial} is {target} now, as version {promotion.version}{forced}{before}"
+        replaced = f"; it replaces version {promotion.replaced}" if promotion.replaced else ""
+        return f"{trial} is {target} now, as version {promotion.version}{forced}{replaced}"
     names = ", ".join(gate.name for gate in failed(promotion.gates))
-    stays = (
-        f"version {promotion.replaced} stays {request.alias}" if promotion.replaced else f"nobody is {request.alias}"
-    )
     if promotion.verdict is PromotionVerdict.REFUSED:
-        return f"{trial} is not promoted to {target}: {names}; {stays}"
-    told = f"{trial} would become {target}"
+        current = f"version {promotion.replaced} stays" if promotion.replaced else "no version is"
+        return f"{trial} is not promoted to {target}; failed gates: {names}; {current} {request.alias}"
     if promotion.verdict is PromotionVerdict.WOULD_BE_REFUSED:
-        told = f"{trial} would not be promoted to {target}: {names}"
-    elif names:
-        told = f"{told} past {names}"
-    return f"{told}; this was a dry run, nothing has moved"
+        outcome = f"{trial} would not be promoted to {target}; failed gates: {names}"
+    else:
+        outcome = f"{trial} would become {target}{f' despite failed gates: {names}' if failed else ''}"
+    return f"{outcome}; this was a dry run, nothing has changed"
 
 
-def _local(when: str) -> str:
+def _local_time(when: str) -> str:
     return datetime.fromisoformat(when).astimezone().strftime("%Y-%m-%d %H:%M") if when else ""

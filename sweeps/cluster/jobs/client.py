@@ -1,4 +1,4 @@
-"""The API server of a Ray cluster, to which sweeps are submitted: whether it answers, lets us in, and fits."""
+"""Connect to the API server of a Ray cluster, after checks of its address, certificate, token and Ray version."""
 
 import os
 from functools import partial
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sweeps.cluster.authentication import HOW_TO_SET, PROBE_TIMEOUT_SECONDS, Token, find_token
-from sweeps.cluster.jobs.transport import HEADERS_VARIABLE, VERIFY_VARIABLE, Transport, transport_of_environment
+from sweeps.cluster.jobs.transport import HEADERS_VARIABLE, VERIFY_VARIABLE, Transport, transport_from_environment
 from sweeps.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -18,69 +18,69 @@ if TYPE_CHECKING:
     from requests import Response
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
-# How long an answer may take; a head that many use takes seconds.
+# A busy head takes seconds to answer.
 ANSWER_TIMEOUT_SECONDS = 60.0
 _UNAUTHORISED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 def api_server(address: str | None) -> str | None:
-    """The API server that a person names, or RAY_API_SERVER_ADDRESS does."""
+    """Return the API server at `address`, or at RAY_API_SERVER_ADDRESS; None if neither is set."""
     return (address or os.environ.get(ADDRESS_VARIABLE) or "").rstrip("/") or None
 
 
 def connect(address: str | None) -> "JobSubmissionClient":
-    """A client of the Jobs API at `address`, or at RAY_API_SERVER_ADDRESS.
+    """Return a client of the Jobs API at `address`, or at RAY_API_SERVER_ADDRESS.
 
-    Raises ClusterError, in seconds, with what to set: no address, no answer, a certificate that is not trusted, a
-    missing or wrong token, another Ray.
+    Raises ClusterError within seconds if there is no address, no answer, no trusted certificate, no valid token, or
+    another version of Ray; the message says what to set.
     """
-    url, transport = _checked(api_server(address)), transport_of_environment()
+    url, transport = _check_url(api_server(address)), transport_from_environment()
     token = None
-    if _asks_for_a_token(url, transport):
+    if _requires_token(url, transport):
         token = find_token()
         if token is None:
-            raise ClusterError(f"the Ray cluster at {url} asks for a token, and there is none here: {HOW_TO_SET}")
+            raise ClusterError(f"the Ray cluster at {url} requires a token, and none is set: {HOW_TO_SET}")
     _check_version(url, _get(url, "/api/version", transport, token))
     from ray.job_submission import JobSubmissionClient
 
     client = JobSubmissionClient(url, headers=transport.headers(token), verify=transport.verify)
-    client._do_request = partial(_within_time, client._do_request)  # type: ignore[method-assign]
+    client._do_request = partial(_with_timeout, client._do_request)  # type: ignore[method-assign]
     return client
 
 
-def _within_time(request: "Callable[..., Response]", *arguments: Any, **named: Any) -> "Response":
-    """A request of Ray's client, which by itself waits for ever; data may take as long to send as they take."""
+def _with_timeout(request: "Callable[..., Response]", *arguments: Any, **named: Any) -> "Response":
+    """Send a request of Ray's client with a timeout, which it lacks; without one for uploads, which may take long."""
     seconds = None if named.get("data") is not None else ANSWER_TIMEOUT_SECONDS
     return request(*arguments, timeout=seconds, **named)
 
 
-def _checked(url: str | None) -> str:
+def _check_url(url: str | None) -> str:
     if url is None:
         raise ClusterError(f"--address or {ADDRESS_VARIABLE} must name the cluster's API server: http://HOST:8265")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ClusterError(f"the API server's address must be http://HOST:8265 or https://HOST, not {url!r}")
     if parts.username or parts.password:
-        raise ClusterError("the API server's address must hold no user or password: Ray takes a token instead")
+        raise ClusterError("the API server's address must not contain a user or password: Ray uses a token")
     return url
 
 
-def _asks_for_a_token(url: str, transport: Transport) -> bool:
-    """What the server itself says; one that is too old to be asked wants none."""
+def _requires_token(url: str, transport: Transport) -> bool:
+    """Ask the server whether it requires a token; one too old to answer does not."""
     return _get(url, "/api/authentication_mode", transport, None).get("authentication_mode") == "token"
 
 
 def _get(url: str, path: str, transport: Transport, token: Token | None) -> dict[str, Any]:
-    """The JSON object at a path; an empty one where the server has no such page."""
+    """Return the JSON object at a path; an empty one if the server has no such path."""
     answer = _ask(f"{url}{path}", url, transport.headers(token), transport.verify)
     if answer.status_code in _UNAUTHORISED and token is not None:
-        raise ClusterError(f"the Ray cluster at {url} does not take the token of {token.source}: {HOW_TO_SET}")
+        raise ClusterError(f"the Ray cluster at {url} rejects the token of {token.source}: {HOW_TO_SET}")
     if answer.status_code == HTTPStatus.NOT_FOUND:
         return {}
     if answer.status_code != HTTPStatus.OK:
         raise ClusterError(
-            f"the Ray cluster at {url} answers with status {answer.status_code}: mend the address, or set "
-            f"{HEADERS_VARIABLE} to what a server before it asks for"
+            f"the Ray cluster at {url} must answer with status 200, not {answer.status_code}: correct the address, or "
+            f"set {HEADERS_VARIABLE} to the headers that a proxy in front of it requires"
         )
     try:
         found = answer.json()
@@ -92,41 +92,41 @@ def _get(url: str, path: str, transport: Transport, token: Token | None) -> dict
 
 
 def _ask(page: str, url: str, headers: dict[str, str], verify: str | bool) -> "Response":
-    """The answer of a page, asked by the library that Ray's client asks with: it trusts the same certificates."""
+    """Return the response to a GET; uses the HTTP library of Ray's client, which trusts the same certificates."""
     import requests
 
     try:
-        # A redirection is not followed: the token is for this server.
+        # No redirects: the token is for this server only.
         return requests.get(page, headers=headers, verify=verify, timeout=PROBE_TIMEOUT_SECONDS, allow_redirects=False)
     except requests.exceptions.SSLError as error:
         raise ClusterError(
-            f"the Ray cluster at {url} must have a certificate that is trusted here ({_reason(error)}): set "
+            f"the Ray cluster at {url} must have a trusted certificate, and has not ({_reason(error)}): set "
             f"{VERIFY_VARIABLE} to a file with the certificate of the authority that signed it"
         ) from None
-    except requests.exceptions.InvalidHeader:  # Its text holds the header.
+    except requests.exceptions.InvalidHeader:  # the message of the error contains the header
         raise ClusterError(
-            f"the token and {HEADERS_VARIABLE} must be of printable characters, without line breaks: mend them"
+            f"the token and {HEADERS_VARIABLE} must consist of printable characters, without line breaks: correct them"
         ) from None
     except (requests.RequestException, OSError) as error:
         raise ClusterError(
-            f"the Ray cluster at {url} must answer; it does not ({_reason(error)}): start the cluster, or mend the "
-            "address"
+            f"the Ray cluster at {url} must answer; it does not ({_reason(error)}): start the cluster, or "
+            "correct the address"
         ) from None
 
 
 def _reason(error: BaseException) -> str:
-    """What an error of `requests` is in the end, which wraps those of urllib3 and the system."""
+    """Return the innermost error: `requests` wraps those of urllib3 and the system."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error)
 
 
 def _not_ray(url: str) -> str:
-    return f"{url} must be a Ray cluster's API server, and answers as something else: mend the address"
+    return f"{url} must be a Ray cluster's API server, but does not answer as one: correct the address"
 
 
 def _check_version(url: str, answer: dict[str, Any]) -> None:
-    """ClusterError where the cluster's Ray is not of the series that this package is made for: ours."""
+    """Raise ClusterError if the cluster runs another minor version of Ray than this environment."""
     if "ray_version" not in answer:
         raise ClusterError(_not_ray(url))
     theirs, ours = str(answer["ray_version"]), version("ray")

@@ -1,4 +1,4 @@
-"""Commands about a sweep that lies on a cluster, given there: a short Ray job each, near the folder and its MLflow."""
+"""Commands about a sweep that lies on a cluster, each run there as a short Ray job, near the folder and its MLflow."""
 
 import json
 import logging
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweeps.cluster.jobs.runtime_env import Shipment
-from sweeps.cluster.jobs.submissions import TOLD, start, translated
+from sweeps.cluster.jobs.runtime_env import JobFiles
+from sweeps.cluster.jobs.submissions import LOG_PREFIX, start, translated
 from sweeps.errors import ClusterError, InputError
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The first argument of a job that gives one command, and what its answer's line in the job's log begins with.
+# The first argument of a job that runs one command, and the beginning of its answer's line in the job's log.
 FLAG, ANSWER = "--relay", "sweeps-answer: "
-# Commands take seconds; `delete` takes more where there are many runs.
-SECONDS, _END_SECONDS, _POLL_SECONDS = 900.0, 60.0, 0.3
+# Commands take seconds; `delete` takes longer if there are many runs.
+TIMEOUT_SECONDS, _END_TIMEOUT_SECONDS, _POLL_SECONDS = 900.0, 60.0, 0.3
+_MAX_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -34,66 +35,68 @@ class Answer:
     errors: str
 
 
-def relay(
+def run_remotely(
     client: "JobSubmissionClient",
     arguments: Sequence[str],
-    cargo: Shipment,
-    seconds: float = SECONDS,
-    **settings: str,
+    files: JobFiles,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    **environment: str,
 ) -> Answer:
-    """Give a command on the cluster and wait for what comes of it; takes seconds more than the command itself.
+    """Run a command on the cluster, with these variables in its environment, and wait for its answer.
 
-    `settings` are variables of its environment there.
-    Raises ClusterError where it has not ended after so many `seconds`, and has it end then, as Ctrl-C does.
+    Takes seconds more than the command itself. After `timeout_seconds`, and on Ctrl-C, the job is stopped; the former
+    raises ClusterError.
     """
     job = f"sweeps-{arguments[0]}-{secrets.token_hex(4)}"
     if sys.stdout.isatty():
-        settings["COLUMNS"] = str(shutil.get_terminal_size().columns)
-    start(client, job, [FLAG, *arguments], {"sweeps.command": arguments[0]}, cargo, **settings)
+        environment["COLUMNS"] = str(shutil.get_terminal_size().columns)
+    start(client, job, [FLAG, *arguments], {"sweeps.command": arguments[0]}, files, **environment)
     try:
-        return _answer_of(client, job, seconds)
+        return _wait_for_answer(client, job, timeout_seconds)
     finally:
-        _forget(client, job)
+        _remove(client, job)
 
 
-def relay_json(client: "JobSubmissionClient", arguments: Sequence[str], cargo: Shipment) -> dict[str, Any]:
-    """What a command on the cluster prints with --json.
+def run_remotely_json(client: "JobSubmissionClient", arguments: Sequence[str], files: JobFiles) -> dict[str, Any]:
+    """Run a command that has `--json` on the cluster, and return the object that it prints.
 
-    Raises InputError with what it finds wrong, ClusterError where it ends without a word of JSON.
+    Raises InputError with the errors that it prints, ClusterError if it prints no JSON.
     """
-    answer = relay(client, [*arguments, "--json"], cargo)
+    answer = run_remotely(client, arguments, files)
     try:
         printed: dict[str, Any] = json.loads(answer.output)
     except ValueError:
-        reason = (answer.errors.strip().splitlines() or ["nothing"])[-1].removeprefix(TOLD)[-300:]
-        ended = f"it ended with status {answer.status} and said: {reason}"
-        raise ClusterError(f"`sweeps {arguments[0]}` must answer on the cluster; {ended}") from None
+        last_line = (answer.errors.strip().splitlines() or ["nothing"])[-1].removeprefix(LOG_PREFIX)
+        raise ClusterError(
+            f"`sweeps {arguments[0]}` must print JSON on the cluster; it ended with status {answer.status} and "
+            f"printed: {last_line[-_MAX_REASON_CHARACTERS:]}"
+        ) from None
     if answer.status:
         raise InputError(printed["errors"])
     return printed
 
 
-def _answer_of(client: "JobSubmissionClient", job: str, seconds: float) -> Answer:
-    with translated("give the log of a job"):
-        if not _has_ended(client, job, seconds):
+def _wait_for_answer(client: "JobSubmissionClient", job: str, timeout_seconds: float) -> Answer:
+    with translated("return the log of a job"):
+        if not _wait_for_end(client, job, timeout_seconds):
             state = client.get_job_status(job).value
             raise ClusterError(
-                f"the cluster must give the command in {seconds:.0f} s, and has not: its job {job} is {state}, and is "
-                "told to end; see in the cluster's dashboard what hinders it, and give the command again"
+                f"the cluster must run the command within {timeout_seconds:.0f} s; its job {job} is {state}, and will "
+                "be stopped: find the cause in the cluster's dashboard, and run the command again"
             )
         lines = client.get_job_logs(job).splitlines()
         message = client.get_job_info(job).message
-    found = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
-    if not found:
-        told = [line.removeprefix(TOLD) for line in lines if line.startswith(TOLD)]
-        reason = " ".join((told[-1] if told else message or "no reason given").split())[-300:]
-        raise ClusterError(f"the cluster must give the command, and did not: {reason}")
-    return Answer(**json.loads(found[-1]))
+    answers = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
+    if not answers:
+        logged = [line.removeprefix(LOG_PREFIX) for line in lines if line.startswith(LOG_PREFIX)]
+        reason = " ".join((logged[-1] if logged else message or "no reason given").split())
+        raise ClusterError(f"the cluster must run the command; its job failed: {reason[-_MAX_REASON_CHARACTERS:]}")
+    return Answer(**json.loads(answers[-1]))
 
 
-def _has_ended(client: "JobSubmissionClient", job: str, seconds: float) -> bool:
-    """Wait for the end of a job, for so long; whether it has come."""
-    deadline = time.monotonic() + seconds
+def _wait_for_end(client: "JobSubmissionClient", job: str, timeout_seconds: float) -> bool:
+    """Wait until a job has ended; return False after the timeout."""
+    deadline = time.monotonic() + timeout_seconds
     while not client.get_job_status(job).is_terminal():
         if time.monotonic() > deadline:
             return False
@@ -101,15 +104,15 @@ def _has_ended(client: "JobSubmissionClient", job: str, seconds: float) -> bool:
     return True
 
 
-def _forget(client: "JobSubmissionClient", job: str) -> None:
-    """Take a job from the cluster's list, and have it end before; what hinders that hides nothing that was raised."""
+def _remove(client: "JobSubmissionClient", job: str) -> None:
+    """Stop a job and remove it from the cluster's list; log an error, which must not hide the command's own."""
     try:
-        with translated("forget a job"):
-            if not client.get_job_status(job).is_terminal():  # Whoever waits has lost patience.
+        with translated("delete a job"):
+            if not client.get_job_status(job).is_terminal():  # timed out or interrupted
                 client.stop_job(job)
-            if _has_ended(client, job, _END_SECONDS):
+            if _wait_for_end(client, job, _END_TIMEOUT_SECONDS):
                 client.delete_job(job)
             else:
-                logger.warning("The job %s was told to end and has not yet: it stays in the cluster's list", job)
+                logger.warning("The job %s has not stopped yet; it remains in the cluster's list", job)
     except ClusterError as error:
-        logger.warning("The job %s stays in the cluster's list: %s", job, error)
+        logger.warning("The job %s remains in the cluster's list: %s", job, error)

@@ -1,4 +1,4 @@
-"""What a submitted sweep takes with it to the cluster: this code, the sweep file, and arrays that lie on this disk."""
+"""The files a job takes to the cluster: this code, the sweep file, and arrays from this machine's disk."""
 
 import hashlib
 import shutil
@@ -15,23 +15,23 @@ from sweeps.config import SweepConfig
 from sweeps.errors import DataError
 
 _PACKAGE = Path(__file__).parents[2]
-# What Ray's own store takes in one piece.
+# Ray's own store takes packages up to about this size.
 MAX_ARRAY_BYTES = 450 * 2**20
 
 
 @dataclass(frozen=True)
-class Shipment:
-    """Folders on this disk: that in which the job runs, and one for each array, named by its digest."""
+class JobFiles:
+    """Folders on this disk to upload: the job's working folder, and one for each array, named by its digest."""
 
     working_folder: Path
     array_folders: tuple[Path, ...] = ()
 
 
 @contextmanager
-def packed(config: SweepConfig | None = None) -> Iterator[Shipment]:
-    """Copy what is shipped into folders that last as long as the context; without a config, the code alone.
+def job_files(config: SweepConfig | None = None) -> Iterator[JobFiles]:
+    """Yield temporary folders with the files of a job; without a config, the code alone.
 
-    Ray addresses each folder by its content, and takes what the cluster has already from there.
+    Ray addresses each folder by its content, and uploads only what the cluster does not have yet.
     """
     with TemporaryDirectory(prefix="sweeps-submit-") as temporary:
         root = Path(temporary)
@@ -41,46 +41,49 @@ def packed(config: SweepConfig | None = None) -> Iterator[Shipment]:
         arrays: list[Path] = []
         if config is not None:
             document = config.to_dict()
-            document["data"], arrays = _pack_arrays(document["data"], root)
+            document["data"], arrays = _copy_arrays(document["data"], root)
             (working / "sweep.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-        yield Shipment(working, tuple(arrays))
+        yield JobFiles(working, tuple(arrays))
 
 
 def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
-    """The files that a sweep's data section names: those here, and those that are not; DataError for one too large."""
+    """Return the files of a sweep's data section that are on this machine, and those that are not.
+
+    Raises DataError if one is too large to send.
+    """
     named = {key: Path(name) for key, name in _array_files(config.to_dict()["data"]).items()}
-    here = {key: path for key, path in named.items() if path.is_file()}
-    for key, path in here.items():
+    local = {key: path for key, path in named.items() if path.is_file()}
+    for key, path in local.items():
         n_bytes = path.stat().st_size
         if n_bytes > MAX_ARRAY_BYTES:
             raise DataError(
                 f"data.{key}: {path} must have at most {MAX_ARRAY_BYTES // 2**20} MiB to be sent with the sweep, not "
-                f"{n_bytes // 2**20}: copy it to the cluster's shared folder and name it there"
+                f"{n_bytes // 2**20}: copy it to a folder that the cluster shares, and set data.{key} to its path there"
             )
-    return list(here.values()), [path for key, path in named.items() if key not in here]
+    return list(local.values()), [path for key, path in named.items() if key not in local]
 
 
 def _array_files(data: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(data[key]) for key in ("path", "labels_path") if data.get(key)}
 
 
-def _pack_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Path]]:
-    """The data section with shipped paths in place of those of this disk, and the folders that hold them.
+def _copy_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Path]]:
+    """Copy the arrays on this disk; return the data section with their paths in the job, and their folders.
 
-    A path that is not here is left as it is: it may be one of the cluster's.
+    Other paths stay as they are: they may exist on the cluster.
     """
     folders = []
     shipped = dict(data)
     for key, name in _array_files(data).items():
         path = Path(name)
         if path.is_file():
-            folder = _pack(path, root)
+            folder = _copy(path, root)
             folders.append(folder)
             shipped[key] = f"{folder.name}/{path.name}"
     return shipped, list(dict.fromkeys(folders))
 
 
-def _pack(path: Path, root: Path) -> Path:
+def _copy(path: Path, root: Path) -> Path:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     folder = root / f"sweeps_data_{digest}"

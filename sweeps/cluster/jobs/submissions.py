@@ -1,4 +1,4 @@
-"""Submitted sweeps: each is a Ray job of the sweep's id, and what continues it one of `ID-r2`, `ID-r3` and so on."""
+"""Submitted sweeps: each is a Ray job with the sweep's id; each resume is a new job, `ID-r2`, `ID-r3` and so on."""
 
 import getpass
 import logging
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sweeps.cluster.jobs.runtime_env import Shipment
+from sweeps.cluster.jobs.runtime_env import JobFiles
 from sweeps.errors import ClusterError, SweepDone, UnknownSweep
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     Client = JobSubmissionClient
 
 SWEEP, OWNER, TRIALS = "sweeps.sweep", "sweeps.owner", "sweeps.trials"
-# What the driver and its supervisor tell of themselves begins so.
-TOLD = "sweeps: "
-# Ray kills what has not ended so long after it was told to stop; a driver ends its runs and delivers what is left.
+# What each line starts with that the driver and its supervisor log.
+LOG_PREFIX = "sweeps: "
+# Ray kills a job this long after the request to stop; meanwhile the driver ends its runs and delivers its records.
 STOP_SECONDS = 120
 INTERRUPTED = 130
 _POLL_SECONDS = 0.5
@@ -30,7 +30,7 @@ _CONTINUATION = re.compile(r"(?P<sweep>.+?)(-r(?P<number>\d+))?")
 
 
 class JobState(StrEnum):
-    """How a submitted sweep stands."""
+    """The state of a submitted sweep."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -44,10 +44,7 @@ _STATES = {"SUCCEEDED": JobState.FINISHED, "STOPPED": JobState.INTERRUPTED}
 
 @dataclass(frozen=True)
 class SubmittedSweep:
-    """A sweep on a cluster, as its newest job stands.
-
-    `told` is the last thing that the job has said of itself: of the moment when it ended, where it has.
-    """
+    """A sweep on a cluster, by its newest job; `last_line` is the newest line of that job's log about the sweep."""
 
     sweep: str
     job: str
@@ -56,40 +53,41 @@ class SubmittedSweep:
     owner: str
     n_trials: int | None
     started_ms: int | None
-    told: str | None = None
+    last_line: str | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether no job runs it."""
+        """Whether no job of the sweep is pending or running."""
         return self.state not in (JobState.PENDING, JobState.RUNNING)
 
     def to_dict(self) -> dict[str, Any]:
-        """The sweep as plain values."""
-        return asdict(self) | {"state": str(self.state)}
+        """Return the sweep as plain values; `last_line` is `told` in the JSON form."""
+        plain = asdict(self) | {"state": str(self.state)}
+        return plain | {"told": plain.pop("last_line")}
 
 
-def submit(client: "Client", sweep: str, n_trials: int, arguments: Sequence[str], cargo: Shipment) -> str:
-    """Have the cluster give `arguments` to the command line there; return the job's id. Takes seconds.
+def submit(client: "Client", sweep: str, n_trials: int, arguments: Sequence[str], files: JobFiles) -> str:
+    """Submit a job that runs the command line with `arguments`; return the job's id within seconds.
 
-    No environment variable of ours goes along: Ray shows a job's to everybody, and credentials are the cluster's.
+    No environment variable is sent: Ray shows a job's to everybody, and the cluster has its own credentials.
     """
     job = _next_id(sweep, [details.submission_id for details in _jobs(client)])
-    return start(client, job, [sweep, *arguments], {SWEEP: sweep, TRIALS: str(n_trials)}, cargo)
+    return start(client, job, [sweep, *arguments], {SWEEP: sweep, TRIALS: str(n_trials)}, files)
 
 
 def start(
-    client: "Client", job: str, arguments: Sequence[str], metadata: Mapping[str, str], cargo: Shipment, **settings: str
+    client: "Client", job: str, arguments: Sequence[str], metadata: Mapping[str, str], files: JobFiles, **env_vars: str
 ) -> str:
-    """Have the cluster give `arguments` to what is shipped, with these variables of its environment set; the id."""
+    """Submit a job that runs the shipped entry point with `arguments` and environment variables; return its id."""
     runtime_env: dict[str, Any] = {
-        "working_dir": str(cargo.working_folder),
-        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)} | settings,
+        "working_dir": str(files.working_folder),
+        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)} | env_vars,
     }
-    if cargo.array_folders:  # Ray fails on an empty list.
-        runtime_env["py_modules"] = [str(folder) for folder in cargo.array_folders]
-    for talkative in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
-        logging.getLogger(talkative).setLevel(logging.ERROR)
-    with translated("take a job"):
+    if files.array_folders:  # Ray fails on an empty list
+        runtime_env["py_modules"] = [str(folder) for folder in files.array_folders]
+    for verbose in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+        logging.getLogger(verbose).setLevel(logging.ERROR)
+    with translated("accept a job"):
         return client.submit_job(
             entrypoint=f"exec python bootstrap.py {shlex.join(arguments)}",
             submission_id=job,
@@ -99,7 +97,7 @@ def start(
 
 
 def all_submitted(client: "Client") -> list[SubmittedSweep]:
-    """Every sweep on the cluster, newest first."""
+    """Return every sweep on the cluster, newest first."""
     newest: dict[str, list[JobDetails]] = {}
     for details in sorted(_jobs(client), key=_order):
         newest.setdefault(_sweep_of(details), []).append(details)
@@ -108,54 +106,65 @@ def all_submitted(client: "Client") -> list[SubmittedSweep]:
 
 
 def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
-    """The sweep of this id, or of the only one that starts so, with what it tells of itself."""
-    known = all_submitted(client)
+    """Return the sweep with this id, or the only one whose id starts so, with its newest log line.
+
+    Raises UnknownSweep.
+    """
+    found = only_match(all_submitted(client), sweep)
+    with translated("return the log of a job"):
+        lines = [line for line in client.get_job_logs(found.job).splitlines() if line.startswith(LOG_PREFIX)]
+    last_line = lines[-1].removeprefix(LOG_PREFIX) if lines else _message(client, found.job)
+    return replace(found, last_line=last_line)
+
+
+def only_match(known: Sequence[SubmittedSweep], sweep: str) -> SubmittedSweep:
+    """Return the one sweep that `sweep` can mean. Raises UnknownSweep if it can mean none or several."""
     matches = matching(known, sweep)
     if len(matches) != 1:
         ids = ", ".join(submitted.sweep for submitted in matches or known[:10])
-        lost = "" if matches else "; `sweeps resume` goes on with one whose jobs were lost with the cluster's head"
-        raise UnknownSweep(f"{sweep!r} must name one sweep of the cluster, which has {ids or 'none'}{lost}")
-    with translated("give the log of a job"):
-        lines = [line for line in client.get_job_logs(matches[0].job).splitlines() if line.startswith(TOLD)]
-    told = lines[-1].removeprefix(TOLD) if lines else _message(client, matches[0].job)
-    return replace(matches[0], told=told)
+        hint = "" if matches else "; if the cluster's head lost its jobs, `sweeps resume` continues a sweep"
+        raise UnknownSweep(f"{sweep!r} must name one sweep of the cluster, which has {ids or 'none'}{hint}")
+    return matches[0]
 
 
 def matching(known: Sequence[SubmittedSweep], sweep: str) -> list[SubmittedSweep]:
-    """Those that `sweep` may mean: the one of this id, or all that start so."""
+    """Return the sweeps that `sweep` can mean: the one with this id, or all whose ids start so."""
     return [s for s in known if s.sweep == sweep] or [s for s in known if s.sweep.startswith(sweep)]
 
 
 def stop(client: "Client", submitted: SubmittedSweep) -> SubmittedSweep:
-    """End a submitted sweep cleanly, and wait until it has ended."""
+    """Stop a submitted sweep cleanly, and return it once it has ended."""
     if submitted.has_ended:
-        raise SweepDone(f"{submitted.sweep} does not run: its job is {submitted.state}")
+        raise SweepDone(f"{submitted.sweep} must be running to be stopped; its job is {submitted.state}")
     with translated("stop a job"):
         client.stop_job(submitted.job)
     deadline = time.monotonic() + STOP_SECONDS + 30
     while not (now := find_submitted(client, submitted.sweep)).has_ended:
         if time.monotonic() > deadline:
-            raise ClusterError(f"{submitted.sweep} was told to end and has not yet: `sweeps status` tells when it has")
+            raise ClusterError(
+                f"{submitted.sweep} must stop within {STOP_SECONDS + 30} s, and is still {now.state}: check it later "
+                "with `sweeps status`"
+            )
         time.sleep(_POLL_SECONDS)
     return now
 
 
 def logs(client: "Client", submitted: SubmittedSweep, *, follow: bool) -> Iterator[str]:
-    """What the sweep's newest job has printed, piece by piece; with `follow` until it ends."""
-    n_given = 0
+    """Yield the log of the sweep's newest job piece by piece; with `follow`, until the job ends."""
+    n_printed = 0
     while True:
         has_ended = not follow or find_submitted(client, submitted.sweep).has_ended
-        with translated("give the log of a job"):
+        with translated("return the log of a job"):
             text = client.get_job_logs(submitted.job)
-        yield text[n_given:]
-        n_given = len(text)
+        yield text[n_printed:]
+        n_printed = len(text)
         if has_ended:
             return
         time.sleep(_POLL_SECONDS)
 
 
 def forget(client: "Client", sweep: str) -> None:
-    """Take the jobs of a sweep that has ended from the cluster's list."""
+    """Remove the jobs of a sweep that has ended from the cluster's list."""
     for details in _jobs(client):
         if _sweep_of(details) == sweep:
             with translated("delete a job"):
@@ -168,12 +177,12 @@ def _jobs(client: "Client") -> "list[JobDetails]":
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn what Ray's client raises into a line; it raises RuntimeError for what the server refuses."""
+def translated(action: str) -> Iterator[None]:
+    """Turn an error of Ray's client into a ClusterError: the client raises RuntimeError if the server refuses."""
     try:
         yield
     except (RuntimeError, OSError, ValueError) as error:
-        raise ClusterError(f"the cluster must {what}; it said: {' '.join(str(error).split())[:300]}") from error
+        raise ClusterError(f"the cluster must {action}; it failed: {' '.join(str(error).split())[:300]}") from error
 
 
 def _next_id(sweep: str, taken: Sequence[str | None]) -> str:
@@ -192,7 +201,7 @@ def _sweep_of(details: "JobDetails") -> str:
 
 
 def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
-    """A sweep by its jobs, the newest last."""
+    """Return a sweep by its jobs, which are in order, the newest last."""
     newest = jobs[-1]
     metadata = newest.metadata or {}
     state = _STATES.get(newest.status.value) or JobState(newest.status.value)
@@ -211,8 +220,8 @@ def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
 
 
 def _message(client: "Client", job: str) -> str | None:
-    """What Ray itself says of a job, in one line: the last one, for what comes before is where it happened."""
-    with translated("tell of a job"):
+    """Return the last line of Ray's message about a job: the lines before it are a traceback."""
+    with translated("describe a job"):
         lines = (client.get_job_info(job).message or "").strip().splitlines()
     return lines[-1].strip()[:300] if lines else None
 
@@ -220,5 +229,5 @@ def _message(client: "Client", job: str) -> str | None:
 def _owner() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # A container's user id may have no name.
+    except (KeyError, OSError):  # in a container, a user id may have no name
         return "unknown"

@@ -1,4 +1,4 @@
-"""How requests reach a cluster's API server: which certificates are trusted, and headers for what lies before it."""
+"""How requests reach a cluster's API server: trusted certificates, and headers for a proxy in front of it."""
 
 import json
 import os
@@ -9,19 +9,19 @@ from pathlib import Path
 from sweeps.cluster.authentication import Token
 from sweeps.errors import ClusterError
 
-# Ray's own command line reads the first, and has the second as its option --verify.
+# Ray's own command line reads the first too; the second is its option --verify.
 HEADERS_VARIABLE, VERIFY_VARIABLE = "RAY_JOB_HEADERS", "RAY_JOB_VERIFY"
 
 
 @dataclass(frozen=True)
 class Transport:
-    """Certificates to trust, True for those that this machine trusts; and headers, which show in no representation."""
+    """Certificates to trust, True for those of this machine; and extra headers, which are left out of the repr."""
 
     verify: str | bool = True
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def headers(self, token: Token | None) -> dict[str, str]:
-        """The headers of a request; where something before Ray takes `Authorization` for itself, Ray has another."""
+        """Return the headers of a request; the token moves to another header if a proxy uses `Authorization`."""
         if token is None:
             return dict(self.extra_headers)
         is_taken = any(name.lower() == "authorization" for name in self.extra_headers)
@@ -29,8 +29,8 @@ class Transport:
         return {**self.extra_headers, name: f"Bearer {token.value}"}
 
 
-def transport_of_environment() -> Transport:
-    """What RAY_JOB_VERIFY and RAY_JOB_HEADERS say. Raises ClusterError, without their values, which may be secret."""
+def transport_from_environment() -> Transport:
+    """Read RAY_JOB_VERIFY and RAY_JOB_HEADERS. Raises ClusterError without their values, which may be secret."""
     return Transport(_verify(os.environ.get(VERIFY_VARIABLE)), _headers(os.environ.get(HEADERS_VARIABLE)))
 
 
@@ -40,7 +40,7 @@ def _verify(named: str | None) -> str | bool:
     path = Path(named).expanduser()
     if not path.exists():
         raise ClusterError(
-            f"{VERIFY_VARIABLE} must be a file or folder of certificates to trust; there is none at {path}"
+            f"{VERIFY_VARIABLE} must be a file or folder of certificates; {path} does not exist: correct the path"
         )
     return str(path)
 
@@ -51,5 +51,5 @@ def _headers(written: str | None) -> dict[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ClusterError(f'{HEADERS_VARIABLE} must be a JSON object of texts: {{"NAME": "VALUE"}}')
+        raise ClusterError(f'{HEADERS_VARIABLE} must be a JSON object of strings: {{"NAME": "VALUE"}}')
     return found

@@ -201,7 +201,7 @@ def test_mlflow_away_for_the_whole_sweep_adds_one_line_and_sync_delivers_all(
     status = cluster.sweeps_json("status", sweep)
     assert (status["state"], status["tracked"]) == ("FINISHED", None)
     assert status["told"].startswith("FINISHED: 2 of 2 trials ended, 0 failed")
-    assert "MLflow has yet to get" in status["told"]
+    assert "undelivered MLflow records" in status["told"]
     (no_answer,) = status["errors"]
     assert "does not answer" in no_answer
     assert sweep in [submitted["sweep"] for submitted in cluster.sweeps_json("list")["submitted"]]
@@ -227,9 +227,9 @@ def test_mlflow_away_for_the_whole_sweep_adds_one_line_and_sync_delivers_all(
 def test_a_wrong_token_or_password_is_told_at_once_with_what_to_set(whole_cluster: Cluster) -> None:
     cluster, path = whole_cluster, sweep_file(whole_cluster, "refused", 1)
     (missing,) = cluster.sweeps_json("submit", path, status=2, RAY_AUTH_TOKEN="")["errors"]
-    assert "asks for a token" in missing
+    assert "requires a token" in missing
     (wrong,) = cluster.sweeps_json("submit", path, status=2, RAY_AUTH_TOKEN=cluster.token[::-1])["errors"]
-    assert "does not take the token of RAY_AUTH_TOKEN" in wrong
+    assert "rejects the token of RAY_AUTH_TOKEN" in wrong
     cluster.change_password(cluster.password, cluster.password[::-1])
     try:
         (here,) = cluster.sweeps_json("list")["errors"]

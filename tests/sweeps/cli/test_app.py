@@ -72,7 +72,7 @@ def test_list_without_sweeps_says_how_to_start() -> None:
     assert "sweeps run quickstart" in done.stdout
 
 
-def test_faults_are_told_as_json_too() -> None:
+def test_issues_are_printed_as_json_too() -> None:
     command = [sys.executable, "-m", "sweeps", "validate", "quickstart", "--json", "--set", "training.epoch=3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
@@ -88,7 +88,7 @@ def test_a_store_that_does_not_answer_for_now_is_no_bad_input(
         raise StorageError("no answer", passes=passes)
 
     monkeypatch.setattr(table, "app", away)
-    monkeypatch.setattr(table, "gc_tuning", Mock())  # this process goes on
+    monkeypatch.setattr(table, "gc_tuning", Mock())  # this process continues
     with pytest.raises(SystemExit) as end:
         table.main()
     assert end.value.code == status

@@ -50,7 +50,7 @@ def test_a_token_file_that_cannot_be_read_is_named(no_token: Path, monkeypatch: 
         (None, "RAY_API_SERVER_ADDRESS"),
         ("127.0.0.1:8265", "must be http://"),
         ("ray://127.0.0.1:10001", "must be http://"),
-        ("http://someone:planted@127.0.0.1:8265", "no user or password"),
+        ("http://someone:planted@127.0.0.1:8265", "must not contain a user or password"),
         ("http://127.0.0.1:9", "must answer"),
     ],
 )

@@ -4,7 +4,7 @@ import math
 
 from rich.console import Console
 
-from sweeps.cli.display.terminal import LiveView
+from sweeps.cli.display.live import LiveView
 from sweeps.config import ObjectiveConfig
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.progress import Progress

@@ -1,37 +1,77 @@
-"""Sweeps that are not here: what a person is told of them."""
+"""Where a sweep lies: searched for once a command."""
 
-from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from job_cluster import name_cluster
+from typer.testing import CliRunner
 
-from sweeps.cli.display import terminal
-from sweeps.cluster.jobs.submissions import JobState, SubmittedSweep
+from sweeps.cli.app import app
+from sweeps.cli.commands.locate import Elsewhere, find_run, find_sweep
+from sweeps.cluster.jobs.remote_cli import Answer
+from sweeps.config import SweepConfig
+from sweeps.errors import UnknownSweep
+from sweeps.storage import layout
+from sweeps.storage.layout import SweepFolder
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import SweepRecord
 
-Shown = Callable[..., list[str]]
+SWEEP = "small-20260101-000000-abcd"
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
-    """The lines that `status` prints of a submitted sweep in a state, of which this has been told."""
-
-    def show(state: JobState, told: str | None) -> list[str]:
-        terminal.elsewhere([SubmittedSweep("mine", "mine", 1, state, "ann", 4, 0, told)], [])
-        return capsys.readouterr().out.splitlines()
-
-    return show
+def folder(own_home: Path, small_sweep: Any) -> SweepFolder:
+    """A sweep on this machine that has no trial yet."""
+    config: SweepConfig = small_sweep()
+    found = SweepFolder(own_home / "sweeps" / SWEEP)
+    Journal.create(found.journal, SweepRecord(SWEEP, "small", "small", config.to_dict(), 0)).close()
+    return found
 
 
-@pytest.mark.parametrize("state", [JobState.FINISHED, JobState.FAILED, JobState.INTERRUPTED])
-def test_what_a_job_told_last_is_of_when_it_ended(state: JobState, shown: Shown) -> None:
-    told = "FINISHED: 4 of 4 trials ended, 0 failed; MLflow has yet to get 116 entries"
-    assert shown(state, told) == [f"mine {state} on the cluster (of ann)", f"  when its job ended: {told}"]
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One item for each time that this machine was searched."""
+    made: list[str] = []
+    list_folders = layout.all_folders
+
+    def all_folders() -> list[SweepFolder]:
+        made.append("search")
+        return list_folders()
+
+    monkeypatch.setattr(layout, "all_folders", all_folders)
+    return made
 
 
-@pytest.mark.parametrize("state", [JobState.PENDING, JobState.RUNNING])
-def test_what_a_job_tells_while_it_runs_is_the_last_thing_it_told(state: JobState, shown: Shown) -> None:
-    told = "1 of 4 trials ended, 0 failed, 2 running"
-    assert shown(state, told) == [f"mine {state} on the cluster (of ann)", f"  its job last told: {told}"]
+@pytest.mark.parametrize("command", ["status", "best", "diagnose", "evaluate", "promote --model digits", "stop"])
+@pytest.mark.parametrize("names_cluster", [False, True])
+def test_a_command_searches_this_machine_once(
+    folder: SweepFolder, searches: list[str], monkeypatch: pytest.MonkeyPatch, command: str, names_cluster: bool
+) -> None:
+    if names_cluster:
+        cluster = name_cluster(monkeypatch, Answer(0, "", ""))
+    done = CliRunner().invoke(app, [*command.split(), folder.id[:8]])
+    assert not isinstance(done.exception, UnknownSweep)
+    assert searches == ["search"]
+    assert not names_cluster or cluster.asked == []
 
 
-def test_a_job_that_has_told_nothing_has_no_such_line(shown: Shown) -> None:
-    assert shown(JobState.PENDING, None) == ["mine PENDING on the cluster (of ann)"]
+@pytest.mark.parametrize("find", [find_sweep, find_run])
+def test_a_sweep_of_this_machine_is_found_before_a_cluster_is_asked(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, find: Any
+) -> None:
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
+    found = find(SWEEP, None)
+    assert getattr(found, "folder", found) == folder
+    assert isinstance(find("other", None), Elsewhere)
+    assert isinstance(find(SWEEP, "http://head:8265"), Elsewhere)
+
+
+def test_an_mlflow_server_may_know_a_sweep_but_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    sweep = find_sweep("other", None)
+    assert isinstance(sweep, Elsewhere)
+    with pytest.raises(UnknownSweep):
+        sweep.connect()
+    with pytest.raises(UnknownSweep):
+        find_run("other", None)

@@ -2,7 +2,7 @@
 
 from polling import wait_until
 
-from sweeps.cli.display.progress_log import logged
+from sweeps.cli.display.progress_log import log_progress
 from sweeps.config import ObjectiveConfig
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.progress import Progress
@@ -11,7 +11,7 @@ from sweeps.tracking.progress import Progress
 def test_a_log_has_the_id_at_once_and_a_line_whenever_something_has_changed() -> None:
     lines: list[str] = []
     progress = Progress("small-1", 4, 10, ObjectiveConfig(metric="valid/mse"), n_at_once=2, packs=True)
-    with logged(lines.append, seconds_between_lines=0.01) as watch:
+    with log_progress(lines.append, seconds_between_lines=0.01) as watch:
         wait_until(lambda: lines == ["loading data, connecting to Ray"])
         watch(progress)
         assert lines[1] == "small-1: 4 trials in packs, 2 at once"

@@ -1,4 +1,4 @@
-"""What a person reads of a promotion and of a history."""
+"""What a person sees of a promotion and of a history."""
 
 import json
 
@@ -27,7 +27,7 @@ def promotion(
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("outcome", "words"),
     [
         (
             promotion(PromotionVerdict.PROMOTED, BETTER, version="2"),
@@ -36,23 +36,26 @@ def promotion(
         (promotion(PromotionVerdict.PROMOTED, LARGE, version="2"), "as version 2, by force; it replaces version 1"),
         (
             promotion(PromotionVerdict.REFUSED, TIED, LARGE),
-            "not promoted to digits@champion: champion, size; version 1 stays",
+            "not promoted to digits@champion; failed gates: champion, size; version 1 stays",
         ),
-        (promotion(PromotionVerdict.REFUSED, LARGE, replaced=None), "nobody is champion"),
+        (promotion(PromotionVerdict.REFUSED, LARGE, replaced=None), "no version is champion"),
         (
             promotion(PromotionVerdict.WOULD_BE_PROMOTED, BETTER),
             "sweep/0003 would become digits@champion; this was a dry run",
         ),
-        (promotion(PromotionVerdict.WOULD_BE_PROMOTED, LARGE), "would become digits@champion past size; this was"),
+        (
+            promotion(PromotionVerdict.WOULD_BE_PROMOTED, LARGE),
+            "would become digits@champion despite failed gates: size; this was",
+        ),
         (
             promotion(PromotionVerdict.WOULD_BE_REFUSED, TIED),
-            "would not be promoted to digits@champion: champion; this was a dry run",
+            "would not be promoted to digits@champion; failed gates: champion; this was a dry run",
         ),
         (promotion(PromotionVerdict.ALREADY, version="1"), "is digits@champion already, as version 1"),
     ],
 )
-def test_the_conclusion_says_what_came_of_it(told: Promotion, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    registry.promotion(told)
+def test_the_conclusion_names_the_verdict(outcome: Promotion, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    registry.print_promotion(outcome)
     assert words in capsys.readouterr().out
 
 
@@ -60,7 +63,7 @@ def test_every_gate_has_its_outcome_and_sentence_in_the_table(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    registry.promotion(promotion(PromotionVerdict.REFUSED, BETTER, LARGE))
+    registry.print_promotion(promotion(PromotionVerdict.REFUSED, BETTER, LARGE))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["gate", "outcome", "why"]
     assert lines[1].startswith("champion  passed   better than version 1: 0.4 against 0.5")
@@ -74,23 +77,23 @@ def test_a_promotion_is_one_json_object_with_every_gate() -> None:
     assert plain["gates"][0]["numbers"]["low"] == -0.01
 
 
-def test_a_history_is_told_newest_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_is_printed_newest_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     first = Move(
         "1", None, MoveKind.PROMOTION, "the first", "sweep", "0001", "run", "2026-01-01T12:00:00+00:00", "me@here"
     )
-    registry.history("digits", "champion", [first, Move("7", "1", MoveKind.OUTSIDE, "by hand")], "7")
+    registry.print_history("digits", "champion", [first, Move("7", "1", MoveKind.OUTSIDE, "by hand")], "7")
     _, newest, oldest = capsys.readouterr().out.splitlines()
     assert newest.startswith("7 <- champion")
     assert "moved outside sweeps" in newest
     assert oldest.startswith("1 ")
     assert "sweep/0001" in oldest
-    registry.history("digits", "canary", [], None)
+    registry.print_history("digits", "canary", [], None)
     assert "no version has held canary" in capsys.readouterr().out
 
 
-def test_a_history_marks_nobody_where_the_alias_was_deleted(capsys: pytest.CaptureFixture[str]) -> None:
-    registry.history("digits", "champion", [Move("1", None, MoveKind.PROMOTION, "the first")], None)
-    told = capsys.readouterr().out
-    assert "<- champion" not in told
-    assert "nobody is champion now" in told
+def test_a_history_marks_no_version_if_the_alias_was_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    registry.print_history("digits", "champion", [Move("1", None, MoveKind.PROMOTION, "the first")], None)
+    printed = capsys.readouterr().out
+    assert "<- champion" not in printed
+    assert "no version is champion now" in printed

@@ -1,4 +1,4 @@
-"""Clusters behind TLS and behind other people's doors: small servers that answer as Ray's do."""
+"""Clusters behind TLS and behind proxies: small servers that answer as Ray's do."""
 
 import datetime
 import ipaddress
@@ -33,12 +33,12 @@ TOKEN = "t" * 64
 class ApiServer:
     """What a Ray head answers to a client of jobs, over TLS.
 
-    `door` is the Authorization that a proxy before it wants; a version of None is that of a server that is not Ray's.
-    One that `hangs` does not tell of its jobs until the event is set.
+    A proxy in front of it requires `proxy_authorization`. With a version of None it is not a Ray head. With `hangs` it
+    does not list its jobs until the event is set.
     """
 
     certificate: Path
-    door: str | None = None
+    proxy_authorization: str | None = None
     version: str | None = field(default_factory=lambda: version("ray"))
     redirects_to: str | None = None
     hangs: threading.Event | None = None
@@ -48,7 +48,7 @@ class ApiServer:
     def answer(self, path: str, headers: dict[str, str]) -> tuple[int, object]:
         """Status and body; paths but those of Ray are not found."""
         self.seen.append((path, headers))
-        if self.door is not None and headers.pop("authorization", None) != self.door:
+        if self.proxy_authorization is not None and headers.pop("authorization", None) != self.proxy_authorization:
             return 407, {}
         if self.version is None:
             return 404, {}
@@ -99,7 +99,7 @@ def server(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiSe
             self.wfile.write(json.dumps(body).encode())
 
         def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(api.certificate)
@@ -122,33 +122,35 @@ def test_a_certificate_of_an_authority_that_is_named_is_trusted(
     assert (path, headers["authorization"]) == ("/api/jobs/", f"Bearer {TOKEN}")
 
 
-def test_a_certificate_that_is_not_trusted_is_told_with_what_to_set(server: ApiServer) -> None:
+def test_a_certificate_that_is_not_trusted_is_refused_with_what_to_set(server: ApiServer) -> None:
     with pytest.raises(ClusterError, match=r"self-signed certificate.*set RAY_JOB_VERIFY") as refusal:
         connect(server.address)
     assert TOKEN not in str(refusal.value)
     assert server.seen == []
 
 
-def test_certificates_that_are_not_there_are_told(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_of_certificates_is_refused(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", "/nowhere/ca.pem")
-    with pytest.raises(ClusterError, match=r"there is none at /nowhere/ca\.pem"):
+    with pytest.raises(ClusterError, match=r"/nowhere/ca\.pem does not exist"):
         connect(server.address)
 
 
-def test_headers_for_a_door_before_ray_go_along_and_the_token_takes_another_header(
+def test_headers_for_a_proxy_are_sent_and_the_token_moves_to_another_header(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.door = "Bearer of-the-door"
+    server.proxy_authorization = "Bearer of-the-proxy"
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
-    with pytest.raises(ClusterError, match="status 407"):
+    with pytest.raises(ClusterError, match="not 407"):
         connect(server.address)
-    monkeypatch.setenv("RAY_JOB_HEADERS", json.dumps({"Authorization": server.door, "Cookie": "session=1"}))
+    monkeypatch.setenv(
+        "RAY_JOB_HEADERS", json.dumps({"Authorization": server.proxy_authorization, "Cookie": "session=1"})
+    )
     assert connect(server.address).list_jobs() == []
     assert server.seen[-1][1]["cookie"] == "session=1"
 
 
 @pytest.mark.parametrize("written", ["planted", '["planted"]', '{"planted": 1}'])
-def test_headers_that_are_none_are_told_without_their_text(
+def test_invalid_headers_are_refused_without_their_text(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     monkeypatch.setenv("RAY_JOB_HEADERS", written)
@@ -157,7 +159,7 @@ def test_headers_that_are_none_are_told_without_their_text(
     assert "planted" not in str(refusal.value)
 
 
-def test_a_header_that_cannot_be_sent_is_told_without_its_text(
+def test_a_header_that_cannot_be_sent_is_refused_without_its_text(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_JOB_HEADERS", json.dumps({"Authorization": "planted\nsecret"}))
@@ -169,21 +171,21 @@ def test_a_header_that_cannot_be_sent_is_told_without_its_text(
 def test_the_token_goes_to_no_other_server(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
     server.redirects_to = "https://elsewhere.example"
-    with pytest.raises(ClusterError, match="status 302"):
+    with pytest.raises(ClusterError, match="not 302"):
         connect(server.address)
 
 
-def test_a_cluster_of_another_ray_is_told(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_with_another_version_of_ray_is_refused(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
     server.version = "1.13.0"
     with pytest.raises(ClusterError, match=r"must run Ray .* not 1\.13\.0"):
         connect(server.address)
 
 
-def test_a_server_that_is_not_rays_is_told(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_rays_is_refused(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
     server.version = None
-    with pytest.raises(ClusterError, match="answers as something else"):
+    with pytest.raises(ClusterError, match="does not answer as one"):
         connect(server.address)
 
 
@@ -217,7 +219,7 @@ def test_a_head_with_tls_is_asked_by_rays_own_settings(
     authenticate(head_with_tls)
 
 
-def test_what_is_sent_may_take_its_time(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_have_no_timeout(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
     client = connect(server.address)
     timeouts, answer = [], requests.Response()
@@ -228,7 +230,7 @@ def test_what_is_sent_may_take_its_time(server: ApiServer, monkeypatch: pytest.M
     assert timeouts == [None, clients.ANSWER_TIMEOUT_SECONDS]
 
 
-def test_a_server_that_stops_answering_is_told_after_a_while(
+def test_a_server_that_stops_answering_is_reported_after_the_timeout(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
@@ -236,7 +238,7 @@ def test_a_server_that_stops_answering_is_told_after_a_while(
     client = connect(server.address)
     server.hangs = threading.Event()
     try:
-        with pytest.raises(ClusterError, match=r"the cluster must list its jobs; it said: .*timed out"):
+        with pytest.raises(ClusterError, match=r"the cluster must list its jobs; it failed: .*timed out"):
             all_submitted(client)
     finally:
         server.hangs.set()

@@ -1,4 +1,4 @@
-"""What a submitted sweep takes with it."""
+"""The files that a job takes to the cluster."""
 
 import hashlib
 import subprocess
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sweeps.cluster.jobs import runtime_env
-from sweeps.cluster.jobs.runtime_env import array_files, packed
+from sweeps.cluster.jobs.runtime_env import array_files, job_files
 from sweeps.config import SweepConfig, load
 from sweeps.errors import DataError
 
@@ -22,19 +22,19 @@ def on_array(make: MakeSweep, path: Path, **data: object) -> SweepConfig:
 
 
 def test_the_code_is_shipped_and_nothing_beside_it(small_sweep: MakeSweep) -> None:
-    with packed(small_sweep()) as cargo:
-        names = {path.name for path in cargo.working_folder.iterdir()}
+    with job_files(small_sweep()) as files:
+        names = {path.name for path in files.working_folder.iterdir()}
         assert names == {"sweeps", "bootstrap.py", "sweep.yaml"}
-        suffixes = {path.suffix for path in cargo.working_folder.rglob("*") if path.is_file()}
+        suffixes = {path.suffix for path in files.working_folder.rglob("*") if path.is_file()}
         assert suffixes <= {".py", ".yaml", ".typed"}
-        assert cargo.array_folders == ()
-    assert not cargo.working_folder.exists()
+        assert files.array_folders == ()
+    assert not files.working_folder.exists()
 
 
 def test_the_shipped_command_line_runs_by_itself(small_sweep: MakeSweep) -> None:
-    with packed(small_sweep()) as cargo:
+    with job_files(small_sweep()) as files:
         command = [sys.executable, "-m", "sweeps", "validate", "sweep.yaml"]
-        done = subprocess.run(command, cwd=cargo.working_folder, env={}, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=files.working_folder, env={}, capture_output=True, text=True, check=False)
     assert "is valid: 1 trials of 3 epochs" in done.stdout, done.stderr
 
 
@@ -42,32 +42,32 @@ def test_arrays_of_this_disk_are_shipped_by_their_digest_and_named_so(small_swee
     images, labels = tmp_path / "images.npy", tmp_path / "labels.npy"
     np.save(images, np.zeros((9, 4)))
     np.save(labels, np.zeros(9, dtype=np.int64))
-    with packed(on_array(small_sweep, images, labels_path=str(labels))) as cargo:
-        folders = {folder.name: folder for folder in cargo.array_folders}
+    with job_files(on_array(small_sweep, images, labels_path=str(labels))) as files:
+        folders = {folder.name: folder for folder in files.array_folders}
         digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:32] for path in (images, labels)]
         assert list(folders) == [f"sweeps_data_{digest}" for digest in digests]
         assert (folders[f"sweeps_data_{digests[0]}"] / "images.npy").read_bytes() == images.read_bytes()
-        text = (cargo.working_folder / "sweep.yaml").read_text()
+        text = (files.working_folder / "sweep.yaml").read_text()
     assert f"path: sweeps_data_{digests[0]}/images.npy" in text
     assert f"labels_path: sweeps_data_{digests[1]}/labels.npy" in text
     assert str(tmp_path) not in text
 
 
 def test_a_path_that_is_not_here_is_left_to_the_cluster(small_sweep: MakeSweep) -> None:
-    with packed(on_array(small_sweep, Path("/shared/images.npy"))) as cargo:
-        assert load(cargo.working_folder / "sweep.yaml").to_dict()["data"]["path"] == "/shared/images.npy"
-        assert cargo.array_folders == ()
+    with job_files(on_array(small_sweep, Path("/shared/images.npy"))) as files:
+        assert load(files.working_folder / "sweep.yaml").to_dict()["data"]["path"] == "/shared/images.npy"
+        assert files.array_folders == ()
 
 
-def test_an_array_too_large_to_ship_is_refused_with_what_to_do(
+def test_an_array_too_large_to_ship_is_refused_with_advice(
     small_sweep: MakeSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime_env, "MAX_ARRAY_BYTES", 2**20)
     np.save(tmp_path / "images.npy", np.zeros(2**20))
-    with pytest.raises(DataError, match="shared folder"):
+    with pytest.raises(DataError, match="a folder that the cluster shares"):
         array_files(on_array(small_sweep, tmp_path / "images.npy"))
 
 
-def test_what_continues_a_sweep_needs_no_sweep_file() -> None:
-    with packed() as cargo:
-        assert not (cargo.working_folder / "sweep.yaml").exists()
+def test_a_resume_needs_no_sweep_file() -> None:
+    with job_files() as files:
+        assert not (files.working_folder / "sweep.yaml").exists()

@@ -1,4 +1,4 @@
-"""What starts a lost driver again."""
+"""What restarts a driver that has failed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,49 +35,51 @@ class Drivers:
     def __init__(self) -> None:
         self.statuses: Iterator[int] = iter(())
         self.given: list[list[str]] = []
-        self.has_begun = True
+        self.has_recorded = True
 
     def run(self, arguments: Sequence[str]) -> int:
         self.given.append(list(arguments))
-        if self.has_begun:
+        if self.has_recorded:
             (home() / "sweeps" / SWEEP).mkdir(parents=True, exist_ok=True)
             (home() / "sweeps" / SWEEP / "journal.db").touch()
         return next(self.statuses)
 
 
 @pytest.mark.parametrize(("status", "of_the_job"), [(0, 0), (3, 0), (2, 2), (130, 130)])
-def test_a_driver_that_has_come_to_an_end_is_not_started_again(drivers: Drivers, status: int, of_the_job: int) -> None:
+def test_a_driver_that_has_ended_is_not_restarted(drivers: Drivers, status: int, of_the_job: int) -> None:
     drivers.statuses = iter([status])
     assert supervise(SWEEP, ["run", "sweep.yaml", "--id", SWEEP]) == of_the_job
     assert drivers.given == [["run", "sweep.yaml", "--id", SWEEP]]
 
 
-def test_a_driver_that_is_lost_is_started_again_to_resume(drivers: Drivers, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_driver_that_fails_is_restarted_to_resume(drivers: Drivers, capsys: pytest.CaptureFixture[str]) -> None:
     drivers.statuses = iter([-9, -11, 0])
     assert supervise(SWEEP, ["extend", SWEEP, "--trials", "3"]) == 0
     assert drivers.given == [["extend", SWEEP, "--trials", "3"], ["resume", SWEEP], ["resume", SWEEP]]
-    assert capsys.readouterr().out.splitlines()[-1] == "sweeps: the driver ended with status -11: start 2 of 3 to go on"
+    assert (
+        capsys.readouterr().out.splitlines()[-1] == "sweeps: the driver ended with status -11: restarting driver (2/3)"
+    )
 
 
-def test_a_driver_that_is_lost_before_it_has_begun_begins_again(drivers: Drivers) -> None:
-    drivers.statuses, drivers.has_begun = iter([-9, 0]), False
+def test_a_driver_that_fails_before_it_has_recorded_anything_runs_again(drivers: Drivers) -> None:
+    drivers.statuses, drivers.has_recorded = iter([-9, 0]), False
     assert supervise(SWEEP, ["run", "sweep.yaml", "--id", SWEEP]) == 0
     assert drivers.given == [["run", "sweep.yaml", "--id", SWEEP]] * 2
 
 
-def test_starts_are_bounded(drivers: Drivers, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restarts_are_bounded(drivers: Drivers, capsys: pytest.CaptureFixture[str]) -> None:
     drivers.statuses = iter([-9] * 10)
     assert supervise(SWEEP, ["resume", SWEEP]) == 1
     assert len(drivers.given) == 1 + supervisor.MAX_RESTARTS
     assert f"sweeps resume {SWEEP}" in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_a_cluster_without_a_tracking_store_is_told_what_to_set(
+def test_a_cluster_without_a_tracking_store_logs_what_to_set(
     drivers: Drivers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert supervise(SWEEP, ["resume", SWEEP]) == 2
-    assert capsys.readouterr().out.startswith("sweeps: MLFLOW_TRACKING_URI must be set on the cluster")
+    assert capsys.readouterr().out.startswith("sweeps: MLFLOW_TRACKING_URI must be set in the environment")
     assert drivers.given == []
 
 

@@ -1,10 +1,10 @@
-"""What a person reads of a sweep beside its numbers."""
+"""What a person sees of a sweep beside its numbers."""
 
 from collections.abc import Callable
 
 import pytest
 
-from sweeps.cli.display import terminal
+from sweeps.cli.display import sweep
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.results import SweepResult
 
@@ -22,34 +22,34 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
 
 def test_a_ranking_that_is_cut_says_how_to_see_the_rest(write_result: Write, shown: Callable[[], str]) -> None:
     result = write_result({f"{index:04}": mse(index) for index in range(7)})
-    terminal.ranking(result, top=5)
+    sweep.print_ranking(result, top=5)
     assert "and 2 more: `sweeps best small-1 --top 7`" in shown()
-    terminal.ranking(result, top=7)
+    sweep.print_ranking(result, top=7)
     assert "more" not in shown()
 
 
-@pytest.mark.parametrize("show", [terminal.summary, lambda result: terminal.ranking(result, top=5)])
+@pytest.mark.parametrize("show", [sweep.print_summary, lambda result: sweep.print_ranking(result, top=5)])
 def test_failed_trials_are_not_passed_over(
     write_result: Write, shown: Callable[[], str], show: Callable[[SweepResult], None]
 ) -> None:
     show(write_result({"a": mse(1), "b": mse(2)}, states={"b": PointState.FAILED}))
-    assert "1 failed: `sweeps status small-1` tells which, and why" in shown()
+    assert "1 failed: `sweeps status small-1` shows which, and why" in shown()
     show(write_result({"a": mse(1)}))
     assert "`sweeps status" not in shown()
 
 
-def test_status_of_a_running_sweep_tells_what_leads(write_result: Write, shown: Callable[[], str]) -> None:
+def test_status_of_a_running_sweep_shows_the_best_running_trial(write_result: Write, shown: Callable[[], str]) -> None:
     running = {"a": PointState.RUNNING, "b": PointState.RUNNING}
-    terminal.status(write_result({"a": mse(3, 2), "b": mse(0.125)}, states=running, state=None))
-    told = shown()
-    assert "2 running" in told
-    assert "best of those that run, so far:" in told
-    assert "0.125" in told
-    assert "sweeps sync" not in told  # what the sweep itself delivers
+    sweep.print_status(write_result({"a": mse(3, 2), "b": mse(0.125)}, states=running, state=None))
+    printed = shown()
+    assert "2 running" in printed
+    assert "best running trial:" in printed
+    assert "0.125" in printed
+    assert "sweeps sync" not in printed  # the sweep itself delivers
 
 
 def test_the_mark_of_a_front_is_explained(write_result: Write, shown: Callable[[], str]) -> None:
     objectives = [{"metric": "valid/mse"}, {"metric": "valid/r2", "direction": "maximize"}]
     result = write_result({"a": [{"valid/mse": 1.0, "valid/r2": 0.5}]}, objective=objectives)
-    terminal.ranking(result, top=5)
+    sweep.print_ranking(result, top=5)
     assert "* on the Pareto front" in shown()

@@ -1,0 +1,154 @@
+"""What commands do about a sweep on a cluster: run there as they were typed, or submit and stop its jobs."""
+
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from sweeps.cli.options import log_line, print_result
+from sweeps.cli.typed_command import TypedCommand
+
+if TYPE_CHECKING:
+    from sweeps.cli.commands.locate import Elsewhere
+    from sweeps.cluster.jobs.runtime_env import JobFiles
+    from sweeps.cluster.jobs.submissions import Client, SubmittedSweep
+
+STARTED = time.time()
+
+
+def run_there(
+    context: typer.Context, sweep: "Elsewhere", timeout_seconds: float | None = None, **environment: str
+) -> NoReturn:
+    """Run the command on the cluster as it was typed, print what it prints there, and exit with its status.
+
+    Everybody who may ask the cluster can read the variables of its `environment`.
+    """
+    from sweeps.cluster.jobs.remote_cli import TIMEOUT_SECONDS, run_remotely
+    from sweeps.cluster.jobs.runtime_env import job_files
+
+    client = sweep.connect()
+    typed = TypedCommand.of(context)
+    with job_files() as files:
+        answer = run_remotely(client, typed.to_list(), files, timeout_seconds or TIMEOUT_SECONDS, **environment)
+    typer.echo(answer.output, nl=False)
+    typer.echo(answer.errors, nl=False, err=True)
+    raise typer.Exit(answer.status)
+
+
+def resume_there(context: typer.Context, sweep: "Elsewhere", n_more: int, as_json: bool) -> None:
+    """Submit a job that resumes a sweep, or extends it by `n_more` trials, under the sweep's id and the next number."""
+    from sweeps.cluster.jobs.runtime_env import job_files
+    from sweeps.errors import SweepDone
+
+    client = sweep.connect()
+    with job_files() as files:
+        sweep_id, state, n_trials = _find_ended(client, sweep.name, files)
+        if state == "FINISHED" and not n_more:
+            raise SweepDone(f"{sweep_id} has finished: add trials with `sweeps extend {sweep_id} --trials N`")
+        submit_job(
+            client, sweep_id, n_trials + n_more, TypedCommand.of(context).with_argument(sweep_id), files, as_json
+        )
+
+
+def stop_there(sweep: "Elsewhere", as_json: bool) -> None:
+    """Stop the job of a submitted sweep, and print how it stands."""
+    from sweeps.cli.display.listing import print_elsewhere
+    from sweeps.cluster.jobs.submissions import find_submitted, stop
+
+    client = sweep.connect()
+    stopped = stop(client, find_submitted(client, sweep.name))
+    print_result(stopped.to_dict(), as_json, lambda: print_elsewhere([stopped], []))
+
+
+def delete_there(context: typer.Context, sweep: "Elsewhere") -> dict[str, Any]:
+    """Delete a sweep on the cluster, then its jobs from the cluster's list; return what `delete --json` prints there.
+
+    Raises SweepLocked if one of its jobs is running.
+    """
+    from sweeps.cluster.jobs.remote_cli import run_remotely_json
+    from sweeps.cluster.jobs.runtime_env import job_files
+    from sweeps.cluster.jobs.submissions import forget
+
+    client = sweep.connect()
+    command = TypedCommand.of(context).with_option("--json")
+    if (sweep_id := _find_to_delete(client, sweep.name)) is not None:
+        # A job that failed its checks has created no folder.
+        command = command.with_argument(sweep_id).with_option("--missing-ok")
+    with job_files() as files:
+        plain = run_remotely_json(client, command.to_list(), files)
+    forget(client, plain["sweep"])
+    return plain
+
+
+def forget_jobs(sweep: str) -> None:
+    """Remove the jobs of a sweep that was deleted on this machine from the list of the cluster, if one is named."""
+    from sweeps.cluster.jobs.client import api_server, connect
+    from sweeps.cluster.jobs.submissions import forget
+    from sweeps.errors import ClusterError
+
+    if api_server(None) is None:
+        return
+    try:
+        forget(connect(None), sweep)
+    except ClusterError as error:
+        log_line(f"jobs of {sweep} may remain in the cluster's list: {error}")
+
+
+def submit_job(
+    client: "Client", sweep: str, n_trials: int, command: TypedCommand, files: "JobFiles", as_json: bool
+) -> None:
+    """Submit a command that runs a sweep as a job, and print the job's id."""
+    from sweeps.cluster.jobs.submissions import submit
+
+    job = submit(client, sweep, n_trials, command.to_list(), files)
+    plain = {"sweep": sweep, "job": job, "trials": n_trials, "seconds": time.time() - STARTED}
+    text = f"{sweep} is submitted as job {job}; follow it with `sweeps status {sweep}` and `sweeps logs -f {sweep}`"
+    print_result(plain, as_json, lambda: typer.echo(text))
+
+
+def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, str, int]:
+    """Return the id, the state and the number of trials of a sweep that no job runs.
+
+    Without a job of it, ask for its folder: a cluster whose head failed has lost its list of jobs, not its sweeps.
+    """
+    from sweeps.cluster.jobs.remote_cli import run_remotely_json
+    from sweeps.cluster.jobs.submissions import find_submitted
+    from sweeps.errors import SweepLocked, UnknownSweep
+
+    try:
+        submitted = find_submitted(client, sweep)
+    except UnknownSweep as unknown:
+        found = run_remotely_json(client, ["list", "--json"], files)["sweeps"]
+        matches = [s for s in found if s["sweep"] == sweep] or [s for s in found if s["sweep"].startswith(sweep)]
+        if len(matches) != 1:
+            raise unknown from None
+        (match,) = matches
+        if match["state"] == "RUNNING":
+            raise SweepLocked(
+                f"{match['sweep']} must not be running; a process that is no job of the cluster runs it: stop that one"
+            ) from None
+        return match["sweep"], match["state"], match["trials"] + match["to_come"]
+    _check_ended(submitted)
+    return submitted.sweep, submitted.state, submitted.n_trials or 0
+
+
+def _find_to_delete(client: "Client", sweep: str) -> str | None:
+    """Return the whole id of a sweep that no job runs; None if the cluster lists no job of it."""
+    from sweeps.cluster.jobs.submissions import all_submitted, matching, only_match
+
+    known = all_submitted(client)
+    if not matching(known, sweep):
+        return None
+    submitted = only_match(known, sweep)
+    _check_ended(submitted)
+    return submitted.sweep
+
+
+def _check_ended(submitted: "SubmittedSweep") -> None:
+    from sweeps.errors import SweepLocked
+
+    if not submitted.has_ended:
+        raise SweepLocked(
+            f"{submitted.sweep} must not be running; its job {submitted.job} is {submitted.state}: "
+            f"stop it with `sweeps stop {submitted.sweep}`"
+        )

@@ -1,0 +1,125 @@
+"""What a person sees of one sweep: its progress, its result, its ranking, what MLflow has of it."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from sweeps.cli.display.trial import number
+from sweeps.tracking.journal.records import PointState, SweepState
+from sweeps.tracking.results import RankedTrial, SweepResult
+
+ALSO_SHOWN = ("valid/mse",)
+
+
+def print_summary(result: SweepResult) -> None:
+    """Print the result of a sweep that has just ended."""
+    console = Console()
+    _print_state(console, result)
+    if result.ranking:
+        _print_ranking(console, result, top=5)
+    _print_failed(console, result)
+    console.print(result.where_to_look(), soft_wrap=True, highlight=False)
+
+
+def print_status(result: SweepResult) -> None:
+    """Print a sweep's progress, its failed trials and its best one."""
+    console = Console()
+    _print_state(console, result)
+    for point in result.points:
+        if point.state is PointState.FAILED:
+            line = f"  trial {point.point_id} ({point.run_name}) failed: {point.reason}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if result.ranking:
+        console.print(_ranking_table(result.ranking[:1], result))
+    if result.leader is not None:
+        console.print("best running trial:", highlight=False)
+        console.print(_ranking_table([result.leader], result))
+
+
+def print_ranking(result: SweepResult, top: int) -> None:
+    """Print the best trials of a sweep."""
+    console = Console()
+    if result.ranking:
+        _print_ranking(console, result, top)
+    else:
+        console.print(f"{result.sweep}: no trial has finished yet")
+    _print_failed(console, result)
+
+
+def print_delivery(result: SweepResult, error: str | None) -> None:
+    """Print how many records MLflow still lacks after `sweeps sync`, and the error that ended it."""
+    if result.n_undelivered:
+        line = f"{result.n_undelivered} records of {result.sweep} are undelivered: {error}"
+    elif result.refusals:
+        line = _refusals(result)
+    else:
+        line = f"MLflow has everything of {result.sweep}"
+    Console().print(line, highlight=False, markup=False)
+
+
+def _refusals(result: SweepResult) -> str:
+    return f"MLflow refused {len(result.refusals)} records of {result.sweep}; the first: {result.refusals[0]}"
+
+
+def _print_state(console: Console, result: SweepResult) -> None:
+    counts = f"{result.n_ended} of {result.config.n_trials} trials ended, {result.count(PointState.FAILED)} failed"
+    running = result.count(PointState.RUNNING)
+    counts += f", {running} running" if running else ""
+    seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
+    console.print(f"[bold]{result.sweep}[/bold] {result.record.state}: {counts}{seconds}", highlight=False)
+    if result.record.state is SweepState.INTERRUPTED:
+        console.print(f"continue with `sweeps resume {result.sweep}`", soft_wrap=True, highlight=False)
+    if result.refusals:
+        console.print(_refusals(result), style="yellow", highlight=False, markup=False)
+    if result.n_undelivered:
+        is_running = result.record.state is SweepState.RUNNING
+        how = "delivered while the sweep runs" if is_running else f"deliver them with `sweeps sync {result.sweep}`"
+        line = f"{result.n_undelivered} undelivered records: {how}"
+        console.print(line, style="yellow", soft_wrap=True, highlight=False)
+
+
+def _print_ranking(console: Console, result: SweepResult, top: int) -> None:
+    """Print the first `top` trials of a ranking, how many follow, and the findings on those printed."""
+    console.print(_ranking_table(result.ranking[:top], result))
+    if len(result.objective_metrics) > 1:
+        console.print("* on the Pareto front: no other trial is as good in all objectives and better in one")
+    if n_more := len(result.ranking[top:]):
+        line = f"and {n_more} more: `sweeps best {result.sweep} --top {len(result.ranking)}`"
+        console.print(line, highlight=False, soft_wrap=True)
+    _print_findings(console, result, top)
+
+
+def _print_failed(console: Console, result: SweepResult) -> None:
+    if failed := result.count(PointState.FAILED):
+        line = f"{failed} failed: `sweeps status {result.sweep}` shows which, and why"
+        console.print(line, style="red", highlight=False, soft_wrap=True)
+
+
+def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
+    """Return a table of rank, trial, point and objectives; `--json` has every metric."""
+    names = [*result.objective_metrics, *(name for name in ALSO_SHOWN if name not in result.objective_metrics)]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "trial", "point"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("epoch", *names):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for rank, trial in enumerate(trials, start=1):
+        mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(rank)
+        values = (number(trial.metrics.get(name)) for name in names)
+        table.add_row(mark, trial.trial, trial.run_name, str(trial.epoch), *values)
+    return table
+
+
+def _print_findings(console: Console, result: SweepResult, top: int) -> None:
+    """Print each finding on the trials shown, with those that have it: the gravest of the best trial first."""
+    trials: dict[str, list[str]] = {}
+    for ranked in result.ranking[:top]:
+        for name in dict.fromkeys(finding["name"] for finding in ranked.diagnosis or ()):
+            trials.setdefault(name, []).append(ranked.trial)
+    if not trials:
+        return
+    heading = f"\nDiagnosis (evidence and advice: `sweeps diagnose {result.sweep}/TRIAL`):"
+    console.print(heading, highlight=False, markup=False, soft_wrap=True)
+    for name, ids in trials.items():
+        console.print(f"  {name}: {', '.join(ids)}", highlight=False, markup=False, soft_wrap=True)
