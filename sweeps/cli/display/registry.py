@@ -74,7 +74,7 @@ def _conclusion(promotion: Promotion) -> str:
     if promotion.verdict is PromotionVerdict.WOULD_BE_REFUSED:
         outcome = f"{trial} would not be promoted to {target}; failed gates: {names}"
     else:
-        outcome = f"{trial} would become {target}{f' despite failed gates: {names}' if failed else ''}"
+        outcome = f"{trial} would become {target}{f' despite failed gates: {names}' if names else ''}"
     return f"{outcome}; this was a dry run, nothing has changed"
 
 
