@@ -168,7 +168,7 @@ def _copied(evidence: Evidence) -> Iterator[Finding]:
         narrower = f"Lower {settings.size_setting} below {n_features}"
         if settings.code_size is None:
             narrower = f"Set {settings.size_setting} to shallow, with a model.hidden_size below {n_features}"
-        dearer = "model.hidden_l1" if settings.is_stacked else "model.noise.level or model.hidden_l1"
+        dearer = "model.noise.level or model.hidden_l1" if settings.denoises else "model.hidden_l1"
         yield Finding(
             FindingName.COPIED,
             {"code size": size, "features": n_features, "r2": last_r2(evidence)},

@@ -21,14 +21,6 @@ _SATURATED_SLOPE = 0.05
 # Activations whose slope does not vanish on both sides, or for large sums.
 _UNBOUNDED: "tuple[Activation, ...]" = ("relu", "elu")
 
-# Where the size of a model's code is set; for a model without a code, where one with a code is chosen.
-_SIZE_SETTINGS = {
-    "linear": "model.name",
-    "shallow": "model.hidden_size",
-    "deep": "model.code_size",
-    "stacked_denoising": "model.hidden_sizes",
-}
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -46,7 +38,7 @@ class Settings:
     weight_l2: float = 0.0
     hidden_l1: float = 0.0
     rate_setting: str = "training.learning_rate"
-    is_stacked: bool = False
+    denoises: bool = True
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -156,35 +148,21 @@ def layer_statistics(activations: Array, settings: LayerSettings) -> LayerStatis
 
 def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
     """Take the settings that matter here from a trial's `model` and `training` sections."""
-    is_stacked = model.name == "stacked_denoising"
-    level = model.noise.level
-    highest = max(level, default=0.0) if isinstance(level, tuple) else level
     return Settings(
         code_size=model.code_size,
-        size_setting=_SIZE_SETTINGS[model.name],
+        size_setting=model.size_setting,
         learning_rate=training.learning_rate,
-        noise_level=0.0 if is_stacked else highest,
+        noise_level=model.noise.level_of(0) if model.denoises else 0.0,
         weight_l1=model.weight_l1,
         weight_l2=model.weight_l2,
         hidden_l1=model.hidden_l1,
-        is_stacked=is_stacked,
+        denoises=model.denoises,
     )
 
 
 def hidden_layers(model: "ModelConfig") -> tuple[LayerSettings, ...]:
-    """The settings of each hidden layer that a network built from `model` has, in order from the input on."""
-    if model.name == "linear":
-        return ()
-    inner = _layer(model, "activation", model.activation)
-    if model.name == "shallow":
-        return (inner,)
-    if model.name == "deep":
-        back = len(model.hidden_sizes if model.decoder_sizes is None else model.decoder_sizes)
-        code = _layer(model, "code_activation", model.code_activation)
-        return (*[inner] * len(model.hidden_sizes), code, *[inner] * back)
-    side = [inner] * (len(model.hidden_sizes) - 1)
-    code = inner if model.code_activation is None else _layer(model, "code_activation", model.code_activation)
-    return (*side, code, *side)
+    """Return the settings of each hidden layer of a network built from `model`, in order from the input on."""
+    return tuple(_layer(model, setting, activation) for setting, activation in model.hidden_activations)
 
 
 def _layer(model: "ModelConfig", setting: str, activation: "Activation") -> LayerSettings:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sweeps.models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.diagnosis.diagnosis import diagnose
 from sweeps.models.diagnosis.evidence import (
     Evidence,
@@ -22,7 +22,7 @@ from sweeps.models.diagnosis.evidence import (
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.metrics import References
 from sweeps.models.networks.network import Activations, Batch, Network
-from sweeps.models.training.objectives import Objective, Reconstruction
+from sweeps.models.training.objectives import Objective
 
 # Shares of units and of variance are then known to a few hundredths: no threshold of a diagnosis is finer.
 N_TRAIN_SAMPLES = 2000
@@ -54,7 +54,7 @@ class Examination:
         self._references = references
         self._column_mean = column_mean
         self._n_valid = n_valid
-        self._reconstructs = isinstance(objective, Reconstruction)
+        self._reconstructs = not model.classifies
         self._history: list[tuple[int, dict[str, float]]] = []
         self._first_loss: LossTerms | None = None
 
@@ -94,9 +94,9 @@ class Examination:
         `layer`, from 0, is the one that was being pre-trained; None: the whole network was trained.
         """
         settings = self._settings
-        if layer is not None and isinstance(self._model, StackedDenoisingConfig):
-            rate, setting = self._model.pretraining.rate_of(layer, len(self._model.hidden_sizes))
-            settings = replace(settings, learning_rate=rate, rate_setting=f"model.pretraining.{setting}")
+        rate = None if layer is None else self._model.pretraining_rate(layer)
+        if rate is not None:
+            settings = replace(settings, learning_rate=rate[0], rate_setting=rate[1])
         broken = (epoch, {"train/loss": float("nan"), "valid/mse": float("nan")})
         return diagnose(Evidence(settings, self._references, [*self._history, broken]))
 
@@ -126,11 +126,9 @@ class Examination:
         settings = hidden_layers(self._model)
         if not settings:
             return ()
-        n_judged = len(settings)
-        if isinstance(self._model, StackedDenoisingConfig) and not self._reconstructs:
-            n_judged = len(self._model.hidden_sizes)
+        n_trained = len(settings) if self._reconstructs else len(self._model.encoder_sizes)
         pairs = zip(activations.hidden, settings, strict=True)
-        return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_judged])
+        return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_trained])
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sweeps.models.config import AutoencoderConfig
+
 NoiseKind = Literal["masking", "gaussian", "salt_and_pepper"]
 
 _STEPS = 2**16
@@ -18,6 +20,11 @@ class Noise:
 
     kind: NoiseKind = "masking"
     level: float = 0.0
+
+
+def input_noise(model: AutoencoderConfig) -> Noise:
+    """Return the corruption of a model's input: the first level of a stack."""
+    return Noise(model.noise.kind, model.noise.level_of(0))
 
 
 def corrupt(x: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:

@@ -5,9 +5,25 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation
+from sweeps.models.config import Activation, DeepConfig
 from sweeps.models.networks.network import Activations, Layer, TiedLayer, decoder_layer
 from sweeps.models.networks.standardize import as_seen
+
+
+def build(section: DeepConfig, input_size: int, _n_classes: int | None) -> "DeepAutoencoder":
+    """Return the network of a config section, with weights of 0."""
+    return DeepAutoencoder(
+        input_size,
+        section.hidden_sizes,
+        section.code_size,
+        activation=section.activation,
+        code_activation=section.code_activation,
+        output_activation=section.output_activation,
+        decoder_sizes=section.decoder_sizes,
+        tied_weights=section.tied_weights,
+        biases=section.biases,
+        standardizes=section.standardize == "sample",
+    )
 
 
 class DeepAutoencoder(nn.Module):
@@ -16,6 +32,8 @@ class DeepAutoencoder(nn.Module):
     `activation` is that of the hidden layers of encoder and decoder; the code and the output have their own. Only a
     mirrored decoder can have tied weights. Weights are 0 until `models.networks.network.initialise` draws them.
     """
+
+    n_classes: int | None = None
 
     def __init__(
         self,

@@ -2,12 +2,20 @@
 
 from torch import Tensor, nn
 
+from sweeps.models.config import LinearConfig
 from sweeps.models.networks.network import Activations, Layer
 from sweeps.models.networks.standardize import as_seen
 
 
+def build(section: LinearConfig, input_size: int, _n_classes: int | None) -> "LinearNetwork":
+    """Return the network of a config section, with weights of 0."""
+    return LinearNetwork(input_size, standardizes=section.standardize == "sample")
+
+
 class LinearNetwork(nn.Module):
     """features -> features, x Wᵀ + b. Its code is its output. W is 0 until `networks.network.initialise` draws it."""
+
+    n_classes: int | None = None
 
     def __init__(self, input_size: int, *, standardizes: bool = False) -> None:
         super().__init__()

@@ -35,6 +35,7 @@ class Activations(NamedTuple):
     logits: Tensor
     output_activation: Activation
     deviation: Tensor | None = None  # (batch, 1), of each sample, where the network standardises: the unit of its loss
+    class_logits: Tensor | None = None  # (batch, n_classes), of a network that classifies
 
     @property
     def reconstruction(self) -> Tensor:
@@ -53,6 +54,7 @@ class Network(Protocol):
 
     input_size: int
     code_size: int
+    n_classes: int | None  # None for a network that does not classify
 
     def __call__(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""

@@ -2,13 +2,27 @@
 
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation
+from sweeps.models.config import Activation, ShallowConfig
 from sweeps.models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
 from sweeps.models.networks.standardize import as_seen
 
 
+def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "ShallowAutoencoder":
+    """Return the network of a config section, with weights of 0."""
+    return ShallowAutoencoder(
+        input_size,
+        section.hidden_size,
+        activation=section.activation,
+        output_activation=section.output_activation,
+        tied_weights=section.tied_weights,
+        standardizes=section.standardize == "sample",
+    )
+
+
 class ShallowAutoencoder(nn.Module):
     """features -> hidden -> features. Weights are 0 until `models.networks.network.initialise` draws them."""
+
+    n_classes: int | None = None
 
     def __init__(
         self,

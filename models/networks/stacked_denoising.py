@@ -6,11 +6,33 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation
+from sweeps.models.config import Activation, StackedDenoisingConfig
+from sweeps.models.errors import ModelError
 from sweeps.models.networks.deep import DeepAutoencoder
 from sweeps.models.networks.network import Activations, Layer
 from sweeps.models.networks.shallow import ShallowAutoencoder
 from sweeps.models.networks.standardize import as_seen
+
+
+def build(section: StackedDenoisingConfig, input_size: int, n_classes: int | None) -> "StackedDenoisingAutoencoder":
+    """Return the network of a config section, with weights of 0.
+
+    Raises ModelError if fine-tuning is on labels and `n_classes` is None.
+    """
+    if section.classifies and n_classes is None:
+        raise ModelError(
+            "model.fine_tuning classification needs data with labels, and there are none: set it to reconstruction"
+        )
+    return StackedDenoisingAutoencoder(
+        input_size,
+        section.hidden_sizes,
+        activation=section.activation,
+        code_activation=section.code_activation,
+        output_activation=section.output_activation,
+        tied_weights=section.tied_weights,
+        standardizes=section.standardize == "sample",
+        n_classes=n_classes if section.classifies else None,
+    )
 
 
 class StackedDenoisingAutoencoder(nn.Module):
@@ -61,9 +83,11 @@ class StackedDenoisingAutoencoder(nn.Module):
         return len(self.unrolled.encoder)
 
     def forward(self, x: Tensor) -> Activations:
-        """Encode and decode through all layers: (batch, features)."""
+        """Encode and decode through all layers, and classify if built with `n_classes`: (batch, features)."""
         activations: Activations = self.unrolled(x)
-        return activations
+        if self.n_classes is None:
+            return activations
+        return activations._replace(class_logits=self.class_logits(activations.code))
 
     def encode(self, x: Tensor) -> Tensor:
         """(batch, features) -> (batch, code_size)."""

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
+from sweeps.models.config import AutoencoderConfig
 from sweeps.models.networks.network import Activations
 from sweeps.models.networks.standardize import relative
 
@@ -16,6 +17,11 @@ class Loss:
 
     kind: Literal["mse", "bce"] = "mse"
     reduction: Literal["mean", "sum"] = "mean"
+
+
+def loss_of(model: AutoencoderConfig) -> Loss:
+    """Return the loss that a config section names."""
+    return Loss(model.loss, model.loss_reduction)
 
 
 def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:

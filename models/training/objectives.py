@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeps.models.networks.corruption import Noise, corrupt
+from sweeps.models.config import AutoencoderConfig, StackedDenoisingConfig
+from sweeps.models.networks.corruption import Noise, corrupt, input_noise
 from sweeps.models.networks.network import Activations, Batch, Network
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from sweeps.models.training.losses import Loss, reconstruction_loss
-from sweeps.models.training.penalties import Penalties, penalised
+from sweeps.models.training.losses import Loss, loss_of, reconstruction_loss
+from sweeps.models.training.penalties import Penalties, penalised, penalties_of
 
 
 class Objective(Protocol):
@@ -81,3 +82,16 @@ class Classification:
         loss = functional.cross_entropy(self.network.class_logits(activations.code), batch[1])
         hidden = activations.hidden[: len(weights) - 1]  # the encoder's: the decoder is no part of the classifier
         return loss, penalised(torch.zeros_like(loss), weights, hidden, self.penalties)
+
+
+def reconstruction(section: AutoencoderConfig, network: Network) -> Reconstruction:
+    """Return the objective of an autoencoder: reconstruct the input, from its corruption if the family denoises."""
+    noise = input_noise(section) if section.denoises else Noise()
+    return Reconstruction(network, loss_of(section), noise, penalties_of(section))
+
+
+def fine_tuning(section: StackedDenoisingConfig, network: StackedDenoisingAutoencoder) -> Objective:
+    """Return the objective of a pretrained stack: classification or reconstruction, without corruption."""
+    if section.classifies:
+        return Classification(network, penalties_of(section))
+    return reconstruction(section, network)

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from sweeps.models.config import AutoencoderConfig
+
 Reduction = Literal["mean", "sum"]
 # How many entries of each tensor count: whole numbers, or tensors of shape () of such.
 Counts: TypeAlias = Sequence[Tensor]
@@ -20,6 +22,11 @@ class Penalties:
     weight_l2: float = 0.0
     hidden_l1: float = 0.0
     reduction: Reduction = "mean"
+
+
+def penalties_of(model: AutoencoderConfig) -> Penalties:
+    """Return the penalties that a config section names."""
+    return Penalties(model.weight_l1, model.weight_l2, model.hidden_l1, model.penalty_reduction)
 
 
 def penalised(loss: Tensor, weights: Sequence[Tensor], hidden: Sequence[Tensor], penalties: Penalties) -> Tensor:

@@ -8,7 +8,6 @@ from sweeps.models.metrics import References, code_sparsity, dead_units, mse_ove
 from sweeps.models.networks.corruption import Noise, corrupt
 from sweeps.models.networks.network import Batch, Network
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 
 class Validation:
@@ -45,8 +44,8 @@ class Validation:
         if self.noise.level > 0:
             noisy = corrupt(clean, self.noise, self._generator)
             self._denoised_squared += _squared_error(self.network(noisy).reconstruction, clean)
-        if len(batch) > 1 and isinstance(self.network, StackedDenoisingAutoencoder) and self.network.n_classes:
-            wrong = (self.network.class_logits(activations.code).argmax(dim=1) != batch[1]).sum()
+        if len(batch) > 1 and activations.class_logits is not None:
+            wrong = (activations.class_logits.argmax(dim=1) != batch[1]).sum()
             self._wrong = wrong if self._wrong is None else self._wrong + wrong
         self._add_code(activations.code)
 

@@ -1,7 +1,6 @@
 """What the sections of a sweep must hold together; `trials` are those at the corners of the search space."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from sweeps.config.issues import Issue
 from sweeps.config.search_space import Choices, Interval
@@ -23,7 +22,6 @@ from sweeps.datamodules.config import (
     RowsConfig,
     UniformConfig,
 )
-from sweeps.models.config import StackedDenoisingConfig
 
 N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
 UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
@@ -111,7 +109,7 @@ def promotion_issues(promotion: PromotionConfig, trials: Sequence[TrialConfig]) 
 
 def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
     """Fine-tuning on labels needs labels."""
-    classifies = any(_classifies(trial) for trial in trials)
+    classifies = any(trial.model.classifies for trial in trials)
     if classifies and not _may_have_labels(trials[0]):
         text = f"must be reconstruction for data without labels ({trials[0].data.name}), not classification"
         return [Issue("model.fine_tuning", text, ("data", "model.name"))]
@@ -138,7 +136,7 @@ def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 
 
 def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
-    if all(_classifies(trial) for trial in trials):
+    if all(trial.model.classifies for trial in trials):
         return []
     return [("needs model.name stacked_denoising with model.fine_tuning classification in every trial", "model")]
 
@@ -191,13 +189,8 @@ def _at_objective(metric: str, text: str, *concerns: str) -> Issue:
 
 
 def _is_noisy(trial: TrialConfig) -> bool:
-    level: Any = trial.model.noise.level
     # A stack is measured with the noise of its input, the first layer's.
-    return bool((level[0] if isinstance(level, tuple) else level) > 0)
-
-
-def _classifies(trial: TrialConfig) -> bool:
-    return isinstance(trial.model, StackedDenoisingConfig) and trial.model.fine_tuning == "classification"
+    return trial.model.noise.level_of(0) > 0
 
 
 def _may_have_labels(trial: TrialConfig) -> bool:

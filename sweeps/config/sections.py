@@ -12,7 +12,7 @@ from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Issue, issues_of
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
-from sweeps.models.config import ModelConfig, Section, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
 SectionT = TypeVar("SectionT", bound=Section)
 Direction = Literal["minimize", "maximize"]
@@ -67,8 +67,7 @@ class TrialConfig(Section):
     @property
     def n_pretraining_epochs(self) -> int:
         """Epochs before those that `training.epochs` counts: of every layer of a stacked model together."""
-        model = self.model
-        return model.pretraining.epochs * len(model.hidden_sizes) if isinstance(model, StackedDenoisingConfig) else 0
+        return self.model.n_pretraining_epochs
 
     @property
     def n_epochs(self) -> int:

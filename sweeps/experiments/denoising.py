@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from sweeps.experiments.claims import Claim, Outcome, Setup, median
 from sweeps.experiments.trained_sweep import FinishedSweep, Trained
-from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.metrics import filter_structure
 
 CLEAN_500, NOISY_500 = Setup("da-500-c0"), Setup("da-500-c30")
@@ -58,10 +57,9 @@ def _minutes(sweep: FinishedSweep) -> Outcome:
 
 def _shapes(sweep: FinishedSweep) -> Outcome:
     """Every layer's W, inputs × units, beside the sizes that the sweep file sets; and the error, for comparison."""
-    model = sweep.result.config.model
-    assert isinstance(model, StackedDenoisingConfig)
-    sizes = (sweep.arrays.n_features, *model.hidden_sizes)
-    shapes = [tuple(reversed(weight.shape)) for weight in sweep.best.network.weights()][: len(model.hidden_sizes)]
+    encoder_sizes = sweep.result.config.model.encoder_sizes
+    sizes = (sweep.arrays.n_features, *encoder_sizes)
+    shapes = [tuple(reversed(weight.shape)) for weight in sweep.best.network.weights()][: len(encoder_sizes)]
     error = sweep.best.tested()["test/classification_error"]
     words = ", ".join(f"{n_inputs}×{n_units}" for n_inputs, n_units in shapes)
     return Outcome(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))

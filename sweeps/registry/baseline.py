@@ -7,7 +7,6 @@ from sweeps.config import SweepConfig, TrialConfig
 from sweeps.config.sections import Loss, ObjectiveConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.build import input_noise
-from sweeps.models.config import StackedDenoisingConfig
 from sweeps.registry.sample_losses import (
     Predictor,
     Samples,
@@ -48,7 +47,7 @@ def loss_of(sweep: SweepConfig, trial: TrialConfig) -> Loss:
 
 def classifies(trial: TrialConfig) -> bool:
     """Whether a trial's network was trained to tell labels, not to reconstruct."""
-    return isinstance(trial.model, StackedDenoisingConfig) and trial.model.fine_tuning == "classification"
+    return trial.model.classifies
 
 
 def reference_for(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Reference:

@@ -121,7 +121,7 @@ def test_features_answered_by_their_mean_that_hardly_vary_are_to_be_standardised
         ({"last_loss": LossTerms(0.8, 0.2)}, "the penalties: reconstruction pays for them"),
         ({"layers": (layer_statistics(np.zeros((300, 16)), RELU),)}, "Revive the dead units first"),
         ({"settings": replace(GOOD.settings, noise_level=0.3)}, "Lower model.noise.level, now 0.3"),
-        ({"settings": replace(GOOD.settings, is_stacked=True)}, "Try another training.learning_rate, now 0.01"),
+        ({"settings": replace(GOOD.settings, denoises=False)}, "Try another training.learning_rate, now 0.01"),
     ],
 )
 def test_what_is_worse_than_pca_is_told_why(change: dict[str, Any], advice: str) -> None:
@@ -133,7 +133,7 @@ def test_what_is_worse_than_pca_is_told_why(change: dict[str, Any], advice: str)
 def test_a_stack_is_not_told_that_noise_keeps_it_from_copying() -> None:
     copies = replace(GOOD, settings=replace(GOOD.settings, code_size=64), history=history(*[0.01 * MEAN] * 4))
     assert "or raise model.noise.level or model.hidden_l1" in found(copies)[FindingName.COPIED].advice
-    stack = replace(copies, settings=replace(copies.settings, is_stacked=True))
+    stack = replace(copies, settings=replace(copies.settings, denoises=False))
     assert "model.noise.level" not in found(stack)[FindingName.COPIED].advice
     assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, noise_level=0.1)))
     assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, code_size=48)))
@@ -289,7 +289,7 @@ def test_settings_are_read_from_a_trial_config() -> None:
 
 def test_noise_that_only_pretraining_undoes_is_none_of_the_whole_network() -> None:
     stacked = settings_of(StackedDenoisingConfig(hidden_sizes=(30, 20, 10)), TrainingConfig())
-    assert (stacked.code_size, stacked.noise_level, stacked.is_stacked) == (10, 0.0, True)
+    assert (stacked.code_size, stacked.noise_level, stacked.denoises) == (10, 0.0, False)
 
 
 def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
@@ -298,7 +298,7 @@ def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
         (epoch, {"train/loss": 1 / epoch, "valid/mse": mse, "valid/denoise_mse": noisy})
         for epoch, (mse, noisy) in enumerate(zip(errors, denoised, strict=True), start=1)
     ]
-    stack = replace(GOOD, history=both, train_mse=0.028, settings=replace(GOOD.settings, is_stacked=True))
+    stack = replace(GOOD, history=both, train_mse=0.028, settings=replace(GOOD.settings, denoises=False))
     assert found(stack).keys() & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING} == {FindingName.STILL_IMPROVING}
     denoiser = replace(stack, settings=replace(GOOD.settings, noise_level=0.3))
     assert found(denoiser).keys() & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING} == {FindingName.OVERFITTING}
