@@ -1,7 +1,12 @@
-"""The `data` section of a trial config: which data set, how it is split. Imports nothing heavy."""
+"""The `data` section of a trial config: which data set, and how it is split. Imports nothing heavy.
+
+A data set is a section here, listed in `DataConfig`, and a module in `datamodules/` with the function that loads it.
+The section names that function as "module:function", and `datamodules.build` imports it. The section also says what is
+known before the data are loaded: `n_features`, None if only the data can say, and `may_have_labels`.
+"""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -20,15 +25,26 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    # (section) -> Source: the whole data set, before it is split.
+    loader: ClassVar[str]
+
     n_train: PositiveInt | None = None
     n_valid: PositiveInt | None = None
     n_test: Annotated[int, Field(ge=0)] | None = None
     validate_on: ValidateOn = "valid"
     seed: Annotated[int, Field(ge=0)] = 0
 
+    @property
+    def may_have_labels(self) -> bool:
+        """Whether labels are possible, as far as the section alone can say."""
+        return True
+
 
 class DigitsConfig(SplitConfig):
     """scikit-learn's bundled 8x8 digits: 1,797 real images, always there."""
+
+    loader: ClassVar[str] = "sweeps.datamodules.digits:load"
+    n_features: ClassVar[int] = 64
 
     name: Literal["digits"] = "digits"
 
@@ -36,11 +52,17 @@ class DigitsConfig(SplitConfig):
 class MnistConfig(SplitConfig):
     """MNIST's 28x28 handwritten digits: 60,000 for training and validation, 10,000 for test."""
 
+    loader: ClassVar[str] = "sweeps.datamodules.mnist:load"
+    n_features: ClassVar[int] = 784
+
     name: Literal["mnist"] = "mnist"
 
 
 class FashionMnistConfig(SplitConfig):
     """Fashion-MNIST's 28x28 articles of clothing, split as MNIST is."""
+
+    loader: ClassVar[str] = "sweeps.datamodules.fashion_mnist:load"
+    n_features: ClassVar[int] = 784
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
 
@@ -51,22 +73,39 @@ class BlobsConfig(SplitConfig):
     Few and noiseless, so by default all of them train and all of them are measured.
     """
 
+    loader: ClassVar[str] = "sweeps.datamodules.synthetic:blobs"
+    n_features: ClassVar[int] = 784
+
     name: Literal["blobs"] = "blobs"
     subset: Literal["stripe", "full"] = "stripe"
     n_test: Annotated[int, Field(ge=0)] | None = 0
     validate_on: ValidateOn = "train"
 
+    @property
+    def may_have_labels(self) -> bool:
+        """Never."""
+        return False
+
 
 class UniformConfig(SplitConfig):
     """Features drawn independently from U(0, 1) by `seed`, which divides them as well."""
+
+    loader: ClassVar[str] = "sweeps.datamodules.synthetic:uniform"
 
     name: Literal["uniform"] = "uniform"
     n_samples: PositiveInt = 99_999
     n_features: PositiveInt = 84
 
+    @property
+    def may_have_labels(self) -> bool:
+        """Never."""
+        return False
+
 
 class NormalConfig(SplitConfig):
     """Features drawn independently from N(`mean`, `standard_deviation`²) by `seed`, which divides them as well."""
+
+    loader: ClassVar[str] = "sweeps.datamodules.synthetic:normal"
 
     name: Literal["normal"] = "normal"
     n_samples: PositiveInt = 139_336
@@ -74,14 +113,31 @@ class NormalConfig(SplitConfig):
     mean: float = 0.0
     standard_deviation: PositiveFloat = 1.0
 
+    @property
+    def may_have_labels(self) -> bool:
+        """Never."""
+        return False
+
 
 class RowsConfig(SplitConfig):
     """A few samples that stand in the sweep file itself: by default all of them train and all of them are measured."""
+
+    loader: ClassVar[str] = "sweeps.datamodules.synthetic:rows"
 
     name: Literal["rows"] = "rows"
     rows: Annotated[tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...], Field(min_length=1)]
     n_test: Annotated[int, Field(ge=0)] | None = 0
     validate_on: ValidateOn = "train"
+
+    @property
+    def n_features(self) -> int:
+        """Values of a row."""
+        return len(self.rows[0])
+
+    @property
+    def may_have_labels(self) -> bool:
+        """Never."""
+        return False
 
     @model_validator(mode="after")
     def rows_are_of_one_length(self) -> Self:
@@ -98,6 +154,9 @@ class ArrayConfig(SplitConfig):
     Inputs are multiplied by `scale` when a batch is taken.
     """
 
+    loader: ClassVar[str] = "sweeps.datamodules.array_files:load_array"
+    n_features: ClassVar[None] = None
+
     name: Literal["array"] = "array"
     path: Path
     labels_path: Path | None = None
@@ -105,6 +164,11 @@ class ArrayConfig(SplitConfig):
     labels_key: str = "labels"
     image_shape: tuple[PositiveInt, PositiveInt] | None = None
     scale: PositiveFloat = 1.0
+
+    @property
+    def may_have_labels(self) -> bool:
+        """Whether there is a place for them: an `.npy` file holds one array."""
+        return self.path.suffix != ".npy" or self.labels_path is not None
 
 
 DataConfig = Annotated[

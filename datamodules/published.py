@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: where their files lie, and fetching them where they lie nowhere yet."""
+"""Read published data sets of four IDX files, and download files that are not there yet."""
 
 import logging
 import os
@@ -38,28 +38,6 @@ class PublishedDataset:
     @property
     def files(self) -> tuple[PublishedFile, ...]:
         return self.train_images, self.train_labels, self.test_images, self.test_labels
-
-
-MNIST = PublishedDataset(
-    "mnist",
-    ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"),
-    PublishedFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
-    PublishedFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
-    PublishedFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
-    PublishedFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
-)
-FASHION_MNIST = PublishedDataset(
-    "fashion_mnist",
-    (
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    ),
-    PublishedFile("train-images-idx3-ubyte", (60_000, 28, 28), "f4a8712d7a061bf5bd6d2ca38dc4d50a"),
-    PublishedFile("train-labels-idx1-ubyte", (60_000,), "9018921c3c673c538a1fc5bad174d6f9"),
-    PublishedFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "8181f5470baa50b63fa0f6fddb340f0a"),
-    PublishedFile("t10k-labels-idx1-ubyte", (10_000,), "15d484375f8d13e6eb1aabb0c3f46965"),
-)
 
 
 def load_published(dataset: PublishedDataset) -> Source:

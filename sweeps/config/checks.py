@@ -12,19 +12,6 @@ from sweeps.config.sections import (
     StoppingConfig,
     TrialConfig,
 )
-from sweeps.datamodules.config import (
-    ArrayConfig,
-    BlobsConfig,
-    DigitsConfig,
-    FashionMnistConfig,
-    MnistConfig,
-    NormalConfig,
-    RowsConfig,
-    UniformConfig,
-)
-
-N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
-UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
 
 
 def algorithm_issues(
@@ -110,7 +97,7 @@ def promotion_issues(promotion: PromotionConfig, trials: Sequence[TrialConfig]) 
 def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
     """Fine-tuning on labels needs labels."""
     classifies = any(trial.model.classifies for trial in trials)
-    if classifies and not _may_have_labels(trials[0]):
+    if classifies and not trials[0].data.may_have_labels:
         text = f"must be reconstruction for data without labels ({trials[0].data.name}), not classification"
         return [Issue("model.fine_tuning", text, ("data", "model.name"))]
     return []
@@ -130,7 +117,7 @@ def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     issues: list[tuple[str, ...]] = []
     if any(trial.training.probe_samples == 0 for trial in trials):
         issues.append(("needs training.probe_samples above 0", "training.probe_samples"))
-    if not _may_have_labels(trials[0]):
+    if not trials[0].data.may_have_labels:
         issues.append((f"needs data with labels, and {trials[0].data.name} has none", "data"))
     return issues
 
@@ -165,7 +152,7 @@ def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if any(trial.model.code_size is None for trial in trials):
         return [("needs a model with a code, and linear has none: rank by valid/mse", "model.name")]
-    n_features = _n_features(trials[0])
+    n_features = trials[0].data.n_features
     largest = max(trial.model.code_size or 0 for trial in trials)
     if n_features is None or largest < n_features:
         return []
@@ -191,19 +178,3 @@ def _at_objective(metric: str, text: str, *concerns: str) -> Issue:
 def _is_noisy(trial: TrialConfig) -> bool:
     # A stack is measured with the noise of its input, the first layer's.
     return trial.model.noise.level_of(0) > 0
-
-
-def _may_have_labels(trial: TrialConfig) -> bool:
-    """False where it is known without a look at the data that there are none."""
-    data = trial.data
-    if isinstance(data, ArrayConfig):
-        return data.path.suffix != ".npy" or data.labels_path is not None
-    return not isinstance(data, UNLABELLED)
-
-
-def _n_features(trial: TrialConfig) -> int | None:
-    """What is known of it without a look at the data."""
-    data = trial.data
-    if isinstance(data, (UniformConfig, NormalConfig)):
-        return data.n_features
-    return len(data.rows[0]) if isinstance(data, RowsConfig) else N_FEATURES.get(type(data))
