@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sweeps.models.figures.figures import GAP, GRID, Array, ImageShape, draw_filters, draw_rows, enlarged, value_range
+from sweeps.models.figures.tiles import GAP, GRID, Array, ImageShape, draw_filters, draw_rows, enlarged, value_range
 
 # MLflow shows an image at most as wide as its pane, of 640 to 1,000 pixels: at half their size texts are still read.
 _PANEL_PIXELS = 580

@@ -14,8 +14,6 @@ WEIGHTS_TAG = "sweeps.weights"
 STOPPED_EARLY = "sweeps.stopped_early"
 # The tag of a run that tells how many of its epochs of pre-training another run of the sweep had done for it.
 REUSED_EPOCHS = "sweeps.reused_epochs"
-# How many validation samples' codes a figure shows: the trial's codes and the driver's PCA are of the same samples.
-N_CODES = 5000
 
 
 def now_ms() -> int:
@@ -29,7 +27,7 @@ class Figure(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["filters", "reconstructions"]
+    kind: str
     source: str
 
 

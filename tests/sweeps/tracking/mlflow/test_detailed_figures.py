@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.table import figures_from
+from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
 from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.mlflow.detailed_figures import KINDS, figures_of, record_detailed_figures
+from sweeps.tracking.mlflow.detailed_figures import figures_of, record_detailed_figures
 from sweeps.tracking.mlflow.figures import FigureError, draw
 
+KINDS = [figure.kind for figure in figures_from("best epoch")]
 RNG = np.random.default_rng(0)
 LEVELS = {"mean predictor": 0.07, "PCA, 2 components": 0.05}
 HISTORY = [(epoch, {"valid/mse": 1 / epoch}) for epoch in range(1, 9)]
@@ -50,6 +52,10 @@ def write_best(point: PointFolder, **arrays: object) -> None:
     np.savez(point.best_arrays, **(common | arrays))  # type: ignore[arg-type]
 
 
+def kinds_of(point: PointFolder) -> list[str]:
+    return [figure.kind for figure in figures_of(point)]
+
+
 def drawn(kind: str, point: PointFolder) -> np.ndarray:
     png = draw(kind, point.best_arrays, HISTORY, LEVELS)
     assert png.startswith(b"\x89PNG")
@@ -65,7 +71,7 @@ def shows(picture: np.ndarray, part: Image.Image) -> bool:
 
 
 def test_every_kind_is_drawn_where_its_arrays_are(folder: PointFolder) -> None:
-    assert figures_of(folder) == list(KINDS)
+    assert kinds_of(folder) == KINDS
     for kind in KINDS:
         height, width = drawn(kind, folder).shape
         assert 400 <= width <= 1400
@@ -74,7 +80,7 @@ def test_every_kind_is_drawn_where_its_arrays_are(folder: PointFolder) -> None:
 
 def test_plain_model_has_filters_and_reconstructions_only(folder: PointFolder) -> None:
     write_best(folder, filters=RNG.normal(size=(9, 64)), image_shape=np.array([8, 8]))
-    assert figures_of(folder) == ["filters_in_two_scales", "reconstructions_and_pca"]
+    assert kinds_of(folder) == ["filters_in_two_scales", "reconstructions_and_pca"]
 
 
 def test_point_that_saved_no_best_epoch_has_none(tmp_path: Path) -> None:
