@@ -14,13 +14,13 @@ ValidateOn = Literal["valid", "train", "test"]
 
 
 class SplitConfig(BaseModel):
-    """How samples are divided; every data set takes these settings.
+    """How samples are split; every data set takes these settings.
 
-    `n_test` defaults to the published test set, else a fifth of the samples; `n_valid` to a sixth of what is left;
+    `n_test` defaults to the published test set, else a fifth of the samples; `n_valid` to a sixth of the rest;
     `n_train` to all that remains. The three splits are disjoint and drawn by `seed`.
-    `validate_on` names the split on which the `valid/...` metrics are taken. `train` is for experiments that report the
-    error on the training samples themselves, `test` for published numbers that validated on the test set; with either,
-    no validation split is set aside and `n_valid` must be left out.
+    `validate_on` names the split on which the `valid/...` metrics are measured: `train` for experiments that report the
+    training error, `test` to reproduce published numbers that were validated on the test set. With either, there is no
+    validation split and `n_valid` must be left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -41,7 +41,7 @@ class SplitConfig(BaseModel):
 
 
 class DigitsConfig(SplitConfig):
-    """scikit-learn's bundled 8x8 digits: 1,797 real images, always there."""
+    """scikit-learn's bundled 8x8 digits: 1,797 real images, available offline."""
 
     loader: ClassVar[str] = "sweeps.datamodules.digits:load"
     n_features: ClassVar[int] = 64
@@ -68,9 +68,9 @@ class FashionMnistConfig(SplitConfig):
 
 
 class BlobsConfig(SplitConfig):
-    """Deltas blurred to blobs, one image a pixel; `stripe` keeps every 27th image from the 11th on.
+    """Blurred deltas, one image per pixel; `stripe` keeps every 27th image from the 11th on.
 
-    Few and noiseless, so by default all of them train and all of them are measured.
+    The images are few and noiseless: by default all of them are used for both training and validation.
     """
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:blobs"
@@ -88,7 +88,7 @@ class BlobsConfig(SplitConfig):
 
 
 class UniformConfig(SplitConfig):
-    """Features drawn independently from U(0, 1) by `seed`, which divides them as well."""
+    """Features drawn independently from U(0, 1) by `seed`, which also splits them."""
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:uniform"
 
@@ -103,7 +103,7 @@ class UniformConfig(SplitConfig):
 
 
 class NormalConfig(SplitConfig):
-    """Features drawn independently from N(`mean`, `standard_deviation`²) by `seed`, which divides them as well."""
+    """Features drawn independently from N(`mean`, `standard_deviation`²) by `seed`, which also splits them."""
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:normal"
 
@@ -120,7 +120,7 @@ class NormalConfig(SplitConfig):
 
 
 class RowsConfig(SplitConfig):
-    """A few samples that stand in the sweep file itself: by default all of them train and all of them are measured."""
+    """A few samples in the sweep file itself: by default all of them are used for both training and validation."""
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:rows"
 
@@ -143,14 +143,14 @@ class RowsConfig(SplitConfig):
     def rows_are_of_one_length(self) -> Self:
         lengths = sorted({len(row) for row in self.rows})
         if len(lengths) > 1:
-            raise ValueError(f"rows must have as many values each, not {' and '.join(map(str, lengths))}")
+            raise ValueError(f"rows must all have the same number of values, not {' and '.join(map(str, lengths))}")
         return self
 
 
 class ArrayConfig(SplitConfig):
     """A user's own `.npy` or `.npz`: `inputs` of shape (samples, ...) and, if there are any, integer `labels`.
 
-    In an `.npz` the arrays are found by `inputs_key` and `labels_key`; beside an `.npy`, labels are a second file.
+    An `.npz` has its arrays under `inputs_key` and `labels_key`; the labels of an `.npy` are in a second file.
     Inputs are multiplied by `scale` when a batch is taken.
     """
 

@@ -17,7 +17,7 @@ CONNECT_SECONDS, READ_SECONDS = 5, 60
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """An IDX file by its name without `.gz`, its shape, and the MD5 of its decompressed bytes: mirrors recompress."""
+    """An IDX file: its name without `.gz`, its shape, and the MD5 of its decompressed bytes (mirrors recompress)."""
 
     name: str
     shape: tuple[int, ...]
@@ -26,7 +26,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """Four IDX files and the folders on the web that offer each as NAME.gz."""
+    """Four IDX files, and the web folders that offer each as NAME.gz."""
 
     name: str
     mirrors: tuple[str, ...]
@@ -41,9 +41,9 @@ class PublishedDataset:
 
 
 def load_published(dataset: PublishedDataset) -> Source:
-    """The data set from SWEEPS_DATA_DIR where that is set; otherwise from the cache, fetched into it when absent.
+    """Return the data set from SWEEPS_DATA_DIR if that is set; else from the cache, after downloading what is missing.
 
-    Raises DatasetError naming the files that are missing or damaged and where to put them.
+    Raises DatasetError, which names the files that are missing or damaged, and where to put them.
     """
     paths = _locate(dataset)
     arrays = {file: read_idx(paths[file], file.shape, file.md5) for file in dataset.files}
@@ -65,7 +65,7 @@ def load_published(dataset: PublishedDataset) -> Source:
 
 
 def _home() -> Path:
-    """The folder of cached data: `SWEEPS_LOCAL`, or `SWEEPS_HOME` where that is a path and no URL."""
+    """Return the folder of cached data: `SWEEPS_LOCAL`, or `SWEEPS_HOME` if that is a path and not a URL."""
     home = os.environ.get("SWEEPS_LOCAL") or os.environ.get("SWEEPS_HOME") or "~/.sweeps"
     return Path("~/.sweeps" if "://" in home else home)
 
@@ -91,7 +91,7 @@ def _find(file: PublishedFile, folder: Path) -> Path | None:
 
 
 def _fetch(dataset: PublishedDataset, missing: list[PublishedFile], folder: Path) -> None:
-    """Fetch into `folder` what is missing; a file appears there whole and verified, or not at all."""
+    """Download missing files into `folder`; a file appears there complete and verified, or not at all."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as scratch:
@@ -106,10 +106,10 @@ def _fetch(dataset: PublishedDataset, missing: list[PublishedFile], folder: Path
 
 
 def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) -> Path:
-    """The file from the first mirror that gives the right one."""
-    import pooch  # only where something is missing
+    """Return the file from the first mirror that has the published one."""
+    import pooch  # only if something is missing
 
-    pooch.get_logger().setLevel(logging.WARNING)  # its advice is about hashes of what mirrors may recompress
+    pooch.get_logger().setLevel(logging.WARNING)  # it suggests hashes of compressed files, which differ between mirrors
     downloader = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS))
     failures = []
     for number, mirror in enumerate(mirrors):
@@ -120,7 +120,7 @@ def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) ->
             return fetched
         except DatasetError:
             failures.append(f"{url}: not the published file")
-        except (OSError, ValueError) as error:  # those of requests are OSErrors
+        except (OSError, ValueError) as error:  # exceptions of requests are OSErrors
             status = getattr(getattr(error, "response", None), "status_code", "")
             failures.append(f"{url}: {type(error).__name__} {status}".rstrip())
     raise DatasetError("; ".join(failures))

@@ -103,7 +103,7 @@ class AutoencoderConfig(Section):
     def standardised_samples_are_restored_from_linear_outputs(self) -> Self:
         if self.standardize == "sample" and self.output_activation != "linear":
             raise ValueError(
-                "standardize sample needs outputs of any size to restore: set output_activation to linear, not "
+                "standardize sample needs unbounded outputs: set output_activation to linear, not "
                 f"{self.output_activation}"
             )
         return self
@@ -115,5 +115,5 @@ class SingleNoiseConfig(AutoencoderConfig):
     @model_validator(mode="after")
     def one_noise_level(self) -> Self:
         if isinstance(self.noise.level, tuple):
-            raise ValueError("noise.level must be one number: a level a layer is for the stacked_denoising model")
+            raise ValueError("noise.level must be one number: one level per layer is for the stacked_denoising model")
         return self

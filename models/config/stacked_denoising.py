@@ -108,7 +108,7 @@ class StackedDenoisingConfig(AutoencoderConfig):
             )
         if self.noise.level != 0:
             raise ValueError(
-                f"{needs} clean inputs, for it draws its own samples: set noise.level to 0, not {self.noise.level}"
+                f"{needs} clean inputs, because it draws its own samples: set noise.level to 0, not {self.noise.level}"
             )
         return self
 
@@ -116,7 +116,7 @@ class StackedDenoisingConfig(AutoencoderConfig):
     def one_noise_level_per_layer(self) -> Self:
         if isinstance(self.noise.level, tuple) and len(self.noise.level) != len(self.hidden_sizes):
             raise ValueError(
-                f"noise.level must be one number or one a layer: {len(self.hidden_sizes)} for hidden_sizes "
+                f"noise.level must be one number, or one per layer: {len(self.hidden_sizes)} for hidden_sizes "
                 f"{list(self.hidden_sizes)}, not {len(self.noise.level)}"
             )
         return self

@@ -20,7 +20,7 @@ def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "S
 
 
 class ShallowAutoencoder(nn.Module):
-    """features -> hidden -> features. Weights are 0 until `models.networks.network.initialise` draws them."""
+    """features -> hidden -> features. Weights are 0 until `networks.network.initialise`."""
 
     n_classes: int | None = None
 
@@ -48,22 +48,22 @@ class ShallowAutoencoder(nn.Module):
         return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(standardized)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, features) -> (batch, hidden)."""
+        """Return the code: (batch, features) -> (batch, hidden)."""
         x, _ = as_seen(x, standardizes=self.standardizes)
         return ACTIVATIONS[self.encoder.activation](self.encoder.logits(x))
 
     def decode(self, code: Tensor) -> Tensor:
-        """(batch, hidden) -> (batch, features)."""
+        """Return the reconstruction: (batch, hidden) -> (batch, features)."""
         return ACTIVATIONS[self.decoder.activation](self.decoder.logits(code))
 
     def weights(self) -> list[Tensor]:
-        """The matrices that penalties see; one where they are tied."""
+        """Return the weight matrices that penalties apply to: one if they are tied."""
         return [layer.weight for layer in (self.encoder, self.decoder) if isinstance(layer, Layer)]
 
     def encoder_weights(self) -> list[Tensor]:
-        """The matrix into the hidden layer."""
+        """Return the matrix into the hidden layer."""
         return [self.encoder.weight]
 
     def first_layer_filters(self) -> Tensor:
-        """(hidden, features)."""
+        """Return the filters of the hidden layer: (hidden, features)."""
         return self.encoder.weight

@@ -25,10 +25,10 @@ def loss_of(model: AutoencoderConfig) -> Loss:
 
 
 def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:
-    """Loss of a reconstruction against the clean `target` (batch, features); cross-entropy needs it in [0, 1].
+    """Return the loss of a reconstruction of the clean `target` (batch, features); cross-entropy needs it in [0, 1].
 
-    The squared error of a network that standardises counts in units of each input's standard deviation: that of the
-    standardised values, which does not vanish where raw values hardly vary.
+    For a network that standardises, the squared error is in units of each sample's standard deviation, so that it does
+    not vanish where raw values hardly vary.
     """
     reduction = "mean" if loss.reduction == "mean" else "sum"
     if activations.deviation is not None:

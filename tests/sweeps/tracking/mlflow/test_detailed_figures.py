@@ -111,14 +111,14 @@ def test_pca_is_absent_where_the_code_is_no_bottleneck(folder: PointFolder) -> N
     assert shows(picture, enlarged(draw_rows(rows, (8, 8), 90), 900, 900))
 
 
-def test_missing_references_are_told(folder: PointFolder) -> None:
+def test_missing_references_are_reported(folder: PointFolder) -> None:
     folder.sweep.references.unlink()
     with pytest.raises(FigureError, match=r"references\.npz"):
         draw("codes", folder.best_arrays, HISTORY, LEVELS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_arrays_are_told(kind: str, folder: PointFolder) -> None:
+def test_damaged_arrays_are_reported(kind: str, folder: PointFolder) -> None:
     folder.best_arrays.write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(FigureError, match=f"cannot draw {kind} from best"):
         draw(kind, folder.best_arrays, HISTORY, LEVELS)
