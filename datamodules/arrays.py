@@ -71,6 +71,7 @@ class DataArrays:
 
     @property
     def n_features(self) -> int:
+        """The number of features of a sample."""
         return int(self.train.inputs.shape[1])
 
     def value_range(self) -> tuple[float, float]:

@@ -37,6 +37,7 @@ class PublishedDataset:
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
+        """All four files."""
         return self.train_images, self.train_labels, self.test_images, self.test_labels
 
 

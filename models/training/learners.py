@@ -16,8 +16,8 @@ from sweeps.models.training.stack import Stack, architecture
 
 logger = logging.getLogger(__name__)
 
-# Up to so many values in a batch, samples times features, a stack is faster on a CPU. Beyond, arithmetic dominates, and
-# padding adds to it (tests/benchmarks/test_packs.py measures both).
+# Up to this many values in a batch, samples times features, a stack is faster on a CPU. Beyond, arithmetic dominates,
+# and padding adds to it (tests/benchmarks/test_packs.py measures both).
 _STACKED_VALUES_ON_CPU = 2**15
 
 
