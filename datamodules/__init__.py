@@ -1,1 +1,1 @@
-"""Lightning data modules and the arrays behind them; knows nothing of models, sweeps, Ray or MLflow."""
+"""Data sets, their splits, and Lightning data modules. Independent of models, sweeps, Ray and MLflow."""

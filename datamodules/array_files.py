@@ -1,4 +1,4 @@
-"""Reads a user's own `.npy` and `.npz`: memory-mapped where the file allows, never unpickled, never trusted."""
+"""Read a user's own `.npy` or `.npz` file: memory-mapped if possible, never unpickled, validated throughout."""
 
 import io
 import math
@@ -21,10 +21,10 @@ from sweeps.datamodules.splits import Source
 
 ZIP_MAGIC = b"PK\x03\x04"
 LOCAL_HEADER_BYTES = 30
-# Deflate reaches 1,032 to 1 on zeros; real data, also sparse, stays far below this.
+# Deflate reaches 1,032 to 1 on zeros; real data, even if sparse, stay far below this.
 LARGEST_EXPANSION = 200
 SMALL_BYTES = 64 * 2**20
-# All that zipfile and NumPy's reader of headers were seen to raise for damaged files; encryption is a RuntimeError.
+# What zipfile and NumPy's header reader raise for damaged files; encryption is a RuntimeError.
 DAMAGE = (
     OSError,
     EOFError,
@@ -42,7 +42,7 @@ MAPPED_AS_THEY_ARE = (np.dtype(np.uint8), np.dtype(np.float32))
 
 
 def load_array(config: ArrayConfig) -> Source:
-    """The inputs, flattened to (samples, features), and labels that `config` names. Raises DatasetError."""
+    """Load the inputs, flattened to (samples, features), and the labels that `config` names. Raises DatasetError."""
     path = config.path.expanduser()
     raw = read_array(path, config.inputs_key)
     if raw is None:
@@ -61,7 +61,7 @@ def load_array(config: ArrayConfig) -> Source:
 
 
 def read_array(path: Path, key: str) -> NDArray[Any] | None:
-    """The array in an `.npy`, or that named `key` in an `.npz` (None where there is none). Raises DatasetError."""
+    """Return the array of an `.npy`, or the array `key` of an `.npz`, None if it has none. Raises DatasetError."""
     try:
         if not path.is_file():
             raise DatasetError(f"{path} must be an .npy or .npz file, and {_what_is_there(path)}: correct its path")
@@ -80,7 +80,7 @@ def _is_npz(path: Path) -> bool:
 
 
 def _npz_member(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[np.uint8] | None:
-    """The bytes of KEY.npy in a zip file: mapped where they are stored, in memory where they are compressed."""
+    """Return the bytes of KEY.npy in a zip file: memory-mapped if stored, in memory if compressed."""
     with zipfile.ZipFile(path) as archive:
         if f"{key}.npy" not in archive.namelist():
             return None
@@ -90,7 +90,7 @@ def _npz_member(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[np.
         if member.compress_type == zipfile.ZIP_DEFLATED:
             _refuse_bomb(member, path)
             return np.frombuffer(archive.read(member), np.uint8)
-        archive.open(member).close()  # checks the member's own header
+        archive.open(member).close()  # validates the member's own header
     name_bytes, extra_bytes = struct.unpack("<HH", content[member.header_offset :][26:LOCAL_HEADER_BYTES].tobytes())
     start = member.header_offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes
     stored = content[start : start + member.file_size]
@@ -110,7 +110,7 @@ def _refuse_bomb(member: zipfile.ZipInfo, path: Path) -> None:
 
 
 def _parse_npy(content: NDArray[np.uint8], path: Path) -> NDArray[Any]:
-    """The array that the bytes of an `.npy` file hold, without a copy."""
+    """Return the array in the bytes of an `.npy` file, without a copy."""
     stream = io.BytesIO(content[: 2**16].tobytes())
     try:
         version = npy_format.read_magic(stream)
@@ -133,7 +133,7 @@ def _parse_npy(content: NDArray[np.uint8], path: Path) -> NDArray[Any]:
 
 
 def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
-    """Flattened to (samples, features); uint8 and float32 stay as they are, other numbers become float32."""
+    """Return inputs as (samples, features); uint8 and float32 keep their type, other numbers become float32."""
     if raw.dtype.kind not in "buif":
         raise DatasetError(f"{path} must hold real numbers as inputs; it holds {raw.dtype}: convert them to float32")
     if raw.ndim < 2 or not raw.size:
@@ -146,7 +146,7 @@ def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
     else:
         inputs = np.empty((len(raw), n_features), np.uint8 if raw.dtype.kind == "b" else np.float32)
         start = 0
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are rejected below
             for rows in chunks(raw):
                 inputs[start : start + len(rows)] = rows.reshape(len(rows), n_features)
                 start += len(rows)
@@ -185,7 +185,7 @@ def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | No
 
 
 def _image_shape(shape: Sequence[int]) -> tuple[int, int] | None:
-    """Height and width where a sample is plainly an image of one channel."""
+    """Return height and width if a sample is evidently an image with one channel."""
     sizes = [size for size in shape if size > 1]
     return (sizes[0], sizes[1]) if len(shape) > 1 and len(sizes) == 2 else None
 

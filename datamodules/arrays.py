@@ -1,4 +1,4 @@
-"""The arrays of a data set, split and ready to cross to a worker; and what is raised when they cannot be had."""
+"""The arrays of a data set, split and ready to be sent to workers; and the exception for data that cannot be used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 Inputs: TypeAlias = NDArray[np.uint8 | np.float32]
 Labels: TypeAlias = NDArray[np.int64]
 
-# Rows looked at at once where a whole array would make temporaries of its own size: about 32 MiB.
+# Arrays are processed in chunks of about 32 MiB where temporaries would otherwise be as large as the array.
 CHUNK_BYTES = 32 * 2**20
 
 
 class DatasetError(Exception):
-    """A data set is missing, damaged or cannot be split as asked; `issues` holds one line for each thing wrong."""
+    """A data set is missing, damaged or cannot be split as asked; `issues` holds one line per issue."""
 
     def __init__(self, *issues: str) -> None:
         self.issues: tuple[str, ...] = tuple(" ".join(issue.split()) for issue in issues)
@@ -24,7 +24,7 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples that belong together: `inputs` of shape (samples, features), `labels` of shape (samples,) if any."""
+    """The samples of a split: `inputs` (samples, features), and `labels` (samples,) if there are any."""
 
     inputs: Inputs
     labels: Labels | None = None
@@ -33,11 +33,11 @@ class Split:
         return len(self.inputs)
 
     def spread(self, n_samples: int) -> slice:
-        """The rows of at most `n_samples` samples, evenly spread: what is sorted stays represented."""
+        """Return the rows of at most `n_samples` samples, evenly spread, so that sorted classes all occur."""
         return slice(None, None, max(1, -(-len(self) // n_samples)))
 
     def take(self, indices: NDArray[np.intp]) -> "Split":
-        """The samples at `indices`; copies nothing where these are all samples in order."""
+        """Return the samples at `indices`; without a copy if these are all samples in order."""
         if len(indices) == len(self) and np.array_equal(indices, np.arange(len(self))):
             return self
         return Split(self.inputs[indices], None if self.labels is None else self.labels[indices])
@@ -47,9 +47,9 @@ class Split:
 class DataArrays:
     """A data set in three disjoint splits, uint8 or float32; inputs are multiplied by `scale` when a batch is taken.
 
-    `valid` is what `valid/...` metrics are taken on: the `train` or `test` object itself where `validate_on` says so.
-    `checksum` is a SHA-256 of the whole data set before it was split; `n_withheld` counts the test samples that stayed
-    behind when the arrays crossed to a worker. Raises DatasetError for arrays that do not fit together.
+    `valid/...` metrics are measured on `valid`, which is the `train` or `test` object itself if `validate_on` names it.
+    `checksum` is a SHA-256 of the whole data set before it was split; `n_withheld` is the number of test samples that
+    were not sent to the worker. Raises DatasetError for inconsistent arrays.
     """
 
     name: str
@@ -71,16 +71,17 @@ class DataArrays:
 
     @property
     def n_features(self) -> int:
+        """The number of features of a sample."""
         return int(self.train.inputs.shape[1])
 
     def value_range(self) -> tuple[float, float]:
-        """The smallest and the largest scaled input of all splits."""
+        """Return the smallest and the largest scaled input of all splits."""
         splits = [split.inputs for split in (self.train, self.valid, self.test) if len(split)]
         low, high = min(float(inputs.min()) for inputs in splits), max(float(inputs.max()) for inputs in splits)
         return low * self.scale, high * self.scale
 
     def describe(self) -> dict[str, Any]:
-        """What is recorded of the data in a run: plain values, the same before and after a crossing."""
+        """Return what a run records of its data: plain values, the same on the driver and on a worker."""
         return {
             "name": self.name,
             "n_train": len(self.train),
@@ -96,7 +97,7 @@ class DataArrays:
         }
 
     def without_test(self) -> dict[str, Any]:
-        """Plain values and NumPy arrays for a worker: no test samples, unless it validates on them; no array twice."""
+        """Return plain values and NumPy arrays for a worker, without test samples unless it validates on them."""
         crossing: dict[str, Any] = {
             "name": self.name,
             "scale": self.scale,
@@ -115,7 +116,7 @@ class DataArrays:
 
     @classmethod
     def from_dict(cls, crossing: Mapping[str, Any]) -> "DataArrays":
-        """What `without_test` made, checked again; the arrays are used as they are, also when read-only."""
+        """Return, validated, the data that `without_test` returned; arrays, which may be read-only, are not copied."""
         values = dict(crossing)
         try:
             train = Split(values.pop("train_inputs"), values.pop("train_labels"))
@@ -132,7 +133,7 @@ class DataArrays:
 
 
 def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead: str = "loss mse") -> None:
-    """Raise DatasetError unless all scaled inputs lie in [0, 1], as `needed_by` needs them and `instead` does not."""
+    """Raise DatasetError unless all scaled inputs lie in [0, 1], as `needed_by` requires and `instead` does not."""
     low, high = arrays.value_range()
     if low < 0 or high > 1:
         hint = f"set data.scale to 1/{high / arrays.scale:g}" if low >= 0 else "rescale the inputs"
@@ -143,14 +144,14 @@ def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead
 
 
 def all_finite(inputs: Inputs) -> bool:
-    """Whether `inputs` (samples, features) has neither NaN nor infinity, a chunk at a time."""
+    """Return whether `inputs` (samples, features) are free of NaN and infinity, checked in chunks."""
     if inputs.dtype == np.uint8:
         return True
     return all(np.isfinite(rows).all() for rows in chunks(inputs))
 
 
 def chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
-    """Views of `array` along its first axis, each of about CHUNK_BYTES."""
+    """Return views of `array` along its first axis, each of about CHUNK_BYTES."""
     rows = max(1, CHUNK_BYTES // max(1, array.nbytes // max(1, len(array))))
     return [array[start : start + rows] for start in range(0, len(array), rows)]
 

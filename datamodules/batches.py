@@ -1,4 +1,4 @@
-"""Batches taken from one tensor by index, and the Lightning data module that serves them."""
+"""Batches taken from a tensor by index, and the Lightning data module that serves them."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,19 +14,18 @@ from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
 
 Batch: TypeAlias = tuple[Tensor] | tuple[Tensor, Tensor]
 
-# Of batches that are only measured: large enough that the calls do not count, small enough for any device.
+# For batches that are only measured: large enough to make call overhead negligible, small enough for any device.
 _IN_ORDER_BATCH_SIZE = 4096
-# On a CPU fewer samples where they are large: values that stay in its cache, 1 MB of them, are measured a third faster.
+# On a CPU, fewer samples if they are large: 1 MB of values stays in the cache, which is a third faster.
 _IN_ORDER_VALUES_ON_CPU = 2**18
 
 
 class TensorBatches:
     """Batches of `inputs` (samples, features), scaled and in floating point, with `labels` (samples,) if there are any.
 
-    Each iteration is one epoch of `passes` through the samples. The orders of epoch e depend on (`seed`, e) alone, so
-    that a training that was resumed sees the batches it would have seen; without a seed the order is that of the
-    tensor. The last batch of a pass may be smaller. Bytes stay bytes until a batch is taken; a batch is float32, or
-    float64 where `inputs` are.
+    Each iteration is one epoch of `passes` over the samples. The order in epoch e depends only on (`seed`, e), so that
+    a resumed training sees the same batches; without a seed it is the order of the tensor. The last batch of a pass may
+    be smaller. Inputs of bytes are converted batch by batch; a batch is float32, or float64 if `inputs` are.
     """
 
     def __init__(
@@ -52,23 +51,23 @@ class TensorBatches:
         return self.passes * -(-len(self.inputs) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        # A generator: an iterator that was made and never asked for a batch does not count as an epoch.
+        # As a generator, so that an iterator that is never advanced does not count as an epoch.
         epoch, self._epoch = self._epoch, self._epoch + 1
         for number in range(epoch * self.passes, (epoch + 1) * self.passes):
             yield from self._pass(number)
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be epoch `epoch`."""
+        """Make the next iteration epoch `epoch`."""
         self._epoch = epoch
 
     @property
     def sampler(self) -> "TensorBatches":
-        """Where Lightning looks for `set_epoch`, called before each epoch: a resumed training's is known only then."""
+        """This object: Lightning calls `sampler.set_epoch` before each epoch, also of a resumed training."""
         return self
 
     @property
     def batch_sampler(self) -> None:
-        """Nothing; Lightning looks at it wherever there is a `sampler`."""
+        """None: Lightning reads it wherever there is a `sampler`."""
         return None
 
     def _pass(self, number: int) -> Iterator[Batch]:
@@ -86,9 +85,9 @@ class TensorBatches:
 
 
 class ArrayDataModule(LightningDataModule):
-    """Serves `arrays` to a trainer: batches of `batch_size`, shuffled by `seed`, on the device that trains.
+    """Serves `arrays` to a trainer in batches of `batch_size`, shuffled by `seed`, on the device that trains.
 
-    An epoch of training is `passes` through the training split.
+    A training epoch makes `passes` passes over the training split.
     """
 
     def __init__(self, arrays: DataArrays, *, batch_size: int, seed: int, passes: int = 1) -> None:
@@ -100,57 +99,57 @@ class ArrayDataModule(LightningDataModule):
         self._tensors: dict[tuple[int, torch.device], tuple[Tensor, Tensor | None]] = {}
 
     def train_dataloader(self) -> TensorBatches:
-        """The training split, in another order each epoch."""
+        """Return batches of the training split, in another order each epoch."""
         epoch = 0 if self.trainer is None else self.trainer.current_epoch
         return self._batches(self.arrays.train, self.batch_size, self.seed, epoch, self.passes)
 
     def val_dataloader(self) -> TensorBatches:
-        """The split that `valid/...` metrics are taken on, in order."""
+        """Return batches of the split that `valid/...` metrics are measured on, in order."""
         return self._batches(self.arrays.valid)
 
     def test_dataloader(self) -> TensorBatches:
-        """The test split, in order. Raises DatasetError where there is none, as on a worker."""
+        """Return batches of the test split, in order. Raises DatasetError if there is none, as on a worker."""
         if not len(self.arrays.test):
             raise DatasetError(f"test samples are needed; {self.arrays.name} has none here: set data.n_test")
         return self._batches(self.arrays.test)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Nothing to move where batches are taken on the device: Lightning's walk through each would cost time."""
+        """Return a batch that is on the device as it is: Lightning's traversal of it would take time."""
         if batch[0].device == device:
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def train_inputs(self, device: torch.device | str = "cpu") -> Tensor:
-        """All training inputs: (samples, features), scaled, float32."""
+        """Return all training inputs: (samples, features), scaled, float32."""
         return _to_floating(self._on_device(self.arrays.train, device)[0], self.arrays.scale)
 
     def valid_inputs(self, device: torch.device | str = "cpu") -> Tensor:
-        """All inputs that `valid/...` metrics are taken on: (samples, features), scaled, float32."""
+        """Return all inputs that `valid/...` metrics are measured on: (samples, features), scaled, float32."""
         return _to_floating(self._on_device(self.arrays.valid, device)[0], self.arrays.scale)
 
     def train_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
-        """At most `n_samples` of the training samples as one batch, evenly spread."""
+        """Return at most `n_samples` training samples, evenly spread, as one batch."""
         return self._sample(self.arrays.train, n_samples, device)
 
     def valid_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
-        """As `train_sample`, of the split that `valid/...` metrics are taken on."""
+        """Return at most `n_samples`, evenly spread, of the split that `valid/...` metrics are measured on."""
         return self._sample(self.arrays.valid, n_samples, device)
 
     def train_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
-        """All training labels: (samples,), int64, where there are any."""
+        """Return all training labels, (samples,), int64, or None."""
         return self._on_device(self.arrays.train, device)[1]
 
     def valid_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
-        """All labels of the split that `valid/...` metrics are taken on: (samples,), int64, where there are any."""
+        """Return all labels, (samples,), int64, of the split that `valid/...` metrics are measured on, or None."""
         return self._on_device(self.arrays.valid, device)[1]
 
     def mapped(
         self, encode: Callable[[Tensor], Tensor], batch_size: int, device: torch.device | str = "cpu"
     ) -> TensorBatches:
-        """Batches of the training samples and labels in the same orders, with `encode` of their inputs.
+        """Return batches of `encode(inputs)` with the training labels, in the same order as the training batches.
 
-        For layer-wise training on the codes of the layers below: (samples, code), computed once, on `device`, where
-        they stay.
+        For layer-wise pretraining on the codes of the layers below: (samples, code), computed once and kept on
+        `device`.
         """
         inputs, labels = self._on_device(self.arrays.train, device)
         in_order = TensorBatches(inputs, batch_size=_IN_ORDER_BATCH_SIZE, scale=self.arrays.scale, seed=None)
@@ -185,7 +184,7 @@ class ArrayDataModule(LightningDataModule):
         return (chosen,) if labels is None else (chosen, labels[rows])
 
     def _on_device(self, split: Split, device: torch.device | str) -> tuple[Tensor, Tensor | None]:
-        """The tensors of a split, moved once; one tensor where a split stands for two."""
+        """Return inputs and labels of a split on a device, moved once; train and valid may be the same split."""
         key = id(split), torch.device(device)
         if key not in self._tensors:
             labels = None if split.labels is None else as_tensor(split.labels).to(device)
@@ -200,13 +199,13 @@ def _in_order_batch_size(n_features: int, device: torch.device) -> int:
 
 
 def epoch_order(n_samples: int, seed: int, epoch: int) -> Tensor:
-    """The numbers below `n_samples` in an order that (`seed`, `epoch`) alone decide, without the global generator."""
+    """Return a permutation of `n_samples` that depends only on (`seed`, `epoch`), not on the global generator."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
     return torch.randperm(n_samples, generator=torch.Generator().manual_seed(int(state[0]) >> 1))
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:
-    """A tensor over the array's own memory. Nothing here writes to it: in Ray's object store it is read-only."""
+    """Return a tensor that shares the array's memory. Do not write to it: in Ray's object store it is read-only."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
@@ -217,7 +216,7 @@ def _rows(tensor: Tensor, rows: slice | Tensor) -> Tensor:
 
 
 def _to_floating(inputs: Tensor, scale: float) -> Tensor:
-    """A new tensor, never a view of what may be read-only memory."""
+    """Return a new tensor, never a view: the memory of `inputs` may be read-only."""
     dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
     floating = inputs.to(dtype, copy=True)
     return floating if scale == 1 else floating.mul_(scale)

@@ -1,4 +1,4 @@
-"""Reads IDX files, the format of MNIST: gzipped or not, unsigned bytes, verified on the decompressed bytes."""
+"""Read IDX files, MNIST's format: unsigned bytes, gzipped or not, verified by a checksum of the decompressed bytes."""
 
 import gzip
 import hashlib
@@ -20,15 +20,15 @@ UNSIGNED_BYTE = 0x08
 
 
 def read_idx(path: Path, shape: tuple[int, ...], md5: str) -> NDArray[np.uint8]:
-    """The bytes of an IDX file whose `shape` and MD5 (of the decompressed file, header included) are known.
+    """Return the array of an IDX file with this `shape` and MD5 (of the decompressed file, including its header).
 
-    Nothing beyond what `shape` needs is ever decompressed. Raises DatasetError that names the file.
+    Never decompresses more than `shape` needs. Raises DatasetError, which names the file.
     """
     try:
         with _opened(path) as file:
             header = _read_header(file, path, shape)
             body = file.read(math.prod(shape))
-            surplus = file.read(1)  # also makes gzip check its own sum
+            surplus = file.read(1)  # also makes gzip verify its checksum
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise _damaged(path, f"it cannot be read to its end ({error})") from error
     if len(body) != math.prod(shape) or surplus:
@@ -42,14 +42,14 @@ def read_idx(path: Path, shape: tuple[int, ...], md5: str) -> NDArray[np.uint8]:
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
-    # By content, not by name: some browsers and servers decompress and leave the ending.
+    # By content, not by name: some browsers and servers decompress a file but keep its extension.
     with path.open("rb") as file:
         zipped = file.read(2) == GZIP_MAGIC
     return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
 
 
 def _read_header(file: BinaryIO, path: Path, shape: tuple[int, ...]) -> bytes:
-    """Two zero bytes, the type, the number of dimensions; then each dimension as a big-endian 32-bit number."""
+    """Read two zero bytes, the type, the number of dimensions, and each dimension as a big-endian 32-bit number."""
     expected = struct.pack(f">HBB{len(shape)}I", 0, UNSIGNED_BYTE, len(shape), *shape)
     header = file.read(len(expected))
     if header[:4] != expected[:4]:
@@ -67,4 +67,4 @@ def _dimensions(raw: bytes) -> tuple[int, ...]:
 
 
 def _damaged(path: Path, why: str) -> DatasetError:
-    return DatasetError(f"{path} is damaged or is not the published IDX file: {why}. Delete it and put the right one")
+    return DatasetError(f"{path} is damaged or is not the published IDX file: {why}: replace it by the published file")

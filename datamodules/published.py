@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: where their files lie, and fetching them where they lie nowhere yet."""
+"""Read published data sets of four IDX files, and download files that are not there yet."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ CONNECT_SECONDS, READ_SECONDS = 5, 60
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """An IDX file by its name without `.gz`, its shape, and the MD5 of its decompressed bytes: mirrors recompress."""
+    """An IDX file: its name without `.gz`, its shape, and the MD5 of its decompressed bytes (mirrors recompress)."""
 
     name: str
     shape: tuple[int, ...]
@@ -26,7 +26,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """Four IDX files and the folders on the web that offer each as NAME.gz."""
+    """Four IDX files, and the web folders that offer each as NAME.gz."""
 
     name: str
     mirrors: tuple[str, ...]
@@ -37,35 +37,14 @@ class PublishedDataset:
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
+        """All four files."""
         return self.train_images, self.train_labels, self.test_images, self.test_labels
 
 
-MNIST = PublishedDataset(
-    "mnist",
-    ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"),
-    PublishedFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
-    PublishedFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
-    PublishedFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
-    PublishedFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
-)
-FASHION_MNIST = PublishedDataset(
-    "fashion_mnist",
-    (
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    ),
-    PublishedFile("train-images-idx3-ubyte", (60_000, 28, 28), "f4a8712d7a061bf5bd6d2ca38dc4d50a"),
-    PublishedFile("train-labels-idx1-ubyte", (60_000,), "9018921c3c673c538a1fc5bad174d6f9"),
-    PublishedFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "8181f5470baa50b63fa0f6fddb340f0a"),
-    PublishedFile("t10k-labels-idx1-ubyte", (10_000,), "15d484375f8d13e6eb1aabb0c3f46965"),
-)
-
-
 def load_published(dataset: PublishedDataset) -> Source:
-    """The data set from SWEEPS_DATA_DIR where that is set; otherwise from the cache, fetched into it when absent.
+    """Return the data set from SWEEPS_DATA_DIR if that is set; else from the cache, after downloading what is missing.
 
-    Raises DatasetError naming the files that are missing or damaged and where to put them.
+    Raises DatasetError, which names the files that are missing or damaged, and where to put them.
     """
     paths = _locate(dataset)
     arrays = {file: read_idx(paths[file], file.shape, file.md5) for file in dataset.files}
@@ -87,7 +66,7 @@ def load_published(dataset: PublishedDataset) -> Source:
 
 
 def _home() -> Path:
-    """The folder of cached data: `SWEEPS_LOCAL`, or `SWEEPS_HOME` where that is a path and no URL."""
+    """Return the folder of cached data: `SWEEPS_LOCAL`, or `SWEEPS_HOME` if that is a path and not a URL."""
     home = os.environ.get("SWEEPS_LOCAL") or os.environ.get("SWEEPS_HOME") or "~/.sweeps"
     return Path("~/.sweeps" if "://" in home else home)
 
@@ -113,7 +92,7 @@ def _find(file: PublishedFile, folder: Path) -> Path | None:
 
 
 def _fetch(dataset: PublishedDataset, missing: list[PublishedFile], folder: Path) -> None:
-    """Fetch into `folder` what is missing; a file appears there whole and verified, or not at all."""
+    """Download missing files into `folder`; a file appears there complete and verified, or not at all."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as scratch:
@@ -128,10 +107,10 @@ def _fetch(dataset: PublishedDataset, missing: list[PublishedFile], folder: Path
 
 
 def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) -> Path:
-    """The file from the first mirror that gives the right one."""
-    import pooch  # only where something is missing
+    """Return the file from the first mirror that has the published one."""
+    import pooch  # only if something is missing
 
-    pooch.get_logger().setLevel(logging.WARNING)  # its advice is about hashes of what mirrors may recompress
+    pooch.get_logger().setLevel(logging.WARNING)  # it suggests hashes of compressed files, which differ between mirrors
     downloader = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS))
     failures = []
     for number, mirror in enumerate(mirrors):
@@ -142,7 +121,7 @@ def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) ->
             return fetched
         except DatasetError:
             failures.append(f"{url}: not the published file")
-        except (OSError, ValueError) as error:  # those of requests are OSErrors
+        except (OSError, ValueError) as error:  # exceptions of requests are OSErrors
             status = getattr(getattr(error, "response", None), "status_code", "")
             failures.append(f"{url}: {type(error).__name__} {status}".rstrip())
     raise DatasetError("; ".join(failures))

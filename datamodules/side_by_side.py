@@ -1,4 +1,4 @@
-"""Batches for networks that train on inputs of their own, in one order: those of all of them at once."""
+"""Batches for networks that train together, each on its own inputs, in the same order of samples."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from sweeps.datamodules.batches import Batch, TensorBatches
 
 
 class ParallelBatches:
-    """Lists of batches, one of each of several `TensorBatches` that have the same samples in the same order."""
+    """Lists of batches, one from each of several `TensorBatches`, all of the same samples in the same order."""
 
     def __init__(self, batches: Sequence[TensorBatches]) -> None:
         self._batches = batches
@@ -20,32 +20,32 @@ class ParallelBatches:
         return map(list, zip(*self._batches, strict=True))
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be epoch `epoch`."""
+        """Make the next iteration epoch `epoch`."""
         for batches in self._batches:
             batches.set_epoch(epoch)
 
     @property
     def sampler(self) -> "ParallelBatches":
-        """Where Lightning looks for `set_epoch`, as in `TensorBatches`."""
+        """This object, as in `TensorBatches`."""
         return self
 
     @property
     def batch_sampler(self) -> None:
-        """Nothing, as in `TensorBatches`."""
+        """None, as in `TensorBatches`."""
         return None
 
 
 class SideBySide(LightningDataModule):
-    """Serves several batches of training samples, a list at a time. For training alone: nothing is validated."""
+    """Serves lists of batches of training samples, for phases that only train."""
 
     def __init__(self, batches: Sequence[TensorBatches]) -> None:
         super().__init__()
         self._batches = batches
 
     def train_dataloader(self) -> ParallelBatches:
-        """One epoch at a time, in an order that their seed decides."""
+        """Return lists of batches, in an order that their seed decides."""
         return ParallelBatches(self._batches)
 
     def val_dataloader(self) -> TensorBatches:
-        """Lightning wants one; a phase of pre-training never takes it."""
+        """Return batches that Lightning requires, but that a pretraining phase never uses."""
         return self._batches[0]

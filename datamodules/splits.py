@@ -1,4 +1,4 @@
-"""Divides the samples of a data set into train, valid and test: disjoint, drawn by a seed, the same for ever."""
+"""Split a data set into train, valid and test: disjoint, drawn by a seed, and reproducible forever."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many samples each split gets; `n_valid` is 0 where another split is validated on."""
+    """The number of samples of each split; `n_valid` is 0 if validation is on another split."""
 
     n_train: int
     n_valid: int
@@ -32,10 +32,10 @@ class Sizes:
 
 
 def split(source: Source, config: SplitConfig) -> DataArrays:
-    """The three splits of `source`. Raises DatasetError when there are too few samples for the sizes asked.
+    """Return the three splits of `source`. Raises DatasetError if there are too few samples for the sizes asked for.
 
-    Of one pool, the test split is drawn first, then valid, then train, so that asking for fewer training samples
-    leaves the others as they are, and takes a part of those that would have been there.
+    From one pool, test is drawn first, then valid, then train: a smaller `n_train` selects a subset of the training
+    samples, and does not change the other splits.
     """
     sizes = split_sizes(source, config)
     order = draw_order(len(source.samples), config.seed)
@@ -60,7 +60,7 @@ def split(source: Source, config: SplitConfig) -> DataArrays:
 
 
 def split_sizes(source: Source, config: SplitConfig) -> Sizes:
-    """The sizes asked for, or their defaults: see SplitConfig."""
+    """Return the sizes asked for, or their defaults: see SplitConfig. Raises DatasetError if they do not fit."""
     if config.validate_on != "valid" and config.n_valid is not None:
         raise DatasetError(
             f"data.n_valid must be left out where data.validate_on is {config.validate_on}, as no validation split is "
@@ -70,26 +70,26 @@ def split_sizes(source: Source, config: SplitConfig) -> Sizes:
     n_test = _n_test(source, config)
     if config.validate_on == "test" and not n_test:
         raise DatasetError("data.validate_on test needs test samples; n_test is 0: set data.n_test to 1 or more")
-    left = n_pool if source.test is not None else n_pool - n_test
+    n_remaining = n_pool if source.test is not None else n_pool - n_test
     n_valid = 0
     if config.validate_on == "valid":
-        n_valid = max(1, left // 6) if config.n_valid is None else config.n_valid
-    n_train = left - n_valid if config.n_train is None else config.n_train
-    if n_train < 1 or n_train + n_valid > left:
+        n_valid = max(1, n_remaining // 6) if config.n_valid is None else config.n_valid
+    n_train = n_remaining - n_valid if config.n_train is None else config.n_train
+    if n_train < 1 or n_train + n_valid > n_remaining:
         raise DatasetError(_too_few(source, config, Sizes(max(1, n_train), n_valid, n_test)))
     return Sizes(n_train, n_valid, n_test)
 
 
 def draw_order(n_samples: int, seed: int) -> NDArray[np.intp]:
-    """The numbers below `n_samples` in an order that only `seed` decides.
+    """Return a permutation of `n_samples` that only `seed` decides.
 
-    From the raw bits of PCG64, which NumPy promises never to change (NEP 19), as it does for no `permutation`.
+    It uses the raw bits of PCG64, which NumPy promises never to change (NEP 19), unlike `permutation`.
     """
     return np.argsort(np.random.PCG64(seed).random_raw(n_samples), kind="stable")
 
 
 def checksum(source: Source) -> str:
-    """SHA-256 over shapes, types and bytes of the inputs and labels, the published test set included."""
+    """Return the SHA-256 of shapes, types and bytes of inputs and labels, including the published test set."""
     digest = hashlib.sha256()
     for part in (source.samples, source.test):
         for array in (part.inputs, part.labels) if part is not None else ():
@@ -112,7 +112,7 @@ def _n_test(source: Source, config: SplitConfig) -> int:
 
 
 def _too_few(source: Source, config: SplitConfig, sizes: Sizes) -> str:
-    """Says what was asked, marking what nobody set, and which setting to lower."""
+    """Return a message with the sizes asked for, which of them are defaults, and what to lower."""
     parts = [("n_train", sizes.n_train), ("n_valid", sizes.n_valid)]
     if source.test is None:
         parts.append(("n_test", sizes.n_test))

@@ -1,1 +1,1 @@
-"""Autoencoders as Lightning modules, and what is measured and drawn of them; knows nothing of sweeps, Ray or MLflow."""
+"""Autoencoders: networks, their training, diagnosis and figures. Independent of data sets, sweeps, Ray and MLflow."""

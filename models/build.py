@@ -1,36 +1,26 @@
-"""From the config to networks and phases of training, and networks to files and back."""
+"""From config sections to networks and the phases of their training, and from networks to files and back.
+
+A section names the functions that build its parts (see `models.config.autoencoder`): nothing here knows the families.
+"""
 
 import io
 import pickle
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import IO, Any, Protocol
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from sweeps.models.config import (
-    AutoencoderConfig,
-    DeepConfig,
-    LinearConfig,
-    ModelConfig,
-    ShallowConfig,
-    StackedDenoisingConfig,
-    TrainingConfig,
-)
+from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.errors import ModelError
 from sweeps.models.metrics import References
-from sweeps.models.networks.corruption import Noise
-from sweeps.models.networks.deep import DeepAutoencoder
-from sweeps.models.networks.linear import LinearNetwork
+from sweeps.models.networks.corruption import input_noise
 from sweeps.models.networks.network import Network, initialise
 from sweeps.models.networks.seeds import WEIGHTS, seeded_generator
-from sweeps.models.networks.shallow import ShallowAutoencoder
-from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from sweeps.models.training.losses import Loss
 from sweeps.models.training.member import Member, Optimizer
-from sweeps.models.training.objectives import Classification, Objective, Reconstruction
-from sweeps.models.training.penalties import Penalties
-from sweeps.models.training.pretraining import Phase, pretraining_phases
+from sweeps.models.training.objectives import Objective
+from sweeps.models.training.pretraining import Phase
 from sweeps.models.training.validation import Validation
 
 __all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_network", "save_network"]
@@ -39,11 +29,11 @@ _FORMAT = "autoencoder-sweeps network 1"
 
 
 def build_network(model: ModelConfig, *, input_size: int, n_classes: int | None, seed: int) -> Network:
-    """A network with its initial weights, which `seed` decides.
+    """Return a network with its initial weights, which `seed` decides.
 
-    Raises ModelError where it is to be fine-tuned on labels and `n_classes` is None.
+    Raises ModelError if the model is to be fine-tuned on labels and `n_classes` is None.
     """
-    network = _network(model, input_size, n_classes)
+    network = _zero_network(model, input_size, n_classes)
     initialise(network, seeded_generator(seed, WEIGHTS), model.initialization)
     return network
 
@@ -56,19 +46,15 @@ def build_phases(
     n_classes: int | None,
     references: References | None = None,
 ) -> list[Phase]:
-    """The fits that make up a training, in order; the last trains the whole network and measures it.
+    """Return the fits that make up a training, in order; the last trains the whole network and validates it.
 
-    Raises ModelError where the network is to be fine-tuned on labels and `n_classes` is None.
+    Raises ModelError if the model is to be fine-tuned on labels and `n_classes` is None.
     """
     network = build_network(model, input_size=input_size, n_classes=n_classes, seed=training.seed)
-    loss = Loss(model.loss, model.loss_reduction)
-    penalties = _penalties(model)
-    phases = []
-    if isinstance(model, StackedDenoisingConfig) and isinstance(network, StackedDenoisingAutoencoder):
-        phases = pretraining_phases(network, model, loss=loss, penalties=penalties)
+    objective: Objective = resolve_name(model.objective)(model, network)
     member = Member(
         network,
-        _objective(model, network),
+        objective,
         Optimizer(training.optimizer, training.learning_rate, training.schedule, training.momentum),
         validation=Validation(network, input_noise(model), references),
     )
@@ -80,13 +66,7 @@ def build_phases(
         training.validate_every,
         passes=training.passes_per_epoch,
     )
-    return [*phases, last]
-
-
-def input_noise(model: ModelConfig) -> Noise:
-    """The corruption of the input: a stack's first level."""
-    level = model.noise.level
-    return Noise(model.noise.kind, level[0] if isinstance(level, tuple) else level)
+    return [*_pretraining_phases(model, network), last]
 
 
 def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -> None:
@@ -95,21 +75,21 @@ def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -
         "format": _FORMAT,
         "model": model.model_dump(mode="json"),
         "input_size": network.input_size,
-        "n_classes": network.n_classes if isinstance(network, StackedDenoisingAutoencoder) else None,
+        "n_classes": network.n_classes,
         "state_dict": network.state_dict(),
     }
     torch.save(content, file)
 
 
 class Readable(Protocol):
-    """A file, wherever it lies."""
+    """A file, local or in an object store."""
 
     def read_bytes(self) -> bytes:
-        """What it holds."""
+        """Return its content."""
 
 
 def load_network(path: Readable) -> Network:
-    """Read, on the CPU, what `save_network` wrote. Raises ModelError where the file is something else."""
+    """Read a file written by `save_network`, onto the CPU. Raises ModelError if the file is something else."""
     try:
         content: Any = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
@@ -118,66 +98,21 @@ def load_network(path: Readable) -> Network:
         raise ModelError(f"{path} must be a network saved by this package in the format {_FORMAT!r}, and is not")
     try:
         model: ModelConfig = TypeAdapter(ModelConfig).validate_python(content["model"])
-        network = _network(model, content["input_size"], content["n_classes"])
+        network = _zero_network(model, content["input_size"], content["n_classes"])
         network.load_state_dict(content["state_dict"])
     except (ValidationError, KeyError, RuntimeError) as error:
         raise ModelError(f"{path} must hold a network and the settings it was built from, and they differ") from error
     return network
 
 
-def _network(model: ModelConfig, input_size: int, n_classes: int | None) -> Network:
-    """A network with weights of 0."""
-    standardizes = model.standardize == "sample"
-    if isinstance(model, LinearConfig):
-        return LinearNetwork(input_size, standardizes=standardizes)
-    if isinstance(model, ShallowConfig):
-        return ShallowAutoencoder(
-            input_size,
-            model.hidden_size,
-            activation=model.activation,
-            output_activation=model.output_activation,
-            tied_weights=model.tied_weights,
-            standardizes=standardizes,
-        )
-    if isinstance(model, DeepConfig):
-        return DeepAutoencoder(
-            input_size,
-            model.hidden_sizes,
-            model.code_size,
-            activation=model.activation,
-            code_activation=model.code_activation,
-            output_activation=model.output_activation,
-            decoder_sizes=model.decoder_sizes,
-            tied_weights=model.tied_weights,
-            biases=model.biases,
-            standardizes=standardizes,
-        )
-    classifies = model.fine_tuning == "classification"
-    if classifies and n_classes is None:
-        raise ModelError(
-            "model.fine_tuning classification needs data with labels, and there are none: set it to reconstruction"
-        )
-    return StackedDenoisingAutoencoder(
-        input_size,
-        model.hidden_sizes,
-        activation=model.activation,
-        code_activation=model.code_activation,
-        output_activation=model.output_activation,
-        tied_weights=model.tied_weights,
-        standardizes=standardizes,
-        n_classes=n_classes if classifies else None,
-    )
+def _zero_network(model: ModelConfig, input_size: int, n_classes: int | None) -> Network:
+    """Return the network that a section describes, with weights of 0."""
+    network: Network = resolve_name(model.network)(model, input_size, n_classes)
+    return network
 
 
-def _objective(model: ModelConfig, network: Network) -> Objective:
-    """What the last phase minimises. A stack has met its noise in pre-training, and is fine-tuned without any."""
-    penalties = _penalties(model)
-    if isinstance(network, StackedDenoisingAutoencoder):
-        if network.n_classes is not None:
-            return Classification(network, penalties)
-        return Reconstruction(network, Loss(model.loss, model.loss_reduction), penalties=penalties)
-    return Reconstruction(network, Loss(model.loss, model.loss_reduction), input_noise(model), penalties)
-
-
-def _penalties(model: AutoencoderConfig) -> Penalties:
-    return Penalties(model.weight_l1, model.weight_l2, model.hidden_l1, model.penalty_reduction)
+def _pretraining_phases(model: ModelConfig, network: Network) -> list[Phase]:
+    if model.pretraining_phases is None:
+        return []
+    phases: list[Phase] = resolve_name(model.pretraining_phases)(model, network)
+    return phases

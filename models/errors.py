@@ -1,14 +1,14 @@
-"""What can go wrong with a model, as one tree.
+"""The exceptions of models, as one tree.
 
 ModelError
-└── DivergedError       a training whose loss or metric is no longer finite
+└── DivergedError       a loss or metric is no longer finite
 """
 
 from collections.abc import Sequence
 
 
 class ModelError(Exception):
-    """A model cannot be built, read or trained as asked; `issues` holds one line for each thing wrong."""
+    """A model cannot be built, read or trained as asked; `issues` holds one line per issue."""
 
     def __init__(self, issues: str | Sequence[str]) -> None:
         self.issues: tuple[str, ...] = (issues,) if isinstance(issues, str) else tuple(issues)
@@ -16,4 +16,4 @@ class ModelError(Exception):
 
 
 class DivergedError(ModelError):
-    """An epoch ended with a loss or metric that is NaN or infinite: training on cannot mend it."""
+    """An epoch ended with a loss or metric that is NaN or infinite; more training cannot fix it."""

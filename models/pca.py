@@ -1,4 +1,4 @@
-"""Principal component analysis, the linear autoencoder to beat: one decomposition gives it for every size of code."""
+"""Principal component analysis, the linear autoencoder to beat: one decomposition serves every size of code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _CHUNK_BYTES = 32 * 2**20
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Directions of most variance: `components` (features, n) are orthonormal columns, most variance first.
+    """The directions of most variance: `components` (features, n) are orthonormal columns, most variance first.
 
-    `mean` (features,) is that of the data. The data determine the first `rank` columns only.
+    `mean` (features,) is the mean of the data. The data determine only the first `rank` columns.
     """
 
     mean: Floats
@@ -25,24 +25,24 @@ class PrincipalComponents:
     rank: int
 
     def first(self, n: int) -> "PrincipalComponents":
-        """The first `n` components, or all those there are, in float32: enough for pictures."""
+        """Return the first `n` components, or as many as there are, in float32: precise enough for figures."""
         kept = np.ascontiguousarray(self.components[:, :n], np.float32)
         return PrincipalComponents(self.mean, kept, min(self.rank, kept.shape[1]))
 
     def encode(self, samples: Array) -> Array:
-        """Codes (samples, n) of `samples` (samples, features)."""
+        """Return the codes (samples, n) of `samples` (samples, features)."""
         return np.asarray((samples - self.mean) @ self.components)
 
     def reconstruct(self, samples: Array) -> Array:
-        """`samples` (samples, features) from their codes."""
+        """Return `samples` (samples, features) as reconstructed from their codes."""
         return np.asarray(self.mean + self.encode(samples) @ self.components.T)
 
 
 def fit_pca(train: Array, scale: float) -> PrincipalComponents:
     """Fit all components on `train` (samples, features), multiplied by `scale` first.
 
-    All arithmetic is float64, on chunks of bounded size; where there are fewer samples than features, `train` is held
-    whole in float64. Each component points to where its largest weight is positive: the data leave its sign open.
+    All arithmetic is float64, on chunks of bounded size; if there are fewer samples than features, all of `train` is
+    held in float64. The data leave a component's sign open: its largest weight is made positive.
     """
     n_samples, n_features = train.shape
     mean: Floats = train.mean(axis=0, dtype=np.float64) * scale
@@ -50,7 +50,7 @@ def fit_pca(train: Array, scale: float) -> PrincipalComponents:
         centred = np.concatenate(list(centred_chunks(train, mean, scale)))
         _, singular_values, rows = np.linalg.svd(centred, full_matrices=False)
         components, variances = rows.T, singular_values**2
-        # Singular values are exact to rounding of the largest, so their squares resolve far smaller variances.
+        # Singular values are exact to rounding of the largest one, so their squares resolve far smaller variances.
         resolution = (n_features * np.finfo(np.float64).eps) ** 2
     else:
         scatter = np.zeros((n_features, n_features))
@@ -64,7 +64,7 @@ def fit_pca(train: Array, scale: float) -> PrincipalComponents:
 
 
 def centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats]:
-    """Consecutive rows of `inputs` (samples, features) as float64, scaled, without `mean`."""
+    """Yield consecutive rows of `inputs` (samples, features) as float64, scaled and minus `mean`."""
     n_rows = max(1, _CHUNK_BYTES // (8 * max(1, inputs.shape[1])))
     for start in range(0, len(inputs), n_rows):
         chunk = np.multiply(inputs[start : start + n_rows], scale, dtype=np.float64)
@@ -73,6 +73,6 @@ def centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats
 
 
 def _signs(components: Floats) -> Floats:
-    """For each column the sign of its largest entry."""
+    """Return the sign of the largest entry of each column."""
     largest = np.abs(components).argmax(axis=0)
     return np.where(components[largest, np.arange(components.shape[1])] < 0, -1.0, 1.0)

@@ -1,1 +1,1 @@
-"""What is measured of a network while it trains, and why it did not learn: symptoms, evidence, findings, advice."""
+"""Why a network did not learn: evidence measured while it trains, symptoms, findings, advice."""

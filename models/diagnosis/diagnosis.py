@@ -1,4 +1,4 @@
-"""Why an autoencoder did not learn what was expected: from the evidence of a training to named findings with advice."""
+"""Diagnose why an autoencoder did not learn: from the evidence of a training to findings with advice."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,29 +23,29 @@ from sweeps.models.diagnosis.symptoms import (
 )
 from sweeps.models.metrics import mse_over_pca, r2
 
-# Linear autoencoders trained to their end came within 1 % of PCA on 60,000 samples and 3 % on 1,400: 5 % is no chance.
+# Fully trained linear autoencoders came within 1 % of PCA on 60,000 samples and 3 % on 1,400: 5 % is not chance.
 _WORSE_THAN_PCA = 1.05
-# More than half: a step of the optimiser then serves the penalty before the reconstruction.
+# Above one half, an optimizer step lowers the penalty more than the reconstruction error.
 _DOMINANT_PENALTY = 0.5
-# In a network that answers the mean a tenth is cause enough: most of an untrained loss is the mean, free to a bias.
+# If the output is the mean, a tenth suffices: most of an untrained loss is the mean, which biases fit at no penalty.
 _COLLAPSING_PENALTY = 0.1
-# Nothing narrows or disturbs the code, and 95 % of the variance pass: more than most bottlenecks let through.
+# Without a bottleneck or noise, 95 % explained variance is copying: most bottlenecks let less through.
 _COPIED_R2 = 0.95
-# A cosine of 0.5: a quarter of a filter's energy lies along one direction out of all its features. A correlation of
-# 0.5: a quarter of the variance of its strength over the features is the mean's. Nine units on a stripe of blobs have
-# 0.53 to 0.58; 64 with penalties that give single blobs 0.16; nine on digits 0.09.
+# At a cosine of 0.5, a quarter of a filter's energy lies along the mean. At a correlation of 0.5, the mean explains a
+# quarter of the variance of a filter's strength over the features. Measured: 0.53 to 0.58 for nine units on a stripe of
+# blobs; 0.16 for 64 units with penalties, which learn single blobs; 0.09 for nine units on digits.
 _FOLLOWS_MEAN = 0.5
-# By chance both are about 1 / sqrt(features), and three times that must stay below the threshold.
+# By chance both are about 1 / sqrt(features): three times that must stay below the threshold.
 _MIN_FEATURES_TO_FOLLOW = 36
-# Of a value in float32.
+# Relative, of float32.
 _ROUNDING = 1e-6
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
-    """Say what is wrong with a training, gravest first; nothing found is an empty list.
+    """Return the findings of a training, most serious first; an empty list if there are none.
 
-    A consequence is not reported beside its cause: outputs that are the mean because the features hardly vary are not
-    called collapsed, and nothing that explains so little is compared with PCA.
+    A consequence is not reported in addition to its cause: outputs that are the mean because the features hardly vary
+    are not reported as collapsed, and a network that explains next to nothing is not compared with PCA.
     """
     return list(chain.from_iterable(rule(evidence) for rule in _RULES))
 
@@ -56,8 +56,7 @@ def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             FindingName.HARDLY_VARIES,
             {"r2": last_r2(evidence), "standard deviation over mean": ratio},
-            "Standardise: set model.standardize to sample, because what varies is far too small beside the mean for "
-            "the loss to show it.",
+            "Set model.standardize to sample: the variance is far too small relative to the mean to show in the loss.",
         )
 
 
@@ -77,13 +76,13 @@ def _collapsed(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             FindingName.COLUMN_MEAN,
             numbers,
-            "Raise training.epochs or training.learning_rate until the output follows the input; where that changes "
-            "nothing, check that the gradient is taken from every row of a batch.",
+            "Raise training.epochs or training.learning_rate until the output follows the input; if that changes "
+            "nothing, check that the gradient uses every row of a batch.",
         )
 
 
 def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
-    """Outputs that are not the mean, yet no nearer to samples, seen or unseen, than it is: the start still shows."""
+    """Find outputs that are not the mean, but no closer to training and validation samples than the mean is."""
     spread, unseen = relative_spread(evidence), last_r2(evidence)
     seen = unseen if evidence.train_mse is None else r2(evidence.train_mse, evidence.references)
     if math.isnan(spread) or not (seen < HARDLY_ANY and unseen < HARDLY_ANY) or answers_the_mean(evidence):
@@ -101,13 +100,13 @@ def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _penalty(evidence: Evidence) -> Iterator[Finding]:
-    """A penalty that has won may have shrunk to nothing: a collapsed network is judged by its beginning too."""
+    """Find a penalty that dominates the loss; in a collapsed network, where it may be 0 by now, also at the start."""
     share = largest_penalty_share(evidence)
     if not answers_the_mean(evidence):
         share = evidence.last_loss.penalty_share if evidence.last_loss else 0.0
     if share > _DOMINANT_PENALTY:
         names = " or ".join(evidence.settings.penalties) or "the penalties"
-        # A classifier's is not measured.
+        # Not measured for a classifier.
         explained = {} if math.isnan(last_mse(evidence)) else {"r2": last_r2(evidence)}
         yield Finding(
             FindingName.PENALTY,
@@ -134,7 +133,7 @@ def _revival(layer: LayerStatistics, settings: Settings) -> str:
 
 
 def _desaturation(layer: LayerSettings) -> str:
-    """Another activation only where it has a slope on the side on which this one has none, and may be set."""
+    """Advise another activation only if one that cannot saturate is allowed."""
     if layer.cures and layer.activation not in layer.cures:
         first = f"Set {layer.setting} to {' or '.join(layer.cures)} in place of {layer.activation}, or raise"
     else:
@@ -148,7 +147,7 @@ def _worse_than_pca(evidence: Evidence) -> Iterator[Finding]:
     if ratio is None or not ratio > _WORSE_THAN_PCA or last_r2(evidence) < HARDLY_ANY:
         return
     if evidence.last_loss and evidence.last_loss.penalty_share > HARDLY_ANY:
-        advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'}: reconstruction pays for them."
+        advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'}: they raise the reconstruction error."
     elif layer_with_dead_units(evidence):
         advice = f"Revive the dead units first: until then the code is smaller than {settings.size_setting} says."
     elif any(still_improving(evidence)):
@@ -168,20 +167,20 @@ def _copied(evidence: Evidence) -> Iterator[Finding]:
         narrower = f"Lower {settings.size_setting} below {n_features}"
         if settings.code_size is None:
             narrower = f"Set {settings.size_setting} to shallow, with a model.hidden_size below {n_features}"
-        dearer = "model.hidden_l1" if settings.is_stacked else "model.noise.level or model.hidden_l1"
+        dearer = "model.noise.level or model.hidden_l1" if settings.denoises else "model.hidden_l1"
         yield Finding(
             FindingName.COPIED,
             {"code size": size, "features": n_features, "r2": last_r2(evidence)},
-            f"{narrower}, or raise {dearer}, so that copying is no longer the cheapest answer.",
+            f"{narrower}, or raise {dearer}, so that copying is no longer the best solution.",
         )
 
 
 def _follows_mean(evidence: Evidence) -> Iterator[Finding]:
-    """Filters that look like the data's mean, or that are strong, with either sign, where the mean is large."""
+    """Find filters that look like the mean of the data, or whose absolute weights are large where the mean is large."""
     if evidence.filters is None or evidence.column_mean is None or evidence.settings.code_size is None:
         return
     filters, mean = evidence.filters, evidence.column_mean
-    if evidence.layers:  # what has killed a unit shows in its filter, often as the mean with a minus sign
+    if evidence.layers:  # the filters of dead units often look like minus the mean
         filters = filters[~evidence.layers[0].dead]
     cosine = _median(np.abs(_cosines(filters, mean)))
     correlation = _median(_cosines(_centred(np.abs(filters)), _centred(mean)))
@@ -190,18 +189,18 @@ def _follows_mean(evidence: Evidence) -> Iterator[Finding]:
             FindingName.FOLLOWS_MEAN,
             {"cosine with the mean": cosine, "correlation of the filters' strength with the mean": correlation},
             f"Raise {evidence.settings.size_setting}, now {evidence.settings.code_size}, together with model.hidden_l1 "
-            "and model.weight_l1, so that a unit can afford to stand for a part of the image.",
+            "and model.weight_l1, so that a unit can represent a part of the image.",
         )
 
 
 def _centred(values: Array) -> Array:
-    """Less their mean over the features (..., features); 0 where nothing but rounding is left."""
+    """Return values (..., features) minus their mean over the features; 0 where only rounding remains."""
     centred = values - values.mean(axis=-1, keepdims=True)
     return np.where(np.abs(centred) > _ROUNDING * np.abs(values).max(axis=-1, keepdims=True), centred, 0.0)
 
 
 def _cosines(filters: Array, direction: Array) -> Array:
-    """Of the angles between `direction` and those filters (units, features) that are not 0."""
+    """Return the cosines between `direction` and the filters (units, features) that are not 0."""
     lengths = np.linalg.norm(filters, axis=1) * np.linalg.norm(direction)
     cosines: Array = (filters @ direction)[lengths > 0] / lengths[lengths > 0]
     return cosines

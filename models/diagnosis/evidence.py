@@ -1,4 +1,4 @@
-"""What a finished training leaves for its diagnosis: plain numbers and arrays, cheap to collect, mostly optional."""
+"""The evidence of a training for its diagnosis: plain numbers and arrays, cheap to collect, mostly optional."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,27 +15,19 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 History = Sequence[tuple[int, Mapping[str, float]]]
 
-# A unit whose slope is a twentieth of its steepest, on the mean over samples, passes on next to no gradient.
+# A unit whose mean slope over samples is a twentieth of its steepest passes on next to no gradient.
 _SATURATED_SLOPE = 0.05
 
-# Activations whose slope does not vanish on both sides, or for large sums.
+# Activations whose slope does not vanish for large inputs on both sides.
 _UNBOUNDED: "tuple[Activation, ...]" = ("relu", "elu")
-
-# Where the size of a model's code is set; for a model without a code, where one with a code is chosen.
-_SIZE_SETTINGS = {
-    "linear": "model.name",
-    "shallow": "model.hidden_size",
-    "deep": "model.code_size",
-    "stacked_denoising": "model.hidden_sizes",
-}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings a diagnosis weighs and may advise to change; `..._setting` is where a value is set.
+    """The settings that a diagnosis considers and may advise to change; `..._setting` is the path of a setting.
 
-    Without a code, `code_size` is None and `size_setting` is where a model with one is chosen. `noise_level` is that of
-    the corruption which the whole network is trained to undo: 0 for a stack, whose layers meet theirs before.
+    Without a code, `code_size` is None, and `size_setting` is where a model with a code is chosen. `noise_level` is the
+    corruption in the last phase of training, which a family has only if it `denoises`.
     """
 
     code_size: int | None
@@ -46,36 +38,36 @@ class Settings:
     weight_l2: float = 0.0
     hidden_l1: float = 0.0
     rate_setting: str = "training.learning_rate"
-    is_stacked: bool = False
+    denoises: bool = True
 
     @property
     def penalties(self) -> dict[str, float]:
-        """The penalties in use, by their dotted path."""
+        """The penalties in use, by dotted path."""
         every = {"weight_l1": self.weight_l1, "weight_l2": self.weight_l2, "hidden_l1": self.hidden_l1}
         return {f"model.{name}": coefficient for name, coefficient in every.items() if coefficient > 0}
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The training loss of one state of the network, in two parts, each in the loss's own units."""
+    """The training loss at one time in two parts, both in units of the loss."""
 
     reconstruction: float
     penalty: float
 
     @property
     def total(self) -> float:
-        """What the optimiser sees."""
+        """What the optimizer minimises."""
         return self.reconstruction + self.penalty
 
     @property
     def penalty_share(self) -> float:
-        """The penalties' part of the loss, from 0 to 1."""
+        """The penalties' share of the loss, from 0 to 1."""
         return self.penalty / self.total if self.total > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """A hidden layer's activation, where it is set, and which activations that cannot saturate are allowed there."""
+    """A hidden layer's activation, its setting, and the activations allowed there that cannot saturate (`cures`)."""
 
     activation: "Activation"
     setting: str
@@ -84,7 +76,7 @@ class LayerSettings:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """Which of a hidden layer's units (units,) are idle: `dead` never change, `saturated` do with next to no slope."""
+    """The idle units (units,) of a hidden layer: `dead` ones are constant, `saturated` ones have almost no slope."""
 
     settings: LayerSettings
     dead: NDArray[np.bool_]
@@ -92,24 +84,24 @@ class LayerStatistics:
 
     @property
     def dead_share(self) -> float:
-        """The dead units' part of the layer, from 0 to 1."""
+        """The share of dead units, from 0 to 1."""
         return float(np.mean(self.dead))
 
     @property
     def saturated_share(self) -> float:
-        """The saturated units' part of the layer, from 0 to 1."""
+        """The share of saturated units, from 0 to 1."""
         return float(np.mean(self.saturated))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One training, seen at its last epoch. What is None or empty was not collected: rules that need it are silent.
+    """One training as of its last epoch. None or empty means not collected; rules that need it find nothing.
 
-    `history` holds the metrics by epoch, in order, under their usual names. `column_mean` (features,) is that of the
-    training inputs, scaled. `originals` and `reconstructions` (samples, features) are clean validation samples, a few
-    hundred will do. `layers` are the hidden layers in order, `filters` (units, features) the first one's. `first_loss`
-    was taken before the first step, `last_loss` after the last one. `train_mse` is that of clean training samples.
-    `n_valid` samples are behind the `valid/...` metrics.
+    `history` holds the metrics by epoch, in order. `column_mean` (features,) is the mean of the scaled training inputs.
+    `originals` and `reconstructions` (samples, features) are of clean validation samples; a few hundred suffice.
+    `layers` are the hidden layers in order, `filters` (units, features) those of the first. `first_loss` is measured
+    before the first step, `last_loss` after the last. `train_mse` is the error on clean training samples. `n_valid` is
+    the number of samples behind the `valid/...` metrics.
     """
 
     settings: Settings
@@ -126,21 +118,21 @@ class Evidence:
     n_valid: int | None = None
 
     def values(self, metric: str) -> list[float]:
-        """A metric's values in the order of epochs, those that are not finite included."""
+        """Return a metric's values in the order of epochs, including those that are not finite."""
         return [value for _, value in self.curve(metric)]
 
     def curve(self, metric: str) -> list[tuple[int, float]]:
-        """A metric with its epochs, those that have it: what is validated may be less than every epoch."""
+        """Return (epoch, value) for each epoch that has the metric: not every epoch may be validated."""
         return [(epoch, metrics[metric]) for epoch, metrics in self.history if metric in metrics]
 
-    def beside_losses(self, metric: str) -> tuple[list[float], list[float]]:
-        """A metric, and `train/loss` of the same epochs; without a loss there is none."""
+    def with_losses(self, metric: str) -> tuple[list[float], list[float]]:
+        """Return a metric's values, and `train/loss` of the same epochs; epochs that lack either are skipped."""
         pairs = [(of[metric], of["train/loss"]) for _, of in self.history if metric in of and "train/loss" in of]
         return [value for value, _ in pairs], [loss for _, loss in pairs]
 
 
 def layer_statistics(activations: Array, settings: LayerSettings) -> LayerStatistics:
-    """Judge a hidden layer by its outputs (samples, units)."""
+    """Return the idle units of a hidden layer, by its outputs (samples, units)."""
     outputs = activations.astype(np.float64)
     slopes = {
         "sigmoid": lambda h: 4 * h * (1 - h),
@@ -149,46 +141,32 @@ def layer_statistics(activations: Array, settings: LayerSettings) -> LayerStatis
         "elu": lambda h: np.minimum(h + 1, 1),
     }
     name = settings.activation
-    slope = slopes[name](outputs) if name in slopes else np.ones_like(outputs)  # of 1 at the steepest
+    slope = slopes[name](outputs) if name in slopes else np.ones_like(outputs)  # scaled to 1 at the steepest
     dead = constant_units(activations)
     return LayerStatistics(settings, dead, (slope.mean(axis=0) < _SATURATED_SLOPE) & ~dead)
 
 
 def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
-    """Take the settings that matter here from a trial's `model` and `training` sections."""
-    is_stacked = model.name == "stacked_denoising"
-    level = model.noise.level
-    highest = max(level, default=0.0) if isinstance(level, tuple) else level
+    """Return the settings that a diagnosis considers, from a trial's `model` and `training` sections."""
     return Settings(
         code_size=model.code_size,
-        size_setting=_SIZE_SETTINGS[model.name],
+        size_setting=model.size_setting,
         learning_rate=training.learning_rate,
-        noise_level=0.0 if is_stacked else highest,
+        noise_level=model.noise.level_of(0) if model.denoises else 0.0,
         weight_l1=model.weight_l1,
         weight_l2=model.weight_l2,
         hidden_l1=model.hidden_l1,
-        is_stacked=is_stacked,
+        denoises=model.denoises,
     )
 
 
 def hidden_layers(model: "ModelConfig") -> tuple[LayerSettings, ...]:
-    """The settings of each hidden layer that a network built from `model` has, in order from the input on."""
-    if model.name == "linear":
-        return ()
-    inner = _layer(model, "activation", model.activation)
-    if model.name == "shallow":
-        return (inner,)
-    if model.name == "deep":
-        back = len(model.hidden_sizes if model.decoder_sizes is None else model.decoder_sizes)
-        code = _layer(model, "code_activation", model.code_activation)
-        return (*[inner] * len(model.hidden_sizes), code, *[inner] * back)
-    side = [inner] * (len(model.hidden_sizes) - 1)
-    code = inner if model.code_activation is None else _layer(model, "code_activation", model.code_activation)
-    return (*side, code, *side)
+    """Return the settings of each hidden layer of a network built from `model`, in order from the input on."""
+    return tuple(_layer(model, setting, activation) for setting, activation in model.hidden_activations)
 
 
 def _layer(model: "ModelConfig", setting: str, activation: "Activation") -> LayerSettings:
-    """What is set at `model.{setting}`; layers that are pre-trained may be held to one kind of unit."""
+    """Return the layer settings of `model.{setting}`; the model may restrict which activations it allows there."""
     cures = tuple(name for name in _UNBOUNDED if _is_allowed(model, setting, name))
     return LayerSettings(activation, f"model.{setting}", cures)
 

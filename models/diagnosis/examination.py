@@ -1,4 +1,4 @@
-"""Follows one training for its diagnosis, at the price of a few passes over few clean samples, without gradients."""
+"""Collect the evidence of one training and diagnose it, by a few forward passes over a few clean samples."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sweeps.models.config import ModelConfig, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.diagnosis.diagnosis import diagnose
 from sweeps.models.diagnosis.evidence import (
     Evidence,
@@ -22,19 +22,19 @@ from sweeps.models.diagnosis.evidence import (
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.metrics import References
 from sweeps.models.networks.network import Activations, Batch, Network
-from sweeps.models.training.objectives import Objective, Reconstruction
+from sweeps.models.training.objectives import Objective
 
-# Shares of units and of variance are then known to a few hundredths: no threshold of a diagnosis is finer.
+# These give shares of units and of variance to a few hundredths: no threshold of a diagnosis is finer.
 N_TRAIN_SAMPLES = 2000
 N_VALID_SAMPLES = 300
 
 
 class Examination:
-    """Keeps what the end of a training no longer shows, and diagnoses it at any epoch.
+    """Collects the evidence of a training as it runs, and diagnoses it at any epoch.
 
-    `objective` is that of the phase which trains the whole `network`: pre-training is not examined, for its losses are
-    of other networks. A network that is trained to classify is not judged by its reconstructions, which its training
-    leaves to chance, but by its `valid/classification_error`, on `n_valid` samples.
+    `objective` is that of the last phase, which trains the whole `network`. Pretraining is not examined: its losses are
+    those of single layers. A network that classifies is judged by its `valid/classification_error`, on `n_valid`
+    samples, and not by its reconstructions, which its training does not improve.
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class Examination:
         self._references = references
         self._column_mean = column_mean
         self._n_valid = n_valid
-        self._reconstructs = isinstance(objective, Reconstruction)
+        self._reconstructs = not model.classifies
         self._history: list[tuple[int, dict[str, float]]] = []
         self._first_loss: LossTerms | None = None
 
     def begin(self, train: Batch) -> None:
-        """Take the loss before the first step on clean training samples."""
+        """Measure the loss before the first step, on clean training samples."""
         self._first_loss = self._losses(train)[0]
 
     def add_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Remember the metrics of an epoch, those that a diagnosis looks at."""
+        """Keep the metrics of an epoch that a diagnosis needs."""
         measured = ("valid/mse", "valid/denoise_mse") if self._reconstructs else ("valid/classification_error",)
         names = ("train/loss", *measured)
         self._history.append((epoch, {name: metrics[name] for name in names if name in metrics}))
 
     def findings(self, train: Batch, valid: Batch) -> list[Finding]:
-        """Diagnose the training as it stands, from clean training and validation samples, a few hundred or more."""
+        """Diagnose the training so far, from a few hundred or more clean training and validation samples."""
         last_loss, train_mse = self._losses(train)
         originals, activations = valid[0], self._activations(valid[0])
         evidence = Evidence(
@@ -89,23 +89,23 @@ class Examination:
         return diagnose(evidence)
 
     def findings_of_divergence(self, epoch: int, layer: int | None = None) -> list[Finding]:
-        """Diagnose a training whose values were no longer finite after `epoch`: nothing else of it can be trusted.
+        """Diagnose a training whose values were no longer finite after `epoch`, by its metrics alone.
 
-        `layer`, from 0, is the one that was being pre-trained; None: the whole network was trained.
+        `layer`, counted from 0, was being pretrained; None if the whole network was trained.
         """
         settings = self._settings
-        if layer is not None and isinstance(self._model, StackedDenoisingConfig):
-            rate, setting = self._model.pretraining.rate_of(layer, len(self._model.hidden_sizes))
-            settings = replace(settings, learning_rate=rate, rate_setting=f"model.pretraining.{setting}")
+        rate = None if layer is None else self._model.pretraining_rate(layer)
+        if rate is not None:
+            settings = replace(settings, learning_rate=rate[0], rate_setting=rate[1])
         broken = (epoch, {"train/loss": float("nan"), "valid/mse": float("nan")})
         return diagnose(Evidence(settings, self._references, [*self._history, broken]))
 
     def state(self) -> dict[str, Any]:
-        """Give what a checkpoint must hold, as plain values."""
+        """Return what a checkpoint must hold, as plain values."""
         return {"history": self._history, "first_loss": None if self._first_loss is None else asdict(self._first_loss)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         first = state["first_loss"]
         self._history = list(state["history"])
         self._first_loss = None if first is None else LossTerms(**first)
@@ -116,21 +116,19 @@ class Examination:
 
     @torch.no_grad()
     def _losses(self, train: Batch) -> tuple[LossTerms, float]:
-        """The terms of the loss, and the mean squared error, from one pass."""
+        """Return the terms of the loss, and the mean squared error, from one pass."""
         activations = self._activations(train[0])
         loss, penalty = self.objective.terms(activations, train)
         return LossTerms(loss.item(), penalty.item()), functional.mse_loss(activations.reconstruction, train[0]).item()
 
     def _layers(self, activations: Activations) -> tuple[LayerStatistics, ...]:
-        """The hidden layers that were trained: none of a linear model, and of a classifier not the decoder's."""
+        """Return statistics of the hidden layers that were trained: of a classifier, only the encoder's."""
         settings = hidden_layers(self._model)
         if not settings:
             return ()
-        n_judged = len(settings)
-        if isinstance(self._model, StackedDenoisingConfig) and not self._reconstructs:
-            n_judged = len(self._model.hidden_sizes)
+        n_trained = len(settings) if self._reconstructs else len(self._model.encoder_sizes)
         pairs = zip(activations.hidden, settings, strict=True)
-        return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_judged])
+        return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_trained])
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

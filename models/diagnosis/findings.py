@@ -1,4 +1,4 @@
-"""What a diagnosis can say: the faults of a training by their names, and what comes with one that is found."""
+"""The findings of a diagnosis: their names, evidence and advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FindingName(StrEnum):
-    """What can be wrong with a training."""
+    """The name of a finding."""
 
     LEARNING_RATE = "learning rate too high"
     HARDLY_VARIES = "no better than the mean: the features hardly vary"
@@ -25,7 +25,7 @@ class FindingName(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault, the numbers that show it, and one sentence that names the setting to change."""
+    """One finding, the numbers that show it, and one sentence of advice that names the setting to change."""
 
     name: FindingName
     evidence: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""What the learning curves of a training show: steps too large, learning by heart, an end that came too soon."""
+"""What the learning curves of a training show: a learning rate too high, over-fitting, too few epochs."""
 
 import math
 from collections.abc import Iterator
@@ -9,23 +9,23 @@ from sweeps.models.diagnosis.evidence import Evidence
 from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.diagnosis.symptoms import answers_the_mean, last_mse
 
-# Corruption may raise the loss of the first epoch a little above that of the untrained network; twice it never does.
+# Corruption may raise the loss of the first epoch slightly above that of the untrained network, but never to twice it.
 _FIRST_EPOCH = 2.0
-# A later rise by a tenth of the first epoch's loss undoes what whole epochs gained.
+# A later rise by a tenth of the first epoch's loss undoes the gains of whole epochs.
 _SETBACK = 0.1
-# A validation error 5 % above its best, while the training loss went on falling, is beyond the noise of an epoch.
+# A validation error 5 % above its best, while the training loss kept falling, exceeds the noise between epochs.
 _RISE = 1.05
-# Half as much error again on unseen samples, if that is 2 % of the variance or more: below, both errors are small.
+# An error 50 % higher on unseen samples, if the gap is at least 2 % of the variance: below that, both are small.
 _GAP, _GAP_OF_VARIANCE = 1.5, 0.02
-# Two standard errors of a share of wrong answers: what chance alone hardly gives.
+# Two standard errors of a classification error: more than chance is likely to give.
 _STANDARD_ERRORS = 2
-# In a tenth of the epochs: 1 % of the error and 0.1 % of the variance, the least a person would wait for.
+# Per tenth of the epochs: 1 % of the error and 0.1 % of the variance, the least that is worth waiting for.
 _GAIN_A_TENTH, _OF_VARIANCE_A_TENTH = 0.01, 0.001
 _CLASSIFICATION = "valid/classification_error"
 
 
 def learning_rate_too_high(evidence: Evidence) -> Iterator[Finding]:
-    """Values that are not finite, a first epoch worse than none, or a loss that rises by far."""
+    """Find values that are not finite, a first epoch worse than no training, or a loss that rises by far."""
     losses, settings = evidence.values("train/loss"), evidence.settings
     advice = f"Lower {settings.rate_setting}, now {settings.learning_rate:g}, by a factor of 3 to 10."
     broken = [epoch for epoch, metrics in evidence.history if not all(map(math.isfinite, metrics.values()))]
@@ -40,10 +40,10 @@ def learning_rate_too_high(evidence: Evidence) -> Iterator[Finding]:
 
 
 def overfitting(evidence: Evidence) -> Iterator[Finding]:
-    """By the rise of the error on unseen samples while the loss falls, or by how far seen ones do better at the end."""
-    if answers_the_mean(evidence):  # what answers the mean has learnt no sample by heart
+    """Find a validation error that rises while the loss falls, or that ends far above the training error."""
+    if answers_the_mean(evidence):  # a constant output has memorised no sample
         return
-    errors, losses = evidence.beside_losses(_watched(evidence))
+    errors, losses = evidence.with_losses(_watched(evidence))
     rise = errors[-1] / min(errors) if errors and min(errors) > 0 else 1.0
     fell = bool(losses) and losses[-1] < losses[int(np.argmin(errors))]
     numbers = {"error over its best": rise}
@@ -52,7 +52,7 @@ def overfitting(evidence: Evidence) -> Iterator[Finding]:
         unseen = last_mse(evidence)
         numbers["valid mse over train mse"] = unseen / evidence.train_mse
         of_variance = (unseen - evidence.train_mse) / max(evidence.references.mean_mse, 1e-300)
-        # Where seen samples do as badly, as they do where they are the ones validated on, the steps are restless.
+        # If the training error is as high (for example, if it is the one validated on), the curve is merely noisy.
         large &= unseen > _RISE * evidence.train_mse
         large |= unseen > _GAP * evidence.train_mse and of_variance > _GAP_OF_VARIANCE
     if large:
@@ -65,24 +65,24 @@ def overfitting(evidence: Evidence) -> Iterator[Finding]:
 
 
 def still_improving(evidence: Evidence) -> Iterator[Finding]:
-    """By the gain over the last tenth of the epochs, or from the validation before: few may be validated."""
+    """Find an error that still falls over the last tenth of the epochs, or since the validation before the last."""
     curve = evidence.curve(_watched(evidence))
     errors = [error for _, error in curve]
     if len(errors) < 3 or errors[-1] != min(errors):
         return
     epoch, before = curve[-1 - max(1, len(curve) // 10)]
-    n_epochs = curve[-1][0] - evidence.history[0][0] + 1  # a stack's pre-training was counted before
+    n_epochs = curve[-1][0] - evidence.history[0][0] + 1  # without the epochs of pretraining
     span = curve[-1][0] - epoch
     tenths = max(1.0, 10 * span / n_epochs)
     gain = before - errors[-1]
     least = _by_chance(evidence, before) or tenths * _OF_VARIANCE_A_TENTH * evidence.references.mean_mse
     if gain > tenths * _GAIN_A_TENTH * before and gain > least:
         numbers = {"share of the error gained at the end": gain / before, "in epochs": span, "of": n_epochs}
-        yield Finding(FindingName.STILL_IMPROVING, numbers, "Raise training.epochs, twofold to begin with.")
+        yield Finding(FindingName.STILL_IMPROVING, numbers, "Raise training.epochs; start by doubling it.")
 
 
 def _watched(evidence: Evidence) -> str:
-    """What training lowers: a denoiser's error on clean input may well rise while it learns, a classifier's will."""
+    """Return the metric that training lowers: a denoiser's or classifier's `valid/mse` may rise while it learns."""
     if evidence.values(_CLASSIFICATION):
         return _CLASSIFICATION
     noisy = evidence.settings.noise_level > 0 and bool(evidence.values("valid/denoise_mse"))
@@ -90,7 +90,7 @@ def _watched(evidence: Evidence) -> str:
 
 
 def _by_chance(evidence: Evidence, error: float) -> float:
-    """How far a share of wrong answers may move by chance; 0 for an error that is no such share."""
+    """Return how far a classification error may move by chance; 0 for other errors."""
     if _watched(evidence) != _CLASSIFICATION:
         return 0.0
     if evidence.n_valid is None:

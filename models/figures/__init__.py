@@ -1,1 +1,1 @@
-"""Plots of networks, and the panels they are laid out on."""
+"""The figures of a trial: what they show, and how they are drawn."""

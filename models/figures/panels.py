@@ -1,4 +1,4 @@
-"""Pictures of an autoencoder with their titles: what to compare lies side by side, or row below row."""
+"""Panels: pictures to compare, side by side or in rows, with titles and captions."""
 
 import math
 from collections.abc import Sequence
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sweeps.models.figures.figures import GAP, GRID, Array, ImageShape, draw_filters, draw_rows, enlarged, value_range
+from sweeps.models.figures.tiles import GAP, GRID, Array, ImageShape, draw_filters, draw_rows, enlarged, value_range
 
-# MLflow shows an image at most as wide as its pane, of 640 to 1,000 pixels: at half their size texts are still read.
+# MLflow scales an image down to its pane, 640 to 1,000 pixels wide: text remains legible at half size.
 _PANEL_PIXELS = 580
 _ROWS_PIXELS = 900
 _MEAN_PIXELS = 120
 _TITLE_SIZE, _CAPTION_SIZE = 28, 22
 _MARGIN, _LINE = 14, 28
 _TOP = 60  # below the title
-_GAP_SHADE = 90  # seen between images that are black at their edges
+_GAP_SHADE = 90  # visible between images with black edges
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture and what stands above it."""
+    """A picture and the caption above it."""
 
     caption: str
     image: Image.Image
 
 
 def draw_scales(title: str, filters: Array, image_shape: tuple[int, int], mean: Array) -> Image.Image:
-    """Filters (units, features) in two scales side by side, beside them the `mean` (features,) of the training images.
+    """Draw the `mean` (features,) of the training images, and filters (units, features) in two scales, side by side.
 
-    Left each filter in its own range, which shows its form; right all in one range, which shows its strength. As few
-    tiles a side as hold them all: nine filters are a mosaic of 3x3.
+    In its own range each filter shows its form; in one range for all, its strength. The mosaic is as small as possible:
+    nine filters are 3x3 tiles.
     """
     low, high = value_range(filters[: GRID * GRID])
     picture = enlarged(draw_rows([mean[None]], image_shape), _MEAN_PIXELS, _MEAN_PIXELS)
@@ -45,12 +45,12 @@ def draw_scales(title: str, filters: Array, image_shape: tuple[int, int], mean: 
 
 
 def draw_stages(title: str, stages: Sequence[tuple[str, Array]], image_shape: ImageShape) -> Image.Image:
-    """Filters (units, features) at one or more stages of a training, under their captions, a unit in the same place."""
+    """Draw filters (units, features) at stages of a training, side by side, with captions."""
     return _side_by_side(title, [Panel(caption, _tiles(filters, image_shape)) for caption, filters in stages])
 
 
 def draw_labelled_rows(title: str, rows: Sequence[tuple[str, Array]], image_shape: ImageShape) -> Image.Image:
-    """Versions of the same samples, each (samples, features), originals first: a row below a row, named at its left."""
+    """Draw versions of the same samples, each (samples, features), originals first, as labelled rows."""
     stacked = draw_rows([samples for _, samples in rows], image_shape, _GAP_SHADE)
     picture = enlarged(stacked, _ROWS_PIXELS, _ROWS_PIXELS)
     indent = max(_text_width(label) for label, _ in rows) + _MARGIN
@@ -63,7 +63,7 @@ def draw_labelled_rows(title: str, rows: Sequence[tuple[str, Array]], image_shap
 
 
 def _tiles(filters: Array, image_shape: ImageShape, *, shared: bool = False) -> Image.Image:
-    """As few tiles a side as hold all filters, at most 10, without the rows that stay empty."""
+    """Draw filters in the smallest square grid that holds them, at most 10x10, without empty rows."""
     grid = min(GRID, max(1, math.ceil(math.sqrt(len(filters)))))
     picture = draw_filters(filters, image_shape, "shared" if shared else "tile", grid)
     if image_shape is not None:
@@ -73,7 +73,7 @@ def _tiles(filters: Array, image_shape: ImageShape, *, shared: bool = False) -> 
 
 
 def _side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
-    """Panels with their upper edges at one height, captions above them."""
+    """Draw panels with their upper edges aligned, and captions above them."""
     widths = [max(panel.image.width, _text_width(panel.caption)) for panel in panels]
     captions = _LINE * max(len(panel.caption.splitlines()) for panel in panels)
     height = captions + max(panel.image.height for panel in panels)
@@ -87,7 +87,7 @@ def _side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
 
 
 def _canvas(title: str, width: int, height: int) -> Image.Image:
-    """White, with a title, and below it room for `width` x `height` pixels within the margins."""
+    """Return a white canvas with a title, and below it room for `width` x `height` pixels within the margins."""
     wide = max(width, _text_width(title, _TITLE_SIZE)) + 2 * _MARGIN
     canvas = Image.new("L", (wide, _TOP + height + _MARGIN), "white")
     _write(canvas, (_MARGIN, _MARGIN), title, "la", _TITLE_SIZE)
@@ -97,7 +97,7 @@ def _canvas(title: str, width: int, height: int) -> Image.Image:
 def _write(
     canvas: Image.Image, at: tuple[int, int], text: str, anchor: str, size: int = _CAPTION_SIZE, align: str = "left"
 ) -> None:
-    """Black text with Pillow's `anchor` at a place."""
+    """Write black text; `anchor` is Pillow's."""
     font = ImageFont.load_default(size)
     ImageDraw.Draw(canvas).multiline_text(at, text, "black", font, anchor=anchor, align=align)
 

@@ -1,6 +1,6 @@
-"""Pictures of an autoencoder that need axes: learning curves, codes, a weight matrix; each a PNG.
+"""Plots with axes, drawn by matplotlib: learning curves, codes, a weight matrix; each a PNG.
 
-matplotlib is imported by the first of them. Nothing here keeps state, so threads may draw at once.
+The first plot imports matplotlib. The functions keep no state: threads may draw concurrently.
 """
 
 import io
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Series = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
-_DPI = 100  # figures of 800 pixels' width: MLflow shows an image at most as wide as its pane, of 640 to 1,000 pixels
+_DPI = 100  # 800 pixels wide: MLflow scales an image down to its pane, 640 to 1,000 pixels wide
 _COLOURS = {
     "valid/mse": "tab:blue",
     "valid/denoise_mse": "tab:orange",
@@ -27,9 +27,9 @@ _COLOURS = {
     "pretrain/loss": "tab:olive",
 }
 _OTHER_COLOURS = ("tab:purple", "tab:brown", "tab:pink", "tab:cyan")
-_ABOVE = 1.5  # how far a panel reaches above the height that it begins at, for its line to be seen
+_ABOVE = 1.5  # how far a panel extends above its highest line, to show it
 _DECADES, _MOST_DECADES = 2, 12
-# Ten colours that people of any colour vision tell apart (Petroff 2021, "Accessible color sequences").
+# Ten colours that are distinguishable with any colour vision (Petroff 2021, "Accessible color sequences").
 _CLASS_COLOURS = (
     "#3f90da",
     "#ffa90e",
@@ -46,13 +46,13 @@ _LONGEST_LEGEND = 20
 
 
 def draw_loss_curve(series: Series, references: Mapping[str, float]) -> bytes:
-    """Learning curves as a PNG of 800x500: errors on the validation split beside what is minimised on train.
+    """Draw learning curves as a PNG of 800x500: validation errors, classification error and training losses.
 
-    `series` maps a metric's name to its epochs and values, `references` a label (the mean predictor, PCA) to an error,
-    drawn as a horizontal line among the validation errors. Training losses have a panel of their own: they hold
-    penalties, noise and perhaps another loss, so their height says nothing beside an error; and so has the share of
-    wrong classes. Heights are logarithmic, over the two decades below the highest reference, or below 1 for shares,
-    and more only where a curve leaves them, so that the figures of trials on the same data can be laid side by side.
+    `series` maps a metric to its epochs and values. `references` maps a label (the mean predictor, PCA) to an error,
+    drawn as a horizontal line among the validation errors. Training losses have their own panel, because penalties,
+    noise and perhaps another loss make them incomparable with errors; so has the classification error. Axes are
+    logarithmic, over the two decades below the highest reference (below 1 for the classification error), and longer
+    only where a curve needs it, so that figures of trials on the same data can be compared.
     """
     train = {name: curve for name, curve in series.items() if name.startswith(("train/", "pretrain/"))}
     shares = {name: curve for name, curve in series.items() if name == "valid/classification_error"}
@@ -72,10 +72,11 @@ def draw_loss_curve(series: Series, references: Mapping[str, float]) -> bytes:
 
 
 def draw_codes(title: str, panels: Sequence[tuple[str, str, Array]], labels: Array | None) -> bytes:
-    """Codes of the same samples side by side as a PNG of 800x460, each a caption, what an axis is, and (samples, 2).
+    """Draw codes of the same samples side by side as a PNG of 800x460.
 
-    With `labels` (samples,) each class has its colour, from the eleventh on again the first, and its number at its
-    median; samples are drawn in a random order, so that no class lies on top of the others.
+    A panel is a caption, the name of its axes, and codes (samples, 2). With `labels` (samples,), each class has a
+    colour (the ten colours repeat) and its number at its median; samples are drawn in random order, so that no class
+    covers the others.
     """
     figure = _figure(8.0, 4.6)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -93,10 +94,10 @@ def draw_codes(title: str, panels: Sequence[tuple[str, str, Array]], labels: Arr
 
 
 def draw_matrix(title: str, weights: Array) -> bytes:
-    """A square weight matrix (outputs, inputs) as an image, beside it the input of each output's largest weight.
+    """Draw a square weight matrix (outputs, inputs) and the input of each output's largest weight: a PNG of 800x420.
 
-    A PNG of 800x420. Columns are outputs, as in x W; the colours are symmetric about 0 and reach at least from -1 to
-    1, so that an identity looks the same in every run. The second panel tells an identity by its dots on the diagonal.
+    Columns are outputs, as in x W. The colour scale is symmetric about 0 and spans at least -1 to 1, so that an
+    identity looks the same in every run. In the second panel, an identity has all its dots on the diagonal.
     """
     figure = _figure(8.0, 4.2)
     image_axis, largest_axis = figure.subplots(1, 2)
@@ -108,7 +109,7 @@ def draw_matrix(title: str, weights: Array) -> bytes:
     outputs = np.arange(len(weights))
     largest_axis.plot(outputs, outputs, color="0.7", linewidth=1, zorder=0)
     largest_axis.scatter(outputs, largest, s=12, color=np.where(largest == outputs, "tab:blue", "tab:red"))
-    largest_axis.set_title(_told_of_diagonal(weights, largest), fontsize=11)
+    largest_axis.set_title(_diagonal_caption(weights, largest), fontsize=11)
     largest_axis.set_xlim(image_axis.get_xlim())
     largest_axis.set_ylim(image_axis.get_ylim())
     largest_axis.set_aspect("equal")
@@ -119,7 +120,7 @@ def draw_matrix(title: str, weights: Array) -> bytes:
     return _png(figure)
 
 
-def _told_of_diagonal(weights: Array, largest: Array) -> str:
+def _diagonal_caption(weights: Array, largest: Array) -> str:
     diagonal = np.diagonal(weights)
     n_on_diagonal = int(np.count_nonzero(largest == np.arange(len(weights))))
     return (
@@ -170,11 +171,11 @@ def _draw_panel(
     if heights:
         axis.legend(
             loc="lower left", bbox_to_anchor=(0, 1), ncols=1 if narrow else 2, fontsize=8, frameon=False
-        )  # hides no curve
+        )  # above the axes, so that it covers no curve
 
 
 def _range(heights: Sequence[float], top: float | None) -> tuple[float, float]:
-    """Two decades below `top`, by default the next power of ten, and more by whole decades for what lies outside."""
+    """Return the two decades below `top`, by default the next power of ten, extended by decades to cover `heights`."""
     positive = [height for height in heights if height > 0] or [1.0]
     if top is None or top <= 0:
         top = 10.0 ** math.ceil(math.log10(max(positive)))

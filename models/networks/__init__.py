@@ -1,1 +1,1 @@
-"""The networks, as plain PyTorch modules, and what they are made of."""
+"""The networks, as plain PyTorch modules: one module per family, and what they are made of."""

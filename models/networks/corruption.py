@@ -1,4 +1,4 @@
-"""Corruption of inputs that a denoising autoencoder must undo (Vincent et al. 2010, section 3.3)."""
+"""Corruption of inputs, which a denoising autoencoder learns to undo (Vincent et al. 2010, section 3.3)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sweeps.models.config import AutoencoderConfig
+
 NoiseKind = Literal["masking", "gaussian", "salt_and_pepper"]
 
 _STEPS = 2**16
@@ -14,16 +16,21 @@ _STEPS = 2**16
 
 @dataclass(frozen=True)
 class Noise:
-    """`level` is the probability that a value is corrupted or, for gaussian noise, the standard deviation added."""
+    """`level` is the probability that a value is corrupted; for gaussian noise, the standard deviation of the noise."""
 
     kind: NoiseKind = "masking"
     level: float = 0.0
 
 
-def corrupt(x: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:
-    """A corrupted copy of `x`, (batch, features); `x` itself where the level is 0.
+def input_noise(model: AutoencoderConfig) -> Noise:
+    """Return the corruption of a model's input: the first level of a stack."""
+    return Noise(model.noise.kind, model.noise.level_of(0))
 
-    What is kept is not rescaled. A probability is exact to 2⁻¹⁷, and at least 2⁻¹⁶ where it is above 0.
+
+def corrupt(x: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:
+    """Return a corrupted copy of `x`, (batch, features); `x` itself at level 0.
+
+    Values that are kept are not rescaled. A probability is exact to 2⁻¹⁷, and if above 0, at least 2⁻¹⁶.
     """
     if noise.level == 0:
         return x
@@ -31,10 +38,10 @@ def corrupt(x: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:
 
 
 def draw(x: Tensor, kind: NoiseKind, generator: torch.Generator) -> Tensor:
-    """Random numbers for one corruption of `x`, whatever the level: normal, or uniform over all 16-bit integers."""
+    """Draw random numbers to corrupt `x` at any level: normal, or uniform over all 16-bit integers."""
     if kind == "gaussian":
         return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    # Four 16-bit numbers from each 64-bit draw: a third of the time of torch.rand, which takes as long as a small
+    # Four 16-bit numbers from each 64-bit draw take a third of the time of torch.rand, which is as slow as a small
     # network's forward pass.
     n_draws = -(-x.numel() // 4)
     bits = torch.empty(n_draws, dtype=torch.int64, device=x.device).random_(-(2**63), None, generator=generator)
@@ -42,7 +49,7 @@ def draw(x: Tensor, kind: NoiseKind, generator: torch.Generator) -> Tensor:
 
 
 def apply_draw(x: Tensor, drawn: Tensor, noise: Noise) -> Tensor:
-    """Corrupt `x` by what `draw` gave for it: the same draw at a higher level corrupts the same values and more."""
+    """Corrupt `x` by a `draw` for it; at a higher level, the same draw corrupts the same values and more."""
     if noise.kind == "gaussian":
         return torch.add(x, drawn, alpha=noise.level)
     if noise.kind == "masking":
@@ -52,15 +59,15 @@ def apply_draw(x: Tensor, drawn: Tensor, noise: Noise) -> Tensor:
 
 
 def _threshold(probability: float) -> int:
-    """The 16-bit integer that a uniform one does not exceed with this probability."""
+    """Return the 16-bit integer that a uniform one does not exceed with this probability."""
     return min(max(round(probability * _STEPS), 1), _STEPS) - 2**15 - 1
 
 
 class SharedDraws:
-    """Corruption for several networks that train on the same batches: one draw a batch, which each takes at its level.
+    """Corruption for networks that train on the same batches: one draw per batch, applied at each network's level.
 
-    `generator` is seeded anew for each kind of noise and number of features, so that what a network gets depends on no
-    other, and is what it would get if it were trained alone.
+    `generator` returns a newly seeded generator for each kind of noise and number of features, so that a network gets
+    what it would get if trained by itself.
     """
 
     def __init__(self, generator: Callable[[], torch.Generator]) -> None:
@@ -70,22 +77,22 @@ class SharedDraws:
         self._corrupted: dict[tuple[Noise, int], tuple[Tensor, Tensor]] = {}
 
     def next_batch(self) -> None:
-        """Draw anew from here on."""
+        """Discard the draws of the last batch."""
         self._drawn.clear()
         self._corrupted.clear()
 
     def corrupt(self, x: Tensor, noise: Noise) -> Tensor:
-        """As `corrupt` of this module; the same `x` at the same noise is corrupted once."""
+        """Return a corrupted copy of `x`, as `corrupt` does, or the copy of this batch for the same `x` and noise."""
         if noise.level == 0:
             return x
         key = noise, id(x)
         if key not in self._corrupted:
-            # With `x` itself: its id is its own for as long as it lives.
+            # Keep `x` too: its id is unique only while it exists.
             self._corrupted[key] = x, apply_draw(x, self.drawn(x, noise.kind), noise)
         return self._corrupted[key][1]
 
     def drawn(self, x: Tensor, kind: NoiseKind) -> Tensor:
-        """What `draw` gives for `x`, (batch, features), in this batch."""
+        """Return the `draw` of this batch for `x`, (batch, features)."""
         key = kind, x.shape[1]
         if key not in self._generators:
             self._generators[key] = self._new_generator()
@@ -95,7 +102,7 @@ class SharedDraws:
 
 
 class NoiseLevels:
-    """The levels of one kind of noise for K networks, as one operation needs them."""
+    """The levels of one kind of noise for K networks, applied in one operation."""
 
     def __init__(self, kind: NoiseKind, levels: Sequence[float], like: Tensor) -> None:
         self.kind = kind
@@ -105,11 +112,11 @@ class NoiseLevels:
 
     @property
     def n_levels(self) -> int:
-        """K."""
+        """The number of networks, K."""
         return len(self._levels)
 
     def apply_draw(self, x: Tensor, drawn: Tensor) -> Tensor:
-        """`apply_draw` of this module at each level: (batch, features), or (K, batch, features), to the latter."""
+        """Corrupt `x`, (batch, features) or (K, batch, features), at each level: (K, batch, features)."""
         if self.kind == "gaussian":
             return torch.addcmul(x, drawn, self._levels)
         kept = drawn > self._whole
@@ -119,6 +126,6 @@ class NoiseLevels:
 
     @staticmethod
     def _thresholds(levels: Sequence[float], device: torch.device) -> Tensor:
-        """(K, 1, 1); below every 16-bit integer for a level of 0, which corrupts nothing."""
+        """Return thresholds (K, 1, 1); for level 0, which corrupts nothing, one below every 16-bit integer."""
         values = [_threshold(level) if level > 0 else -(2**15) - 1 for level in levels]
         return torch.tensor(values, dtype=torch.int32, device=device).view(-1, 1, 1)

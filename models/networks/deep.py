@@ -1,21 +1,39 @@
-"""The deep autoencoder: layers that narrow to a code, mirrored by the decoder (Hinton and Salakhutdinov 2006)."""
+"""The deep autoencoder: hidden layers, a code, and a mirrored decoder (Hinton and Salakhutdinov 2006)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation
+from sweeps.models.config import Activation, DeepConfig
 from sweeps.models.networks.network import Activations, Layer, TiedLayer, decoder_layer
 from sweeps.models.networks.standardize import as_seen
+
+
+def build(section: DeepConfig, input_size: int, _n_classes: int | None) -> "DeepAutoencoder":
+    """Return the network of a config section, with weights of 0."""
+    return DeepAutoencoder(
+        input_size,
+        section.hidden_sizes,
+        section.code_size,
+        activation=section.activation,
+        code_activation=section.code_activation,
+        output_activation=section.output_activation,
+        decoder_sizes=section.decoder_sizes,
+        tied_weights=section.tied_weights,
+        biases=section.biases,
+        standardizes=section.standardize == "sample",
+    )
 
 
 class DeepAutoencoder(nn.Module):
     """features -> hidden_sizes -> code -> decoder_sizes, by default hidden_sizes reversed -> features.
 
-    `activation` is that of the hidden layers of encoder and decoder; the code and the output have their own. Only a
-    mirrored decoder can have tied weights. Weights are 0 until `models.networks.network.initialise` draws them.
+    `activation` is that of the hidden layers of encoder and decoder; the code and the output have their own. Tied
+    weights need a mirrored decoder. Weights are 0 until `networks.network.initialise`.
     """
+
+    n_classes: int | None = None
 
     def __init__(
         self,
@@ -66,26 +84,26 @@ class DeepAutoencoder(nn.Module):
         return Activations(tuple(hidden), code, output.logits(x), output.activation).restored(standardized)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, features) -> (batch, code_size)."""
+        """Return the code: (batch, features) -> (batch, code_size)."""
         x, _ = as_seen(x, standardizes=self.standardizes)
         for layer in self.encoder:
             x = layer(x)
         return x
 
     def decode(self, code: Tensor) -> Tensor:
-        """(batch, code_size) -> (batch, features)."""
+        """Return the reconstruction: (batch, code_size) -> (batch, features)."""
         for layer in self.decoder:
             code = layer(code)
         return code
 
     def weights(self) -> list[Tensor]:
-        """The matrices that penalties see; the encoder's alone where they are tied."""
+        """Return the weight matrices that penalties apply to: only the encoder's if they are tied."""
         return [layer.weight for layer in (*self.encoder, *self.decoder) if isinstance(layer, Layer)]
 
     def encoder_weights(self) -> list[Tensor]:
-        """One a layer, (units, inputs), down to the code."""
+        """Return the matrix of each encoder layer, (units, inputs), the code's last."""
         return [layer.weight for layer in self.encoder]
 
     def first_layer_filters(self) -> Tensor:
-        """(units of the first hidden layer, features)."""
+        """Return the filters of the first layer: (units, features)."""
         return self.encoder[0].weight

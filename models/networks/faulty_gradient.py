@@ -1,4 +1,4 @@
-"""A published fault, kept so that it can be trained, recorded and diagnosed beside what is right."""
+"""A published bug, kept so that it can be trained, recorded and diagnosed next to the correct version."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ class _SigmoidOfFirstRowsDerivative(torch.autograd.Function):
 
 
 def sigmoid_first_row(x: Tensor) -> Tensor:
-    """The sigmoid of `x` (rows, units), with the derivative of row 0 applied to every row: right for one row only.
+    """Return the sigmoid of `x` (rows, units), with the derivative of row 0 applied to every row: wrong for all others.
 
-    The fault behind the NumPy autoencoder that stops at the column mean; see the recipe numpy-2x2-faulty.
+    This bug makes the published NumPy autoencoder stop at the column mean; see the recipe numpy-2x2-faulty.
     """
     activations: Tensor = _SigmoidOfFirstRowsDerivative.apply(x)  # type: ignore[no-untyped-call]
     return activations

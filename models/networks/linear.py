@@ -1,13 +1,21 @@
-"""One linear layer from the features to the features: no hidden layer, and nothing that narrows."""
+"""The linear model: one linear layer from the features to the features, without a bottleneck."""
 
 from torch import Tensor, nn
 
+from sweeps.models.config import LinearConfig
 from sweeps.models.networks.network import Activations, Layer
 from sweeps.models.networks.standardize import as_seen
 
 
+def build(section: LinearConfig, input_size: int, _n_classes: int | None) -> "LinearNetwork":
+    """Return the network of a config section, with weights of 0."""
+    return LinearNetwork(input_size, standardizes=section.standardize == "sample")
+
+
 class LinearNetwork(nn.Module):
-    """features -> features, x Wᵀ + b. Its code is its output. W is 0 until `networks.network.initialise` draws it."""
+    """features -> features: x Wᵀ + b. The code is the output. Weights are 0 until `networks.network.initialise`."""
+
+    n_classes: int | None = None
 
     def __init__(self, input_size: int, *, standardizes: bool = False) -> None:
         super().__init__()
@@ -17,29 +25,29 @@ class LinearNetwork(nn.Module):
         self.layer = Layer(input_size, input_size, "linear")
 
     def forward(self, x: Tensor) -> Activations:
-        """Map: (batch, features)."""
+        """Return output and code, which are the same: (batch, features)."""
         x, standardized = as_seen(x, standardizes=self.standardizes)
         output = self.layer(x)
         return Activations((output,), output, output, "linear").restored(standardized)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, features) -> (batch, features)."""
+        """Return the code, which is the output: (batch, features)."""
         x, _ = as_seen(x, standardizes=self.standardizes)
         code: Tensor = self.layer(x)
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        """The code itself, (batch, features)."""
+        """Return the code itself: (batch, features)."""
         return code
 
     def weights(self) -> list[Tensor]:
-        """The matrix, the only one."""
+        """Return the only weight matrix."""
         return [self.layer.weight]
 
     def encoder_weights(self) -> list[Tensor]:
-        """The matrix, the only one."""
+        """Return the only weight matrix."""
         return [self.layer.weight]
 
     def first_layer_filters(self) -> Tensor:
-        """The weight matrix W, a row for each output: (features, features)."""
+        """Return the weight matrix W, a row per output: (features, features)."""
         return self.layer.weight

@@ -1,4 +1,4 @@
-"""What a network promises to those who train and measure it, and the layers that networks are made of."""
+"""The protocol of networks, for training and measuring them, and the layers that they are made of."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -20,7 +20,7 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
     "sigmoid_first_row": sigmoid_first_row,
 }
-# Sigmoid units need weights 4 times as wide for the same slope at 0 (Glorot and Bengio 2010; Deep Learning Tutorials).
+# Sigmoid units need weights 4 times as large for the same slope at 0 (Glorot and Bengio 2010; Deep Learning Tutorials).
 _GAINS: dict[Activation, float] = {"sigmoid": 4.0, "sigmoid_first_row": 4.0}
 
 # (inputs (batch, features), labels (batch,)), or inputs alone.
@@ -28,21 +28,22 @@ Batch: TypeAlias = Sequence[Tensor]
 
 
 class Activations(NamedTuple):
-    """One pass through an autoencoder. `logits` are the output before its activation: (batch, features)."""
+    """One forward pass. `logits` are the output before its activation: (batch, features)."""
 
-    hidden: tuple[Tensor, ...]  # every hidden layer from the input on, the code among them: (batch, units)
+    hidden: tuple[Tensor, ...]  # all hidden layers from the input on, including the code: (batch, units)
     code: Tensor  # (batch, code_size)
     logits: Tensor
     output_activation: Activation
-    deviation: Tensor | None = None  # (batch, 1), of each sample, where the network standardises: the unit of its loss
+    deviation: Tensor | None = None  # (batch, 1), of a network that standardises: the unit of its loss
+    class_logits: Tensor | None = None  # (batch, n_classes), of a network that classifies
 
     @property
     def reconstruction(self) -> Tensor:
-        """The output, (batch, features): computed when asked for, since cross-entropy is taken from the logits."""
+        """The output, (batch, features), computed on each access: cross-entropy needs only the logits."""
         return ACTIVATIONS[self.output_activation](self.logits)
 
     def restored(self, standardized: Standardized | None) -> "Activations":
-        """The same pass with its linear output in the units of what came in, where that was standardised."""
+        """Return the pass with its linear output in the units of the raw input; itself if that was not standardised."""
         if standardized is None:
             return self
         return self._replace(logits=standardized.restore(self.logits), deviation=standardized.deviation)
@@ -53,43 +54,44 @@ class Network(Protocol):
 
     input_size: int
     code_size: int
+    n_classes: int | None  # None for a network that does not classify
 
     def __call__(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""
 
     def encode(self, x: Tensor) -> Tensor:
-        """Code of `x`: (batch, features) -> (batch, code_size)."""
+        """Return the code of `x`: (batch, features) -> (batch, code_size)."""
 
     def decode(self, code: Tensor) -> Tensor:
-        """Reconstruction from a code: (batch, code_size) -> (batch, features).
+        """Return the reconstruction from a code: (batch, code_size) -> (batch, features).
 
-        Of the standardised sample where the network standardises: a code knows neither mean nor deviation.
+        A network that standardises returns standardised samples: a code has neither their mean nor their deviation.
         """
 
     def weights(self) -> list[Tensor]:
-        """The weight matrices that penalties see: encoder and decoder, tied ones once, biases excluded."""
+        """Return the weight matrices that penalties apply to: encoder and decoder, tied ones once, no biases."""
 
     def encoder_weights(self) -> list[Tensor]:
-        """The encoder's matrices from the input on, each (units, inputs): the first holds the first layer's filters."""
+        """Return the encoder's matrices from the input on, each (units, inputs)."""
 
     def first_layer_filters(self) -> Tensor:
-        """What each unit of the first hidden layer looks for: (hidden, features)."""
+        """Return the weights of each unit of the first hidden layer: (units, features)."""
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
-        """As `nn.Module` has it."""
+        """As in `nn.Module`."""
 
     def modules(self) -> Iterator[nn.Module]:
-        """As `nn.Module` has it."""
+        """As in `nn.Module`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """As `nn.Module` has it."""
+        """As in `nn.Module`."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """As `nn.Module` has it."""
+        """As in `nn.Module`."""
 
 
 class Layer(nn.Module):
-    """activation(x Wᵀ + b), with W (n_units, n_inputs). Weights are 0 until `initialise` draws them."""
+    """activation(x Wᵀ + b), with W (n_units, n_inputs). Weights are 0 until `initialise`."""
 
     def __init__(
         self, n_inputs: int, n_units: int, activation: Activation, *, gain: float | None = None, biases: bool = True
@@ -102,49 +104,49 @@ class Layer(nn.Module):
 
     @property
     def n_units(self) -> int:
-        """Its outputs."""
+        """The number of outputs."""
         return self.weight.shape[0]
 
     def logits(self, x: Tensor) -> Tensor:
-        """The output before its activation: (batch, n_inputs) -> (batch, n_units)."""
+        """Return the output before its activation: (batch, n_inputs) -> (batch, n_units)."""
         return functional.linear(x, self.weight, self.bias)
 
     def activated(self, logits: Tensor) -> Tensor:
-        """The output by what `logits` gave: (batch, n_units)."""
+        """Return the output for `logits`: (batch, n_units)."""
         return ACTIVATIONS[self.activation](logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, n_inputs) -> (batch, n_units)."""
+        """Return the output: (batch, n_inputs) -> (batch, n_units)."""
         return self.activated(self.logits(x))
 
 
 class TiedLayer(nn.Module):
-    """The way back through `layer`: activation(h W + b), with that layer's W and a bias of its own."""
+    """A decoder layer with the weights of `layer`: activation(h W + b), with a bias of its own."""
 
     def __init__(self, layer: Layer, activation: Activation, *, biases: bool = True) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1])) if biases else None
         self.activation: Activation = activation
-        self._tied = (layer,)  # in a tuple, so that the weight is not in the state twice
+        self._tied = (layer,)  # in a tuple, so that the weight is not registered twice
 
     @property
     def n_units(self) -> int:
-        """Its outputs: the inputs of the layer it leads back through."""
+        """The number of outputs: the inputs of the tied layer."""
         return self._tied[0].weight.shape[1]
 
     def logits(self, h: Tensor) -> Tensor:
-        """The output before its activation: (batch, n_units of the layer) -> (batch, n_inputs of the layer)."""
+        """Return the output before its activation: (batch, units of `layer`) -> (batch, inputs of `layer`)."""
         return functional.linear(h, self._tied[0].weight.t(), self.bias)
 
     def forward(self, h: Tensor) -> Tensor:
-        """(batch, n_units of the layer) -> (batch, n_inputs of the layer)."""
+        """Return the output: (batch, units of `layer`) -> (batch, inputs of `layer`)."""
         return ACTIVATIONS[self.activation](self.logits(h))
 
 
 def decoder_layer(
     layer: Layer, activation: Activation, *, tied: bool, gain: float | None = None, biases: bool = True
 ) -> Layer | TiedLayer:
-    """A layer that leads back from the units of `layer` to its inputs."""
+    """Return a layer that decodes the units of `layer` to its inputs."""
     if tied:
         return TiedLayer(layer, activation, biases=biases)
     n_units, n_inputs = layer.weight.shape
@@ -152,18 +154,18 @@ def decoder_layer(
 
 
 def encoder_product(network: Network, n_units: int) -> Tensor:
-    """W_n ... W_2 W_1: what the code's first `n_units` would look for if no layer were nonlinear: (units, features)."""
+    """Return W_n ... W_2 W_1 for the code's first `n_units`, (units, features): filters, if layers were linear."""
     first, *rest = reversed(network.encoder_weights())
     return reduce(torch.matmul, rest, first[:n_units])
 
 
 def initialise(network: Network, generator: torch.Generator, initialization: Initialization = "glorot") -> None:
-    """Set every weight; biases and the weights of a softmax are 0.
+    """Initialise all weights; biases and the weights of a softmax layer are 0.
 
-    `glorot`: W ~ U(±gain √(6 / (n_inputs + n_units))), with a gain of 4 for sigmoid hidden layers and of 1 for others
-    and for the output (Glorot and Bengio 2010, eq. 16). `tutorial`: the same with a gain of 4 for all layers, whatever
-    their activation (Deep Learning Tutorials). `small`: W ~ N(0, 0.01²), for Boltzmann machines (Hinton 2010, section
-    8). `unit_interval`: W ~ U(0, 1). `identity`: ones on the diagonal.
+    `glorot`: W ~ U(±gain √(6 / (n_inputs + n_units))), with a gain of 4 for sigmoid hidden layers, and 1 for others
+    and for the output (Glorot and Bengio 2010, eq. 16). `tutorial`: the same with a gain of 4 for all layers,
+    regardless of activation (Deep Learning Tutorials). `small`: W ~ N(0, 0.01²), for Boltzmann machines (Hinton 2010,
+    section 8). `unit_interval`: W ~ U(0, 1). `identity`: ones on the diagonal.
     """
     for layer in _layers(network.modules()):
         if layer.bias is not None:

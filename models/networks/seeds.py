@@ -1,4 +1,4 @@
-"""Random generators that a seed and a purpose decide, so that PyTorch's global one is neither used nor disturbed."""
+"""Random generators for a seed and a purpose, so that PyTorch's global generator is neither used nor changed."""
 
 import numpy as np
 import torch
@@ -9,6 +9,6 @@ VALIDATION_NOISE = 2
 
 
 def seeded_generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator on `device`; different streams of one seed (purpose, phase, epoch ...) are independent."""
+    """Return a generator on `device`. The streams of a seed (purpose, phase, epoch, ...) are independent."""
     state = np.random.SeedSequence(seed, spawn_key=stream).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))

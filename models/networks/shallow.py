@@ -2,13 +2,27 @@
 
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation
+from sweeps.models.config import Activation, ShallowConfig
 from sweeps.models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
 from sweeps.models.networks.standardize import as_seen
 
 
+def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "ShallowAutoencoder":
+    """Return the network of a config section, with weights of 0."""
+    return ShallowAutoencoder(
+        input_size,
+        section.hidden_size,
+        activation=section.activation,
+        output_activation=section.output_activation,
+        tied_weights=section.tied_weights,
+        standardizes=section.standardize == "sample",
+    )
+
+
 class ShallowAutoencoder(nn.Module):
-    """features -> hidden -> features. Weights are 0 until `models.networks.network.initialise` draws them."""
+    """features -> hidden -> features. Weights are 0 until `networks.network.initialise`."""
+
+    n_classes: int | None = None
 
     def __init__(
         self,
@@ -34,22 +48,22 @@ class ShallowAutoencoder(nn.Module):
         return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(standardized)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, features) -> (batch, hidden)."""
+        """Return the code: (batch, features) -> (batch, hidden)."""
         x, _ = as_seen(x, standardizes=self.standardizes)
         return ACTIVATIONS[self.encoder.activation](self.encoder.logits(x))
 
     def decode(self, code: Tensor) -> Tensor:
-        """(batch, hidden) -> (batch, features)."""
+        """Return the reconstruction: (batch, hidden) -> (batch, features)."""
         return ACTIVATIONS[self.decoder.activation](self.decoder.logits(code))
 
     def weights(self) -> list[Tensor]:
-        """The matrices that penalties see; one where they are tied."""
+        """Return the weight matrices that penalties apply to: one if they are tied."""
         return [layer.weight for layer in (self.encoder, self.decoder) if isinstance(layer, Layer)]
 
     def encoder_weights(self) -> list[Tensor]:
-        """The matrix into the hidden layer."""
+        """Return the matrix into the hidden layer."""
         return [self.encoder.weight]
 
     def first_layer_filters(self) -> Tensor:
-        """(hidden, features)."""
+        """Return the filters of the hidden layer: (hidden, features)."""
         return self.encoder.weight

@@ -1,4 +1,4 @@
-"""The stacked denoising autoencoder (Vincent et al. 2010): autoencoders on one another's codes, a softmax on top."""
+"""The stacked denoising autoencoder (Vincent et al. 2010): layers pretrained one by one, and a softmax on top."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -6,19 +6,42 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation
+from sweeps.models.config import Activation, StackedDenoisingConfig
+from sweeps.models.errors import ModelError
 from sweeps.models.networks.deep import DeepAutoencoder
 from sweeps.models.networks.network import Activations, Layer
 from sweeps.models.networks.shallow import ShallowAutoencoder
 from sweeps.models.networks.standardize import as_seen
 
 
-class StackedDenoisingAutoencoder(nn.Module):
-    """A deep autoencoder whose layers can be trained one by one, then as a classifier or all together.
+def build(section: StackedDenoisingConfig, input_size: int, n_classes: int | None) -> "StackedDenoisingAutoencoder":
+    """Return the network of a config section, with weights of 0.
 
-    `hidden_sizes` ends with the code; its activation is `activation` unless `code_activation` names another. With
-    `n_classes` a softmax layer sits on the code, 0 at first. The decoder's biases are the visible biases of the layers'
-    autoencoders; untied, its weights are theirs as well. Weights are 0 until `networks.network.initialise` draws them.
+    Raises ModelError if fine-tuning is on labels and `n_classes` is None.
+    """
+    if section.classifies and n_classes is None:
+        raise ModelError(
+            "model.fine_tuning classification needs data with labels, and there are none: set it to reconstruction"
+        )
+    return StackedDenoisingAutoencoder(
+        input_size,
+        section.hidden_sizes,
+        activation=section.activation,
+        code_activation=section.code_activation,
+        output_activation=section.output_activation,
+        tied_weights=section.tied_weights,
+        standardizes=section.standardize == "sample",
+        n_classes=n_classes if section.classifies else None,
+    )
+
+
+class StackedDenoisingAutoencoder(nn.Module):
+    """A deep autoencoder whose layers can be trained one by one, then together or as a classifier.
+
+    `hidden_sizes` ends with the code, whose activation is `activation` unless `code_activation` names another. With
+    `n_classes`, a softmax layer sits on the code; `initialise` leaves it at 0. The decoder's biases are the visible
+    biases of the layers' autoencoders, and its weights, if untied, their decoder weights. Weights are 0 until
+    `networks.network.initialise`.
     """
 
     def __init__(
@@ -52,41 +75,43 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     @property
     def standardizes(self) -> bool:
-        """Whether it sees each sample standardised."""
+        """Whether each sample is standardised on its way in."""
         return self.unrolled.standardizes
 
     @property
     def n_layers(self) -> int:
-        """How many autoencoders are stacked."""
+        """The number of stacked autoencoders."""
         return len(self.unrolled.encoder)
 
     def forward(self, x: Tensor) -> Activations:
-        """Encode and decode through all layers: (batch, features)."""
+        """Encode and decode through all layers, and classify if built with `n_classes`: (batch, features)."""
         activations: Activations = self.unrolled(x)
-        return activations
+        if self.n_classes is None:
+            return activations
+        return activations._replace(class_logits=self.class_logits(activations.code))
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, features) -> (batch, code_size)."""
+        """Return the code: (batch, features) -> (batch, code_size)."""
         return self.unrolled.encode(x)
 
     def decode(self, code: Tensor) -> Tensor:
-        """(batch, code_size) -> (batch, features)."""
+        """Return the reconstruction: (batch, code_size) -> (batch, features)."""
         return self.unrolled.decode(code)
 
     def weights(self) -> list[Tensor]:
-        """The matrices that penalties see when all layers are trained to reconstruct."""
+        """Return the weight matrices that penalties apply to when the network is trained to reconstruct."""
         return self.unrolled.weights()
 
     def encoder_weights(self) -> list[Tensor]:
-        """One a layer, (units, inputs), up to the code."""
+        """Return the matrix of each layer, (units, inputs), the code's last."""
         return self.unrolled.encoder_weights()
 
     def first_layer_filters(self) -> Tensor:
-        """(units of the first hidden layer, features)."""
+        """Return the filters of the first layer: (units, features)."""
         return self.unrolled.first_layer_filters()
 
     def hidden(self, x: Tensor, n_layers: int | None = None) -> tuple[Tensor, ...]:
-        """Clean activations of the first `n_layers` layers, or of all: each (batch, units)."""
+        """Return the activations of the first `n_layers` layers, or of all, without corruption: each (batch, units)."""
         x, _ = as_seen(x, standardizes=self.standardizes)
         hidden = []
         for layer in islice(self.unrolled.encoder, n_layers):
@@ -95,11 +120,11 @@ class StackedDenoisingAutoencoder(nn.Module):
         return tuple(hidden)
 
     def inputs_of_layer(self, k: int, x: Tensor) -> Tensor:
-        """What layer `k` is trained on: the clean code of the layers below it, (batch, features) -> (batch, units)."""
+        """Return the inputs of layer `k`, the clean code of the layer below: (batch, features) -> (batch, units)."""
         return self.hidden(x, k)[-1] if k else x
 
     def layer(self, k: int) -> ShallowAutoencoder:
-        """The k-th layer's own autoencoder: its parameters are this network's, not copies."""
+        """Return the autoencoder of layer `k`: it shares this network's parameters."""
         encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
         n_units, n_inputs = encoder.weight.shape
         autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.standardizes and k == 0)
@@ -108,24 +133,24 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     @torch.no_grad()
     def unroll_layer(self, k: int) -> None:
-        """Let the way back through layer `k` be its transpose, as that of a Boltzmann machine is; tied weights are."""
+        """Set the decoder weights of layer `k` to the transpose of its encoder's, as in a Boltzmann machine."""
         encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
         if isinstance(decoder, Layer):
             decoder.weight.copy_(encoder.weight.t())
 
     def classify(self, x: Tensor) -> Tensor:
-        """Class logits, (batch, features) -> (batch, n_classes), of a network built with `n_classes`."""
+        """Return class logits, (batch, features) -> (batch, n_classes); only if built with `n_classes`."""
         return self.class_logits(self.encode(x))
 
     def class_logits(self, code: Tensor) -> Tensor:
-        """Class logits of a code: (batch, code_size) -> (batch, n_classes)."""
+        """Return class logits of a code: (batch, code_size) -> (batch, n_classes)."""
         return self.classifier.logits(code)
 
     def classifier_weights(self) -> list[Tensor]:
-        """The matrices that penalties see when it is trained to classify: the encoder's and the softmax's."""
+        """Return the weight matrices that penalties apply to in classification: the encoder's and the softmax's."""
         return [*self.encoder_weights(), self.classifier.weight]
 
     def classifier_parameters(self) -> Iterator[nn.Parameter]:
-        """What is trained to classify: not the decoder, so no visible bias."""
+        """Yield the parameters that classification trains: all but the decoder's."""
         for layer in (*self.unrolled.encoder, self.classifier):
             yield from layer.parameters()

@@ -1,28 +1,28 @@
-"""Per-sample standardisation on a network's way in, and restoration on its way out: raw values go in and come back."""
+"""Per-sample standardisation of a network's input, undone on its output: raw values go in and raw values come out."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-# Below this share of a sample's largest value a standard deviation is float32's rounding: the sample is constant.
+# A standard deviation below this share of a sample's largest value is float32 rounding: the sample is constant.
 _ROUNDING = 1e-6
 
 
 class Standardized(NamedTuple):
-    """Samples with mean 0 and standard deviation 1, and what leads back; a constant sample is 0, with deviation 0."""
+    """Samples of mean 0 and standard deviation 1, and what restores them. A constant sample is 0, with deviation 0."""
 
     values: Tensor  # (batch, features)
     mean: Tensor  # (batch, 1)
     deviation: Tensor  # (batch, 1)
 
     def restore(self, outputs: Tensor) -> Tensor:
-        """Outputs for `values` in the samples' own units, (batch, features): the mean, for a constant sample."""
+        """Return outputs (batch, features) in the samples' own units; for a constant sample, its mean."""
         return torch.addcmul(self.mean, outputs, self.deviation)
 
 
 def standardize(x: Tensor) -> Standardized:
-    """Subtract each sample's mean over its features and divide by its standard deviation: (batch, features)."""
+    """Subtract each sample's mean over its features, and divide by its standard deviation: (batch, features)."""
     mean = x.mean(dim=-1, keepdim=True)
     centred = x - mean
     deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
@@ -32,7 +32,7 @@ def standardize(x: Tensor) -> Standardized:
 
 
 def as_seen(x: Tensor, *, standardizes: bool) -> tuple[Tensor, Standardized | None]:
-    """What a network's first layer sees of `x`, (batch, features), and what leads back where it standardises."""
+    """Return the first layer's input for `x`, (batch, features), and if it is standardised, what restores it."""
     if not standardizes:
         return x, None
     standardized = standardize(x)
@@ -40,6 +40,6 @@ def as_seen(x: Tensor, *, standardizes: bool) -> tuple[Tensor, Standardized | No
 
 
 def relative(error: Tensor, deviation: Tensor) -> Tensor:
-    """An error (batch, features) in units of each sample's `deviation` (batch, 1); 0 for constant samples."""
+    """Return an error (batch, features) in units of each sample's `deviation` (batch, 1); 0 for constant samples."""
     varies = deviation > 0
     return torch.where(varies, error / torch.where(varies, deviation, 1.0), 0.0)

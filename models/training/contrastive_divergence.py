@@ -1,4 +1,4 @@
-"""A layer as a restricted Boltzmann machine, trained by contrastive divergence like by any other objective."""
+"""Contrastive divergence: an objective that trains a layer as a restricted Boltzmann machine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,27 +18,27 @@ class ContrastiveDivergence:
     """Lower the free energy of the data and raise that of the layer's own reconstructions: CD-1 (Hinton 2002).
 
     The machine has the weights W and the hidden biases c of the layer's encoder and the biases b of its decoder, whose
-    own weights, if it has any, it leaves alone. With a = W v + c its free energy is F(v) = -b v - sum log(1 + exp(a))
-    where the encoder is logistic, and F(v) = -b v - |a|² / 2 where it is linear: Gaussian units of variance 1 (Hinton
-    and Salakhutdinov 2006). Visible units are logistic.
+    own weights, if any, are not trained. With a = W v + c the free energy is F(v) = -b v - sum log(1 + exp(a)) for a
+    logistic encoder, and F(v) = -b v - |a|² / 2 for a linear one: Gaussian units of variance 1 (Hinton and
+    Salakhutdinov 2006). Visible units are logistic.
 
-    The value is the error of the reconstruction, which is what people watch; the gradient is that of F(data) -
-    F(reconstruction) with the reconstruction held fixed, which is the negative of <h v> of the data - <h v> of the
-    reconstruction. Penalties are part of both.
+    The value is the reconstruction error, as is customary to monitor; the gradient is that of F(data) -
+    F(reconstruction) with the reconstruction held fixed, that is, -(<h v> of the data - <h v> of the reconstruction).
+    Penalties are part of both.
     """
 
     layer: ShallowAutoencoder
     penalties: Penalties = field(default_factory=Penalties)
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Weights, hidden biases and visible biases."""
+        """Yield the weights, hidden biases and visible biases."""
         yield from self.layer.encoder.parameters()
         yield self._visible_bias
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the reconstruction of a batch in [0, 1], penalised; hidden states are drawn.
+        """Return the penalised mean squared error of the reconstruction of a batch, whose inputs lie in [0, 1].
 
-        Reconstructions are probabilities: one Gibbs step with what the paper's authors sample, and no more.
+        Of the one Gibbs step, hidden states are sampled and visible ones are probabilities, as in the paper.
         """
         data = batch[0]  # (batch, features)
         logits = self.layer.encoder.logits(data)  # (batch, units)
@@ -50,7 +50,7 @@ class ContrastiveDivergence:
         return self._penalised(error + (divergence - divergence.detach()), hidden)
 
     def terms(self, activations: Activations, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The error of the reconstruction by mean values, through the layer's decoder, and the penalties."""
+        """Return the reconstruction error without sampling, through the layer's decoder, and the penalties."""
         error = reconstruction_loss(activations, batch[0], Loss("mse", "mean"))
         return error, self._penalised(torch.zeros_like(error), activations.code)
 
@@ -62,7 +62,7 @@ class ContrastiveDivergence:
 
     @torch.no_grad()
     def _reconstruct(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """From sampled hidden states, (batch, units) -> (batch, features)."""
+        """Return visible probabilities for sampled hidden states: (batch, units) -> (batch, features)."""
         if self.layer.encoder.activation == "linear":
             noise = torch.randn(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
             states = logits + noise
@@ -71,7 +71,7 @@ class ContrastiveDivergence:
         return torch.sigmoid(functional.linear(states, self.layer.encoder.weight.t(), self._visible_bias))
 
     def _free_energy(self, visible: Tensor, logits: Tensor) -> Tensor:
-        """F of visible states (batch, features) whose hidden units' inputs are `logits`, mean over the batch."""
+        """Return F of `visible` (batch, features), mean over the batch; `logits` (batch, units) are W v + c."""
         if self.layer.encoder.activation == "linear":
             hidden = logits.square().sum() / 2
         else:

@@ -1,4 +1,4 @@
-"""What takes a step for members of a pack: for one by itself, or for several of one architecture as one network."""
+"""Learners take the training steps of members: of one by itself, or of several as one stacked network."""
 
 import logging
 from collections import defaultdict
@@ -16,34 +16,34 @@ from sweeps.models.training.stack import Stack, architecture
 
 logger = logging.getLogger(__name__)
 
-# Values of a batch, samples times features, up to which a stack is the faster on a CPU: beyond, arithmetic takes
-# the time, and padding adds to it (tests/benchmarks/test_packs.py measures both).
+# Up to this many values in a batch, samples times features, a stack is faster on a CPU. Beyond, arithmetic dominates,
+# and padding adds to it (tests/benchmarks/test_packs.py measures both).
 _STACKED_VALUES_ON_CPU = 2**15
 
 
 class Learner(Protocol):
-    """Trains some members."""
+    """Trains one or several members."""
 
     @property
     def trainees(self) -> Sequence[Trainee]:
-        """Those members."""
+        """The members that it trains."""
 
     @property
     def places(self) -> Tensor:
-        """Their indices, on their device: (trainees,)."""
+        """Their indices in the pack, on their device: (trainees,)."""
 
     def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
-        """Prepare for an epoch, counted from 0; `generator` is for objectives that draw more than corruption."""
+        """Prepare for an epoch, counted from 0; `generator` is for random draws other than corruption."""
 
     def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
-        """One step of each, on its own of the `batches` of all members; their losses before it, (trainees,)."""
+        """Take a step of each, with `batches` indexed by member; return the losses before it, (trainees,)."""
 
     def finish(self) -> None:
-        """Bring the members' own networks and optimizers up to date."""
+        """Write the result to the members' own networks and optimizers."""
 
 
 class Alone:
-    """Trains one member."""
+    """Trains one member by itself."""
 
     def __init__(self, trainee: Trainee) -> None:
         self.trainees: Sequence[Trainee] = (trainee,)
@@ -51,14 +51,14 @@ class Alone:
         self._generator: torch.Generator | None = None
 
     def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
-        """Set the rate by the number of the epoch alone, so that a resumed training goes on at the rate it would."""
+        """Set the learning rate, which depends on the epoch alone: a resumed training uses the same."""
         (trainee,) = self.trainees
         self._generator = generator
         for group in trainee.optimizer.param_groups:
             group["lr"] = trainee.member.optimizer.rate(epoch, n_epochs)
 
     def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
-        """One step; the loss before it, (1,)."""
+        """Take a step; return the loss before it, (1,)."""
         (trainee,) = self.trainees
         assert self._generator is not None
         loss = trainee.member.loss(batches[trainee.index], draws, self._generator)
@@ -68,11 +68,11 @@ class Alone:
         return loss.detach().view(1)
 
     def finish(self) -> None:
-        """Nothing: it has trained the member's own network."""
+        """Do nothing: the member's own network was trained."""
 
 
 def alike(trainees: Sequence[Trainee], *, stacks: bool) -> list[list[Trainee]]:
-    """Members that can share a learner: with `stacks` all of one architecture."""
+    """Group members that can share a learner: with `stacks`, those of one architecture."""
     groups: dict[Hashable, list[Trainee]] = defaultdict(list)
     for trainee in trainees:
         groups[(architecture(trainee) if stacks else None) or trainee.index].append(trainee)
@@ -80,34 +80,34 @@ def alike(trainees: Sequence[Trainee], *, stacks: bool) -> list[list[Trainee]]:
 
 
 def learner_of(trainees: Sequence[Trainee]) -> Learner:
-    """One for members that can share it."""
+    """Return the learner of members that can share one."""
     return Stack(trainees) if len(trainees) > 1 else Alone(trainees[0])
 
 
 def stacking_pays(batch_values: int, *, on_gpu: bool) -> bool:
-    """Whether a stack is faster than its members one after the other; a batch has samples times features values."""
+    """Return whether a stack is faster than its members in turn; `batch_values` is samples times features."""
     return on_gpu or batch_values <= _STACKED_VALUES_ON_CPU
 
 
 @contextmanager
 def together(trainees: Sequence[Trainee]) -> Iterator[None]:
-    """Let what is raised in the context end these members, as it ends one by itself.
+    """Turn an exception in the context into the `error` of these members.
 
-    Memory that is out ends none of several: they go on, and can try again in halves.
+    If several run out of memory, none of them stops: they can continue in halves.
     """
     try:
         yield
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError) and len(trainees) > 1:
-            # Told in words: whatever keeps the record would keep the error, and with it the tensors of its frames.
-            logger.warning("Out of memory: %d networks of one stack go on in halves (%s)", len(trainees), str(error))
+            # As text: whoever keeps the log record would keep the error, and with it the tensors of its frames.
+            logger.warning("Out of memory: splitting a stack of %d networks in halves (%s)", len(trainees), str(error))
             return
         for trainee in trainees:
             trainee.member.fail(error)
 
 
 def halves(trainees: Sequence[Trainee]) -> list[Sequence[Trainee]]:
-    """Two parts, or one, of the members that nothing has ended; none where it has ended all."""
-    left = [trainee for trainee in trainees if trainee.member.is_in_training]
-    middle = len(left) // 2
-    return [half for half in (left[:middle], left[middle:]) if half]
+    """Return the members still in training as two halves; one part if there is one, none if there are none."""
+    remaining = [trainee for trainee in trainees if trainee.member.is_in_training]
+    middle = len(remaining) // 2
+    return [half for half in (remaining[:middle], remaining[middle:]) if half]

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
+from sweeps.models.config import AutoencoderConfig
 from sweeps.models.networks.network import Activations
 from sweeps.models.networks.standardize import relative
 
@@ -18,11 +19,16 @@ class Loss:
     reduction: Literal["mean", "sum"] = "mean"
 
 
-def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:
-    """Loss of a reconstruction against the clean `target` (batch, features); cross-entropy needs it in [0, 1].
+def loss_of(model: AutoencoderConfig) -> Loss:
+    """Return the loss that a config section names."""
+    return Loss(model.loss, model.loss_reduction)
 
-    The squared error of a network that standardises counts in units of each input's standard deviation: that of the
-    standardised values, which does not vanish where raw values hardly vary.
+
+def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:
+    """Return the loss of a reconstruction of the clean `target` (batch, features); cross-entropy needs it in [0, 1].
+
+    For a network that standardises, the squared error is in units of each sample's standard deviation, so that it does
+    not vanish where raw values hardly vary.
     """
     reduction = "mean" if loss.reduction == "mean" else "sum"
     if activations.deviation is not None:

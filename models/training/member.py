@@ -1,4 +1,4 @@
-"""One network in training: by what objective, with which optimizer, and what was measured of it last."""
+"""One network in training, with its objective, its optimizer and its last metrics."""
 
 import logging
 import math
@@ -35,16 +35,17 @@ class Optimizer:
     momentum: float = 0.0
 
     def rate(self, epoch: int, n_epochs: int) -> float:
-        """The learning rate of an epoch, counted from 0."""
+        """Return the learning rate of an epoch, counted from 0."""
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
 
 
 class Member(nn.Module):
-    """Trains `network` by `objective`, which may be about a part of it: the checkpoint holds all of it.
+    """Trains `network` by `objective`, which may concern only a part of it; a checkpoint holds the whole network.
 
-    `metrics` holds the last value of each metric. `error` is what ended its training; `is_over`: it has ended well.
+    `metrics` holds the last value of each metric. `error` is the exception that stopped its training, if any;
+    `is_over` is set when it has stopped without an error.
     """
 
     def __init__(
@@ -66,25 +67,25 @@ class Member(nn.Module):
 
     @property
     def is_in_training(self) -> bool:
-        """Whether nothing has ended its training."""
+        """Whether it has not stopped."""
         return self.error is None and not self.is_over
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let what is raised in the context end this member, and nothing else."""
+        """Turn an exception in the context into this member's `error`."""
         try:
             yield
         except Exception as error:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Let an error be what ended its training: its traceback is logged, once, and not kept.
+        """Stop its training with an error, whose traceback is logged and removed.
 
-        The frames of a traceback hold their tensors, and the others of a pack need that memory.
+        The frames of a traceback keep their tensors alive, and the other members need that memory.
         """
         if error.__traceback__ is not None and not isinstance(error, DivergedError):
-            # As text: whatever keeps the record would keep the frames.
-            logger.error("A network trains no more\n%s", "".join(traceback.format_exception(error)).rstrip())
+            # As text: whoever keeps the log record would keep the frames.
+            logger.error("Training of a network stopped\n%s", "".join(traceback.format_exception(error)).rstrip())
         self.error = error
         cause: BaseException | None = error
         while cause is not None:
@@ -92,20 +93,20 @@ class Member(nn.Module):
             cause = cause.__cause__ or cause.__context__
 
     def torch_optimizer(self) -> torch.optim.Optimizer:
-        """One optimizer over what the objective may change, as a fused kernel."""
+        """Return a fused optimizer of the parameters that the objective trains."""
         parameters, rate = self.objective.parameters(), self.optimizer.learning_rate
         if self.optimizer.name == "adam":
             return torch.optim.Adam(parameters, lr=rate, fused=True)
         return torch.optim.SGD(parameters, lr=rate, momentum=self.optimizer.momentum, fused=True)
 
     def loss(self, batch: Batch, draws: SharedDraws, generator: torch.Generator) -> Tensor:
-        """The penalised loss of a batch; what is random about it beyond corruption comes from `generator`."""
+        """Return the penalised loss of a batch; `generator` is for random draws other than corruption."""
         if isinstance(self.objective, Reconstruction):
             return self.objective.undoing(draws.corrupt(batch[0], self.objective.noise), batch[0])
         return self.objective(batch, generator)
 
     def take(self, metrics: dict[str, float], epoch: int) -> None:
-        """Keep metrics of an epoch, counted from 0; DivergedError where one is not finite."""
+        """Keep metrics of an epoch, counted from 0. Raises DivergedError if one is not finite."""
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise DivergedError(
@@ -117,7 +118,7 @@ class Member(nn.Module):
 
 @dataclass(frozen=True)
 class Trainee:
-    """A member with its torch optimizer; `index` is its place in the pack."""
+    """A member with its torch optimizer; `index` is its position in the pack."""
 
     index: int
     member: Member
@@ -125,6 +126,6 @@ class Trainee:
 
 
 def places(trainees: Sequence[Trainee]) -> Tensor:
-    """Their indices, on their networks' device: (trainees,)."""
+    """Return the indices of members, on their device: (trainees,)."""
     device = next(trainees[0].member.network.parameters()).device
     return torch.tensor([trainee.index for trainee in trainees], device=device)

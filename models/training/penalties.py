@@ -1,4 +1,4 @@
-"""Penalties on weights and hidden activations, as theanets defines them; they are part of no validation metric."""
+"""Penalties on weights and hidden activations, as theanets defines them; no validation metric includes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,16 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from sweeps.models.config import AutoencoderConfig
+
 Reduction = Literal["mean", "sum"]
-# How many entries of each tensor count: whole numbers, or tensors of shape () of such.
+# The number of entries of each tensor that are not padding: tensors of shape ().
 Counts: TypeAlias = Sequence[Tensor]
 
 
 @dataclass(frozen=True)
 class Penalties:
-    """Coefficients of the three terms, and how each term is reduced: a coefficient means nothing without that."""
+    """Coefficients of the three terms, and the reduction of each term, on which a coefficient depends."""
 
     weight_l1: float = 0.0
     weight_l2: float = 0.0
@@ -22,8 +24,13 @@ class Penalties:
     reduction: Reduction = "mean"
 
 
+def penalties_of(model: AutoencoderConfig) -> Penalties:
+    """Return the penalties that a config section names."""
+    return Penalties(model.weight_l1, model.weight_l2, model.hidden_l1, model.penalty_reduction)
+
+
 def penalised(loss: Tensor, weights: Sequence[Tensor], hidden: Sequence[Tensor], penalties: Penalties) -> Tensor:
-    """`loss` plus every term whose coefficient is not 0."""
+    """Return `loss` plus every term whose coefficient is not 0."""
     if penalties.weight_l1:
         loss = torch.add(loss, weight_l1(weights, penalties.reduction), alpha=penalties.weight_l1)
     if penalties.weight_l2:
@@ -34,23 +41,24 @@ def penalised(loss: Tensor, weights: Sequence[Tensor], hidden: Sequence[Tensor],
 
 
 def weight_l1(weights: Sequence[Tensor], reduction: Reduction, counts: Counts | None = None) -> Tensor:
-    """`mean`: mean of |w| over each matrix, then over matrices (theanets 0.7). `sum`: over all (older theanets).
+    """Return the L1 penalty of weight matrices.
 
-    `counts` says how many entries of each matrix count, where the rest is padding, which must be 0.
+    `mean`: mean of |w| over each matrix, then over matrices (theanets 0.7). `sum`: over all entries (older theanets).
+    `counts` gives the number of entries of each matrix that are not padding; padding must be 0.
     """
     return _over_matrices([weight.abs() for weight in weights], reduction, counts)
 
 
 def weight_l2(weights: Sequence[Tensor], reduction: Reduction, counts: Counts | None = None) -> Tensor:
-    """As `weight_l1`, of w²."""
+    """Return the penalty of w², reduced as in `weight_l1`."""
     return _over_matrices([weight.square() for weight in weights], reduction, counts)
 
 
 def hidden_l1(hidden: Sequence[Tensor], reduction: Reduction, counts: Counts | None = None) -> Tensor:
-    """`mean`: mean of |h| over batch and units, then over layers. `sum`: over units and layers, mean over the batch.
+    """Return the L1 penalty of hidden activations, each (batch, units), computed from the corrupted input.
 
-    Each layer is (batch, units), as computed: with the input's noise. `counts` says how many of its units count, where
-    the rest is padding, which must be 0.
+    `mean`: mean of |h| over batch and units, then over layers. `sum`: over units and layers, mean over the batch.
+    `counts` gives the number of units of each layer that are not padding; padding must be 0.
     """
     if reduction == "sum":
         return _reduced([h.abs().sum() / len(h) for h in hidden], reduction)

@@ -1,35 +1,37 @@
-"""What the first layers of a stack are pre-trained by: trials that agree on it get the same layers. Plain Python."""
+"""Identify a pretrained layer by the settings and seeds that decide it, so that trials can reuse it. Plain Python."""
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from sweeps.models.config import StackedDenoisingConfig
 
 
-def prefix_digest(model: StackedDenoisingConfig, n_layers: int, *seeds: int) -> str:
-    """SHA-256, in hex, of all that decides the first `n_layers` layers as their pre-training leaves them, but the data.
+def layer_digest(settings: Mapping[str, Any], *seeds: int) -> str:
+    """Return the SHA-256, in hex, of a layer's `settings` and of the seeds of its weights and random draws.
 
-    `seeds` are those of the weights and of the random draws. What only later layers or fine-tuning depend on is left
-    out; every other setting counts, also one that is added later.
+    Two trials with the same digest get the same layer from the same data.
     """
-    written = json.dumps([_settings(model, n_layers), seeds], sort_keys=True)
+    written = json.dumps([settings, seeds], sort_keys=True)
     return sha256(written.encode()).hexdigest()
 
 
-def _settings(model: StackedDenoisingConfig, n_layers: int) -> dict[str, Any]:
+def layer_settings(model: StackedDenoisingConfig, n_layers: int) -> dict[str, Any]:
+    """Return all settings that decide the first `n_layers` layers as their pretraining leaves them.
+
+    Settings that matter only to later layers or to fine-tuning are left out; every other one counts, including any that
+    is added later.
+    """
     apart = {"hidden_sizes", "noise", "code_activation", "fine_tuning", "pretraining"}
     pretraining, n_all = model.pretraining, len(model.hidden_sizes)
-    level = model.noise.level
-    levels = level if isinstance(level, tuple) else (level,) * n_all
     activations = (model.activation,) * (n_all - 1) + (model.code_activation or model.activation,)
-    rates = (pretraining.learning_rate,) * (n_all - 1) + (pretraining.code_learning_rate or pretraining.learning_rate,)
     return {
         **model.model_dump(mode="json", exclude=apart),
         "pretraining": pretraining.model_dump(mode="json", exclude={"learning_rate", "code_learning_rate"}),
-        # Untied, a layer's way back is drawn after all layers of the encoder.
+        # If untied, a layer's decoder weights are drawn after all layers of the encoder.
         "hidden_sizes": model.hidden_sizes[:n_layers] if model.tied_weights else model.hidden_sizes,
-        "noise": [model.noise.kind, *levels[:n_layers]],
+        "noise": [model.noise.kind, *(model.noise.level_of(k) for k in range(n_layers))],
         "activations": activations[:n_layers],
-        "learning_rates": rates[:n_layers],
+        "learning_rates": [pretraining.rate_of(k, n_all)[0] for k in range(n_layers)],
     }

@@ -1,29 +1,37 @@
-"""The phases of a training: layer by layer first, where the network is stacked, then the whole."""
+"""The phases of a training: for a stack, layer-wise pretraining first; then the whole network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.networks.corruption import Noise
+from sweeps.models.networks.shallow import ShallowAutoencoder
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 from sweeps.models.training.contrastive_divergence import ContrastiveDivergence
-from sweeps.models.training.losses import Loss
+from sweeps.models.training.losses import loss_of
 from sweeps.models.training.member import Member, Optimizer
 from sweeps.models.training.objectives import Objective, Reconstruction
-from sweeps.models.training.penalties import Penalties
+from sweeps.models.training.penalties import penalties_of
+from sweeps.models.training.prefix import layer_settings
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What one Lightning fit does for a network. Its phases share its parameters and run in order, "train" the last.
+    """One Lightning fit of a network. The phases of a network share its parameters and run in order, "train" last.
 
-    `inputs` maps clean pixels (batch, features) to this phase's clean inputs; None: the pixels themselves. It must be
-    called after the phases before have run, and once: those inputs do not change while the phase trains. An epoch is
-    `passes` through the samples. `validate_every` is in epochs; a pre-training phase has nothing to validate, so there
-    it is past the end. `finish`, where there is one, must be called after the fit; twice does no harm.
+    `validate_every` is in epochs; a pretraining phase has nothing to validate, so its value lies beyond its end. An
+    epoch makes `passes` passes over the samples.
+
+    `inputs` maps clean samples (batch, features) to this phase's clean inputs; None: the samples themselves. Call it
+    after the phases before this one, and once: the inputs do not change while the phase trains. Call `finish`, if
+    given, after the fit; calling it twice does no harm.
+
+    `layer` is the part of the network that this phase trains, if other trials can reuse it; `layer_settings` are the
+    plain settings that, with the data and the seeds, decide it (see `prefix.layer_digest`).
     """
 
     name: str
@@ -34,42 +42,37 @@ class Phase:
     inputs: Callable[[Tensor], Tensor] | None = None
     passes: int = 1
     finish: Callable[[], None] | None = None
+    layer: nn.Module | None = None
+    layer_settings: Mapping[str, Any] | None = None
 
 
-def pretraining_phases(
-    network: StackedDenoisingAutoencoder, model: StackedDenoisingConfig, *, loss: Loss, penalties: Penalties
-) -> list[Phase]:
-    """A phase for each layer, "pretrain/1" first: none where no epochs are asked for."""
-    settings = model.pretraining
-    if settings.epochs == 0:
+def pretraining_phases(section: StackedDenoisingConfig, network: StackedDenoisingAutoencoder) -> list[Phase]:
+    """Return a phase for each layer, "pretrain/1" first; none if pretraining has no epochs."""
+    if section.pretraining.epochs == 0:
         return []
-    return [
-        Phase(
-            name=f"pretrain/{k + 1}",
-            member=Member(network, _objective(network, k, model, loss, penalties), optimizer),
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            validate_every=settings.epochs + 1,
-            inputs=partial(network.inputs_of_layer, k) if k else None,
-            finish=partial(network.unroll_layer, k) if settings.samples else None,
-        )
-        for k, optimizer in enumerate(_optimizers(model))
-    ]
+    return [_phase(section, network, k) for k in range(len(section.hidden_sizes))]
 
 
-def _objective(
-    network: StackedDenoisingAutoencoder, k: int, model: StackedDenoisingConfig, loss: Loss, penalties: Penalties
-) -> Objective:
-    """What layer `k` minimises, by the method that the model names."""
-    if model.pretraining.samples:
-        return ContrastiveDivergence(network.layer(k), penalties)
-    level = model.noise.level
-    noise = Noise(model.noise.kind, level[k] if isinstance(level, tuple) else level)
-    return Reconstruction(network.layer(k), loss, noise, penalties)
+def _phase(section: StackedDenoisingConfig, network: StackedDenoisingAutoencoder, k: int) -> Phase:
+    settings, layer = section.pretraining, network.layer(k)
+    rate, _ = section.pretraining_rate(k)
+    optimizer = Optimizer(settings.optimizer, rate, settings.schedule, settings.momentum)
+    return Phase(
+        name=f"pretrain/{k + 1}",
+        member=Member(network, _objective(section, layer, k), optimizer),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        validate_every=settings.epochs + 1,
+        inputs=partial(network.inputs_of_layer, k) if k else None,
+        finish=partial(network.unroll_layer, k) if settings.uses_boltzmann_machines else None,
+        layer=layer,
+        layer_settings=layer_settings(section, k + 1),
+    )
 
 
-def _optimizers(model: StackedDenoisingConfig) -> list[Optimizer]:
-    """One a layer: the last, whose units may be of another kind, can have a rate of its own."""
-    settings, n_layers = model.pretraining, len(model.hidden_sizes)
-    rates = [settings.rate_of(k, n_layers)[0] for k in range(n_layers)]
-    return [Optimizer(settings.optimizer, rate, settings.schedule, settings.momentum) for rate in rates]
+def _objective(section: StackedDenoisingConfig, layer: ShallowAutoencoder, k: int) -> Objective:
+    """Return what layer `k` minimises, by the method that the section names."""
+    if section.pretraining.uses_boltzmann_machines:
+        return ContrastiveDivergence(layer, penalties_of(section))
+    noise = Noise(section.noise.kind, section.noise.level_of(k))
+    return Reconstruction(layer, loss_of(section), noise, penalties_of(section))

@@ -1,7 +1,7 @@
-"""Networks of one architecture trained as one: parameters with a leading axis of K, one operation for all of them.
+"""Train K networks of one architecture as one: parameters get a leading axis of K, and each operation covers all.
 
-Hidden sizes may differ. The smaller layers are padded with units whose weights are 0 and whose outputs are masked, so
-that they add nothing to any loss or penalty, and get no gradient.
+Hidden sizes may differ. Smaller layers are padded with units whose weights are 0 and whose outputs are masked, so that
+they add nothing to losses and penalties, and get no gradient.
 """
 
 import copy
@@ -22,7 +22,7 @@ from sweeps.models.training.stacked_optimizers import StackedTensors, n_steps, s
 
 
 def architecture(trainee: Trainee) -> Hashable | None:
-    """What the members of a stack have in common: all but sizes, penalties, rates and noise; None: it cannot stack."""
+    """Return what the members of a stack share: all but sizes, penalties, rates and noise; None if it cannot stack."""
     objective = trainee.member.objective
     if not isinstance(objective, Reconstruction):
         return None
@@ -42,10 +42,10 @@ def architecture(trainee: Trainee) -> Hashable | None:
 
 
 class Stack:
-    """Trains members of one `architecture`; their own networks are as they were before until `finish`."""
+    """Trains members of one `architecture`; their own networks do not change until `finish`."""
 
     def __init__(self, trainees: Sequence[Trainee]) -> None:
-        # Members with one kind of noise lie together: each kind is applied in one piece.
+        # Sorted by kind of noise, so that each kind is applied in one operation.
         self.trainees: Sequence[Trainee] = sorted(trainees, key=lambda trainee: _objective(trainee).noise.kind)
         self.places = places(self.trainees)
         self._objectives = [_objective(trainee) for trainee in self.trainees]
@@ -65,12 +65,12 @@ class Stack:
         return next(iter(self._leaves.values()))
 
     def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
-        """Take the learning rates of an epoch, counted from 0; `generator` is for other objectives."""
+        """Set the learning rates of an epoch, counted from 0; `generator` is for other objectives."""
         rates = [trainee.member.optimizer.rate(epoch, n_epochs) for trainee in self.trainees]
         self._rates = torch.tensor(rates, dtype=self._like.dtype, device=self._like.device)
 
     def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
-        """One step of each, on its own of the `batches` of all members; their losses before it, (trainees,)."""
+        """Take a step of each, with `batches` indexed by member; return the losses before it, (trainees,)."""
         inputs = [batches[trainee.index][0] for trainee in self.trainees]
         shared = all(x is inputs[0] for x in inputs)
         clean = inputs[0] if shared else torch.stack(inputs)  # (batch, features) for all, or (K, batch, features)
@@ -79,7 +79,7 @@ class Stack:
         losses = vmap(self._loss_of, in_dims=(0, _axis(noisy), _axis(clean), 0, 0, 0))(
             state, noisy, clean, self._coefficients, self._padding.n_weights, self._padding.n_units
         )  # (K,)
-        # A member's loss has a gradient of its own parameters alone, also where another's is not finite.
+        # A member's loss depends on its own parameters only, so a loss that is not finite spoils no other's gradient.
         gradients = list(torch.autograd.grad(losses.sum(), list(self._leaves.values())))
         with torch.no_grad():
             self._optimizer.step(gradients, self._rates)
@@ -91,14 +91,14 @@ class Stack:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Bring the members' own networks and optimizers up to date."""
+        """Write the result to the members' own networks and optimizers."""
         for tensors in self._tensors.values():
             tensors.write_back()
         self._optimizer.write_back()
 
 
 class _PenalisedLoss(nn.Module):
-    """The loss of one member of a stack, to be called with its parameters and masks in the place of its own."""
+    """The loss of one member of a stack, called with that member's parameters and masks by `functional_call`."""
 
     def __init__(self, network: Network, objective: Reconstruction, masks: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class _PenalisedLoss(nn.Module):
     def forward(
         self, noisy: Tensor, clean: Tensor, coefficients: Mapping[str, Tensor], n_weights: Counts, n_units: Counts
     ) -> Tensor:
-        """As `Reconstruction.undoing`, with what pads left out of every mean."""
+        """Return the loss as `Reconstruction.undoing` does, with padding excluded from means."""
         activations = self.network(noisy)
         loss = reconstruction_loss(activations, clean, self.loss)
         if "weight_l1" in coefficients:
@@ -126,9 +126,9 @@ class _PenalisedLoss(nn.Module):
 
 
 class _Padding:
-    """What is padding in the stack of some networks: `masks` (K, units) of the layers whose sizes differ, 1 for a unit.
+    """The padding in a stack of networks: `masks` (K, units) of the layers whose sizes differ, 0 for padding.
 
-    `n_weights` and `n_units` count what is no padding: (K,) for each weight matrix and each hidden layer.
+    `n_weights` and `n_units` count the entries that are not padding: (K,) for each weight matrix and each hidden layer.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -146,7 +146,7 @@ class _Padding:
 
 
 class _StackedNoise:
-    """The corruption of each member, kinds in the order of the members."""
+    """The corruption of each member; members are sorted by kind of noise."""
 
     def __init__(self, noises: Sequence[Noise], like: Tensor) -> None:
         self._shared = noises[0] if len(set(noises)) == 1 else None
@@ -156,9 +156,9 @@ class _StackedNoise:
         ]
 
     def corrupt(self, x: Tensor, like: Tensor, draws: SharedDraws) -> Tensor:
-        """Inputs of each (K, batch, features), or of all (batch, features), to such: of all where all take them alike.
+        """Return corrupted inputs (K, batch, features), or (batch, features) if inputs and noise are the same for all.
 
-        `like`, (batch, features), is the inputs of one.
+        `x` is (K, batch, features), or (batch, features) for all; `like`, (batch, features), is the inputs of one.
         """
         if self._shared is not None and x is like:
             return draws.corrupt(x, self._shared)
@@ -171,12 +171,12 @@ class _StackedNoise:
 
 
 def _axis(x: Tensor) -> int | None:
-    """Where `vmap` finds the members in inputs, if they have inputs of their own."""
+    """Return the axis of the members in inputs, for `vmap`; None if all share them."""
     return 0 if x.dim() == 3 else None
 
 
 def _coefficients(penalties: Sequence[Penalties], like: Tensor) -> dict[str, Tensor]:
-    """The coefficients of the terms that any member has: (K,) each."""
+    """Return the coefficients, (K,) each, of the terms that are in use by any member."""
     values = {name: [getattr(of, name) for of in penalties] for name in ("weight_l1", "weight_l2", "hidden_l1")}
     return {
         name: torch.tensor(of_each, dtype=like.dtype, device=like.device)

@@ -1,4 +1,4 @@
-"""Adam and gradient descent over parameters of K networks at once, each network at a learning rate of its own."""
+"""Adam and gradient descent for the stacked parameters of K networks, each with its own learning rate."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class StackedTensors:
-    """K tensors as one: `whole` (K, *largest shape), padded with 0; `parts` are views of it, of each tensor's shape."""
+    """K tensors as one: `whole` (K, *largest shape), padded with 0; `parts` are its views with each tensor's shape."""
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self._tensors = [tensor.detach() for tensor in tensors]
@@ -18,12 +18,12 @@ class StackedTensors:
         torch._foreach_copy_(self.parts, self._tensors)
 
     def write_back(self) -> None:
-        """Copy each part to the tensor it came from."""
+        """Copy each part to its original tensor."""
         torch._foreach_copy_(self._tensors, self.parts)
 
 
 class StackedOptimizer(ABC):
-    """What the K `optimizers` would do, over `parameters` that stack theirs, and with the state that they have."""
+    """Do what the K `optimizers` would do, starting from their state; `parameters` stack theirs."""
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> None:
         self._optimizers = optimizers
@@ -34,24 +34,24 @@ class StackedOptimizer(ABC):
 
     @abstractmethod
     def state_names(self) -> Sequence[str]:
-        """What an optimizer keeps of each parameter."""
+        """Return the names of the state that an optimizer keeps for each parameter."""
 
     @abstractmethod
     def step(self, gradients: list[Tensor], rates: Tensor) -> None:
-        """Change the parameters, (K, ...) each, by their gradients; `rates` is (K,)."""
+        """Update the parameters, (K, ...) each, by their gradients; `rates`, (K,), are learning rates."""
 
     def first_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """What an optimizer that has yet to take its first step would keep of a parameter."""
+        """Return the state of a parameter before the first step."""
         return {name: torch.zeros_like(parameter) for name in self.state_names()}
 
     def write_back(self) -> None:
-        """Bring the states of the K optimizers up to date."""
+        """Write the state to the K optimizers."""
         for tensors in self._state.values():
             for tensor in tensors:
                 tensor.write_back()
 
     def _complete(self, optimizer: torch.optim.Optimizer) -> None:
-        """Give it all of its state at once: it must stay fit to step without the stack, should that not be made."""
+        """Add missing state to an optimizer, all or none: it must be able to step if building the stack fails."""
         new = {
             parameter: self.first_state(parameter)
             for parameter in _parameters(optimizer)
@@ -61,12 +61,12 @@ class StackedOptimizer(ABC):
             optimizer.state[parameter].update(state)
 
     def _setting(self, name: str) -> Tensor:
-        """A setting of each optimizer, (K,)."""
+        """Return a setting of each optimizer, (K,)."""
         values = [optimizer.param_groups[0][name] for optimizer in self._optimizers]
         return torch.tensor(values, dtype=self._parameters[0].dtype, device=self._parameters[0].device)
 
     def _stacked(self, name: str) -> list[StackedTensors]:
-        """A state of each parameter."""
+        """Return a state of each parameter, stacked over the optimizers."""
         of_each = zip(*(_parameters(optimizer) for optimizer in self._optimizers), strict=True)
         return [
             StackedTensors([opt.state[p][name] for opt, p in zip(self._optimizers, parameters, strict=True)])
@@ -84,19 +84,19 @@ class StackedAdam(StackedOptimizer):
         self._n_steps = n_steps(optimizers[0])
 
     def state_names(self) -> Sequence[str]:
-        """First and second moment."""
+        """Return the first and the second moment."""
         return ("exp_avg", "exp_avg_sq")
 
     def first_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """The moments, and that no step has been taken."""
+        """Return moments of 0, and a count of 0 steps."""
         n_steps = torch.zeros((), dtype=torch.float32, device=parameter.device)
         return super().first_state(parameter) | {"step": n_steps}
 
     def step(self, gradients: list[Tensor], rates: Tensor) -> None:
-        """One step."""
+        """Take one step."""
         first, second = ([tensor.whole for tensor in self._state[name]] for name in self.state_names())
         beta1, beta2 = self._betas
-        # All memory that the step takes, before anything is changed: where there is none, half a step is not taken.
+        # Allocate all memory before the first change: if there is none, no step is taken, rather than half of one.
         denominators, updates = ([torch.empty_like(tensor) for tensor in second] for _ in range(2))
         scales = _each(-rates / (1 - beta1 ** (self._n_steps + 1)), updates)
         self._n_steps += 1
@@ -113,7 +113,7 @@ class StackedAdam(StackedOptimizer):
         torch._foreach_add_(self._parameters, updates)
 
     def write_back(self) -> None:
-        """Bring the states of the K optimizers up to date, the number of their steps too."""
+        """Write the state to the K optimizers, including the number of steps."""
         super().write_back()
         for optimizer in self._optimizers:
             for parameter in _parameters(optimizer):
@@ -121,19 +121,19 @@ class StackedAdam(StackedOptimizer):
 
 
 class StackedSGD(StackedOptimizer):
-    """Gradient descent, with momentum where any of the optimizers has some, as `torch.optim.SGD` computes it."""
+    """Gradient descent as `torch.optim.SGD` computes it, with momentum if any of the optimizers has some."""
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> None:
         super().__init__(optimizers, parameters)
         self._momentum = self._setting("momentum")
 
     def state_names(self) -> Sequence[str]:
-        """The sum of past gradients, where there is momentum."""
+        """Return the momentum buffer, if there is momentum."""
         return ("momentum_buffer",) if any(o.param_groups[0]["momentum"] for o in self._optimizers) else ()
 
     def step(self, gradients: list[Tensor], rates: Tensor) -> None:
-        """One step."""
-        # As with Adam: the one allocation comes before the first change.
+        """Take one step."""
+        # As with Adam: allocate before the first change.
         updates = [torch.empty_like(tensor) for tensor in self._parameters]
         directions = gradients
         if self._state:
@@ -146,19 +146,19 @@ class StackedSGD(StackedOptimizer):
 
 
 def stacked_optimizer(optimizers: Sequence[torch.optim.Optimizer], parameters: list[Tensor]) -> StackedOptimizer:
-    """The one that does what the `optimizers` would."""
+    """Return the stacked counterpart of `optimizers`, which are of one kind."""
     kind = StackedAdam if isinstance(optimizers[0], torch.optim.Adam) else StackedSGD
     return kind(optimizers, parameters)
 
 
 def n_steps(optimizer: torch.optim.Optimizer) -> int:
-    """How many steps an optimizer that counts them has taken."""
+    """Return how many steps an optimizer has taken; 0 if it does not count them."""
     states = list(optimizer.state.values())
     return int(states[0]["step"]) if states and "step" in states[0] else 0
 
 
 def _each(values: Tensor, tensors: Iterable[Tensor]) -> list[Tensor]:
-    """`values` (K,) in the form that multiplies each of `tensors`, (K, ...)."""
+    """Return `values` (K,) in the shape that multiplies each of `tensors`, (K, ...)."""
     return [values.view(-1, *(1 for _ in tensor.shape[1:])) for tensor in tensors]
 
 

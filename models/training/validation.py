@@ -1,4 +1,4 @@
-"""Measures an autoencoder on a split, batch by batch: clean inputs, and no penalty in any value."""
+"""Measure an autoencoder on a split, batch by batch, on clean inputs and without penalties."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,14 @@ from sweeps.models.metrics import References, code_sparsity, dead_units, mse_ove
 from sweeps.models.networks.corruption import Noise, corrupt
 from sweeps.models.networks.network import Batch, Network
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 
 class Validation:
-    """Sums over one pass through a split; `metrics` gives the values by name, without a `valid/` or `test/` before it.
+    """The metrics of one pass over a split, by name without a `valid/` or `test/` prefix.
 
-    `noise` is what `denoise_mse` is taken at, by the same draws in every pass and every training. `references` must be
-    those of the split; without them `r2` and `mse_over_pca` are left out. A stack with a softmax gives
-    `classification_error` where the batches hold labels.
+    `denoise_mse` is measured at `noise`, with the same draws in every pass and every training. `references` must be
+    those of the split; without them `r2` and `mse_over_pca` are left out. A network that classifies gives
+    `classification_error` if the batches have labels.
     """
 
     def __init__(self, network: Network, noise: Noise, references: References | None = None) -> None:
@@ -26,7 +25,7 @@ class Validation:
         self.start("cpu")
 
     def start(self, device: torch.device | str) -> None:
-        """Begin a pass over batches on `device`."""
+        """Start a pass over batches on `device`."""
         self._generator = seeded_generator(0, VALIDATION_NOISE, device=device)
         self._n_samples = 0
         self._squared = torch.zeros((), device=device)
@@ -45,13 +44,13 @@ class Validation:
         if self.noise.level > 0:
             noisy = corrupt(clean, self.noise, self._generator)
             self._denoised_squared += _squared_error(self.network(noisy).reconstruction, clean)
-        if len(batch) > 1 and isinstance(self.network, StackedDenoisingAutoencoder) and self.network.n_classes:
-            wrong = (self.network.class_logits(activations.code).argmax(dim=1) != batch[1]).sum()
+        if len(batch) > 1 and activations.class_logits is not None:
+            wrong = (activations.class_logits.argmax(dim=1) != batch[1]).sum()
             self._wrong = wrong if self._wrong is None else self._wrong + wrong
         self._add_code(activations.code)
 
     def metrics(self) -> dict[str, float]:
-        """Values over all batches since `start`. Raises ValueError where there were none."""
+        """Return the metrics of all batches since `start`. Raises ValueError if there were none."""
         if self._code_range is None:
             raise ValueError("metrics need at least one batch, and there was none: call update first")
         n_values = self._n_samples * self.network.input_size
@@ -80,7 +79,10 @@ class Validation:
 
 @torch.no_grad()
 def probe(network: Network, train: Batch, inputs: Tensor, labels: Tensor) -> float:
-    """Error on `inputs` (samples, features) of a linear classifier fitted on the codes of `train`, with its labels."""
+    """Return the error of a linear classifier, fitted on the codes of `train`, on the codes of `inputs`.
+
+    Inputs are (samples, features), `labels` (samples,).
+    """
     train_codes, codes = (network.encode(samples).float().cpu().numpy() for samples in (train[0], inputs))
     return probe_error(train_codes, train[1].cpu().numpy(), codes, labels.cpu().numpy())
 

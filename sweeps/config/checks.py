@@ -1,26 +1,11 @@
 """Checks across the sections of a sweep; `trials` are those at the corners of the search space."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.sections import TrialConfig
-from sweeps.datamodules.config import (
-    ArrayConfig,
-    BlobsConfig,
-    DigitsConfig,
-    FashionMnistConfig,
-    MnistConfig,
-    NormalConfig,
-    RowsConfig,
-    UniformConfig,
-)
-from sweeps.models.config import StackedDenoisingConfig
-
-N_FEATURES = {DigitsConfig: 64, MnistConfig: 784, FashionMnistConfig: 784, BlobsConfig: 784}
-UNLABELLED = (BlobsConfig, UniformConfig, NormalConfig, RowsConfig)
 
 
 def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
@@ -72,8 +57,8 @@ def promotion_issues(promotion: PromotionConfig, trials: Sequence[TrialConfig]) 
 
 def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
     """Fine-tuning on labels needs labels."""
-    classifies = any(_classifies(trial) for trial in trials)
-    if classifies and not _may_have_labels(trials[0]):
+    classifies = any(trial.model.classifies for trial in trials)
+    if classifies and not trials[0].data.may_have_labels:
         text = (
             f"must be reconstruction for data without labels ({trials[0].data.name}), not classification: set it to "
             "reconstruction, or use labelled data"
@@ -97,14 +82,14 @@ def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if any(trial.training.probe_samples == 0 for trial in trials):
         text = "needs training.probe_samples above 0 in every trial, not 0: raise it"
         issues.append((text, "training.probe_samples"))
-    if not _may_have_labels(trials[0]):
+    if not trials[0].data.may_have_labels:
         text = f"needs data with labels, and {trials[0].data.name} has none: use labelled data, or another metric"
         issues.append((text, "data"))
     return issues
 
 
 def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
-    if all(_classifies(trial) for trial in trials):
+    if all(trial.model.classifies for trial in trials):
         return []
     text = (
         "needs model.name stacked_denoising with model.fine_tuning classification in every trial, and some do not "
@@ -138,7 +123,7 @@ def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if any(trial.model.code_size is None for trial in trials):
         return [("needs a model with a code, and linear has none: rank by valid/mse", "model.name")]
-    n_features = _n_features(trials[0])
+    n_features = trials[0].data.n_features
     largest = max(trial.model.code_size or 0 for trial in trials)
     if n_features is None or largest < n_features:
         return []
@@ -162,26 +147,5 @@ def _at_objective(metric: str, text: str, *concerns: str) -> Issue:
 
 
 def _is_noisy(trial: TrialConfig) -> bool:
-    level: Any = trial.model.noise.level
     # The metrics of a stacked model use the noise of its input: that of the first layer.
-    return bool((level[0] if isinstance(level, tuple) else level) > 0)
-
-
-def _classifies(trial: TrialConfig) -> bool:
-    return isinstance(trial.model, StackedDenoisingConfig) and trial.model.fine_tuning == "classification"
-
-
-def _may_have_labels(trial: TrialConfig) -> bool:
-    """False where it is known without a look at the data that there are none."""
-    data = trial.data
-    if isinstance(data, ArrayConfig):
-        return data.path.suffix != ".npy" or data.labels_path is not None
-    return not isinstance(data, UNLABELLED)
-
-
-def _n_features(trial: TrialConfig) -> int | None:
-    """What is known of it without a look at the data."""
-    data = trial.data
-    if isinstance(data, (UniformConfig, NormalConfig)):
-        return data.n_features
-    return len(data.rows[0]) if isinstance(data, RowsConfig) else N_FEATURES.get(type(data))
+    return trial.model.noise.level_of(0) > 0

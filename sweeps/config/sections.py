@@ -10,7 +10,7 @@ from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Issue, issues_of
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
-from sweeps.models.config import ModelConfig, Section, StackedDenoisingConfig, TrainingConfig
+from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -30,8 +30,7 @@ class TrialConfig(Section):
     @property
     def n_pretraining_epochs(self) -> int:
         """The epochs before `training.epochs`: those of all layers of a stacked model."""
-        model = self.model
-        return model.pretraining.epochs * len(model.hidden_sizes) if isinstance(model, StackedDenoisingConfig) else 0
+        return self.model.n_pretraining_epochs
 
     @property
     def n_epochs(self) -> int:

@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from sweeps.experiments.claims import Claim, ClaimResult, RecipeVariant, median
 from sweeps.experiments.trained_sweep import TrainedSweep, TrainedTrial
-from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.metrics import filter_structure
 
 CLEAN_500, NOISY_500 = RecipeVariant("da-500-c0"), RecipeVariant("da-500-c30")
@@ -58,10 +57,9 @@ def _minutes(sweep: TrainedSweep) -> ClaimResult:
 
 def _shapes(sweep: TrainedSweep) -> ClaimResult:
     """Require the layer sizes of the sweep file in every layer's W, inputs × units; show the test error as well."""
-    model = sweep.result.config.model
-    assert isinstance(model, StackedDenoisingConfig)
-    sizes = (sweep.arrays.n_features, *model.hidden_sizes)
-    shapes = [tuple(reversed(weight.shape)) for weight in sweep.best.network.weights()][: len(model.hidden_sizes)]
+    encoder_sizes = sweep.result.config.model.encoder_sizes
+    sizes = (sweep.arrays.n_features, *encoder_sizes)
+    shapes = [tuple(reversed(weight.shape)) for weight in sweep.best.network.weights()][: len(encoder_sizes)]
     error = sweep.best.test_metrics()["test/classification_error"]
     words = ", ".join(f"{n_inputs}×{n_units}" for n_inputs, n_units in shapes)
     return ClaimResult(f"{words}; test error {error:.2%}", (error,), shapes == list(pairwise(sizes)))

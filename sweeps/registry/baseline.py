@@ -8,7 +8,6 @@ from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import Loss
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.build import input_noise
-from sweeps.models.config import StackedDenoisingConfig
 from sweeps.registry.sample_losses import (
     Predictor,
     Samples,
@@ -49,7 +48,7 @@ def comparison_loss(sweep: SweepConfig, trial: TrialConfig) -> Loss:
 
 def classifies(trial: TrialConfig) -> bool:
     """Return whether a trial's network is trained to classify, not to reconstruct."""
-    return isinstance(trial.model, StackedDenoisingConfig) and trial.model.fine_tuning == "classification"
+    return trial.model.classifies
 
 
 def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:

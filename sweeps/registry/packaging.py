@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sweeps.models.networks.network import Network
-from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
 # What a packaged model needs where it runs; this project is not needed.
@@ -42,8 +41,8 @@ class Package:
         """
         n_features, n_units = self.network.input_size, self.network.code_size
         sizes = {RECONSTRUCTION: n_features, CODE: n_units, ERROR: 1}
-        if (n_classes := _n_classes(self.network)) is not None:
-            sizes[CLASSES] = n_classes
+        if self.network.n_classes is not None:
+            sizes[CLASSES] = self.network.n_classes
         ends = np.cumsum(list(sizes.values())).tolist()
         return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
@@ -88,8 +87,8 @@ class Standalone(nn.Module):
         reconstruction = activations.reconstruction
         error = (reconstruction - scaled).square().mean(dim=1, keepdim=True)
         outputs = [reconstruction / self.scale, activations.code, error]
-        if isinstance(self.network, StackedDenoisingAutoencoder) and self.network.n_classes is not None:
-            outputs.append(self.network.class_logits(activations.code).softmax(dim=1))
+        if activations.class_logits is not None:
+            outputs.append(activations.class_logits.softmax(dim=1))
         return torch.cat(outputs, dim=1)
 
 
@@ -101,10 +100,6 @@ def pinned_requirements() -> list[str]:
 def size_in_bytes(folder: Path) -> int:
     """Return the size of all files of a packaged model together."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _n_classes(network: Network) -> int | None:
-    return network.n_classes if isinstance(network, StackedDenoisingAutoencoder) else None
 
 
 def _exported(module: nn.Module, examples: NDArray[np.float32]) -> nn.Module:

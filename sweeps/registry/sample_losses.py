@@ -17,7 +17,6 @@ from sweeps.models.metrics import linear_answers
 from sweeps.models.networks.corruption import corrupt
 from sweeps.models.networks.network import Network
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 from sweeps.models.pca import PrincipalComponents, fit_pca
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.scoring import BATCH, PackagedModel
@@ -110,8 +109,9 @@ def network_predictor(network: Network) -> Predictor:
         parts = [network(torch.from_numpy(scaled[start : start + BATCH])) for start in range(0, len(scaled), BATCH)]
         code = torch.cat([part.code for part in parts])
         labels = probabilities = None
-        if isinstance(network, StackedDenoisingAutoencoder) and network.n_classes is not None:
-            probabilities = network.class_logits(code).softmax(dim=1).numpy()
+        class_logits = [part.class_logits for part in parts if part.class_logits is not None]
+        if class_logits:
+            probabilities = torch.cat(class_logits).softmax(dim=1).numpy()
             labels = probabilities.argmax(axis=1)
         reconstruction = torch.cat([part.reconstruction for part in parts]).numpy()
         return Outputs(reconstruction, code.numpy(), labels, probabilities)

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TypeVar
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.models.config import StackedDenoisingConfig
 from sweeps.search.searchers import point_searcher
 from sweeps.search.successive_halving import halving
 
@@ -57,7 +56,7 @@ def batches_of(sweep: SweepConfig, trial: TrialConfig) -> Hashable | None:
         return None
     training = trial.training
     batches = training.batch_size, training.passes_per_epoch, training.epochs, training.validate_every
-    return _pretraining_batches(trial), batches, draws_seed(sweep, trial)
+    return trial.model.pretraining_batches, batches, draws_seed(sweep, trial)
 
 
 def draws_seed(sweep: SweepConfig, trial: TrialConfig) -> int:
@@ -99,14 +98,6 @@ def _forbidden_by_points(sweep: SweepConfig) -> str | None:
     if any(n_alike > 1 for n_alike in sizes.values()):
         return None
     return ALL_DIFFER
-
-
-def _pretraining_batches(trial: TrialConfig) -> Hashable:
-    """What decides the batches of the phases before the last; None without pretraining."""
-    if not trial.n_pretraining_epochs or not isinstance(trial.model, StackedDenoisingConfig):
-        return None
-    pretraining = trial.model.pretraining
-    return pretraining.epochs, pretraining.batch_size, len(trial.model.hidden_sizes)
 
 
 def _parts(items: Sequence[ItemT], n_parts: int) -> list[list[ItemT]]:

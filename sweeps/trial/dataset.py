@@ -1,6 +1,6 @@
 """What a sweep computes from its data once, before any trial: the arrays, and the references of its metrics."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from sweeps.config import SweepConfig, TrialConfig
 from sweeps.datamodules.arrays import DataArrays, DatasetError, check_unit_interval
 from sweeps.datamodules.build import load_arrays
 from sweeps.errors import DataError
-from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
@@ -72,22 +71,14 @@ def load_splits(config: SweepConfig) -> DataArrays:
 def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
     """Return what the models need of the data and the data lack."""
     issues: list[str] = []
-    for needs in sorted({needs for trial in trials for needs in _needs_of_probabilities(trial)}):
+    for needs in sorted({needs for trial in trials for needs in trial.model.unit_interval_needs}):
         try:
             check_unit_interval(arrays, *needs)
         except DatasetError as error:
             issues.extend(error.issues)
-    classifies = any(getattr(trial.model, "fine_tuning", None) == "classification" for trial in trials)
+    classifies = any(trial.model.classifies for trial in trials)
     if arrays.n_classes is None and classifies:
         issues.append(
             f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
         )
     return issues
-
-
-def _needs_of_probabilities(trial: TrialConfig) -> Iterator[tuple[str, str]]:
-    """Yield the settings that need inputs in [0, 1], each with its alternative for other inputs."""
-    if trial.model.loss == "bce":
-        yield "loss bce", "loss mse"
-    if isinstance(trial.model, StackedDenoisingConfig) and trial.model.pretraining.samples:
-        yield "pretraining.method contrastive_divergence", "method denoising"

@@ -13,8 +13,6 @@ WEIGHTS_TAG = "sweeps.weights"
 STOPPED_EARLY = "sweeps.stopped_early"
 # The tag of a run: how many of its pretraining epochs it adopted from another run of the sweep.
 REUSED_EPOCHS = "sweeps.reused_epochs"
-# A figure shows the codes of so many validation samples; the trial's codes and the driver's PCA are of the same ones.
-N_CODES = 5000
 
 
 def now_ms() -> int:
@@ -28,7 +26,7 @@ class Figure(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["filters", "reconstructions"]
+    kind: str
     source: str
 
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.figures.table import N_CODES
 from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.atomic_write import write_or_raise
 from sweeps.storage.object_store import Place
 from sweeps.trial.dataset import Dataset
-from sweeps.trial.events import N_CODES
 
 
 def save_references(path: Place, config: SweepConfig, dataset: Dataset) -> None:

@@ -18,9 +18,7 @@ from torch import Tensor
 
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Choices, Interval
-from sweeps.models.config import StackedDenoisingConfig
-from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from sweeps.models.training.prefix import prefix_digest
+from sweeps.models.training.prefix import layer_digest
 from sweeps.search.packing import draws_seed
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place, RemotePath
@@ -126,12 +124,10 @@ class LayerCache:
 
 def layer_key(training: PointTraining, index: int, sweep: SweepConfig) -> str | None:
     """Return the digest of what decides the layer that a phase trains; None where no other point can use it."""
-    model = training.trial.model
-    is_pretraining = isinstance(model, StackedDenoisingConfig) and index < len(training.phases) - 1
-    if not is_pretraining or training.resumes_in(index) or not can_recur(sweep):
+    settings = training.phases[index].layer_settings
+    if settings is None or training.resumes_in(index) or not can_recur(sweep):
         return None
-    assert isinstance(model, StackedDenoisingConfig)
-    return prefix_digest(model, index + 1, training.trial.training.seed, draws_seed(sweep, training.trial))
+    return layer_digest(settings, training.trial.training.seed, draws_seed(sweep, training.trial))
 
 
 def can_recur(sweep: SweepConfig) -> bool:
@@ -162,9 +158,9 @@ def _adopt(training: PointTraining, index: int, layer: TrainedLayer) -> None:
 
 def _layer(training: PointTraining, index: int) -> torch.nn.Module:
     """Return the autoencoder of the layer that a phase trains."""
-    network = training.phases[index].member.network
-    assert isinstance(network, StackedDenoisingAutoencoder)
-    return network.layer(index)
+    layer = training.phases[index].layer
+    assert layer is not None, "a phase without a layer has no key"
+    return layer
 
 
 def _local_folder(folder: RemotePath) -> Path:

@@ -60,9 +60,9 @@ def test_the_order_depends_on_seed_and_epoch_only(seed: int, epoch: int) -> None
     torch.manual_seed(epoch)
     inputs, labels = numbered(50)
     started_here = TensorBatches(inputs, labels, batch_size=7, seed=seed, first_epoch=epoch)
-    told_so = TensorBatches(inputs, labels, batch_size=11, seed=seed)
-    told_so.set_epoch(epoch)
-    assert epoch_of(started_here) == epoch_of(told_so)
+    set_explicitly = TensorBatches(inputs, labels, batch_size=11, seed=seed)
+    set_explicitly.set_epoch(epoch)
+    assert epoch_of(started_here) == epoch_of(set_explicitly)
 
 
 @given(seed=st.integers(0, 2**63), n_before=st.integers(0, 5))

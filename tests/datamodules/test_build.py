@@ -77,7 +77,7 @@ def test_a_users_array_is_loaded_and_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [MnistConfig(), FashionMnistConfig()])
-def test_published_data_absent_from_the_data_dir_is_told(
+def test_published_data_missing_from_the_data_dir_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: MnistConfig | FashionMnistConfig
 ) -> None:
     monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))

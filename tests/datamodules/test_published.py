@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from sweeps.datamodules.arrays import DatasetError
-from sweeps.datamodules.published import FASHION_MNIST, MNIST, PublishedDataset, PublishedFile, load_published
+from sweeps.datamodules.fashion_mnist import FASHION_MNIST
+from sweeps.datamodules.mnist import MNIST
+from sweeps.datamodules.published import PublishedDataset, PublishedFile, load_published
 
 
 def idx_bytes(shape: tuple[int, ...], seed: int, largest: int = 255) -> bytes:

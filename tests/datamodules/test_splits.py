@@ -100,7 +100,7 @@ def test_validating_on_another_split_uses_that_object_and_sets_none_aside(valida
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "expected"),
     [
         (DigitsConfig(validate_on="train", n_valid=5), "n_valid 5: remove it, or set validate_on to valid"),
         (DigitsConfig(validate_on="test", n_test=0), "set data.n_test to 1 or more"),
@@ -110,10 +110,10 @@ def test_validating_on_another_split_uses_that_object_and_sets_none_aside(valida
         (BlobsConfig(n_train=101), "n_train 101 were asked for"),
     ],
 )
-def test_sizes_that_cannot_be_had_are_refused_in_one_line(config: SplitConfig, told: str) -> None:
+def test_sizes_that_cannot_be_had_are_refused_in_one_line(config: SplitConfig, expected: str) -> None:
     with pytest.raises(DatasetError) as refused:
         split(numbered(100), config)
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
 

@@ -19,6 +19,7 @@ from sweeps.models.config import (
 from sweeps.models.errors import ModelError
 from sweeps.models.metrics import References
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
+from sweeps.models.training.prefix import layer_settings
 
 INPUTS = torch.rand(60, 12, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(60) % 3
@@ -187,6 +188,19 @@ def test_a_stack_trains_layer_by_layer_then_as_a_whole() -> None:
     assert [phase.epochs for phase in phases] == [2, 2, 3]
     assert [phase.batch_size for phase in phases] == [20, 20, 17]
     assert all(phase.member.network is phases[-1].member.network for phase in phases)
+
+
+def test_a_pretraining_phase_names_the_layer_that_others_can_reuse() -> None:
+    first, second, last = build_phases(stack(), TrainingConfig(), input_size=12, n_classes=3)
+    network = last.member.network
+    assert isinstance(network, StackedDenoisingAutoencoder)
+
+    for k, phase in enumerate((first, second)):
+        assert phase.layer is not None
+        assert phase.layer_settings == layer_settings(stack(), k + 1)
+        own = {id(parameter) for parameter in network.layer(k).parameters()}
+        assert {id(parameter) for parameter in phase.layer.parameters()} == own
+    assert (last.layer, last.layer_settings) == (None, None)
 
 
 def test_no_pretraining_epochs_leave_fine_tuning_alone() -> None:

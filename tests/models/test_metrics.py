@@ -214,7 +214,7 @@ def test_small_but_varying_units_are_alive() -> None:
 
 
 @given(CODES, st.integers(1, 5))
-def test_dead_units_can_be_told_from_smallest_and_largest_values(codes: Array, cut: int) -> None:
+def test_dead_units_follow_from_smallest_and_largest_values(codes: Array, cut: int) -> None:
     batches = [batch for batch in (codes[:cut], codes[cut:]) if len(batch)]
     low = np.min([batch.min(axis=0) for batch in batches], axis=0)
     high = np.max([batch.max(axis=0) for batch in batches], axis=0)

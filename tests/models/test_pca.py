@@ -24,10 +24,10 @@ def test_components_codes_and_reconstructions_are_scikit_learns(n_samples: int) 
 
 def test_reconstructions_have_the_error_that_the_references_tell() -> None:
     train, valid = RNG.normal(size=(300, 12)) * np.arange(1, 13), RNG.normal(size=(50, 12)) * np.arange(1, 13)
-    told = references(train, valid, 0.5)
+    computed = references(train, valid, 0.5)
     for n_components in (1, 4, 11):
         errors = fit_pca(train, 0.5).first(n_components).reconstruct(valid * 0.5) - valid * 0.5
-        assert np.mean(errors**2) == pytest.approx(told.pca_mse[n_components], rel=1e-5)
+        assert np.mean(errors**2) == pytest.approx(computed.pca_mse[n_components], rel=1e-5)
 
 
 @settings(max_examples=30, deadline=None)

@@ -96,7 +96,7 @@ def test_a_constant_far_from_the_mean_is_not_called_the_mean() -> None:
     assert FindingName.COLUMN_MEAN not in found(far)
 
 
-def test_a_network_that_learns_nothing_but_its_penalties_is_told_to_lower_them() -> None:
+def test_a_network_that_learns_only_its_penalties_is_advised_to_lower_them() -> None:
     settings = replace(GOOD.settings, weight_l1=1.0, weight_l2=2.0)
     penalised = replace(
         GOOD, settings=settings, history=history(MEAN, MEAN), train_mse=MEAN, last_loss=LossTerms(0.1, 0.9)
@@ -118,22 +118,22 @@ def test_features_answered_by_their_mean_that_hardly_vary_are_to_be_standardised
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        ({"last_loss": LossTerms(0.8, 0.2)}, "the penalties: reconstruction pays for them"),
+        ({"last_loss": LossTerms(0.8, 0.2)}, "the penalties: they raise the reconstruction error"),
         ({"layers": (layer_statistics(np.zeros((300, 16)), RELU),)}, "Revive the dead units first"),
         ({"settings": replace(GOOD.settings, noise_level=0.3)}, "Lower model.noise.level, now 0.3"),
-        ({"settings": replace(GOOD.settings, is_stacked=True)}, "Try another training.learning_rate, now 0.01"),
+        ({"settings": replace(GOOD.settings, denoises=False)}, "Try another training.learning_rate, now 0.01"),
     ],
 )
-def test_what_is_worse_than_pca_is_told_why(change: dict[str, Any], advice: str) -> None:
+def test_an_error_worse_than_pca_has_advice_for_its_cause(change: dict[str, Any], advice: str) -> None:
     worse = replace(GOOD, history=history(*[1.06 * PCA_16] * 4), **change)
     assert advice in found(worse)[FindingName.WORSE_THAN_PCA].advice
     assert FindingName.WORSE_THAN_PCA not in found(replace(worse, history=history(*[1.04 * PCA_16] * 4)))
 
 
-def test_a_stack_is_not_told_that_noise_keeps_it_from_copying() -> None:
+def test_a_stack_is_not_advised_to_prevent_copying_by_noise() -> None:
     copies = replace(GOOD, settings=replace(GOOD.settings, code_size=64), history=history(*[0.01 * MEAN] * 4))
     assert "or raise model.noise.level or model.hidden_l1" in found(copies)[FindingName.COPIED].advice
-    stack = replace(copies, settings=replace(copies.settings, is_stacked=True))
+    stack = replace(copies, settings=replace(copies.settings, denoises=False))
     assert "model.noise.level" not in found(stack)[FindingName.COPIED].advice
     assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, noise_level=0.1)))
     assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, code_size=48)))
@@ -200,13 +200,13 @@ def test_the_gain_at_the_end_is_held_against_the_epochs_that_it_took(
     assert (FindingName.STILL_IMPROVING in found(replace(GOOD, history=history(*errors, every=every)))) is improves
 
 
-def test_the_epochs_that_a_gain_took_are_told_without_those_of_pretraining() -> None:
+def test_the_epochs_of_a_gain_do_not_include_pretraining() -> None:
     later = [(epoch + 30, metrics) for epoch, metrics in history(0.05, 0.04, 0.03, every=5)]
     numbers = found(replace(GOOD, history=later))[FindingName.STILL_IMPROVING].evidence
     assert numbers == {"share of the error gained at the end": pytest.approx(0.25), "in epochs": 5, "of": 15}
 
 
-def test_a_late_setback_is_told_as_too_large_a_step() -> None:
+def test_a_late_setback_is_a_learning_rate_too_high() -> None:
     losses = [0.5, 0.2, 0.1, 0.3]
     setback = [(epoch, {"train/loss": loss, "valid/mse": 0.1}) for epoch, loss in enumerate(losses, start=1)]
     assert FindingName.LEARNING_RATE in found(replace(GOOD, first_loss=LossTerms(0.6, 0), history=setback))
@@ -276,8 +276,8 @@ def test_advice_against_saturation_names_a_setting_that_helps_and_is_allowed(mod
     ],
 )
 def test_each_hidden_layer_has_the_setting_of_its_activation(model: Any, expected: list[tuple[str, str]]) -> None:
-    told = [(layer.activation, layer.setting.removeprefix("model.")) for layer in hidden_layers(model)]
-    assert told == expected
+    found = [(layer.activation, layer.setting.removeprefix("model.")) for layer in hidden_layers(model)]
+    assert found == expected
 
 
 def test_settings_are_read_from_a_trial_config() -> None:
@@ -289,7 +289,7 @@ def test_settings_are_read_from_a_trial_config() -> None:
 
 def test_noise_that_only_pretraining_undoes_is_none_of_the_whole_network() -> None:
     stacked = settings_of(StackedDenoisingConfig(hidden_sizes=(30, 20, 10)), TrainingConfig())
-    assert (stacked.code_size, stacked.noise_level, stacked.is_stacked) == (10, 0.0, True)
+    assert (stacked.code_size, stacked.noise_level, stacked.denoises) == (10, 0.0, False)
 
 
 def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
@@ -298,7 +298,7 @@ def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
         (epoch, {"train/loss": 1 / epoch, "valid/mse": mse, "valid/denoise_mse": noisy})
         for epoch, (mse, noisy) in enumerate(zip(errors, denoised, strict=True), start=1)
     ]
-    stack = replace(GOOD, history=both, train_mse=0.028, settings=replace(GOOD.settings, is_stacked=True))
+    stack = replace(GOOD, history=both, train_mse=0.028, settings=replace(GOOD.settings, denoises=False))
     assert found(stack).keys() & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING} == {FindingName.STILL_IMPROVING}
     denoiser = replace(stack, settings=replace(GOOD.settings, noise_level=0.3))
     assert found(denoiser).keys() & {FindingName.OVERFITTING, FindingName.STILL_IMPROVING} == {FindingName.OVERFITTING}

@@ -66,12 +66,12 @@ def test_loss_and_penalties_apart_add_up_to_the_objective_without_noise(model: M
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.name} {model.loss}")
 @torch.no_grad()
-def test_each_hidden_layer_has_the_activation_that_is_told(model: ModelConfig) -> None:
+def test_each_hidden_layer_has_the_activation_of_its_settings(model: ModelConfig) -> None:
     hidden = objective_of(model).network(10 * SAMPLES - 5).hidden  # type: ignore[attr-defined]
     ranges = {"sigmoid": (0, 1), "relu": (0, math.inf), "elu": (-1, math.inf), "linear": (-math.inf, math.inf)}
-    told = hidden_layers(model)
-    assert len(told) == len(hidden)
-    for name, outputs in zip((layer.activation for layer in told), hidden, strict=True):
+    layers = hidden_layers(model)
+    assert len(layers) == len(hidden)
+    for name, outputs in zip((layer.activation for layer in layers), hidden, strict=True):
         low, high = ranges[name]
         assert low <= outputs.min()
         assert outputs.max() <= high
@@ -91,7 +91,7 @@ def test_an_examination_leaves_the_network_and_the_draws_of_random_numbers_as_th
     assert all(parameter.grad is None for parameter in examination._network.parameters())
 
 
-def test_an_examination_goes_on_from_a_checkpoint() -> None:
+def test_an_examination_resumes_from_a_checkpoint() -> None:
     model = ShallowConfig(hidden_size=5)
     one, other = examination_of(model), examination_of(model)
     one.begin(TRAIN)

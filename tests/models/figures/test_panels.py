@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
 from sweeps.models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
+from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
 
 RNG = np.random.default_rng(0)
 

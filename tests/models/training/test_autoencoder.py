@@ -165,7 +165,7 @@ def test_a_training_resumed_in_mid_phase_ends_as_if_it_had_not_stopped(fit, batc
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_a_checkpoint_taken_while_the_fit_goes_on_resumes_alike(fit, batches, tmp_path, epoch) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_taken_during_the_fit_resumes_alike(fit, batches, tmp_path, epoch) -> None:  # type: ignore[no-untyped-def]
     valid = batches(INPUTS, shuffle=False)
     straight, resumed = (module(noise=Noise("masking", 0.3)) for _ in range(2))
     fit(straight, batches(INPUTS), valid, epochs=4, callbacks=[SaveEachEpoch(tmp_path)])

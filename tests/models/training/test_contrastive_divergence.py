@@ -87,8 +87,8 @@ def test_the_gradient_is_the_difference_of_correlations(activation: str, n_sampl
     objective = ContrastiveDivergence(layer)
     hidden, reconstruction, hidden_again = one_gibbs_step(layer, data.numpy(), seed=5)
 
-    told = objective((data,), torch.Generator().manual_seed(5))
-    gradients = torch.autograd.grad(told, list(objective.parameters()))
+    value = objective((data,), torch.Generator().manual_seed(5))
+    gradients = torch.autograd.grad(value, list(objective.parameters()))
 
     expected = [
         (hidden.T @ data.numpy() - hidden_again.T @ reconstruction) / n_samples,
@@ -100,13 +100,13 @@ def test_the_gradient_is_the_difference_of_correlations(activation: str, n_sampl
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "linear"])
-def test_what_is_told_is_the_error_of_the_reconstruction(activation: str) -> None:
+def test_value_is_the_error_of_the_reconstruction(activation: str) -> None:
     layer, data = machine(activation), pixels()
     _, reconstruction, _ = one_gibbs_step(layer, data.numpy(), seed=5)
 
-    told = ContrastiveDivergence(layer)((data,), torch.Generator().manual_seed(5))
+    value = ContrastiveDivergence(layer)((data,), torch.Generator().manual_seed(5))
 
-    assert told.item() == pytest.approx(np.square(reconstruction - data.numpy()).mean(), rel=1e-9)
+    assert value.item() == pytest.approx(np.square(reconstruction - data.numpy()).mean(), rel=1e-9)
 
 
 def test_penalties_add_their_own_gradient() -> None:

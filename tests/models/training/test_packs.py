@@ -284,9 +284,9 @@ def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch, caplog)
     fit(packed, batches(INPUTS.double()), epochs=2, stacks=True)
     fit(alone, batches(INPUTS.double()), epochs=2)
     assert set(sizes) == {2}
-    told = [record.getMessage() for record in caplog.records if record.name == "sweeps.models.training.learners"]
-    assert [message.split(" (")[0] for message in told] == [
-        f"Out of memory: {n} networks of one stack go on in halves" for n in (5, 3)
+    logged = [record.getMessage() for record in caplog.records if record.name == "sweeps.models.training.learners"]
+    assert [message.split(" (")[0] for message in logged] == [
+        f"Out of memory: splitting a stack of {n} networks in halves" for n in (5, 3)
     ]
     for of, other in zip(packed, alone, strict=True):
         assert_close(of, other, 1e-5)
@@ -297,12 +297,12 @@ class LittleMemory(TorchDispatchMode):
 
     def __init__(self, n_tensors: int) -> None:
         super().__init__()
-        self.n_left = n_tensors
+        self.n_remaining = n_tensors
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if any(returned.alias_info is None for returned in func._schema.returns):  # neither a view nor in place
-            self.n_left -= 1
-        if self.n_left == -1:
+            self.n_remaining -= 1
+        if self.n_remaining == -1:
             raise torch.OutOfMemoryError
         return func(*args, **(kwargs or {}))
 
@@ -319,7 +319,7 @@ def test_an_update_that_does_not_fit_is_taken_once(fit, batches, monkeypatch, of
     update = kind.step
 
     def trained(n_tensors: int) -> tuple[list[Member], int]:
-        """Members of a pack that has no more memory in its second update, and how many updates were begun."""
+        """Members of a pack that has no more memory in its second update, and how many updates were started."""
         n_updates = 0
 
         def short(self: Any, *given: Any) -> None:
@@ -411,10 +411,10 @@ def test_what_a_member_held_that_ran_out_of_memory_is_free(fit, batches, monkeyp
     fit(packed, batches(INPUTS.double()), epochs=2)
     assert [str(of.error) for of in packed] == ["second", "None"]
     assert [of() for of in held] == [None]
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "sweeps.models.training.member"]
-    assert 'raise torch.OutOfMemoryError("second") from error' in told
+    (logged,) = [record.getMessage() for record in caplog.records if record.name == "sweeps.models.training.member"]
+    assert 'raise torch.OutOfMemoryError("second") from error' in logged
 
 
-def test_a_fit_ends_when_no_member_is_left(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_fit_ends_when_all_members_have_stopped(fit, batches) -> None:  # type: ignore[no-untyped-def]
     packed = [member(shallow(3, learning_rate=1e200)) for _ in range(2)]
     assert fit(packed, batches(INPUTS.double()), epochs=9).current_epoch == 1

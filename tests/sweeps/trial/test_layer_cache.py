@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.config import StackedDenoisingConfig
-from sweeps.models.training.prefix import prefix_digest
+from sweeps.models.training.prefix import layer_digest, layer_settings
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
@@ -234,7 +234,7 @@ def test_a_digest_is_the_same_just_where_training_gives_the_same_layers(
     digests, layers = [], []
     for index, document in enumerate(documents):
         model = TypeAdapter(StackedDenoisingConfig).validate_python(document)
-        digests.append(prefix_digest(model, min(n_layers, len(model.hidden_sizes)), 0, 0))
+        digests.append(layer_digest(layer_settings(model, min(n_layers, len(model.hidden_sizes))), 0, 0))
         layers.append(_first_layers(train, tmp_path / str(index), document, n_layers))
     assert (digests[0] == digests[1]) == _equal(*layers)
 
@@ -246,7 +246,8 @@ def _first_layers(
     train(folder, {"0000": POINTS["0000"]}, model=model, training={"epochs": 1, "probe_samples": 0})
     config = TypeAdapter(StackedDenoisingConfig).validate_python(model)
     store = LayerStore(SweepFolder(folder).layers)
-    keys = [prefix_digest(config, k, 0, 0) for k in range(1, min(n_layers, len(config.hidden_sizes)) + 1)]
+    n_kept = min(n_layers, len(config.hidden_sizes))
+    keys = [layer_digest(layer_settings(config, k), 0, 0) for k in range(1, n_kept + 1)]
     layers = [store.load(key) for key in keys]
     assert all(layer is not None for layer in layers)
     return [layer.parameters for layer in layers if layer is not None]

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.table import figures_from
+from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
 from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.mlflow.detailed_figures import KINDS, figures_of, record_detailed_figures
+from sweeps.tracking.mlflow.detailed_figures import figures_of, record_detailed_figures
 from sweeps.tracking.mlflow.figures import FigureError, draw
 
+KINDS = [figure.kind for figure in figures_from("best epoch")]
 RNG = np.random.default_rng(0)
 LEVELS = {"mean predictor": 0.07, "PCA, 2 components": 0.05}
 HISTORY = [(epoch, {"valid/mse": 1 / epoch}) for epoch in range(1, 9)]
@@ -50,6 +52,10 @@ def write_best(point: PointFolder, **arrays: object) -> None:
     np.savez(point.best_arrays, **(common | arrays))  # type: ignore[arg-type]
 
 
+def kinds_of(point: PointFolder) -> list[str]:
+    return [figure.kind for figure in figures_of(point)]
+
+
 def drawn(kind: str, point: PointFolder) -> np.ndarray:
     png = draw(kind, point.best_arrays, HISTORY, LEVELS)
     assert png.startswith(b"\x89PNG")
@@ -64,8 +70,8 @@ def shows(picture: np.ndarray, part: Image.Image) -> bool:
     return any(np.array_equal(picture[y : y + len(wanted), x : x + wanted.shape[1]], wanted) for y, x in places)
 
 
-def test_every_kind_is_drawn_if_its_arrays_exist(folder: PointFolder) -> None:
-    assert figures_of(folder) == list(KINDS)
+def test_every_kind_is_drawn_where_its_arrays_are(folder: PointFolder) -> None:
+    assert kinds_of(folder) == KINDS
     for kind in KINDS:
         height, width = drawn(kind, folder).shape
         assert 400 <= width <= 1400
@@ -74,7 +80,7 @@ def test_every_kind_is_drawn_if_its_arrays_exist(folder: PointFolder) -> None:
 
 def test_plain_model_has_filters_and_reconstructions_only(folder: PointFolder) -> None:
     write_best(folder, filters=RNG.normal(size=(9, 64)), image_shape=np.array([8, 8]))
-    assert figures_of(folder) == ["filters_in_two_scales", "reconstructions_and_pca"]
+    assert kinds_of(folder) == ["filters_in_two_scales", "reconstructions_and_pca"]
 
 
 def test_point_that_saved_no_best_epoch_has_none(tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ def test_three_rows_are_originals_pca_with_the_codes_components_and_the_autoenco
     assert shows(drawn("reconstructions_and_pca", folder), enlarged(draw_rows(rows, (8, 8), 90), 900, 900))
 
 
-def test_pca_is_absent_if_the_code_is_no_bottleneck(folder: PointFolder) -> None:
+def test_pca_is_absent_where_the_code_is_no_bottleneck(folder: PointFolder) -> None:
     best = np.load(folder.best_arrays)
     png = draw("reconstructions_and_pca", folder.best_arrays, HISTORY, {"mean predictor": 0.07})
     rows = [best["originals"], best["reconstructions"]]
@@ -118,7 +124,7 @@ def test_damaged_arrays_are_reported(kind: str, folder: PointFolder) -> None:
         draw(kind, folder.best_arrays, HISTORY, LEVELS)
 
 
-def test_figures_are_requested_by_their_names_in_mlflow(write_journal: WriteJournal, tmp_path: Path) -> None:
+def test_figures_are_asked_for_under_the_names_they_have_in_mlflow(write_journal: WriteJournal, tmp_path: Path) -> None:
     journal = write_journal("detailed", n_points=1)
     point = SweepFolder(tmp_path / "detailed").point("p0")
     point.path.mkdir(parents=True)

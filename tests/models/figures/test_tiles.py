@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeps.models.figures.figures import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
 
 RNG = np.random.default_rng(0)
 

@@ -1,6 +1,6 @@
-"""Pictures of an autoencoder without axes: filters and reconstructions, drawn by Pillow.
+"""Pictures without axes, drawn by Pillow: filters and reconstructions as tiles.
 
-One data pixel is one image pixel, until `enlarged`. Nothing here keeps state, so threads may draw at once.
+One data pixel is one image pixel, until `enlarged`. The functions keep no state: threads may draw concurrently.
 """
 
 import math
@@ -15,18 +15,18 @@ Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
 ImageShape = tuple[int, int] | None
 
-GRID = 10  # tiles a side
+GRID = 10  # tiles per side
 GAP = 1  # pixels between tiles
 
 
 def draw_filters(
     filters: Array, image_shape: ImageShape, scale: Literal["tile", "shared"] = "tile", grid: int = GRID
 ) -> Image.Image:
-    """Filters (units, features) as `grid` x `grid` tiles with a gap of 1: the first of the units, row by row.
+    """Draw the first filters (units, features) as `grid` x `grid` tiles with a gap of 1, row by row.
 
-    `tile` stretches each filter from its own minimum to its maximum (Deep Learning Tutorials), `shared` uses one range
+    `tile` stretches each filter from its own minimum to its maximum (Deep Learning Tutorials); `shared` uses one range
     for all that are drawn (theanets). Unused tiles, constant filters and values that are not finite are black. Without
-    an image shape the weights are drawn as one matrix, a row a unit.
+    an image shape, the weights are drawn as one matrix, one row per unit.
     """
     if image_shape is None:
         return Image.fromarray(_stretch(filters, *value_range(filters)))
@@ -41,10 +41,10 @@ def draw_filters(
 
 
 def draw_rows(rows: Sequence[Array], image_shape: ImageShape, gap_shade: int = 0) -> Image.Image:
-    """Several versions of the same samples, originals first, each (samples, features): a row below a row.
+    """Draw versions of the same samples, each (samples, features), originals first: one row of tiles per version.
 
-    All in the range of the originals, so that these look the same in every epoch and trial; what lies beyond it is
-    clipped. Between tiles is a gap of 1. Without an image shape, a matrix below a matrix, a row a sample.
+    All are drawn in the range of the originals, and clipped to it, so that the originals look the same in every epoch
+    and trial. Tiles have a gap of 1. Without an image shape, each version is a matrix with one row per sample.
     """
     low, high = value_range(rows[0])
     shades = [_stretch(row, low, high) for row in rows]
@@ -57,13 +57,13 @@ def draw_rows(rows: Sequence[Array], image_shape: ImageShape, gap_shade: int = 0
 
 
 def enlarged(image: Image.Image, width: int = 640, height: int = 640) -> Image.Image:
-    """The image as large as fits into `width` x `height`, each pixel repeated so many times, at least once."""
+    """Return the image at the largest whole scale that fits into `width` x `height`, at least 1."""
     times = max(1, min(width // image.width, height // image.height))
     return image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
 
 
 def value_range(values: Array) -> tuple[float, float]:
-    """Smallest and largest finite value; (0, 0) where there is none."""
+    """Return the smallest and the largest finite value; (0, 0) if there is none."""
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
@@ -77,7 +77,7 @@ def _check_features(samples: Array, image_shape: tuple[int, int]) -> None:
 
 
 def _stretch(values: Array, low: float, high: float) -> Bytes:
-    """Shades from black at `low` to white at `high`, clipped; all black where the two are equal."""
+    """Return shades from black at `low` to white at `high`, clipped; all black if the two are equal."""
     if low == high:
         return np.zeros(values.shape, np.uint8)
     finite = np.where(np.isfinite(values), values, low).astype(np.float64)
@@ -85,7 +85,7 @@ def _stretch(values: Array, low: float, high: float) -> Bytes:
 
 
 def _mosaic(tiles: Bytes, n_rows: int, n_columns: int, gap_shade: int = 0) -> Bytes:
-    """Tiles (n, height, width) laid out row by row on one shade, by default black."""
+    """Return tiles (n, height, width) laid out row by row on a background shade, by default black."""
     height, width = tiles.shape[1] + GAP, tiles.shape[2] + GAP
     canvas = np.full((n_rows * height - GAP, n_columns * width - GAP), gap_shade, np.uint8)
     for index, tile in enumerate(tiles):

@@ -1,0 +1,119 @@
+"""What all network families share: their settings, and the properties that the service asks of a family.
+
+Nothing outside asks which family a section belongs to: it asks for these properties. A section names the functions that
+build its parts as "module:function"; `models.build` imports them when a network is built, so the config stays free of
+torch.
+"""
+
+from abc import abstractmethod
+from collections.abc import Hashable
+from typing import ClassVar, Literal, Self
+
+from pydantic import NonNegativeFloat, model_validator
+
+from sweeps.models.config.training import NoiseConfig, Section
+
+# `sigmoid_first_row` reproduces a published bug, a sigmoid with a wrong derivative: see the recipe numpy-2x2-faulty.
+Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu", "sigmoid_first_row"]
+Initialization = Literal["glorot", "tutorial", "small", "identity", "unit_interval"]
+
+
+class AutoencoderConfig(Section):
+    """The settings of every autoencoder, and the properties that the service asks of its family.
+
+    The penalties are coefficients of the terms that `training.penalties` defines; `penalty_reduction` says whether
+    those are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
+
+    `standardize: sample` subtracts each sample's mean over its features and divides by its standard deviation on the
+    way in, and undoes that on the way out: the model takes and returns raw values, and the metrics compare raw values,
+    while the loss measures errors in units of each sample's deviation. `networks.network.initialise` defines
+    `initialization`.
+    """
+
+    # (section, input_size, n_classes) -> Network, with weights of 0.
+    network: ClassVar[str]
+    # (section, network) -> Objective: what the last phase minimises.
+    objective: ClassVar[str] = "sweeps.models.training.objectives:reconstruction"
+    # (section, network) -> list[Phase]: the phases before the last, if the family has any.
+    pretraining_phases: ClassVar[str | None] = None
+    # Where the size of the code is set; for a family without a code, where one with a code is chosen.
+    size_setting: ClassVar[str]
+    # Whether the last phase corrupts the input.
+    denoises: ClassVar[bool] = True
+
+    activation: Activation = "relu"
+    output_activation: Literal["linear", "sigmoid"] = "linear"
+    tied_weights: bool = False
+    initialization: Initialization = "glorot"
+    standardize: Literal["none", "sample"] = "none"
+    loss: Literal["mse", "bce"] = "mse"
+    loss_reduction: Literal["mean", "sum"] = "mean"
+    noise: NoiseConfig = NoiseConfig()
+    weight_l1: NonNegativeFloat = 0.0
+    weight_l2: NonNegativeFloat = 0.0
+    hidden_l1: NonNegativeFloat = 0.0
+    penalty_reduction: Literal["mean", "sum"] = "mean"
+
+    @property
+    @abstractmethod
+    def encoder_sizes(self) -> tuple[int, ...]:
+        """The units of each layer of the encoder, the code last; empty for a network without a code."""
+
+    @property
+    @abstractmethod
+    def hidden_activations(self) -> tuple[tuple[str, Activation], ...]:
+        """For each hidden layer from the input on, the setting that names its activation, and the activation."""
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the last phase trains the network to predict labels, not to reconstruct."""
+        return False
+
+    @property
+    def n_pretraining_epochs(self) -> int:
+        """Epochs of all phases before the last."""
+        return 0
+
+    @property
+    def pretraining_batches(self) -> Hashable | None:
+        """What decides the batches of the phases before the last: equal for trials that can share them."""
+        return None
+
+    def pretraining_rate(self, layer: int) -> tuple[float, str] | None:
+        """Return the learning rate at which a layer, counted from 0, is pretrained, and the path of its setting.
+
+        None for a family without pretraining.
+        """
+        return None
+
+    @property
+    def unit_interval_needs(self) -> tuple[tuple[str, str], ...]:
+        """The settings that need inputs in [0, 1], each with what to use for other inputs."""
+        return (("loss bce", "loss mse"),) if self.loss == "bce" else ()
+
+    @model_validator(mode="after")
+    def cross_entropy_needs_probabilities(self) -> Self:
+        if self.loss == "bce" and self.output_activation != "sigmoid":
+            raise ValueError(
+                f"loss bce needs outputs in [0, 1]: set output_activation to sigmoid, not {self.output_activation}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def standardised_samples_are_restored_from_linear_outputs(self) -> Self:
+        if self.standardize == "sample" and self.output_activation != "linear":
+            raise ValueError(
+                "standardize sample needs unbounded outputs: set output_activation to linear, not "
+                f"{self.output_activation}"
+            )
+        return self
+
+
+class SingleNoiseConfig(AutoencoderConfig):
+    """An autoencoder that corrupts its input only."""
+
+    @model_validator(mode="after")
+    def one_noise_level(self) -> Self:
+        if isinstance(self.noise.level, tuple):
+            raise ValueError("noise.level must be one number: one level per layer is for the stacked_denoising model")
+        return self

@@ -1,0 +1,38 @@
+"""The section of the linear model: `networks.linear`."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from sweeps.models.config.autoencoder import Activation, SingleNoiseConfig
+
+
+class LinearConfig(SingleNoiseConfig):
+    """One linear layer from the features to the features: it has no code, and settings of a code are rejected.
+
+    The rows of its weight matrix take the place of the filters of other models.
+    """
+
+    network: ClassVar[str] = "sweeps.models.networks.linear:build"
+    size_setting: ClassVar[str] = "model.name"
+
+    name: Literal["linear"] = "linear"
+    activation: Literal["linear"] = "linear"
+    output_activation: Literal["linear"] = "linear"
+    tied_weights: Literal[False] = False
+    hidden_l1: Annotated[float, Field(ge=0, le=0)] = 0.0
+
+    @property
+    def code_size(self) -> None:
+        """None: there is no code."""
+        return None
+
+    @property
+    def encoder_sizes(self) -> tuple[int, ...]:
+        """Empty: there is no code."""
+        return ()
+
+    @property
+    def hidden_activations(self) -> tuple[tuple[str, Activation], ...]:
+        """Empty: there is no hidden layer."""
+        return ()

@@ -1,0 +1,32 @@
+"""The section of the shallow autoencoder: `networks.shallow`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from sweeps.models.config.autoencoder import Activation, SingleNoiseConfig
+
+
+class ShallowConfig(SingleNoiseConfig):
+    """One hidden layer, which is the code."""
+
+    network: ClassVar[str] = "sweeps.models.networks.shallow:build"
+    size_setting: ClassVar[str] = "model.hidden_size"
+
+    name: Literal["shallow"] = "shallow"
+    hidden_size: PositiveInt = 64
+
+    @property
+    def code_size(self) -> int:
+        """Units of the code."""
+        return self.hidden_size
+
+    @property
+    def encoder_sizes(self) -> tuple[int, ...]:
+        """The hidden layer alone."""
+        return (self.hidden_size,)
+
+    @property
+    def hidden_activations(self) -> tuple[tuple[str, Activation], ...]:
+        """That of the hidden layer."""
+        return (("activation", self.activation),)

@@ -1,0 +1,108 @@
+"""How networks are trained: corruption, the `training` section of a trial config, and pretraining."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+Schedule = Literal["constant", "cosine"]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are rejected, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NoiseConfig(Section):
+    """Corruption of the input during training; the target stays clean.
+
+    `level` is the probability that an input is set to 0 (`masking`) or to 0 or 1 by a fair coin (`salt_and_pepper`), or
+    the standard deviation of the added noise (`gaussian`). A stacked model takes one level for all layers, or one per
+    layer.
+    """
+
+    kind: Literal["masking", "gaussian", "salt_and_pepper"] = "masking"
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.0
+
+    def level_of(self, layer: int) -> float:
+        """Return the level of a layer, counted from 0: the first corrupts the network's input."""
+        return self.level[layer] if isinstance(self.level, tuple) else self.level
+
+    @model_validator(mode="after")
+    def level_is_a_probability(self) -> Self:
+        levels = self.level if isinstance(self.level, tuple) else (self.level,)
+        if self.kind != "gaussian" and max(levels, default=0.0) > 1:
+            raise ValueError(f"level of {self.kind} noise is a probability and must lie in [0, 1], not {self.level}")
+        return self
+
+
+class LayerNoiseConfig(NoiseConfig):
+    """Corruption of each layer's input: one level for all, or one per layer, as in the published stack of three."""
+
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.2
+
+
+class FitConfig(Section):
+    """Epochs of Adam with its published defaults, or of gradient descent; only the latter takes `momentum`.
+
+    The `cosine` schedule lowers the learning rate to nearly 0 by the last epoch.
+    """
+
+    epochs: Annotated[int, Field(ge=0)]
+    batch_size: PositiveInt = 128
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    schedule: Schedule = "constant"
+
+    @model_validator(mode="after")
+    def momentum_is_for_gradient_descent(self) -> Self:
+        if self.momentum > 0 and self.optimizer != "sgd":
+            raise ValueError(
+                f"momentum is a setting of sgd, and {self.optimizer} has its own: set optimizer to sgd, or momentum to "
+                f"0, not {self.momentum}"
+            )
+        return self
+
+
+class PretrainingConfig(FitConfig):
+    """Greedy layer-wise pretraining before fine-tuning; the settings apply to every layer.
+
+    A layer learns to undo corruption (`denoising`) or as a restricted Boltzmann machine (`contrastive_divergence`,
+    defined by `training.contrastive_divergence`). `code_learning_rate` is the last layer's, by default the same: linear
+    units of a Boltzmann machine need a hundredth of the rate of logistic ones (Hinton & Salakhutdinov 2006).
+    """
+
+    method: Literal["denoising", "contrastive_divergence"] = "denoising"
+    epochs: Annotated[int, Field(ge=0)] = 15
+    code_learning_rate: PositiveFloat | None = None
+
+    def rate_of(self, layer: int, n_layers: int) -> tuple[float, str]:
+        """Return the learning rate of a layer, counted from 0, and the name of the setting that it comes from."""
+        if layer == n_layers - 1 and self.code_learning_rate is not None:
+            return self.code_learning_rate, "code_learning_rate"
+        return self.learning_rate, "learning_rate"
+
+    @property
+    def uses_boltzmann_machines(self) -> bool:
+        """Whether any layer is trained as a restricted Boltzmann machine."""
+        return self.method == "contrastive_divergence" and self.epochs > 0
+
+
+class TrainingConfig(FitConfig):
+    """How a network is trained. For a stacked model `epochs` counts fine-tuning, which follows the pretraining.
+
+    An epoch is `passes_per_epoch` passes over the training samples: use more than one for data sets so small that the
+    work done once per epoch would outweigh the training. `validate_every` is in epochs; the last epoch is always
+    validated. With `patience`, training stops after that many epochs unless the first objective improves: an
+    improvement on the best value by half a percent extends training to twice the current epoch (Deep Learning
+    Tutorials), and never beyond `epochs`. `probe_samples` training samples fit the linear classifier behind
+    `valid/probe_error`; 0 leaves that metric out.
+    """
+
+    epochs: PositiveInt = 20
+    patience: PositiveInt | None = None
+    passes_per_epoch: PositiveInt = 1
+    seed: Annotated[int, Field(ge=0)] = 0
+    validate_every: PositiveInt = 1
+    probe_samples: Annotated[int, Field(ge=0)] = 2000

@@ -1,0 +1,28 @@
+"""What a `data` section knows of its data set before it is loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.datamodules.build import load_arrays
+from sweeps.datamodules.config import ArrayConfig, BlobsConfig, DataConfig, DigitsConfig, RowsConfig, UniformConfig
+
+SMALL: list[DataConfig] = [DigitsConfig(), BlobsConfig(), UniformConfig(n_samples=9), RowsConfig(rows=((1.0, 2.0),))]
+
+
+@pytest.mark.parametrize("section", SMALL, ids=lambda section: section.name)
+def test_a_section_knows_the_features_and_labels_of_its_data(section: DataConfig) -> None:
+    arrays = load_arrays(section)
+    assert arrays.n_features == section.n_features
+    assert (arrays.n_classes is not None) == section.may_have_labels
+
+
+@pytest.mark.parametrize(
+    ("path", "labels_path", "may"), [("a.npy", None, False), ("a.npy", "labels.npy", True), ("a.npz", None, True)]
+)
+def test_a_users_array_may_have_labels_where_there_is_a_place_for_them(
+    path: str, labels_path: str | None, may: bool
+) -> None:
+    section = ArrayConfig(path=Path(path), labels_path=None if labels_path is None else Path(labels_path))
+    assert section.may_have_labels == may
+    assert section.n_features is None
