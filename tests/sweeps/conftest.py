@@ -15,7 +15,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
 from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.run_metadata import environment_tags
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
@@ -138,7 +138,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
                 journal.record_epoch(point_id, epoch, metrics, epoch)
             end = (states or {}).get(point_id, PointState.FINISHED)
             if end is not PointState.RUNNING:
-                journal.end_point(point_id, end, None, {}, 10)
+                journal.end_point(point_id, PointEnd(end), 10)
         if state is not None:
             journal.end_sweep(state, "", {}, 20)
         return read_result(journal)

@@ -16,6 +16,7 @@ from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import FigureRecord
 
 Arrays = Mapping[str, NDArray[Any]]
 Picture = Image.Image | bytes  # bytes: a PNG
@@ -23,10 +24,10 @@ Picture = Image.Image | bytes  # bytes: a PNG
 
 def record_detailed_figures(journal: Journal, folder: PointFolder, time_ms: int) -> None:
     """Request the loss curve of a trial, and each detailed figure that its arrays allow."""
-    journal.record_figure(folder.point_id, "loss_curve.png", "loss_curve", "", time_ms)
+    journal.record_figure(folder.point_id, FigureRecord("loss_curve.png", "loss_curve"), time_ms)
     source = folder.in_sweep(folder.best_arrays)
     for kind in figures_of(folder):
-        journal.record_figure(folder.point_id, f"detailed/{kind}.png", kind, source, time_ms)
+        journal.record_figure(folder.point_id, FigureRecord(f"detailed/{kind}.png", kind, source), time_ms)
 
 
 def figures_of(folder: PointFolder) -> list[str]:
