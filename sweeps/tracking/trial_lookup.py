@@ -71,10 +71,10 @@ def is_local(run: str) -> bool:
 
 def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
     """Return the trial of a sweep with this id or number, by default the best; UnknownTrial if there is none."""
-    if trial is None and result.best is None:
-        raise UnknownTrial(f"no trial of {result.sweep} is ranked: name one as {result.sweep}/TRIAL. {_known(result)}")
     if trial is None:
-        assert result.best is not None
+        if result.best is None:
+            known = _known(result)
+            raise UnknownTrial(f"no trial of {result.sweep} is ranked: name one as {result.sweep}/TRIAL. {known}")
         trial = result.best.trial
     for point in result.points:
         if trial == point.point_id or (trial.isdecimal() and int(trial) == point.index):
