@@ -7,7 +7,7 @@ from sweeps.errors import SweepError, SweepLocked
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned, own_sweep, owner_of
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointState, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointState, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
 from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.mlflow.run_metadata import ranking_description
@@ -29,7 +29,7 @@ def end_lost_sweep(journal: Journal) -> bool:
     last_ms = journal.last_ms()
     for point in journal.points():
         if point.state is PointState.RUNNING:
-            journal.end_point(point.point_id, PointState.KILLED, PROCESS_LOST, {}, last_ms)
+            journal.end_point(point.point_id, PointEnd(PointState.KILLED, PROCESS_LOST), last_ms)
     result = read_result(journal)
     description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
     journal.end_sweep(SweepState.INTERRUPTED, description, {}, last_ms)

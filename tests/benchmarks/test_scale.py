@@ -26,7 +26,7 @@ from mlflow import MlflowClient
 from sweeps.config import SweepConfig, load
 from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.run_metadata import flatten
 from sweeps.trial.events import now_ms
 
@@ -172,7 +172,7 @@ def write_journal(config: SweepConfig) -> None:
             for epoch in range(1, N_EPOCHS + 1):
                 metrics = {f"valid/{name}": 1 / (epoch + index) for name in ("mse", "probe_error", "r2", "dead_units")}
                 journal.record_epoch(point_id, epoch, metrics, now_ms())
-            journal.end_point(point_id, PointState.FINISHED, None, {}, now_ms())
+            journal.end_point(point_id, PointEnd(PointState.FINISHED), now_ms())
         journal.end_sweep(SweepState.FINISHED, "", {}, now_ms())
 
 

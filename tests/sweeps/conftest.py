@@ -19,7 +19,7 @@ from sweeps.errors import ConfigError
 from sweeps.search.packing import decide_packing
 from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
@@ -141,7 +141,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
                 journal.record_epoch(point_id, epoch, metrics, epoch)
             end = (states or {}).get(point_id, PointState.FINISHED)
             if end is not PointState.RUNNING:
-                journal.end_point(point_id, end, None, {}, 10)
+                journal.end_point(point_id, PointEnd(end), 10)
         if state is not None:
             journal.end_sweep(state, "", {}, 20)
         return read_result(journal)

@@ -19,7 +19,7 @@ from sweeps.evaluation import data_of, evaluate, load_best_network, measure
 from sweeps.models.build import load_network
 from sweeps.storage.layout import find
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointState
+from sweeps.tracking.journal.records import PointEnd, PointState
 from sweeps.tracking.results import SweepResult, load_result
 from sweeps.trial.dataset import load_splits
 
@@ -132,7 +132,7 @@ def test_a_trial_that_failed_is_not_measured(small_sweep: MakeSweep, run_here: R
     result = run_here(small_sweep(**GRID))
     with Journal.open(find(result.sweep).journal) as journal:
         journal.retry_point("0001", "lost", 2)
-        journal.end_point("0001", PointState.FAILED, "train/loss is nan", {}, 3)
+        journal.end_point("0001", PointEnd(PointState.FAILED, "train/loss is nan"), 3)
     with pytest.raises(InputError, match=r"0001 is FAILED \(train/loss is nan\)"):
         evaluate(load_result(find(result.sweep)), "1")
 

@@ -10,7 +10,7 @@ from sweeps.config import SweepConfig
 from sweeps.resumption import resume
 from sweeps.storage import layout
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.segments import read_segments
 
 
@@ -25,7 +25,7 @@ def test_a_sweep_whose_process_was_lost_after_its_last_trial_is_ended_copied_and
     with Journal.create(folder.journal, record) as journal:
         journal.start_point(PointRecord("0000", 0, {"model.hidden_size": 8}, "h=8", start_ms=2_000))
         journal.record_epoch("0000", 1, {"valid/mse": 0.5}, 3_000)
-        journal.end_point("0000", PointState.FINISHED, None, {}, 4_000)
+        journal.end_point("0000", PointEnd(PointState.FINISHED), 4_000)
     result = resume(folder)
     assert (result.record.state, result.n_undelivered) == (SweepState.FINISHED, 0)
     assert [row[1] for row in read_segments(folder.segments).rows][-1] == "sweep_end"

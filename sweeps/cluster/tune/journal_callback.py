@@ -11,7 +11,7 @@ from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.search.ranking import best_epoch
-from sweeps.tracking.journal.records import PointRecord, PointState
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten, run_name
 from sweeps.trial.events import STOPPED_EARLY, EpochEnded, ReportedFinding, from_plain, now_ms
@@ -124,7 +124,7 @@ class JournalCallback(tune.Callback):
             self._journal.record_epoch(event.point_id, event.epoch, event.metrics, event.time_ms)
         for figure in event.figures:
             self._journal.record_figure(
-                event.point_id, figure.name, figure.kind, figure.source, event.time_ms, event.epoch
+                event.point_id, FigureRecord(figure.name, figure.kind, figure.source), event.time_ms, event.epoch
             )
         if best_epoch([(event.epoch, event.metrics)], self._config.objectives) is not None:
             self._measured.add(event.point_id)
@@ -134,9 +134,9 @@ class JournalCallback(tune.Callback):
         if self._config.figures.detailed == "all":
             record_detailed_figures(self._journal, self._run.folder.point(point_id), time_ms)
         diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
-        self._journal.end_point(point_id, state, reason, tags, time_ms, diagnosis)
+        self._journal.end_point(point_id, PointEnd(state, reason, tags, diagnosis), time_ms)
         if diagnosis is not None:
-            self._journal.record_figure(point_id, "diagnosis.txt", "diagnosis", "", time_ms)
+            self._journal.record_figure(point_id, FigureRecord("diagnosis.txt", "diagnosis"), time_ms)
         self._running.discard(point_id)
         self._ended.add(point_id)
         self._progress.point_ended(point_id, state)

@@ -10,7 +10,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,14 @@ from sweeps.tracking.journal.database import EntryRow, SharedConnection, create_
 from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.records import (
     EntryKind,
+    FigureRecord,
+    PointEnd,
     PointRecord,
-    PointState,
     SweepRecord,
     SweepState,
     apply_to_point,
     apply_to_sweep,
+    end_body,
     start_body,
 )
 from sweeps.tracking.journal.write_buffer import JournalBehind, Row, WriteBuffer
@@ -83,38 +86,17 @@ class Journal:
         values = {name: float(value) for name, value in metrics.items()}
         return self._append(EntryKind.EPOCH, point_id, time_ms, {"metrics": values}, epoch)
 
-    def record_figure(
-        self, point_id: str | None, name: str, kind: str, source: str, time_ms: int, epoch: int | None = None
-    ) -> None:
-        """Request a figure in a point's run, or with None in the parent run; at most one per name and `epoch`.
-
-        `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`, `source` the file to
-        draw it from, relative to the sweep's folder; "" for a kind that is drawn from the journal itself.
-        """
-        self._append(EntryKind.FIGURE, point_id, time_ms, {"name": name, "kind": kind, "source": source}, epoch)
+    def record_figure(self, point_id: str | None, figure: FigureRecord, time_ms: int, epoch: int | None = None) -> None:
+        """Request a figure in a point's run, or with None in the parent run; at most one per name and `epoch`."""
+        self._append(EntryKind.FIGURE, point_id, time_ms, asdict(figure), epoch)
 
     def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
         """Record that a point runs again because its process or node was lost, or the sweep is resumed."""
         self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
 
-    def end_point(
-        self,
-        point_id: str,
-        state: PointState,
-        reason: str | None,
-        tags: Mapping[str, str],
-        time_ms: int,
-        diagnosis: Sequence[Mapping[str, Any]] | None = None,
-    ) -> None:
-        """Record how a point ended; `tags` are added to those of its start.
-
-        `diagnosis` holds its findings, most severe first: the tag `sweeps.diagnosis` of its run names them, and a
-        figure of the kind "diagnosis" shows them in full.
-        """
-        body: dict[str, Any] = {"state": state, "reason": reason, "tags": dict(tags)}
-        if diagnosis is not None:
-            body["diagnosis"] = [dict(finding) for finding in diagnosis]
-        self._append(EntryKind.POINT_END, point_id, time_ms, body)
+    def end_point(self, point_id: str, end: PointEnd, time_ms: int) -> None:
+        """Record how a point ended."""
+        self._append(EntryKind.POINT_END, point_id, time_ms, end_body(end))
 
     def resume_sweep(self, config: Mapping[str, Any] | None, tags: Mapping[str, str], time_ms: int) -> None:
         """Record that the sweep is resumed, or extended if there is a new `config`; `tags` are those of its run."""

@@ -87,6 +87,40 @@ def start_body(record: SweepRecord | PointRecord) -> dict[str, Any]:
     return {key: value for key, value in asdict(record).items() if key not in _LATER}
 
 
+@dataclass(frozen=True)
+class PointEnd:
+    """How a point ended; `tags` are added to those of its start.
+
+    `diagnosis` holds the findings, most severe first: the tag `sweeps.diagnosis` of the point's run names them, and a
+    figure of the kind "diagnosis" shows them in full. None if the point was not diagnosed.
+    """
+
+    state: PointState
+    reason: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    diagnosis: Sequence[Mapping[str, Any]] | None = None
+
+
+def end_body(end: PointEnd) -> dict[str, Any]:
+    """Return the body of a point's end entry."""
+    body: dict[str, Any] = {"state": end.state, "reason": end.reason, "tags": dict(end.tags)}
+    if end.diagnosis is not None:
+        body["diagnosis"] = [dict(finding) for finding in end.diagnosis]
+    return body
+
+
+@dataclass(frozen=True)
+class FigureRecord:
+    """A figure to draw: `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`.
+
+    `source` is the file to draw it from, relative to the sweep's folder; "" if it is drawn from the journal itself.
+    """
+
+    name: str
+    kind: str
+    source: str = ""
+
+
 class EntryKind(StrEnum):
     """The kinds of entries."""
 

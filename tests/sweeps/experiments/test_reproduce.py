@@ -20,7 +20,7 @@ from sweeps.models.config import LinearConfig
 from sweeps.models.networks.linear import LinearNetwork
 from sweeps.storage.layout import SweepFolder, find
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.results import load_result
 
 Record = Callable[..., str]
@@ -48,7 +48,7 @@ def record(own_home: Path) -> Record:
                 for epoch, error in enumerate(curve or [], start=1):
                     metrics = {"valid/mse": error, "valid/mse_over_pca": error / pca_mse}
                     journal.record_epoch(point_id, epoch, metrics, epoch)
-                journal.end_point(point_id, PointState.FAILED if curve is None else PointState.FINISHED, None, {}, 9)
+                journal.end_point(point_id, PointEnd(PointState.FAILED if curve is None else PointState.FINISHED), 9)
             if state is not None:
                 journal.end_sweep(state, "", {}, 10)
         return folder.id
@@ -130,7 +130,7 @@ def test_sparseness_must_grow_with_the_penalty_over_the_trials_that_learned(
             journal.start_point(PointRecord(point_id, index, {"model.hidden_l1": 10.0 ** (index - 20)}, "", 0))
             metrics = {"valid/mse": 1.0, "valid/code_sparsity": sparsity, "valid/r2": 0.9 if learned else 0.0}
             journal.record_epoch(point_id, 1, metrics, 1)
-            journal.end_point(point_id, PointState.FINISHED, None, {}, 9)
+            journal.end_point(point_id, PointEnd(PointState.FINISHED), 9)
         journal.end_sweep(SweepState.FINISHED, "", {}, 10)
     (row,) = judge([claim for claim in CLAIMS if claim.variants == (blobs.SPARSE,)]).rows
     assert (row.verdict is ClaimVerdict.REACHED) is reached

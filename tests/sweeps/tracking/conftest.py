@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, SweepRecord, SweepState
 
 WriteJournal = Callable[..., Journal]
 
@@ -74,15 +74,17 @@ def record_point(journal: Journal, index: int, n_epochs: int, *, figures: bool =
     if figures:
         write_snapshot(journal.path.parent / "points" / point_id / "snapshot-00000.npz")
         source = f"points/{point_id}/snapshot-00000.npz"
-        journal.record_figure(point_id, "filters/epoch-00000.png", "filters", source, time_ms)
-        journal.record_figure(point_id, "reconstructions/epoch-00000.png", "reconstructions", source, time_ms)
+        journal.record_figure(point_id, FigureRecord("filters/epoch-00000.png", "filters", source), time_ms)
+        journal.record_figure(
+            point_id, FigureRecord("reconstructions/epoch-00000.png", "reconstructions", source), time_ms
+        )
     for epoch in range(1, n_epochs + 1):
         metrics = {"train/loss": 1 / epoch, "valid/mse": index + 0.1 / epoch, "valid/r2": 0.9}
         journal.record_epoch(point_id, epoch, metrics, time_ms + 1000 * epoch)
     if figures:
-        journal.record_figure(point_id, "loss_curve.png", "loss_curve", "", time_ms)
+        journal.record_figure(point_id, FigureRecord("loss_curve.png", "loss_curve"), time_ms)
     if ended:
-        journal.end_point(point_id, PointState.FINISHED, None, {}, time_ms + 1000 * n_epochs)
+        journal.end_point(point_id, PointEnd(PointState.FINISHED), time_ms + 1000 * n_epochs)
 
 
 def write_snapshot(path: Path) -> None:

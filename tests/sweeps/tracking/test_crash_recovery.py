@@ -13,7 +13,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.crash_recovery import end_lost_sweep, end_sweep_if_lost, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
 from sweeps.tracking.results import load_result
 
@@ -28,7 +28,7 @@ def sweep_folder(small_sweep: Callable[..., SweepConfig]) -> SweepFolder:
         for index in range(2):
             journal.start_point(PointRecord(f"000{index}", index, {"model.hidden_size": 8}, "h=8", start_ms=2_000))
             journal.record_epoch(f"000{index}", 1, {"valid/mse": 0.5}, 3_000 + index)
-        journal.end_point("0000", PointState.FINISHED, None, {}, 4_000)
+        journal.end_point("0000", PointEnd(PointState.FINISHED), 4_000)
     return folder
 
 

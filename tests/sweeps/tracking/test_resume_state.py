@@ -10,7 +10,7 @@ from sweeps.config import SweepConfig
 from sweeps.errors import ConfigError
 from sweeps.search.searchers import Ended, point_searcher
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.resume_state import count_ended, extended, read_resume_state
 
@@ -28,7 +28,7 @@ def journal_of(config: SweepConfig, path: Path, states: list[PointState]) -> Jou
         for epoch in (1, 2):
             journal.record_epoch(point_id, epoch, {"valid/mse": index + 1 / epoch}, 2_000 + epoch)
         if states[index] is not PointState.RUNNING:
-            journal.end_point(point_id, states[index], None, {}, 3_000)
+            journal.end_point(point_id, PointEnd(states[index]), 3_000)
     return journal
 
 

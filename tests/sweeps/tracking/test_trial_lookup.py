@@ -8,7 +8,7 @@ from sweeps.config import SweepConfig
 from sweeps.errors import UnknownSweep, UnknownTrial
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
 from sweeps.tracking.trial_lookup import load_trial
 
 CONFIG = SweepConfig.from_dict(
@@ -30,7 +30,7 @@ def sweep(own_home: Path) -> SweepFolder:
             journal.start_point(PointRecord(point_id, index, {"training.seed": index}, f"seed={index}", 2))
             journal.record_epoch(point_id, 1, {"valid/mse": error}, 3)
             if index < 2:
-                journal.end_point(point_id, PointState.FINISHED, None, {}, 4, [DEAD] if index else [])
+                journal.end_point(point_id, PointEnd(PointState.FINISHED, diagnosis=[DEAD] if index else []), 4)
         journal.delivery.set_run_id("0000", RUN)
         journal.delivery.set_run_id(None, PARENT)
     return folder

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import EntryKind, SweepRecord
+from sweeps.tracking.journal.records import EntryKind, FigureRecord, SweepRecord
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_refused_entries_block_no_others(journal: Journal) -> None:
 
 
 def test_figures_can_be_selected(journal: Journal) -> None:
-    journal.record_figure("p", "filters/epoch-0004.png", "filters", "points/p/snapshot.npz", 7)
+    journal.record_figure("p", FigureRecord("filters/epoch-0004.png", "filters", "points/p/snapshot.npz"), 7)
     assert [entry.kind for entry in journal.delivery.undelivered(10, figures=True)] == [EntryKind.FIGURE]
     assert [entry.kind for entry in journal.delivery.undelivered(10, figures=False)] == [EntryKind.SWEEP_START]
 

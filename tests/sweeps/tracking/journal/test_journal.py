@@ -10,7 +10,7 @@ import pytest
 
 from sweeps.errors import SweepError
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 
 SWEEP = SweepRecord(sweep_id="s", name="quickstart", experiment="e", config={"a": [1]}, start_ms=5, tags={"t": "1"})
 
@@ -85,7 +85,7 @@ def test_history_comes_by_epoch(journal: Journal) -> None:
 
 def test_ended_point_has_its_state_reason_and_tags(journal: Journal) -> None:
     journal.start_point(point("p"))
-    journal.end_point("p", PointState.FAILED, "train/loss is nan", {"why": "nan"}, 9)
+    journal.end_point("p", PointEnd(PointState.FAILED, "train/loss is nan", {"why": "nan"}), 9)
     record = journal.point("p")
     assert record is not None
     assert (record.state, record.reason, record.tags, record.end_ms) == (
@@ -98,7 +98,7 @@ def test_ended_point_has_its_state_reason_and_tags(journal: Journal) -> None:
 
 def test_retried_point_runs_again(journal: Journal) -> None:
     journal.start_point(point("p"))
-    journal.end_point("p", PointState.KILLED, "interrupted", {}, 9)
+    journal.end_point("p", PointEnd(PointState.KILLED, "interrupted"), 9)
     journal.retry_point("p", "its node was lost", 10)
     record = journal.point("p")
     assert record is not None
@@ -205,9 +205,9 @@ def test_a_point_has_its_diagnosis_once_it_has_ended_and_none_when_it_runs_again
     found = {"name": "dead units", "evidence": {"share": 0.5}, "advice": "Lower training.learning_rate."}
     journal.start_point(point("p"))
     assert journal.points()[0].diagnosis is None
-    journal.end_point("p", PointState.FINISHED, None, {}, 7, [found])
+    journal.end_point("p", PointEnd(PointState.FINISHED, diagnosis=[found]), 7)
     assert journal.points()[0].diagnosis == [found]
     journal.retry_point("p", "lost", 8)
     assert journal.points()[0].diagnosis is None
-    journal.end_point("p", PointState.FAILED, "raised", {}, 9)
+    journal.end_point("p", PointEnd(PointState.FAILED, "raised"), 9)
     assert journal.points()[0].diagnosis is None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
 
 POINTS = st.sampled_from(["a", "b", "c"])
 EPOCHS = st.integers(0, 5)
@@ -49,7 +49,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(data=st.data(), state=st.sampled_from([PointState.FINISHED, PointState.FAILED, PointState.KILLED]))
     def end(self, data: st.DataObject, state: PointState) -> None:
         point_id = data.draw(st.sampled_from(sorted(self.states)))
-        self.journal.end_point(point_id, state, None, {}, 3)
+        self.journal.end_point(point_id, PointEnd(state), 3)
         self.states[point_id] = state
         self.n_entries += 1
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.database import DamagedJournal
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
 from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.journal.segments import list_segments
@@ -27,7 +27,7 @@ def record_some(journal: Journal, n_points: int = 2) -> None:
         journal.start_point(PointRecord(point_id, index, {"model.hidden_size": 4}, "h=4", start_ms=6))
         for epoch in range(1, 4):
             journal.record_epoch(point_id, epoch, {"valid/mse": 1 / epoch}, 7)
-        journal.end_point(point_id, PointState.FINISHED, None, {}, 8)
+        journal.end_point(point_id, PointEnd(PointState.FINISHED), 8)
 
 
 @pytest.fixture
@@ -221,11 +221,11 @@ def happen(journal: Journal, writer: SegmentWriter, kind: str, number: int) -> N
     elif kind == "epoch":
         journal.record_epoch(point_id, journal.last_id(), {"valid/mse": 1 / (number + 1)}, 7)
     elif kind == "end":
-        journal.end_point(point_id, PointState.FINISHED, None, {}, 8)
+        journal.end_point(point_id, PointEnd(PointState.FINISHED), 8)
     elif kind == "retry":
         journal.retry_point(point_id, "lost", 9)
     elif kind == "figure":
-        journal.record_figure(point_id, "filters.png", "filters", "a.npz", 9, number)
+        journal.record_figure(point_id, FigureRecord("filters.png", "filters", "a.npz"), 9, number)
     elif kind == "commit":
         writer.commit()
     else:

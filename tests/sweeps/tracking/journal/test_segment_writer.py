@@ -17,7 +17,7 @@ from sweeps.storage.object_store import RemotePath
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.journal import database, segment_writer
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.journal.segment_writer import FolderBehind, SegmentWriter
 from sweeps.tracking.journal.segments import list_segments, read_segments
@@ -96,7 +96,7 @@ def test_a_checkpoint_stays_until_the_end_of_its_point_is_committed(
     checkpoint.touch()
     journal.start_point(PointRecord("0000", 0, {}, "p", start_ms=6))
     writer.commit()
-    journal.end_point("0000", state, None, {}, 7)
+    journal.end_point("0000", PointEnd(state), 7)
     assert checkpoint.exists()
     writer.commit()
     assert checkpoint.exists() == stays
@@ -158,7 +158,7 @@ def test_a_host_that_lost_a_sweep_to_another_leaves_its_folder_alone(
         assert cut_off.commit()
         for epoch in range(5):
             journal.record_epoch("0000", epoch, {"valid/mse": 1.0}, 7)
-        journal.end_point("0000", PointState.FINISHED, None, {}, 8)
+        journal.end_point("0000", PointEnd(PointState.FINISHED), 8)
         checkpoint.write_bytes(b"of the other host")
         lease_to(shared, "there")
         with monkeypatch.context() as there:

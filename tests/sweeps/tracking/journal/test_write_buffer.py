@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.tracking.journal import database, write_buffer
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
 from sweeps.tracking.journal.write_buffer import JournalBehind
 
 
@@ -38,7 +38,7 @@ def record_much(target: Journal, n_epochs: int = 200) -> None:
     target.start_point(PointRecord("p", 0, {}, "p", start_ms=6))
     for epoch in range(1, n_epochs + 1):
         target.record_epoch("p", epoch, {"valid/mse": 1 / epoch, "train/loss": 2 / epoch}, epoch)
-    target.end_point("p", PointState.FINISHED, None, {}, 999)
+    target.end_point("p", PointEnd(PointState.FINISHED), 999)
 
 
 def test_entries_wait_for_a_full_disk_and_are_recorded_in_order(disk: FullDisk) -> None:

@@ -16,7 +16,7 @@ from polling import wait_until
 
 from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepState
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
 from sweeps.tracking.mlflow.shipper import Shipper, ShipperStatus, sync
 
@@ -114,8 +114,8 @@ def test_data_set_is_an_input_of_every_run(server: MlflowServer, write_journal: 
 def test_diagnosis_arrives_as_a_tag_and_a_text(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("diagnosis", n_points=1, ended=False)
     found = {"name": "dead units", "evidence": {"share": 0.5}, "advice": "Lower training.learning_rate."}
-    journal.end_point("p0", PointState.FINISHED, None, {}, 1_700_000_900_000, [found])
-    journal.record_figure("p0", "diagnosis.txt", "diagnosis", "", 1_700_000_900_000)
+    journal.end_point("p0", PointEnd(PointState.FINISHED, diagnosis=[found]), 1_700_000_900_000)
+    journal.record_figure("p0", FigureRecord("diagnosis.txt", "diagnosis"), 1_700_000_900_000)
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     run = runs(server.store, "diagnosis")["p0"]
     assert run["tags"]["sweeps.diagnosis"] == "dead units"
@@ -136,9 +136,9 @@ def test_figures_arrive_as_artifacts(server: MlflowServer, write_journal: WriteJ
 
 def test_every_end_has_its_state_in_mlflow(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("ends", n_points=4, ended=False)
-    journal.end_point("p0", PointState.FINISHED, None, {"sweeps.stopped_early": "asha"}, 1_700_000_100_000)
-    journal.end_point("p1", PointState.FAILED, "train/loss is nan at epoch 3", {}, 1_700_000_100_000)
-    journal.end_point("p2", PointState.KILLED, "interrupted", {}, 1_700_000_100_000)
+    journal.end_point("p0", PointEnd(PointState.FINISHED, None, {"sweeps.stopped_early": "asha"}), 1_700_000_100_000)
+    journal.end_point("p1", PointEnd(PointState.FAILED, "train/loss is nan at epoch 3"), 1_700_000_100_000)
+    journal.end_point("p2", PointEnd(PointState.KILLED, "interrupted"), 1_700_000_100_000)
     journal.end_sweep(SweepState.INTERRUPTED, "", {}, 1_700_000_100_000)
     sync(journal, server.uri, journal.path.parent, 60)
     found = runs(server.store, "ends")
@@ -150,7 +150,7 @@ def test_every_end_has_its_state_in_mlflow(server: MlflowServer, write_journal: 
 
 def test_retried_point_continues_in_its_run(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("retry", n_points=1, ended=False)
-    journal.end_point("p0", PointState.FAILED, "its node was lost", {}, 1_700_000_100_000)
+    journal.end_point("p0", PointEnd(PointState.FAILED, "its node was lost"), 1_700_000_100_000)
     sync(journal, server.uri, journal.path.parent, 60)
     assert runs(server.store, "retry")["p0"]["status"] == "FAILED"
     journal.retry_point("p0", "its node was lost", 1_700_000_200_000)
@@ -385,10 +385,10 @@ def test_experiment_opens_among_the_pages_that_show_runs(server: MlflowServer, w
 def test_an_entry_that_mlflow_refuses_blocks_no_others(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("refused", n_points=1, ended=False)
     journal.record_epoch("p0", 100, {"a name with $igns": 1.0}, 7)
-    journal.record_figure("p0", "filters/gone.png", "filters", "points/p0/gone.npz", 7)
-    journal.record_figure("p0", "filters/far.png", "filters", "../../far.npz", 7)
+    journal.record_figure("p0", FigureRecord("filters/gone.png", "filters", "points/p0/gone.npz"), 7)
+    journal.record_figure("p0", FigureRecord("filters/far.png", "filters", "../../far.npz"), 7)
     journal.record_epoch("never started", 1, {"valid/mse": 1.0}, 7)
-    journal.end_point("p0", PointState.FINISHED, None, {}, 8)
+    journal.end_point("p0", PointEnd(PointState.FINISHED), 8)
     assert sync(journal, server.uri, journal.path.parent, 60) == ShipperStatus(0, 4, None)
     assert runs(server.store, "refused")["p0"]["status"] == "FINISHED"
     assert stored_metrics(server.store, "refused").total() == 12
