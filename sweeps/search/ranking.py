@@ -71,10 +71,10 @@ def rank(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig])
 
 
 def _fronts(scores: Mapping[PointId, Score], objectives: Sequence[ObjectiveConfig]) -> list[list[PointId]]:
-    """Return the Pareto front, then that of the remaining points, and so on (Zhang et al. 2015, ENS).
+    """The Pareto front, then that of the remaining points, and so on.
 
-    Points are added in the order of their losses, so only points added earlier can dominate a point. If no member of a
-    front dominates a point, no member of a later front does.
+    This is efficient non-dominated sorting (Zhang et al. 2015). Points are added in the order of their losses, so only
+    points added earlier can dominate a point. If no member of a front dominates a point, no member of a later one does.
     """
     losses = {point: _losses(score, objectives) for point, score in scores.items()}
     fronts: list[list[PointId]] = []
