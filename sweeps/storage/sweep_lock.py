@@ -29,7 +29,7 @@ _FLOCK = struct.Struct("hhqqi0q")
 class Owner:
     """A process that owns a sweep. `started` is its start in clock ticks since boot: process ids are reused.
 
-    `boot` tells hosts of the same name apart: the machine's boot id and the namespace of `pid`. It is empty if an
+    `boot` distinguishes hosts of the same name: the machine's boot id and the namespace of `pid`. It is empty if an
     earlier version wrote the file.
     """
 
