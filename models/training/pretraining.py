@@ -12,11 +12,11 @@ from sweeps.models.networks.corruption import Noise
 from sweeps.models.networks.shallow import ShallowAutoencoder
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
 from sweeps.models.training.contrastive_divergence import ContrastiveDivergence
+from sweeps.models.training.layer_digest import layer_settings
 from sweeps.models.training.losses import loss_of
 from sweeps.models.training.member import Member, Optimizer
 from sweeps.models.training.objectives import Objective, Reconstruction
 from sweeps.models.training.penalties import penalties_of
-from sweeps.models.training.prefix import layer_settings
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ ENDED = (PointState.FINISHED, PointState.FAILED)
 class ResumeState:
     """What searcher, scheduler, callback and counters must know of a sweep's earlier starts; empty for a new sweep.
 
-    `ended` and `begun` are points by index. `ended_values` and `begun_values` are the objective by epoch of ended
-    points, and of begun points by id.
+    `ended` and `unfinished` are points by index. `ended_values` and `unfinished_values` are the objective by epoch: of
+    ended points, and of unfinished points by id.
     """
 
     ended: Mapping[int, Ended] = field(default_factory=dict)
-    begun: Mapping[int, Point] = field(default_factory=dict)
+    unfinished: Mapping[int, Point] = field(default_factory=dict)
     ended_values: Sequence[tuple[Point, Sequence[EpochValue]]] = ()
-    begun_values: Mapping[str, Sequence[EpochValue]] = field(default_factory=dict)
+    unfinished_values: Mapping[str, Sequence[EpochValue]] = field(default_factory=dict)
     result: SweepResult | None = None
 
     @property
@@ -50,12 +50,12 @@ def read_resume_state(journal: Journal, config: SweepConfig) -> ResumeState:
     histories = {point.point_id: list(journal.history(point.point_id)) for point in result.points}
     values = {point_id: epoch_values(history, config.objectives[0]) for point_id, history in histories.items()}
     ended = [point for point in result.points if point.state in ENDED]
-    begun = [point for point in result.points if point.state not in ENDED]
+    unfinished = [point for point in result.points if point.state not in ENDED]
     return ResumeState(
         ended={p.index: Ended(dict(p.point), _objective_values(p, histories[p.point_id], config)) for p in ended},
-        begun={point.index: dict(point.point) for point in begun},
+        unfinished={point.index: dict(point.point) for point in unfinished},
         ended_values=[(dict(point.point), values[point.point_id]) for point in ended],
-        begun_values={point.point_id: values[point.point_id] for point in begun},
+        unfinished_values={point.point_id: values[point.point_id] for point in unfinished},
         result=result,
     )
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Choices, Interval
-from sweeps.models.training.prefix import layer_digest
+from sweeps.models.training.layer_digest import layer_digest
 from sweeps.search.packing import draws_seed
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place, RemotePath

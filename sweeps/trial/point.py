@@ -14,7 +14,7 @@ from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
 from sweeps.models.build import Phase, build_phases
 from sweeps.models.diagnosis.examination import Examination
-from sweeps.search.early_stopping import Patience
+from sweeps.search.patience import Patience
 from sweeps.storage.atomic_write import remove_partial
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from sweeps.search.early_stopping import Patience
+from sweeps.search.patience import Patience
 from sweeps.trial.epoch_schedule import EpochSchedule
 
 

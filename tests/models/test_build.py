@@ -19,7 +19,7 @@ from sweeps.models.config import (
 from sweeps.models.errors import ModelError
 from sweeps.models.metrics import References
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from sweeps.models.training.prefix import layer_settings
+from sweeps.models.training.layer_digest import layer_settings
 
 INPUTS = torch.rand(60, 12, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(60) % 3

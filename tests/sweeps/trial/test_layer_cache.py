@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.config import StackedDenoisingConfig
-from sweeps.models.training.prefix import layer_digest, layer_settings
+from sweeps.models.training.layer_digest import layer_digest, layer_settings
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset

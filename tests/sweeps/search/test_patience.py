@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.config import ObjectiveConfig
-from sweeps.search.early_stopping import Patience
+from sweeps.search.patience import Patience
 
 ERROR = ObjectiveConfig(metric="valid/mse")
 R2 = ObjectiveConfig(metric="valid/r2")
