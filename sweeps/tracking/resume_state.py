@@ -21,16 +21,16 @@ ENDED = (PointState.FINISHED, PointState.FAILED)
 
 @dataclass(frozen=True)
 class ResumeState:
-    """What searcher, scheduler, callback and counters must know of a sweep's earlier starts; empty for a new sweep.
+    """The results of a sweep's earlier starts, for searcher, scheduler, callback and counters; empty for a new sweep.
 
-    `ended` and `begun` are points by index. `ended_values` and `begun_values` are the objective by epoch of ended
-    points, and of begun points by id.
+    `ended` and `unfinished` are points by index. `ended_values` and `unfinished_values` hold the objective by epoch of
+    ended points, and of unfinished points by id.
     """
 
     ended: Mapping[int, Ended] = field(default_factory=dict)
-    begun: Mapping[int, Point] = field(default_factory=dict)
+    unfinished: Mapping[int, Point] = field(default_factory=dict)
     ended_values: Sequence[tuple[Point, Sequence[EpochValue]]] = ()
-    begun_values: Mapping[str, Sequence[EpochValue]] = field(default_factory=dict)
+    unfinished_values: Mapping[str, Sequence[EpochValue]] = field(default_factory=dict)
     result: SweepResult | None = None
 
     @property
@@ -39,8 +39,8 @@ class ResumeState:
         points = () if self.result is None else self.result.points
         return frozenset(point.point_id for point in points if point.state in ENDED)
 
-    def n_left(self, config: SweepConfig) -> int:
-        """Return how many points have not ended."""
+    def n_remaining(self, config: SweepConfig) -> int:
+        """Return the number of points that have not ended."""
         return config.n_trials - len(self.ended)
 
 
@@ -50,18 +50,18 @@ def read_resume_state(journal: Journal, config: SweepConfig) -> ResumeState:
     histories = {point.point_id: list(journal.history(point.point_id)) for point in result.points}
     values = {point_id: epoch_values(history, config.objectives[0]) for point_id, history in histories.items()}
     ended = [point for point in result.points if point.state in ENDED]
-    begun = [point for point in result.points if point.state not in ENDED]
+    unfinished = [point for point in result.points if point.state not in ENDED]
     return ResumeState(
         ended={p.index: Ended(dict(p.point), _objective_values(p, histories[p.point_id], config)) for p in ended},
-        begun={point.index: dict(point.point) for point in begun},
+        unfinished={point.index: dict(point.point) for point in unfinished},
         ended_values=[(dict(point.point), values[point.point_id]) for point in ended],
-        begun_values={point.point_id: values[point.point_id] for point in begun},
+        unfinished_values={point.point_id: values[point.point_id] for point in unfinished},
         result=result,
     )
 
 
 def count_ended(progress: Progress, state: ResumeState) -> None:
-    """Let the counters begin with the points that have ended."""
+    """Add the points that have ended to the counters."""
     if state.result is None:
         return
     for point in state.result.points:
@@ -74,7 +74,7 @@ def count_ended(progress: Progress, state: ResumeState) -> None:
 
 
 def extended(config: SweepConfig, n_more: int) -> SweepConfig:
-    """Return the sweep with `n_more` more points, or the rest of its grid; ConfigError where no points are left."""
+    """Return the sweep with `n_more` more points, or the rest of its grid; raise ConfigError if none are left."""
     if not config.search:
         raise ConfigError(f"{config.name} must have a search space to be extended: without one it has a single point")
     longer = SweepConfig.restore(_with_trials(config.to_dict(), config.n_trials + n_more))
@@ -87,7 +87,7 @@ def extended(config: SweepConfig, n_more: int) -> SweepConfig:
 
 
 def seconds_left(config: SweepConfig, journal: Journal) -> float:
-    """Return the seconds left of a sweep's time budget; infinity without one."""
+    """Return the remaining seconds of a sweep's time budget; infinity without one."""
     return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
@@ -98,7 +98,7 @@ def _with_trials(document: dict[str, Any], n_trials: int) -> dict[str, Any]:
 def _objective_values(
     point: PointRecord, history: Sequence[tuple[int, Mapping[str, float]]], config: SweepConfig
 ) -> tuple[float, ...] | None:
-    """Return a point's objectives at its best epoch; None where it failed or has none."""
+    """Return a point's objectives at its best epoch; None if it failed or has none."""
     if point.state is PointState.FAILED:
         return None
     score = best_epoch(history, config.objectives)

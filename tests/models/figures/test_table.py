@@ -21,7 +21,7 @@ def test_files_keep_their_published_names() -> None:
     assert FIGURES["codes"].file() == "detailed/codes.png"
 
 
-def test_only_figures_of_the_best_epoch_have_metrics() -> None:
+def test_only_figures_of_the_best_epoch_measure_the_network() -> None:
     others = [*figures_from("snapshot"), *figures_from("metrics")]
     assert not any(figure.measures for figure in others)
 
