@@ -50,7 +50,7 @@ def run(
 ) -> SweepResult:
     """Train every trial of a sweep, here or on the cluster that RAY_ADDRESS names, and record it.
 
-    `offline` starts even if MLflow is unreachable. `sweep_id` is the new sweep's id, where it has one already. `watch`
+    `offline` starts even if MLflow is unreachable. `sweep_id` is the new sweep's id, if it already has one. `watch`
     gets the sweep's counters, which the sweep keeps up to date. `started`, in seconds since 1970, is when the command
     began: the result's seconds count from there. `uri` is the MLflow store to deliver to, by default the environment's.
     Raises InputError before any trial starts; a failure of a trial is part of the result.
@@ -145,13 +145,13 @@ def _train(run: SweepRun, recording: Recording) -> None:
 
 def _aborted(run: SweepRun, callback: "JournalCallback", error: Exception) -> SweepFailed:
     reason = f"sweep aborted: {type(error).__name__}: {' '.join(str(error).split())}"
-    with suppress(JournalBehind):  # maybe the very reason; the next command closes the lost runs
+    with suppress(JournalBehind):  # possibly the cause itself; the next command closes the lost runs
         callback.end_running(reason, keep_measured=False)
     return SweepFailed(f"{reason}. What its trials recorded is kept: see `sweeps status {run.folder.id}`")
 
 
 def _end(run: SweepRun, state: SweepState | None = None) -> None:
-    """Record how the sweep ended: by default as its trials say."""
+    """Record how the sweep ended; by default, the states of its trials decide."""
     result = read_result(run.journal)
     state = state or state_of(result, interrupted=run.inputs.interrupted.is_set())
     end = SweepEnd(state, now_ms(), time.time() - run.began, run.startup_seconds)
@@ -159,7 +159,7 @@ def _end(run: SweepRun, state: SweepState | None = None) -> None:
 
 
 def _log_packing(config: SweepConfig, packing: Packing) -> None:
-    """Log why trials run one by one where nobody asked for that."""
+    """Log why trials run one by one unless the config asks for it."""
     if not packing.is_packed and config.n_trials > 1 and config.execution != "single":
         logging.getLogger(__name__).warning("Trials run one by one, not in packs: %s", packing.why_single)
 
@@ -179,7 +179,7 @@ def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
 def _save_references(run: SweepRun) -> None:
     from sweeps.trial.figure_references import save_references
 
-    if not run.folder.references.exists():  # a resumed sweep has them
+    if not run.folder.references.exists():  # a resumed sweep already has them
         save_references(run.folder.references, run.config, run.inputs.dataset)
 
 

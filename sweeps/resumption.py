@@ -32,8 +32,8 @@ def resume(
 ) -> SweepResult:
     """Resume an interrupted sweep; unfinished trials continue from their checkpoints.
 
-    `n_more` extends it by so many trials, even a finished one. MLflow need not be reachable. `watch` and `started` are
-    those of `run`. Raises SweepLocked if another process runs the sweep, SweepDone if nothing is left to train.
+    `n_more` adds that many trials, also to a finished sweep. MLflow need not be reachable. `watch` and `started` are
+    as in `run`. Raises SweepLocked if another process runs the sweep, SweepDone if nothing is left to train.
     """
     began = started or time.time()
     with own_sweep(folder) as is_owner, open_journal(folder) as journal:
@@ -42,10 +42,10 @@ def resume(
         before = SweepConfig.restore(record.config)
         config = extended(before, n_more) if n_more else before
         state = read_resume_state(journal, config)
-        if was_lost and not state.n_left(config):
+        if was_lost and not state.n_remaining(config):
             _deliver_end(journal, folder, began, is_owner)
             return load_result(folder)
-        _check_left(folder.id, journal, config, state, is_longer=n_more > 0)
+        _check_remaining(folder.id, journal, config, state, is_longer=n_more > 0)
         uri = store_of(journal)
         recover_lost_sweeps(uri)
         with prepare(config) as inputs:
@@ -68,10 +68,12 @@ def _deliver_end(journal: Journal, folder: SweepFolder, began: float, is_owner: 
         record_end(journal, folder, result, end)
 
 
-def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, state: ResumeState, *, is_longer: bool) -> None:
-    """Raise SweepDone if nothing is left to train, or no time; a sweep that is extended starts a new time budget."""
+def _check_remaining(
+    sweep_id: str, journal: Journal, config: SweepConfig, state: ResumeState, *, is_longer: bool
+) -> None:
+    """Raise SweepDone if no points or no time remain; an extended sweep starts a new time budget."""
     hint = f"`sweeps extend {sweep_id} --trials N` adds trials"
-    if not state.n_left(config):
+    if not state.n_remaining(config):
         raise SweepDone(
             f"{sweep_id} must have trials left to be resumed, and all its {config.n_trials} have ended: {hint}"
         )
@@ -83,7 +85,7 @@ def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, state: Res
 
 
 def _check_data(sweep: SweepRecord, description: Mapping[str, Any]) -> None:
-    """Raise DataError if the data are not those that the sweep's first trials trained on."""
+    """Raise DataError if the data have changed since the sweep's first start."""
     if json.dumps(sweep.dataset, sort_keys=True) != json.dumps(description, sort_keys=True):
         raise DataError(
             f"the data of {sweep.sweep_id} must be those it started with, and have changed since: restore them, or run "

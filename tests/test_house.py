@@ -1,4 +1,4 @@
-"""The house: rooms, floors and sizes, as README.md's architecture section and the import contracts describe them."""
+"""The package's architecture: rooms, layers and sizes, as in README.md and the import contracts."""
 
 import ast
 import shutil
@@ -82,7 +82,7 @@ def test_functions_are_short_and_take_few_parameters() -> None:
     assert set(wide) == MANY_PARAMETERS
 
 
-def test_modules_are_short_or_say_why_not() -> None:
+def test_modules_are_short_or_explain_why_not() -> None:
     long = [path for path in modules() if len(path.read_text().splitlines()) > MODULE_LINES]
     unexplained = [path for path in long if f"over {MODULE_LINES} lines" not in path.read_text()[:2000]]
     assert unexplained == []

@@ -41,7 +41,7 @@ def test_readme_has_pictures_and_all_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_resolve(page: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in link]
     for link in links:
         name, _, anchor = link.partition("#")
@@ -66,7 +66,7 @@ def test_folder_table_names_every_room_of_the_package_and_nothing_else(page: Pat
     assert rooms | {"models/", "datamodules/"} == {path for path in named if path.endswith("/")}
 
 
-def test_modules_on_the_way_from_sweep_file_to_mlflow_run_exist() -> None:
+def test_modules_on_the_path_from_sweep_file_to_mlflow_run_exist() -> None:
     (way,) = re.findall(
         r"^## From a sweep file to an MLflow run\n(.*?)^## ",
         (DOCS / "architecture.md").read_text(),
@@ -77,7 +77,7 @@ def test_modules_on_the_way_from_sweep_file_to_mlflow_run_exist() -> None:
     assert [module for module in sorted(modules) if not (ROOT / module).is_file()] == []
 
 
-def test_table_of_experiments_has_every_published_claim_with_its_tolerance() -> None:
+def test_experiments_table_has_every_published_claim_with_its_tolerance() -> None:
     lines = [
         line.split(" | ")
         for line in (DOCS / "experiments.md").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The wheel installs one top-level package: it clashes with nobody's own `models/` or `datamodules/`."""
+"""The wheel installs one top-level package and cannot clash with a user's own `models/` or `datamodules/`."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ SOURCES = ("pyproject.toml", "README.md", "LICENSE")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds what the wheel installs."""
+    """A folder with the files that the wheel installs."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     for name in SOURCES:
         shutil.copy(ROOT / name, source)
@@ -36,7 +36,7 @@ def test_the_wheel_installs_sweeps_alone(installed: Path) -> None:
 
 
 @pytest.mark.parametrize("clashing", ["models", "datamodules"])
-def test_it_runs_beside_a_package_of_the_users_own(installed: Path, tmp_path: Path, clashing: str) -> None:
+def test_it_runs_beside_a_package_of_the_user(installed: Path, tmp_path: Path, clashing: str) -> None:
     (tmp_path / clashing).mkdir()
     (tmp_path / clashing / "__init__.py").write_text("raise RuntimeError('not this one')\n")
     done = subprocess.run(

@@ -17,14 +17,14 @@ from sweeps.tracking.mlflow.shipper import Shipper
 from sweeps.tracking.mlflow.uri import tracking_uri
 
 # How long the end of a sweep waits while MLflow accepts nothing, and the variable that sets it; `sweeps sync` delivers
-# the rest. A job, for which nobody waits, waits longer than a request hangs after the network was cut.
+# the rest. A detached job waits longer: until a request that hangs after a network failure has timed out.
 DELIVERY_PATIENCE_SECONDS, DELIVERY_PATIENCE_OF_A_JOB_SECONDS = 10.0, 45.0
 DELIVERY_VARIABLE = "SWEEPS_DELIVERY_SECONDS"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A sweep's journal, and the copies that are made of it while the sweep runs."""
+    """A sweep's journal, and the copies made of it while the sweep runs."""
 
     journal: Journal
     folder: SweepFolder
@@ -46,7 +46,7 @@ class Recording:
             )
 
     def flush_journal(self) -> None:
-        """Wait for a full disk or a locked journal to take everything; Ctrl-C ends the wait."""
+        """Write everything to the journal, waiting while it is locked or the disk is full; Ctrl-C ends the wait."""
         try:
             self.journal.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(self.interrupted))
         except JournalBehind as error:
@@ -55,7 +55,7 @@ class Recording:
             ) from error
 
     def flush_segments(self) -> None:
-        """Wait for the sweep's folder to take all segments: other hosts know a sweep by its folder alone."""
+        """Wait until the sweep's folder has all segments: other hosts see only the folder."""
         try:
             self.segment_writer.catch_up(atomic_write.PATIENCE_SECONDS, _from_now_on(self.interrupted))
         except FolderBehind as error:
@@ -100,7 +100,7 @@ def _segment_writer(journal: Journal, folder: SweepFolder, is_owner: IsOwner) ->
 
 
 def _from_now_on(interrupted: threading.Event) -> Callable[[], bool]:
-    """Return whether Ctrl-C comes from here on: the one that ended the trials does not end the waits after them."""
+    """Return a check for a new Ctrl-C: the one that ended the trials does not end the waits after them."""
     if interrupted.is_set():
         return lambda: False
     return interrupted.is_set

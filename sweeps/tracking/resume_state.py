@@ -21,9 +21,9 @@ ENDED = (PointState.FINISHED, PointState.FAILED)
 
 @dataclass(frozen=True)
 class ResumeState:
-    """What searcher, scheduler, callback and counters must know of a sweep's earlier starts; empty for a new sweep.
+    """The results of a sweep's earlier starts, for searcher, scheduler, callback and counters; empty for a new sweep.
 
-    `ended` and `unfinished` are points by index. `ended_values` and `unfinished_values` are the objective by epoch: of
+    `ended` and `unfinished` are points by index. `ended_values` and `unfinished_values` hold the objective by epoch of
     ended points, and of unfinished points by id.
     """
 
@@ -39,8 +39,8 @@ class ResumeState:
         points = () if self.result is None else self.result.points
         return frozenset(point.point_id for point in points if point.state in ENDED)
 
-    def n_left(self, config: SweepConfig) -> int:
-        """Return how many points have not ended."""
+    def n_remaining(self, config: SweepConfig) -> int:
+        """Return the number of points that have not ended."""
         return config.n_trials - len(self.ended)
 
 
@@ -61,7 +61,7 @@ def read_resume_state(journal: Journal, config: SweepConfig) -> ResumeState:
 
 
 def count_ended(progress: Progress, state: ResumeState) -> None:
-    """Let the counters begin with the points that have ended."""
+    """Add the points that have ended to the counters."""
     if state.result is None:
         return
     for point in state.result.points:
@@ -74,7 +74,7 @@ def count_ended(progress: Progress, state: ResumeState) -> None:
 
 
 def extended(config: SweepConfig, n_more: int) -> SweepConfig:
-    """Return the sweep with `n_more` more points, or the rest of its grid; ConfigError where no points are left."""
+    """Return the sweep with `n_more` more points, or the rest of its grid; raise ConfigError if none are left."""
     if not config.search:
         raise ConfigError(f"{config.name} must have a search space to be extended: without one it has a single point")
     longer = SweepConfig.restore(_with_trials(config.to_dict(), config.n_trials + n_more))
@@ -87,7 +87,7 @@ def extended(config: SweepConfig, n_more: int) -> SweepConfig:
 
 
 def seconds_left(config: SweepConfig, journal: Journal) -> float:
-    """Return the seconds left of a sweep's time budget; infinity without one."""
+    """Return the remaining seconds of a sweep's time budget; infinity without one."""
     return (config.budget.seconds or math.inf) - journal.seconds_spent()
 
 
@@ -98,7 +98,7 @@ def _with_trials(document: dict[str, Any], n_trials: int) -> dict[str, Any]:
 def _objective_values(
     point: PointRecord, history: Sequence[tuple[int, Mapping[str, float]]], config: SweepConfig
 ) -> tuple[float, ...] | None:
-    """Return a point's objectives at its best epoch; None where it failed or has none."""
+    """Return a point's objectives at its best epoch; None if it failed or has none."""
     if point.state is PointState.FAILED:
         return None
     score = best_epoch(history, config.objectives)

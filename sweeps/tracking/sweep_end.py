@@ -21,7 +21,7 @@ class SweepEnd:
 
 
 def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
-    """Return how a sweep ended; a Ctrl-C after the last trial ended has interrupted nothing."""
+    """Return how a sweep ended; a Ctrl-C after the end of the last trial does not count."""
     if interrupted and (result.count(PointState.KILLED) or len(result.points) < result.config.n_trials):
         return SweepState.INTERRUPTED
     return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED

@@ -55,7 +55,7 @@ class BestNetwork:
             self._unwritten = content.getvalue()
 
     def write(self, *, must: bool) -> None:
-        """Write the best network. On a full disk, leave it for a later epoch; if it `must` be there, wait for space."""
+        """Write the best network. On a full disk, retry after a later epoch; with `must`, wait for space."""
         if self._unwritten is None:
             return
         patience = atomic_write.PATIENCE_SECONDS if must else 0.0

@@ -1,4 +1,4 @@
-"""What all points of a sweep are trained with."""
+"""The context that all points of a sweep are trained in."""
 
 import sweeps.trial.lightning_import  # noqa: F401, I001  # before Lightning
 from dataclasses import dataclass

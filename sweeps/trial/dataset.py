@@ -55,13 +55,13 @@ def load_suitable(config: SweepConfig) -> DataArrays:
 
 
 def fit_references(arrays: DataArrays) -> Dataset:
-    """Fit the references of a data set. Never do so beside a fork: a fork deadlocks with OpenBLAS' threads."""
+    """Fit the references of a data set. Never fork meanwhile: OpenBLAS' threads would deadlock."""
     pca, references = pca_of(arrays, home() / "references")
     return Dataset(arrays.without_test(), references, pca, arrays.describe())
 
 
 def load_splits(config: SweepConfig) -> DataArrays:
-    """Load all splits of a sweep's data, test too. Raises DataError if they are missing or damaged."""
+    """Load all splits of a sweep's data, including test. Raises DataError if they are missing or damaged."""
     try:
         return load_arrays(config.data)
     except DatasetError as error:
@@ -69,7 +69,7 @@ def load_splits(config: SweepConfig) -> DataArrays:
 
 
 def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
-    """Return what the models need of the data and the data lack."""
+    """Return the requirements of the models that the data do not meet."""
     issues: list[str] = []
     for needs in sorted({needs for trial in trials for needs in trial.model.unit_interval_needs}):
         try:

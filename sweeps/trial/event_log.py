@@ -72,7 +72,7 @@ class EventLog:
         self.has_reported_end = True
 
     def report_end_again(self) -> bool:
-        """Report all events of a point that an earlier process trained to its end; return False where none has."""
+        """Report all events of a point that an earlier process trained to its end; return False if there is none."""
         if not self._folder.end.exists():
             return False
         end = json.loads(self._folder.end.read_text())

@@ -1,4 +1,4 @@
-"""What the figures of a sweep compare its trials with: the mean of the data, and PCA; saved once a sweep."""
+"""What the figures of a sweep compare its trials with: the mean of the data, and PCA; saved once per sweep."""
 
 import io
 from typing import Any
@@ -19,8 +19,8 @@ def save_references(path: Place, config: SweepConfig, dataset: Dataset) -> None:
     """Write the mean of the data and the first components of PCA.
 
     `mean` is (features,). `components`, (features, n), has as many as the largest code that is smaller than the input.
-    Where a code may have two units, `codes`, (samples, 2), are PCA's for the validation samples whose codes trials
-    save, and `labels`, (samples,), are theirs.
+    If a code may have two units, `codes`, (samples, 2), holds PCA's codes of the validation samples whose codes trials
+    save, and `labels`, (samples,), their labels.
     """
     n_features = dataset.references.n_features
     sizes = [size for trial in config.corner_trials() if (size := trial.model.code_size) is not None]

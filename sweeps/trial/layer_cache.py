@@ -1,4 +1,4 @@
-"""Pretrained layers that points of a sweep share: trained once, kept under a digest of what decides them."""
+"""Pretrained layers that points share: trained once, cached under a digest of the settings that determine them."""
 
 import fcntl
 import io
@@ -40,7 +40,7 @@ class LayerStore:
         self._folder = folder
 
     def load(self, key: str) -> TrainedLayer | None:
-        """Return the layer of a key; None where there is none, or it cannot be read."""
+        """Return the layer of a key; None if it is missing or unreadable."""
         try:
             content = torch.load(io.BytesIO(self._path(key).read_bytes()), map_location="cpu", weights_only=True)
             return TrainedLayer(content["parameters"], content["metrics"])
@@ -55,7 +55,7 @@ class LayerStore:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
-        """Lock the layer of a key for this process; yield False where another process has it. A crash unlocks it.
+        """Lock the layer of a key for this process; yield False if another process holds it. A crash unlocks it.
 
         In an object store, which has no locks, the lock holds on this host alone: two hosts may train the same layer.
         """
@@ -123,7 +123,7 @@ class LayerCache:
 
 
 def layer_key(training: PointTraining, index: int, sweep: SweepConfig) -> str | None:
-    """Return the digest of what decides the layer that a phase trains; None where no other point can use it."""
+    """Return the digest of the settings that determine a phase's layer; None if no other point can use it."""
     settings = training.phases[index].layer_settings
     if settings is None or training.resumes_in(index) or not can_recur(sweep):
         return None
@@ -131,14 +131,14 @@ def layer_key(training: PointTraining, index: int, sweep: SweepConfig) -> str | 
 
 
 def can_recur(sweep: SweepConfig) -> bool:
-    """Return whether points may share a layer: what decides it takes fewer values than there are points."""
+    """Return whether points can share a layer: no setting that determines it has more values than there are points."""
     deciding = [values for path, values in sweep.search.items() if path.startswith("model.") or path == "training.seed"]
     return sweep.n_trials > 1 and all(_n_values(values) <= sweep.n_trials for values in deciding)
 
 
 def _n_values(values: Interval | Choices) -> float:
     if isinstance(values, Choices):
-        return 1  # listed values are there to be taken more than once
+        return 1  # several points can have the same listed value
     return values.high - values.low + 1 if values.is_whole else math.inf
 
 

@@ -1,4 +1,4 @@
-"""Measure what the training itself does not: the linear probe, and the diagnosis of a network while it trains."""
+"""Measurements beyond the training's own metrics: the linear probe, and the diagnosis of a network in training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ class Measurements:
         self.diagnoses = False
 
     def begin_phase(self, objective: Objective, n_epochs: int, device: torch.device) -> None:
-        """Begin a phase that minimizes `objective`, of which `n_epochs` are done: keep the loss before the first."""
+        """Begin or resume, after `n_epochs`, a phase that minimizes `objective`; keep the initial loss."""
         self.diagnoses = objective is self._examination.objective
         if self.diagnoses and n_epochs == 0:
             self._examination.begin(self.data.train_sample(N_TRAIN_SAMPLES, device))

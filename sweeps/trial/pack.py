@@ -35,7 +35,7 @@ def train_points(points: Mapping[str, Point], context: TrialContext, report: Pac
     """Train points, by id, to their ends; resume those with a checkpoint; report every epoch.
 
     Points that take the same batches train together. A point that raises or diverges is reported as failed, and the
-    others continue. An object store that does not answer is waited for as long as a full disk.
+    others continue. An unreachable object store is retried for as long as a full disk.
     """
     reports = Reports(report)
     with patience(PATIENCE_SECONDS):
@@ -45,7 +45,7 @@ def train_points(points: Mapping[str, Point], context: TrialContext, report: Pac
             has_failed = False
             try:
                 _train_phases(trainings, context, reports)
-            except Exception as error:  # not of a single point: it ends all that have not ended
+            except Exception as error:  # not an error of a single point: it fails all that have not ended
                 _fail(trainings, error, reports)
                 has_failed = True
             finally:
@@ -166,6 +166,6 @@ def _break_reference_cycles(trainer: lightning.Trainer) -> None:
 
 
 def _free_memory() -> None:
-    """Give back what a failed training held: the next one may run in this process."""
+    """Free the memory of a failed training: the next one may run in this process."""
     gc.collect()
     torch.cuda.empty_cache()  # does nothing where no GPU was used

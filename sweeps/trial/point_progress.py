@@ -1,4 +1,4 @@
-"""Where a point stands in its training, and when that ends."""
+"""A point's progress through its training, and when it ends."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from sweeps.trial.epoch_schedule import EpochSchedule
 
 
 class Ending(StrEnum):
-    """Why a point trains no more."""
+    """Why a point has stopped training."""
 
     COMPLETED = "completed"
     STOPPED = "stopped"

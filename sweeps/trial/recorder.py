@@ -21,15 +21,15 @@ from sweeps.trial.measurements import Measurements
 from sweeps.trial.point_progress import Ending, PointProgress
 from sweeps.trial.snapshots import Snapshots
 
-# A diagnosis before the end comes after twenty times as many training samples as it looks at, so that it costs little.
+# To cost little, a diagnosis before the end waits for training on twenty times as many samples as it uses itself.
 _SAMPLES_BEFORE_DIAGNOSIS = 20 * N_TRAIN_SAMPLES
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 class Recorder:
-    """Conduct what is recorded of one point; each part has its own job.
+    """Record one point through its parts: progress, measurements, best network, snapshots and event log.
 
-    What a report names is saved before the report: the process may end with any report.
+    Files that a report names are saved before it: the process may end with any report.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Recorder:
         self.phase_metrics = []
 
     def begin_training(self, objective: Objective, n_epochs: int, device: torch.device) -> None:
-        """Begin to train a phase that minimizes `objective`, of which `n_epochs` are done.
+        """Begin or resume, after `n_epochs`, the training of a phase that minimizes `objective`.
 
-        Before the first epoch of all, report epoch 0: the worker is ready, and these are the untrained filters.
+        Before the very first epoch, report epoch 0: the worker is ready, and the untrained filters are saved.
         """
         self.measurements.begin_phase(objective, n_epochs, device)
         if self.progress.n_epochs_before + n_epochs == 0:
@@ -88,15 +88,15 @@ class Recorder:
         self.progress.start_epoch(epoch)
 
     def end_epoch(self, metrics: dict[str, float], device: torch.device) -> None:
-        """Measure what the training has not, and save what `report_epoch` will name."""
+        """Add the remaining measurements, and save the files that `report_epoch` will name."""
         if not self.progress.is_last_phase:
-            # The loss of one layer ranks no point and compares with no loss of the whole network.
+            # A layer's loss ranks no point and is not comparable with the loss of the whole network.
             metrics = {name.replace("train/", "pretrain/"): value for name, value in metrics.items()}
             self.phase_metrics.append(metrics)
         if any(objective.metric == "valid/probe_error" for objective in self.best.objectives):
             self.measurements.add_probe(metrics, device)
         self.progress.end_epoch(metrics)
-        if self.progress.is_compared:  # elsewhere no probe: it costs more than an epoch of a small network
+        if self.progress.is_compared:  # only then: a probe costs more than an epoch of a small network
             self.measurements.add_probe(metrics, device)
         self._follow_best(metrics)
         findings = self._diagnose(metrics, device)
@@ -138,7 +138,7 @@ class Recorder:
         report(self.progress.epoch, self.best.objective)
 
     def report_end_again(self) -> bool:
-        """Report a point again that an earlier process trained to its end; return False where none has."""
+        """Report again a point that an earlier process trained to its end; return False if there is none."""
         return self.log.report_end_again()
 
     def fail(self, error: Exception) -> None:
@@ -153,7 +153,7 @@ class Recorder:
         self.log.report_end(None, math.nan)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold beside what Lightning saves, as plain values and tensors."""
+        """Return what a checkpoint must hold in addition to Lightning's state, as plain values and tensors."""
         self._saved_at = time.monotonic()
         return {
             "identity": self.log.identity,
@@ -193,7 +193,7 @@ class Recorder:
         self._is_compared = self.progress.is_at_rung or is_late
 
     def _diagnose(self, metrics: dict[str, float], device: torch.device) -> list[Finding] | None:
-        """Diagnose the network as it is now, not as it was at its best epoch; None where it is not time."""
+        """Diagnose the network as it is now, not as it was at its best epoch; None if no diagnosis is due."""
         if not self.measurements.diagnoses:
             return None
         self.measurements.add_epoch(self.progress.epoch, metrics)

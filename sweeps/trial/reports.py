@@ -9,7 +9,7 @@ from sweeps.trial.events import Event
 # The last epoch reported (None where a point failed), the best objective so far of each point by its id, the events.
 PackReport = Callable[[int | None, Mapping[str, float | list[float]], list[Event]], None]
 
-# The training waits for each report. One that decides nothing is held back for so long, and joins the next.
+# Training waits for each report, so one that decides nothing is held back for up to this long and sent with the next.
 SECONDS_BETWEEN_REPORTS = 0.5
 
 

@@ -24,7 +24,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Save arrays of a point's network, without pickles. For a stack, the end of pretraining is one to compare with."""
+    """Save arrays of a point's network, without pickles; for a stack, also to compare with the end of pretraining."""
 
     folder: PointFolder
     data: ArrayDataModule
@@ -32,7 +32,7 @@ class Snapshots:
 
     @torch.no_grad()
     def save(self, epoch: int, network: Network, device: torch.device) -> tuple[Figure, ...]:
-        """Save an epoch: the first filters, and reconstructions of a few validation samples. Nothing on a full disk."""
+        """Save an epoch: the first filters, and reconstructions of a few validation samples. `()` on a full disk."""
         path = self.folder.snapshot(epoch)
         arrays = self._looks(network, device)
         if epoch == self.n_pretraining_epochs > 0:
@@ -48,7 +48,7 @@ class Snapshots:
 
     @torch.no_grad()
     def save_best(self, epoch: int, network: Network, device: torch.device = _CPU) -> bool:
-        """Save what detailed figures show of the best epoch so far, replacing the last one; False on a full disk."""
+        """Save the best epoch's arrays for detailed figures, replacing earlier ones; return False on a full disk."""
         arrays = self._looks(network, device)
         arrays |= {"epoch": np.asarray(epoch), "code_size": np.asarray(network.code_size)}
         if self.n_pretraining_epochs:

@@ -1,4 +1,4 @@
-"""What every benchmark has: sizes for a try or in full, and a file of results with the machine that they are of."""
+"""Fixtures of every benchmark: quick or full size, and a file of results with a description of the machine."""
 
 import json
 import os
@@ -17,13 +17,13 @@ RESULTS = Path(__file__).with_name("results")
 
 @pytest.fixture(scope="session")
 def is_quick() -> bool:
-    """Whether SWEEPS_BENCHMARK=quick asks for a try of minutes: few trials, whose ratios say little."""
+    """Whether SWEEPS_BENCHMARK=quick asks for a short run: few trials, whose ratios are not meaningful."""
     return os.environ.get("SWEEPS_BENCHMARK") == "quick"
 
 
 @pytest.fixture(scope="module")
 def results(request: pytest.FixtureRequest, is_quick: bool) -> Iterator[dict[str, Any]]:
-    """What was measured: written at the end, for a quick try only where SWEEPS_BENCHMARKS names a folder."""
+    """Measurements, written at the end; a quick run writes them only if SWEEPS_BENCHMARKS names a folder."""
     measured: dict[str, Any] = {"machine": machine(), "figures": {}}
     yield measured["figures"]
     measured["machine"]["load_at_the_end"] = os.getloadavg()[0]
@@ -36,7 +36,7 @@ def results(request: pytest.FixtureRequest, is_quick: bool) -> Iterator[dict[str
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on beside the code."""
+    """The hardware and software that the measurements depend on."""
     description: dict[str, Any] = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
@@ -58,13 +58,13 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    told = subprocess.run(["git", "describe", "--always", "--dirty"], check=False, capture_output=True, text=True)
-    return told.stdout.strip()
+    described = subprocess.run(["git", "describe", "--always", "--dirty"], check=False, capture_output=True, text=True)
+    return described.stdout.strip()
 
 
 @pytest.fixture(scope="session")
 def table() -> Iterator[Callable[[str, str, str], None]]:
-    """Adds a row: what, what was measured, and what it must be at most. Printed at the end of all benchmarks."""
+    """Add a row: the quantity, its measured value, and its upper limit. The table is printed after all benchmarks."""
     rows: list[tuple[str, str, str]] = []
     yield lambda what, measured, target: rows.append((what, measured, target))
     print("\n\n| what | measured | at most |\n| --- | --- | --- |")

@@ -1,6 +1,6 @@
-"""The yardstick's floor: `floor.py POINTS` trains the points of a JSON file in bare loops, and prints its seconds.
+"""The yardstick's floor: `floor.py POINTS` trains the points of a JSON file in bare loops and prints the seconds.
 
-Two processes of one thread share the points; nothing is recorded, and imports and the reading of the data do not count.
+Two single-threaded processes share the points. Nothing is recorded, and importing and loading data are not timed.
 """
 
 import json
@@ -15,19 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-N_TRAIN = 8000  # images; those that are left are for validation
+N_TRAIN = 8000  # images; the rest are for validation
 BATCH_SIZE = 128
 N_PROCESSES = 2
 
 
 def images(folder: Path) -> tuple[Tensor, Tensor]:
-    """All images, scaled to [0, 1]: for training and for validation, (images, 784) each."""
+    """Training and validation images scaled to [0, 1], (images, 784) each."""
     pixels = torch.from_numpy(np.load(folder / "images.npy")).float() / 255
     return pixels[:N_TRAIN], pixels[N_TRAIN:]
 
 
 def train(point: dict[str, Any], inputs: Tensor, valid: Tensor, n_epochs: int = 5) -> float:
-    """Train 784-h-784 on corrupted `inputs`, with both penalties; the last validation error."""
+    """Train 784-h-784 on corrupted `inputs` with both penalties; return the last validation error."""
     hidden_size = point["model.hidden_size"]
     encoder, decoder = nn.Linear(784, hidden_size), nn.Linear(hidden_size, 784)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
@@ -50,7 +50,7 @@ def train(point: dict[str, Any], inputs: Tensor, valid: Tensor, n_epochs: int = 
 
 
 def work(points: list[dict[str, Any]], folder: Path, barrier: Any) -> None:
-    """One process: train its points when all are ready."""
+    """Train one process's points once all processes are ready."""
     torch.set_num_threads(1)
     inputs, valid = images(folder)
     train(points[0], inputs[:BATCH_SIZE], valid, n_epochs=1)  # what torch does once
@@ -60,7 +60,7 @@ def work(points: list[dict[str, Any]], folder: Path, barrier: Any) -> None:
 
 
 def main() -> None:
-    """Print the seconds from when all processes are ready to when all are done."""
+    """Print the seconds from all processes being ready to all being done."""
     points, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[1]).parent
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(N_PROCESSES + 1)
@@ -70,11 +70,11 @@ def main() -> None:
     for process in processes:
         process.start()
     barrier.wait()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for process in processes:
         process.join()
     assert all(process.exitcode == 0 for process in processes)
-    print(json.dumps({"seconds": time.perf_counter() - begun}))
+    print(json.dumps({"seconds": time.perf_counter() - start}))
 
 
 if __name__ == "__main__":

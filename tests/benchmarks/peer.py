@@ -1,8 +1,8 @@
-"""The yardstick as public examples would have it: `peer.py POINTS TRACKING_URI` prints the seconds of `Tuner.fit`.
+"""The yardstick written as in public examples: `peer.py POINTS TRACKING_URI` prints the seconds of `Tuner.fit`.
 
-One process a trial, as Ray Tune has it by default; a DataLoader over a TensorDataset that shuffles; Lightning as
-Ray's example `mnist_ptl_mini` sets it up, a report an epoch, and Ray's own callback for MLflow. Nothing that the
-examples do not do: no figures, no diagnosis. `peer.py POINTS TRACKING_URI plain` trains by plain PyTorch instead.
+One process per trial, Ray Tune's default; a shuffling DataLoader over a TensorDataset; Lightning as
+Ray's example `mnist_ptl_mini` sets it up, a report per epoch, and Ray's own callback for MLflow. Like the
+examples, it makes no figures and no diagnosis. `peer.py POINTS TRACKING_URI plain` trains in plain PyTorch instead.
 """
 
 import json
@@ -22,17 +22,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-N_TRAIN = 8000  # images; those that are left are for validation
+N_TRAIN = 8000  # images; the rest are for validation
 
 
 def images(folder: Path) -> tuple[Tensor, Tensor]:
-    """All images, scaled to [0, 1]: for training and for validation, (images, 784) each."""
+    """Training and validation images scaled to [0, 1], (images, 784) each."""
     pixels = torch.from_numpy(np.load(folder / "images.npy")).float() / 255
     return pixels[:N_TRAIN], pixels[N_TRAIN:]
 
 
 def loaders(folder: Path) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Batches for training and for validation."""
+    """DataLoaders for training and for validation."""
     inputs, valid = images(folder)
     return DataLoader(TensorDataset(inputs), batch_size=128, shuffle=True), DataLoader(TensorDataset(valid), 128)
 
@@ -117,10 +117,10 @@ def main() -> None:
             verbose=0,
         ),
     )
-    begun = time.perf_counter()
+    start = time.perf_counter()
     grid = tuner.fit()
     assert not grid.errors, grid.errors
-    print(json.dumps({"seconds": time.perf_counter() - begun}))
+    print(json.dumps({"seconds": time.perf_counter() - start}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Where the seconds go before the first training step: `startup.py` runs four trials of the yardstick and prints them.
+"""Time before the first training step, by stage: `startup.py` runs four trials of the yardstick and prints it.
 
-The command runs in this process, in which the end of each stage is noted; seconds count from the start of the process.
+The command runs in this process, which notes the end of each stage; seconds count from the start of the process.
 """
 
 import json
@@ -21,7 +21,7 @@ ended: dict[str, float] = {}
 
 
 def ends(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, at whose first return a stage has ended."""
+    """Wrap a function: its first return is the end of a stage."""
 
     @wraps(function)
     def noted(*arguments: Any, **named: Any) -> Any:
@@ -33,7 +33,7 @@ def ends(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tuner(*arguments: Any) -> Any:
-    """That of `sweeps.cluster.tune.tuner`, whose callback notes what it is told."""
+    """Make the Tuner of `sweeps.cluster.tune.tuner` with a callback that notes the ends of stages."""
     (callback,) = (argument for argument in arguments if hasattr(argument, "on_trial_result"))
     callback.on_trial_start = ends("workers import Ray Tune", callback.on_trial_start)
     callback.on_trial_result = ends("workers import torch and Lightning, take the data, draw", callback.on_trial_result)
@@ -46,7 +46,7 @@ make_tuner = tuning.tuner
 
 
 def main() -> None:
-    """Print each stage with its seconds, as JSON, after what the command prints."""
+    """Print each stage with its seconds, as JSON, after the command's output."""
     vars(config)["load"] = ends("Python, this package, the sweep file", config.load)
     vars(session)["prepare"] = ends("Ray is imported", session.prepare)
     vars(session)["_start_local"] = ends("Ray's processes start; the data are read", vars(session)["_start_local"])

@@ -1,8 +1,8 @@
 """Packs on a GPU: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_device.py` prints ratios, in 10 minutes.
 
-Points are trained as a worker trains them, without Ray around it: one at a time, in packs (a sweep makes them of 64 at
-most), and one at a time in several processes that share the GPU, as fractions of it do. Without a GPU it runs only
-where SWEEPS_BENCHMARK=quick tries it, on the CPU.
+Points are trained as on a worker, but without Ray: one at a time, in packs (a sweep makes them of 64 at
+most), and one at a time in several processes that share the GPU, like fractional GPUs. Without a GPU it runs only
+with SWEEPS_BENCHMARK=quick, on the CPU.
 """
 
 import gc
@@ -30,9 +30,9 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usef
 
 HERE = Path(__file__).parent
 Row = Callable[[str, str, str], None]
-N_RUNS = 3  # of which the quickest counts
+N_RUNS = 3  # the fastest counts
 N_SHARING = 8  # processes that share the GPU
-# Left out is what the GPU has no part in: the probe, and what figures are drawn from. Validated is at the end only.
+# Without CPU work: no probe and no arrays for figures. Validation happens only at the end.
 TRAINING_ONLY = [
     "execution=packed",
     "training.probe_samples=0",
@@ -54,8 +54,8 @@ SAME_LAYERS = {
 }
 
 
-class Bench:
-    """One family of models on one device, with its data."""
+class FamilyBenchmark:
+    """One model family on one device, with its data."""
 
     def __init__(self, family: str, folder: Path, *, is_quick: bool) -> None:
         recipe, *settings = FAMILIES[family]
@@ -71,10 +71,10 @@ class Bench:
         return [{**point, **SAME_LAYERS[self.family]} for point in drawn]
 
     def run(self, n_members: int) -> float:
-        """Seconds in which a pack is trained, from what a worker is given to its last report."""
+        """The seconds to train a pack, from a worker's inputs to its last report."""
         self.n_run += 1
         folder = SweepFolder(self.folder / f"run-{self.n_run}")
-        around = TrialContext(
+        context = TrialContext(
             self.config,
             DataArrays.from_dict(self.dataset.arrays),
             self.dataset.references,
@@ -88,15 +88,15 @@ class Bench:
 
         points = {f"{index:04}": point for index, point in enumerate(self.points(n_members))}
         self._wait()
-        begun = time.perf_counter()
-        train_points(points, around, report)
+        start = time.perf_counter()
+        train_points(points, context, report)
         self._wait()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         assert not failed, failed
         return seconds
 
     def n_flops(self, n_members: int) -> float:
-        """Multiplications and additions of the weights' products, forwards and backwards; of shallow networks only."""
+        """The FLOPs of the matrix products, forward and backward; for shallow networks only."""
         n_samples = self.dataset.arrays["train_inputs"].shape[0] * self.config.training.epochs
         sizes = [point["model.hidden_size"] for point in self.points(n_members)]
         return sum(3 * 2 * 2 * 784 * size * n_samples for size in sizes)
@@ -107,29 +107,29 @@ class Bench:
 
 
 def ceiling() -> float:
-    """FLOP/s of a large matrix product in the precision that trainings use."""
+    """The FLOP/s of a large matrix product in the training precision."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = 8192 if device == "cuda" else 1024
     left, right = (torch.rand(size, size, device=device) for _ in range(2))
     best = math.inf
     for _ in range(5):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         (left @ right)[0, 0].item()
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _has_a_device(is_quick: bool) -> None:
+def _require_device(is_quick: bool) -> None:
     if not torch.cuda.is_available() and not is_quick:
         pytest.skip("needs a GPU")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_packs(family: str, results: dict[str, Any], table: Row, tmp_path: Path, is_quick: bool) -> None:
-    """Throughput of packs ÷ one at a time; memory; share of the matrix products' ceiling."""
-    bench = Bench(family, tmp_path, is_quick=is_quick)
-    bench.run(1)  # what torch does once
+    """Throughput of packs ÷ one at a time; memory; fraction of the FLOP/s ceiling."""
+    bench = FamilyBenchmark(family, tmp_path, is_quick=is_quick)
+    bench.run(1)  # one-time initialization of torch
     alone = min(bench.run(1) for _ in range(N_RUNS))
     results[family] = {"alone_seconds": alone, "packs": {}}
     for n_members in (1, 2) if is_quick else (1, 8, 64, 256):
@@ -150,7 +150,7 @@ def test_packs(family: str, results: dict[str, Any], table: Row, tmp_path: Path,
 
 
 def test_fractions(results: dict[str, Any], table: Row, tmp_path: Path, is_quick: bool) -> None:
-    """One at a time in each of several processes that share the device ÷ one at a time."""
+    """Throughput of several processes that share the device ÷ that of one process."""
     n_processes, n_each = (2, 1) if is_quick else (N_SHARING, 4)
     alone = worker_seconds(tmp_path / "alone", 1, n_each, is_quick=is_quick)
     shared = worker_seconds(tmp_path / "shared", n_processes, n_each, is_quick=is_quick)
@@ -160,7 +160,7 @@ def test_fractions(results: dict[str, Any], table: Row, tmp_path: Path, is_quick
 
 
 def worker_seconds(folder: Path, n_processes: int, n_each: int, *, is_quick: bool) -> float:
-    """Seconds in which each of some processes trains so many points one at a time, after all have warmed up."""
+    """The seconds that `n_processes` need to train `n_each` points each, one at a time, after all have warmed up."""
     folder.mkdir()
     command = [sys.executable, __file__, str(folder), str(n_processes), str(n_each), *(["quick"] if is_quick else [])]
     processes = [
@@ -169,20 +169,20 @@ def worker_seconds(folder: Path, n_processes: int, n_each: int, *, is_quick: boo
     printed = [process.communicate()[0] for process in processes]
     assert all(process.returncode == 0 for process in processes)
     spans: list[Mapping[str, float]] = [json.loads(text.splitlines()[-1]) for text in printed]
-    return max(span["ended"] for span in spans) - min(span["begun"] for span in spans)
+    return max(span["ended"] for span in spans) - min(span["started"] for span in spans)
 
 
 def work(folder: Path, n_processes: int, n_each: int, number: str, *, is_quick: bool) -> None:
-    """One of the processes: train when all are ready, and print when it began and ended."""
-    bench = Bench("shallow", folder / number, is_quick=is_quick)
+    """Run one of the processes: train once all are ready, and print when it started and ended."""
+    bench = FamilyBenchmark("shallow", folder / number, is_quick=is_quick)
     bench.run(1)
     (folder / f"{number}.ready").touch()
     while len(list(folder.glob("*.ready"))) < n_processes:
         time.sleep(0.01)
-    begun = time.time()
+    start = time.time()
     for _ in range(n_each):
         bench.run(1)
-    print(json.dumps({"begun": begun, "ended": time.time()}))
+    print(json.dumps({"started": start, "ended": time.time()}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""What a step of a pack gains: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_packs.py` prints ratios.
+"""The speed-up of a pack's training step.
 
-Times are of the process's CPU, for others may use the machine; the variants take turns.
+`pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_packs.py` prints the ratios.
+
+Times are CPU seconds of the process, because other processes may use the machine; the variants take turns.
 """
 
 import time
@@ -29,7 +31,7 @@ MODEL = {"activation": "sigmoid", "output_activation": "sigmoid", "weight_l1": 1
 def epoch_of(
     sizes: tuple[int, ...], n_features: int, batch_size: int, *, stacks: bool, shared: bool
 ) -> Callable[[], None]:
-    """Some steps of shallow networks; without `shared` each takes batch and noise for itself, as one alone does."""
+    """Some steps of shallow networks; without `shared` each draws its own batch and noise, as it would alone."""
     inputs = torch.rand(2000, n_features)
     trainees = []
     for index, size in enumerate(sizes):
@@ -54,14 +56,14 @@ def epoch_of(
 
 
 def seconds(variants: Mapping[str, Callable[[], None]]) -> dict[str, float]:
-    """CPU seconds of each, the median of rounds in which they take turns."""
-    taken: dict[str, list[float]] = {name: [] for name in variants}
+    """The CPU seconds of each variant: the median over rounds in which they take turns."""
+    elapsed: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(N_ROUNDS):
         for name, train in variants.items():
-            begun = time.process_time()
+            start = time.process_time()
             train()
-            taken[name].append(time.process_time() - begun)
-    return {name: median(values) for name, values in taken.items()}
+            elapsed[name].append(time.process_time() - start)
+    return {name: median(values) for name, values in elapsed.items()}
 
 
 @pytest.mark.parametrize("n_members", [8, 16])
@@ -76,16 +78,16 @@ def test_steps_of_a_pack(
     n_members: int,
 ) -> None:
     torch.set_num_threads(1)
-    of_each = tuple(sizes[index % len(sizes)] for index in range(n_members))
-    taken = seconds(
+    member_sizes = tuple(sizes[index % len(sizes)] for index in range(n_members))
+    elapsed = seconds(
         {
-            "alone": epoch_of(of_each, n_features, batch_size, stacks=False, shared=False),
-            "side by side": epoch_of(of_each, n_features, batch_size, stacks=False, shared=True),
-            "stacked": epoch_of(of_each, n_features, batch_size, stacks=True, shared=True),
+            "alone": epoch_of(member_sizes, n_features, batch_size, stacks=False, shared=False),
+            "side by side": epoch_of(member_sizes, n_features, batch_size, stacks=False, shared=True),
+            "stacked": epoch_of(member_sizes, n_features, batch_size, stacks=True, shared=True),
         }
     )
-    gains = {name: round(taken["alone"] / value, 2) for name, value in taken.items() if name != "alone"}
-    milliseconds = 1000 * taken["alone"] / N_STEPS / n_members
+    gains = {name: round(elapsed["alone"] / value, 2) for name, value in elapsed.items() if name != "alone"}
+    milliseconds = 1000 * elapsed["alone"] / N_STEPS / n_members
     shape = f"{n_features}-{'/'.join(map(str, sizes))}-{n_features}, batch {batch_size}, {n_members} members"
     results[shape] = gains | {"alone_ms_a_step": round(milliseconds, 3)}
     table(f"steps ÷ alone, {shape}: {', '.join(gains)}", ", ".join(f"{gain:.2f}" for gain in gains.values()), "")

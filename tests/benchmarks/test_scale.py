@@ -1,8 +1,8 @@
-"""A sweep of 2,000 one-epoch trials, and commands on what it leaves; `list` where there are 10,000 runs.
+"""A sweep of 2,000 one-epoch trials, and commands on its results; `list` with 10,000 runs.
 
 `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_scale.py`.
 
-SWEEPS_BENCHMARK=quick takes 100 trials. Seconds of commands are those that a person waits.
+SWEEPS_BENCHMARK=quick runs 100 trials. Seconds of commands are wall-clock time.
 """
 
 import json
@@ -34,24 +34,24 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 
 SETTINGS = ["training.epochs=1", "training.validate_every=1", "objective.metric=valid/mse", "execution=single"]
 Row = Callable[[str, str, str], None]
-# What fixtures of conftest give; a test module cannot import a conftest.
+# The types of conftest's fixtures; a test module cannot import a conftest.
 MlflowServer = Any
 Proxy = Callable[[str], Any]
 N_SWEEPS, N_TRIALS, N_EPOCHS = 20, 500, 5
 
 
 def seconds_of(*arguments: str) -> float:
-    """How long a person waits for a command: the median of five."""
-    taken = []
+    """The wall-clock seconds of a command: the median of five runs."""
+    elapsed = []
     for _ in range(5):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "sweeps", *arguments], check=True, capture_output=True)
-        taken.append(time.perf_counter() - begun)
-    return median(taken)
+        elapsed.append(time.perf_counter() - start)
+    return median(elapsed)
 
 
 def run_watched(n_trials: int) -> tuple[dict[str, Any], dict[str, list[tuple[float, float]]]]:
-    """What a sweep of so many trials prints, and by the second the MiB that its driver and its largest worker took."""
+    """The output of a sweep of `n_trials`, and the MiB of its driver and its largest worker, second by second."""
     overrides = [f"--set={setting}" for setting in (*SETTINGS, f"budget.trials={n_trials}")]
     process = subprocess.Popen(
         [sys.executable, "-m", "sweeps", "run", "quickstart", "--json", *overrides],
@@ -78,7 +78,7 @@ def run_watched(n_trials: int) -> tuple[dict[str, Any], dict[str, list[tuple[flo
 
 
 def mib(process: psutil.Process) -> float:
-    """Resident memory; 0 of a process that has just ended."""
+    """The resident memory in MiB; 0 for a process that has just ended."""
     try:
         return float(process.memory_info().rss / 2**20)
     except psutil.NoSuchProcess:
@@ -86,7 +86,7 @@ def mib(process: psutil.Process) -> float:
 
 
 def ends_of(sweep_id: str) -> list[float]:
-    """When each trial had ended, in order: seconds since 1970."""
+    """When each trial ended, in order: seconds since 1970."""
     path = Path(os.environ["SWEEPS_HOME"], "sweeps", sweep_id, "journal.db")
     with sqlite3.connect(path) as connection:
         query = "SELECT time_ms / 1000.0 FROM entries WHERE kind = 'point_end' ORDER BY time_ms"
@@ -130,7 +130,7 @@ def test_commands(results: dict[str, Any], table: Row, arguments: tuple[str, ...
 
 
 def test_requests(results: dict[str, Any], table: Row, server: MlflowServer, faulty: Proxy, is_quick: bool) -> None:
-    """Of MLflow, counted on the way to a real server."""
+    """Requests to MLflow, counted by a proxy before a real server."""
     n_trials = 10 if is_quick else 100
     with faulty(server.uri) as (uri, counted), patch.dict(os.environ, MLFLOW_TRACKING_URI=uri):
         printed, _ = run_watched(n_trials)
@@ -141,9 +141,9 @@ def test_requests(results: dict[str, Any], table: Row, server: MlflowServer, fau
 
 
 def test_list(results: dict[str, Any], table: Row, server: MlflowServer, tmp_path: Path) -> None:
-    """With 10,000 trials under SWEEPS_HOME; and, on a machine without any, as many runs in MLflow.
+    """List 10,000 trials under SWEEPS_HOME; and, on a machine without any, as many runs in MLflow.
 
-    MLflow is asked where a cluster is named: one that does not answer, which is told.
+    `list` asks MLflow when RAY_ADDRESS names a cluster: here one that does not answer, which it reports.
     """
     config = load("quickstart", [f"budget.trials={N_TRIALS}"])
     for _ in range(N_SWEEPS):
@@ -160,7 +160,7 @@ def test_list(results: dict[str, Any], table: Row, server: MlflowServer, tmp_pat
 
 
 def write_journal(config: SweepConfig) -> None:
-    """A sweep that has finished, as its driver leaves it."""
+    """Write the journal of a finished sweep, as its driver leaves it."""
     folder = layout.create(config.name)
     record = SweepRecord(folder.id, config.name, config.experiment, config.to_dict(), now_ms())
     with Journal.create(folder.journal, record) as journal:
@@ -177,7 +177,7 @@ def write_journal(config: SweepConfig) -> None:
 
 
 def write_runs(store: Path, experiment: str) -> None:
-    """The runs of as many sweeps, by SQL: to log them would take an hour."""
+    """Write the runs of as many sweeps in SQL: logging them would take an hour."""
     with sqlite3.connect(store) as connection:
         for number in range(N_SWEEPS * (N_TRIALS + 1)):
             run_id, (sweep, trial) = uuid4().hex, divmod(number, N_TRIALS + 1)

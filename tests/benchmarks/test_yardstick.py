@@ -1,6 +1,6 @@
 """The yardstick against its floor and its peer: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks`.
 
-SWEEPS_BENCHMARK=quick tries it with few trials. Everything runs in one go on one machine, and what counts are ratios.
+SWEEPS_BENCHMARK=quick runs few trials. Everything runs in one go on one machine; only the ratios are meaningful.
 """
 
 import json
@@ -33,30 +33,30 @@ from sweeps.trial.dataset import load_dataset
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200), pytest.mark.usefixtures("real_mnist")]
 
 HERE = Path(__file__).parent
-N_WORKERS = 2  # of all that are compared
+N_WORKERS = 2  # of every contestant
 Results = dict[str, Any]
 Row = Callable[[str, str, str], None]
 
 
 def command(home: Path, *arguments: str) -> tuple[dict[str, Any], float]:
-    """What a command prints last, and its seconds: cold, with nothing kept from an earlier one, no store either."""
+    """The last JSON that a command prints, and its seconds, from a cold start: no caches and no store."""
     home.mkdir(parents=True)
     own = os.environ | {"SWEEPS_HOME": str(home), "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db"}
-    begun = time.perf_counter()
+    start = time.perf_counter()
     run = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True, env=own)
     assert run.returncode == 0, run.stderr[-3000:]
     printed: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    return printed, time.perf_counter() - begun
+    return printed, time.perf_counter() - start
 
 
 def sweep(home: Path, n_trials: int, *settings: str) -> tuple[dict[str, Any], float]:
-    """What the recipe's sweep prints at its end, with tracking, and the seconds of the whole command."""
+    """The final output of the recipe's sweep, with tracking, and the seconds of the whole command."""
     overrides = [f"--set={setting}" for setting in (f"budget.trials={n_trials}", *settings)]
     return command(home, "-m", "sweeps", "run", "yardstick", "--json", *overrides)
 
 
-def begun_and_ended(journal: Path) -> list[tuple[float, float]]:
-    """When each trial was about to take its first step, and when it had ended, in seconds since 1970, in order."""
+def start_and_end_times(journal: Path) -> list[tuple[float, float]]:
+    """When each trial was ready for its first step and when it ended, in seconds since 1970, in order."""
     query = """
         SELECT min(CASE kind WHEN 'figure' THEN time_ms END), max(CASE kind WHEN 'point_end' THEN time_ms END)
         FROM entries WHERE point_id IS NOT NULL GROUP BY point_id ORDER BY 1
@@ -65,21 +65,21 @@ def begun_and_ended(journal: Path) -> list[tuple[float, float]]:
         return [(first / 1000, last / 1000) for first, last in connection.execute(query)]
 
 
-def one_more(seconds: dict[int, float]) -> float:
-    """Seconds that each further trial takes."""
+def seconds_per_extra_trial(seconds: dict[int, float]) -> float:
+    """The seconds that each further trial takes."""
     few, many = sorted(seconds)
     return (seconds[many] - seconds[few]) / (many - few)
 
 
 @pytest.fixture(scope="module")
 def numbers(is_quick: bool) -> Sequence[int]:
-    """Of how many trials sweeps are compared."""
+    """The numbers of trials at which sweeps are compared."""
     return (4, 12) if is_quick else (16, 64)
 
 
 @pytest.fixture(scope="module")
 def points_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """A file of the first points of the yardstick, beside the images that it trains on."""
+    """A file of the first points of the yardstick, next to the training images."""
     folder = tmp_path_factory.mktemp("points")
     config = load("yardstick", [])
     arrays = load_dataset(config).arrays
@@ -94,8 +94,10 @@ def points_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]
     return write
 
 
-def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path], is_quick: bool) -> None:
-    """Lightning's fit and the bare loop, in turns in this process; CPU seconds, for others may use the machine."""
+def test_one_fit_against_a_bare_loop(
+    results: Results, table: Row, points_of: Callable[[int], Path], is_quick: bool
+) -> None:
+    """Alternate Lightning's fit and the bare loop in this process; CPU seconds, robust to other load."""
     import pytorch_lightning as lightning
 
     torch.set_num_threads(1)
@@ -104,7 +106,7 @@ def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path],
     arrays = DataArrays.from_dict(load_dataset(config).arrays)
     path = points_of(12)
     inputs, valid = bare["images"](path.parent)
-    taken: dict[str, list[float]] = {"fit": [], "loop": []}
+    elapsed: dict[str, list[float]] = {"fit": [], "loop": []}
 
     def fit(point: dict[str, Any]) -> None:
         trial = config.trial_at(point)
@@ -124,31 +126,31 @@ def test_one_fit(results: Results, table: Row, points_of: Callable[[int], Path],
 
     for point in json.loads(path.read_text())[: 4 if is_quick else 12]:
         for name, train in {"fit": fit, "loop": partial(bare["train"], inputs=inputs, valid=valid)}.items():
-            begun = time.process_time()
+            start = time.process_time()
             train(point)
-            taken[name].append(time.process_time() - begun)
-    ratio = sum(taken["fit"][1:]) / sum(taken["loop"][1:])  # the first is the start-up
-    results["one fit"] = {"cpu_seconds": taken, "ratio": round(ratio, 3)}
+            elapsed[name].append(time.process_time() - start)
+    ratio = sum(elapsed["fit"][1:]) / sum(elapsed["loop"][1:])  # the first is the start-up
+    results["one fit"] = {"cpu_seconds": elapsed, "ratio": round(ratio, 3)}
     table("one Lightning fit ÷ the bare loop, CPU seconds", f"{ratio:.2f}", "1.15")
 
 
 def test_sweeps(
     results: Results, table: Row, points_of: Callable[[int], Path], numbers: Sequence[int], tmp_path: Path
 ) -> None:
-    """Whole sweeps on two cores: floor, ours one by one and in packs, and the peers, few trials and many."""
-    taken: dict[str, dict[int, float]] = defaultdict(dict)
+    """Sweeps on two cores: the floor, ours one by one and in packs, and the peers, with few and many trials."""
+    elapsed: dict[str, dict[int, float]] = defaultdict(dict)
     for n_trials in numbers:
         path, home = points_of(n_trials), tmp_path / str(n_trials)
-        taken["floor"][n_trials] = command(home / "floor", str(HERE / "floor.py"), str(path))[0]["seconds"]
+        elapsed["floor"][n_trials] = command(home / "floor", str(HERE / "floor.py"), str(path))[0]["seconds"]
         for name, execution in {"single": "single", "packed": "auto"}.items():
             settings = (f"execution={execution}", f"resources.concurrency={N_WORKERS}")
-            taken[name][n_trials] = sweep(home / name, n_trials, *settings)[1]
+            elapsed[name][n_trials] = sweep(home / name, n_trials, *settings)[1]
         for peer, options in {"peer": [], "plain peer": ["plain"]}.items():
             script = [str(HERE / "peer.py"), str(path), f"sqlite:///{home / peer}/mlflow.db", *options]
-            printed, taken[peer][n_trials] = command(home / peer, *script)
-            taken[f"{peer}, Tuner.fit"][n_trials] = printed["seconds"]
-    more = {name: one_more(seconds) for name, seconds in taken.items()}
-    results["sweeps"] = {"seconds": taken, "seconds_of_one_more": more}
+            printed, elapsed[peer][n_trials] = command(home / peer, *script)
+            elapsed[f"{peer}, Tuner.fit"][n_trials] = printed["seconds"]
+    more = {name: seconds_per_extra_trial(seconds) for name, seconds in elapsed.items()}
+    results["sweeps"] = {"seconds": elapsed, "seconds_of_one_more": more}
     few = min(numbers)
     for name, target in {"single": "1.6", "packed": "1.2"}.items():
         table(f"one more trial, {name} ÷ the floor's", f"{more[name] / more['floor']:.2f}", target)
@@ -157,26 +159,26 @@ def test_sweeps(
             gain = more[peer] / more[name]
             table(f"one more trial of the {peer} ÷ ours, {name}", f"{gain:.1f}", f"(at least {target})")
         for name in ("single", "packed"):
-            ratio = taken[name][few] / taken[peer][few]
+            ratio = elapsed[name][few] / elapsed[peer][few]
             table(f"{few} trials, {name}, whole command ÷ the {peer}'s", f"{ratio:.2f}", "0.25")
 
 
 def test_startup(results: Results, table: Row, is_quick: bool, tmp_path: Path) -> None:
-    """Stage by stage, from the start of the command to the first report of a worker that is ready to train."""
+    """Time by stage, from the start of the command to the first report of a worker that is ready to train."""
     runs = [command(tmp_path / str(run), str(HERE / "startup.py"))[0] for run in range(1 if is_quick else 5)]
     seconds = {stage: median(run[stage] for run in runs) for stage in runs[0]}
     whole = median(sum(run.values()) for run in runs)
     results["startup"] = {"seconds": seconds, "whole": whole}
-    for stage, taken in seconds.items():
-        table(f"start: {stage}", f"{taken:.1f} s", "")
+    for stage, elapsed in seconds.items():
+        table(f"start: {stage}", f"{elapsed:.1f} s", "")
     table("from the start of the command to the first training step", f"{whole:.1f} s", "8 s")
 
 
-def test_what_lies_between_trials(results: Results, table: Row, is_quick: bool, tmp_path: Path) -> None:
-    """On one warm worker, from a trial's last report to the next one's first step."""
+def test_time_between_trials(results: Results, table: Row, is_quick: bool, tmp_path: Path) -> None:
+    """Time on one warm worker from a trial's last report to the next trial's first step."""
     settings = ("execution=single", "resources.concurrency=1", "training.epochs=1")
     printed, _ = sweep(tmp_path / "home", 4 if is_quick else 16, *settings)
-    times = begun_and_ended(tmp_path / "home" / "sweeps" / printed["sweep"] / "journal.db")
-    gaps = [begun - ended for (_, ended), (begun, _) in pairwise(times)]
+    times = start_and_end_times(tmp_path / "home" / "sweeps" / printed["sweep"] / "journal.db")
+    gaps = [start - ended for (_, ended), (start, _) in pairwise(times)]
     results["between trials"] = {"seconds": gaps, "median": median(gaps)}
     table("from one trial's end to the next one's first step, warm worker", f"{median(gaps) * 1000:.0f} ms", "100 ms")

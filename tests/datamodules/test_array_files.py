@@ -77,21 +77,21 @@ def test_bytes_and_floats_are_memory_mapped(tmp_path: Path, dtype: str, ending: 
 
 
 @pytest.mark.parametrize("dtype", ["?", "i2", "u4", "i8", "f2", "f8", ">f4", ">i4"])
-def test_other_numbers_become_bytes_or_single_precision(tmp_path: Path, dtype: str) -> None:
+def test_other_dtypes_become_bytes_or_single_precision(tmp_path: Path, dtype: str) -> None:
     array = RNG.integers(0, 2, (10, 5)).astype(dtype)
     inputs = load(saved(tmp_path / "a.npy", array)).samples.inputs
     assert inputs.dtype == (np.uint8 if dtype == "?" else np.float32)
     assert np.array_equal(inputs, array.astype(np.float64))
 
 
-def test_fortran_order_is_understood(tmp_path: Path) -> None:
+def test_fortran_order_is_read(tmp_path: Path) -> None:
     assert np.array_equal(
         load(saved(tmp_path / "a.npy", np.asfortranarray(PIXELS))).samples.inputs, PIXELS.reshape(10, 12)
     )
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_gives_inputs_and_labels_by_their_keys(tmp_path: Path, save: Callable[..., None]) -> None:
+def test_npz_inputs_and_labels_are_read_by_key(tmp_path: Path, save: Callable[..., None]) -> None:
     save(tmp_path / "a.npz", x=PIXELS, y=CLASSES.astype(np.uint8), inputs=np.zeros(3))
     source = load(tmp_path / "a.npz", inputs_key="x", labels_key="y")
     assert np.array_equal(source.samples.inputs, PIXELS.reshape(10, 12))
@@ -104,14 +104,14 @@ def test_labels_of_an_npz_are_optional(tmp_path: Path) -> None:
     assert load(zipped(tmp_path / "a.npz", inputs=PIXELS)).samples.labels is None
 
 
-def test_labels_of_an_npy_are_a_second_file(tmp_path: Path) -> None:
+def test_labels_of_an_npy_come_from_a_second_file(tmp_path: Path) -> None:
     source = load(saved(tmp_path / "a.npy", PIXELS), labels_path=saved(tmp_path / "labels.npy", CLASSES))
     assert source.samples.labels is not None
     assert source.samples.labels.tolist() == CLASSES.tolist()
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "expected"),
     [
         (CLASSES[:-1], "must be one number a sample, of shape (10,)"),
         (CLASSES[:, None], "has (10, 1)"),
@@ -120,18 +120,18 @@ def test_labels_of_an_npy_are_a_second_file(tmp_path: Path) -> None:
         (CLASSES + 10**12, "fewer than there are samples (10)"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Any, told: str) -> None:
-    refused(tmp_path, zipped(tmp_path / "a.npz", inputs=PIXELS, labels=labels), told)
+def test_mismatched_labels_are_refused(tmp_path: Path, labels: Any, expected: str) -> None:
+    refused(tmp_path, zipped(tmp_path / "a.npz", inputs=PIXELS, labels=labels), expected)
 
 
-def test_a_missing_key_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+def test_an_error_for_a_missing_key_lists_the_existing_keys(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.npz", images=PIXELS, inputs=PIXELS)
     refused(tmp_path, path, "'pixels'; it holds images, inputs: set data.inputs_key", inputs_key="pixels")
     refused(tmp_path, path, "'classes'; it holds images, inputs: set data.labels_key", labels_key="classes")
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "expected"),
     [
         (np.array([[1.0, np.nan]]), "finite"),
         (np.array([[1.0, -np.inf]], np.float32), "finite"),
@@ -147,12 +147,12 @@ def test_a_missing_key_is_told_with_those_that_are_there(tmp_path: Path) -> None
         (np.array([{"a": 1}, None]), "Python objects (pickled), which are not read"),
     ],
 )
-def test_inputs_that_are_not_finite_numbers_are_refused(tmp_path: Path, array: Any, told: str) -> None:
-    refused(tmp_path, saved(tmp_path / "a.npy", array), told)
+def test_inputs_that_are_not_finite_numbers_are_refused(tmp_path: Path, array: Any, expected: str) -> None:
+    refused(tmp_path, saved(tmp_path / "a.npy", array), expected)
 
 
-class Treacherous:
-    """Writes a file when it is unpickled."""
+class MaliciousPickle:
+    """Write a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -161,8 +161,8 @@ class Treacherous:
         return Path.touch, (self.path,)
 
 
-def test_pickles_are_never_run(tmp_path: Path) -> None:
-    trap = Treacherous(tmp_path / "sprung")
+def test_pickles_are_never_executed(tmp_path: Path) -> None:
+    trap = MaliciousPickle(tmp_path / "sprung")
     objects = np.empty((2, 2), object)
     objects.fill(trap)
     (tmp_path / "pickle.npy").write_bytes(pickle.dumps(trap))
@@ -172,7 +172,7 @@ def test_pickles_are_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, tmp_path / "absent.npy", "there is no such file: correct its path")
     refused(tmp_path, tmp_path, "is a folder")
 
@@ -185,7 +185,7 @@ def test_a_damaged_npy_is_refused(tmp_path: Path, damage: Callable[[bytes], byte
     refused(tmp_path, tmp_path / "a.npy", "as np.save or np.savez writes it; it is not")
 
 
-def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path: Path) -> None:
+def test_a_header_that_claims_more_data_than_the_file_has_is_refused(tmp_path: Path) -> None:
     raw = npy(PIXELS).replace(b"(10, 4, 3), }", b"(2**40, 4), }").replace(b"(2**40, 4), }", b"(9**9, 43), }")
     (tmp_path / "a.npy").write_bytes(raw)
     refused(tmp_path, tmp_path / "a.npy", "it is not")
@@ -194,7 +194,7 @@ def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_changed_byte_in_an_npz_is_noticed(tmp_path: Path, save: Callable[..., None]) -> None:
+def test_a_changed_byte_in_an_npz_is_detected(tmp_path: Path, save: Callable[..., None]) -> None:
     save(tmp_path / "a.npz", inputs=PIXELS)
     raw = bytearray((tmp_path / "a.npz").read_bytes())
     raw[220] ^= 1
@@ -205,12 +205,12 @@ def test_a_changed_byte_in_an_npz_is_noticed(tmp_path: Path, save: Callable[...,
 @pytest.mark.parametrize(
     "header", [b"{'descr': '|u1', ", b"(((", b"\xff\xfe", b"{'descr': 'f99999', 'fortran_order': 1, 'shape': ()}"]
 )
-def test_a_header_that_is_no_header_is_refused(tmp_path: Path, header: bytes) -> None:
+def test_an_invalid_header_is_refused(tmp_path: Path, header: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     refused(tmp_path, tmp_path / "a.npy", "no NumPy header is there")
 
 
-def test_an_array_compressed_in_another_way_is_refused(tmp_path: Path) -> None:
+def test_an_array_with_unsupported_compression_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("inputs.npy", npy(PIXELS))
     refused(tmp_path, tmp_path / "a.npz", "compressed in a way that np.savez_compressed does not use")
@@ -222,7 +222,7 @@ def test_a_zip_bomb_is_refused_without_being_decompressed(tmp_path: Path) -> Non
     refused(tmp_path, tmp_path / "bomb.npz", "as a zip bomb would")
 
 
-def test_a_zip_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+def test_a_zip_with_a_wrong_size_entry_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", inputs=np.zeros((1000, 1000), np.uint8))
     raw = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(raw.replace((1_000_128).to_bytes(4, "little"), (500).to_bytes(4, "little")))
@@ -231,7 +231,7 @@ def test_a_zip_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(["npy", "npz", "compressed"]))
-def test_any_damage_is_read_or_told_and_never_raises_anything_else(
+def test_damaged_files_load_or_raise_a_dataset_error_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str
 ) -> None:
     stream = io.BytesIO()
@@ -245,10 +245,10 @@ def test_any_damage_is_read_or_told_and_never_raises_anything_else(
         load(path, inputs_key="arr_0")
 
 
-def refused(tmp_path: Path, path: Path, told: str, **settings: Any) -> None:
-    """`path` is refused in one line that names a file in `tmp_path` and says what is `told`."""
+def refused(tmp_path: Path, path: Path, expected: str, **settings: Any) -> None:
+    """Loading `path` fails with a one-line error that names a file in `tmp_path` and contains `expected`."""
     with pytest.raises(DatasetError) as refusal:
         load(path, **settings)
-    assert told in str(refusal.value)
+    assert expected in str(refusal.value)
     assert str(tmp_path) in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1

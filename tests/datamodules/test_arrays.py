@@ -9,13 +9,13 @@ from sweeps.datamodules.arrays import DataArrays, DatasetError, Split, check_uni
 from sweeps.datamodules.config import ValidateOn
 
 
-def a_split(n_samples: int, start: int = 0) -> Split:
+def make_split(n_samples: int, start: int = 0) -> Split:
     inputs = np.arange(start, start + 4 * n_samples).astype(np.uint8).reshape(n_samples, 4)
     return Split(inputs, (np.arange(n_samples) % 3).astype(np.int64))
 
 
 def arrays(validate_on: ValidateOn = "valid", **changes: Any) -> DataArrays:
-    train, valid, test = a_split(8), a_split(3, 50), a_split(4, 80)
+    train, valid, test = make_split(8), make_split(3, 50), make_split(4, 80)
     values: dict[str, Any] = {
         "name": "small",
         "train": train,
@@ -36,7 +36,7 @@ def shares_memory_with_any(array: Any, split: Split) -> bool:
 
 
 @pytest.mark.parametrize("validate_on", ["valid", "train", "test"])
-def test_what_crosses_comes_back_as_it_was(validate_on: ValidateOn) -> None:
+def test_arrays_survive_the_round_trip_to_a_worker(validate_on: ValidateOn) -> None:
     before = arrays(validate_on)
     after = DataArrays.from_dict(before.without_test())
     assert np.array_equal(after.train.inputs, before.train.inputs)
@@ -45,33 +45,33 @@ def test_what_crosses_comes_back_as_it_was(validate_on: ValidateOn) -> None:
 
 
 @pytest.mark.parametrize("validate_on", ["valid", "train"])
-def test_test_samples_do_not_cross(validate_on: ValidateOn) -> None:
+def test_the_test_split_is_not_sent_to_workers(validate_on: ValidateOn) -> None:
     before = arrays(validate_on)
-    crossing = before.without_test()
-    assert not any(shares_memory_with_any(value, before.test) for value in crossing.values())
-    assert len(DataArrays.from_dict(crossing).test) == 0
+    sent = before.without_test()
+    assert not any(shares_memory_with_any(value, before.test) for value in sent.values())
+    assert len(DataArrays.from_dict(sent).test) == 0
 
 
-def test_test_samples_cross_where_they_are_validated_on() -> None:
+def test_the_test_split_is_sent_when_it_is_used_for_validation() -> None:
     after = DataArrays.from_dict(arrays("test").without_test())
     assert after.valid is after.test
     assert len(after.test) == 4
 
 
-def test_no_array_crosses_twice_when_train_is_validated_on() -> None:
+def test_no_array_is_sent_twice_when_training_data_is_used_for_validation() -> None:
     before = arrays("train")
-    crossing = before.without_test()
-    assert sum(shares_memory_with_any(value, before.train) for value in crossing.values()) == 1
-    after = DataArrays.from_dict(crossing)
+    sent = before.without_test()
+    assert sum(shares_memory_with_any(value, before.train) for value in sent.values()) == 1
+    after = DataArrays.from_dict(sent)
     assert after.valid is after.train
 
 
-def test_only_plain_values_and_arrays_cross() -> None:
+def test_only_plain_values_and_arrays_are_sent() -> None:
     for value in arrays().without_test().values():
         assert isinstance(value, (str, int, float, tuple, np.ndarray))
 
 
-def test_a_description_holds_what_a_run_records() -> None:
+def test_a_description_holds_the_values_a_run_records() -> None:
     assert arrays().describe() == {
         "name": "small",
         "n_train": 8,
@@ -87,64 +87,64 @@ def test_a_description_holds_what_a_run_records() -> None:
     }
 
 
-def with_nan(crossing: dict[str, Any]) -> None:
-    crossing["train_inputs"] = np.full((8, 4), np.nan, np.float32)
+def with_nan(sent: dict[str, Any]) -> None:
+    sent["train_inputs"] = np.full((8, 4), np.nan, np.float32)
 
 
-def with_doubles(crossing: dict[str, Any]) -> None:
-    crossing["valid_inputs"] = np.zeros((3, 4))
+def with_doubles(sent: dict[str, Any]) -> None:
+    sent["valid_inputs"] = np.zeros((3, 4))
 
 
-def with_other_features(crossing: dict[str, Any]) -> None:
-    crossing["valid_inputs"] = np.zeros((3, 5), np.uint8)
+def with_other_features(sent: dict[str, Any]) -> None:
+    sent["valid_inputs"] = np.zeros((3, 5), np.uint8)
 
 
-def with_short_labels(crossing: dict[str, Any]) -> None:
-    crossing["train_labels"] = crossing["train_labels"][:-1]
+def with_short_labels(sent: dict[str, Any]) -> None:
+    sent["train_labels"] = sent["train_labels"][:-1]
 
 
-def with_a_class_too_many(crossing: dict[str, Any]) -> None:
-    crossing["train_labels"] = crossing["train_labels"] + 1
+def with_an_extra_class(sent: dict[str, Any]) -> None:
+    sent["train_labels"] = sent["train_labels"] + 1
 
 
-def with_no_classes(crossing: dict[str, Any]) -> None:
-    crossing["n_classes"] = None
+def with_no_classes(sent: dict[str, Any]) -> None:
+    sent["n_classes"] = None
 
 
-def with_nothing_to_validate_on(crossing: dict[str, Any]) -> None:
-    crossing["valid_inputs"], crossing["valid_labels"] = np.zeros((0, 4), np.uint8), np.zeros(0, np.int64)
+def with_empty_validation_split(sent: dict[str, Any]) -> None:
+    sent["valid_inputs"], sent["valid_labels"] = np.zeros((0, 4), np.uint8), np.zeros(0, np.int64)
 
 
-def without_an_array(crossing: dict[str, Any]) -> None:
-    del crossing["train_inputs"]
+def without_an_array(sent: dict[str, Any]) -> None:
+    del sent["train_inputs"]
 
 
-def with_a_list(crossing: dict[str, Any]) -> None:
-    crossing["train_inputs"] = [[1.0]]
+def with_a_list(sent: dict[str, Any]) -> None:
+    sent["train_inputs"] = [[1.0]]
 
 
-def with_an_unknown_key(crossing: dict[str, Any]) -> None:
-    crossing["surprise"] = 1
+def with_an_unknown_key(sent: dict[str, Any]) -> None:
+    sent["surprise"] = 1
 
 
-def with_an_impossible_image_shape(crossing: dict[str, Any]) -> None:
-    crossing["image_shape"] = (3, 2)
+def with_an_impossible_image_shape(sent: dict[str, Any]) -> None:
+    sent["image_shape"] = (3, 2)
 
 
-def with_a_negative_scale(crossing: dict[str, Any]) -> None:
-    crossing["scale"] = -1.0
+def with_a_negative_scale(sent: dict[str, Any]) -> None:
+    sent["scale"] = -1.0
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "expected"),
     [
         (with_nan, "train inputs must be finite"),
         (with_doubles, "valid inputs must be .* not .3, 4. of float64"),
         (with_other_features, "must have the .4,. features of train, not .5,."),
         (with_short_labels, "train labels must be .8,. of int64"),
-        (with_a_class_too_many, "labels must lie in 0..2, not in 1..3"),
+        (with_an_extra_class, "labels must lie in 0..2, not in 1..3"),
         (with_no_classes, "labels and n_classes"),
-        (with_nothing_to_validate_on, "has 8 and 0"),
+        (with_empty_validation_split, "has 8 and 0"),
         (without_an_array, "train_inputs"),
         (with_a_list, "must come as without_test"),
         (with_an_unknown_key, "surprise"),
@@ -152,14 +152,14 @@ def with_a_negative_scale(crossing: dict[str, Any]) -> None:
         (with_a_negative_scale, "scale must be a positive number, not -1.0"),
     ],
 )
-def test_what_crosses_is_checked_again(damage: Callable[[dict[str, Any]], None], told: str) -> None:
-    crossing = arrays().without_test()
-    damage(crossing)
-    with pytest.raises(DatasetError, match=told):
-        DataArrays.from_dict(crossing)
+def test_arrays_sent_to_a_worker_are_validated_again(damage: Callable[[dict[str, Any]], None], expected: str) -> None:
+    sent = arrays().without_test()
+    damage(sent)
+    with pytest.raises(DatasetError, match=expected):
+        DataArrays.from_dict(sent)
 
 
-def test_all_faults_are_told_at_once_each_in_one_line() -> None:
+def test_all_issues_are_reported_at_once_each_in_one_line() -> None:
     with pytest.raises(DatasetError) as refused:
         arrays(scale=0.0, image_shape=(5, 5))
     assert len(refused.value.issues) == len(str(refused.value).splitlines()) == 2
@@ -180,5 +180,5 @@ def test_values_in_the_unit_interval_are_accepted_for_cross_entropy() -> None:
 
 
 def test_taking_every_sample_in_order_copies_nothing() -> None:
-    samples = a_split(5)
+    samples = make_split(5)
     assert samples.take(np.arange(5)) is samples

@@ -56,7 +56,7 @@ def test_an_epoch_gives_each_sample_once_in_batches_of_the_size(
 
 
 @given(seed=st.integers(0, 2**63), epoch=st.integers(0, 1000))
-def test_the_order_depends_on_seed_and_epoch_only(seed: int, epoch: int) -> None:
+def test_the_order_depends_only_on_seed_and_epoch(seed: int, epoch: int) -> None:
     torch.manual_seed(epoch)
     inputs, labels = numbered(50)
     started_here = TensorBatches(inputs, labels, batch_size=7, seed=seed, first_epoch=epoch)
@@ -66,20 +66,20 @@ def test_the_order_depends_on_seed_and_epoch_only(seed: int, epoch: int) -> None
 
 
 @given(seed=st.integers(0, 2**63), n_before=st.integers(0, 5))
-def test_epochs_that_go_on_from_a_later_start_are_those_that_would_have_been(seed: int, n_before: int) -> None:
+def test_resumed_epochs_match_those_of_an_uninterrupted_run(seed: int, n_before: int) -> None:
     whole = TensorBatches(*numbered(30), batch_size=8, seed=seed)
     resumed = TensorBatches(*numbered(30), batch_size=8, seed=seed, first_epoch=n_before)
     assert [epoch_of(whole) for _ in range(n_before + 3)][n_before:] == [epoch_of(resumed) for _ in range(3)]
 
 
 @given(seed=st.integers(0, 2**63))
-def test_each_epoch_and_each_seed_has_an_order_of_its_own(seed: int) -> None:
+def test_each_epoch_and_each_seed_has_its_own_order(seed: int) -> None:
     orders = {tuple(epoch_order(50, *pair).tolist()) for pair in ((seed, 0), (seed, 1), (seed + 1, 0), (seed + 1, 1))}
     assert len(orders) == 4
 
 
-def test_orders_are_even() -> None:
-    # Each sample is first about as often as any other: 4,000 draws of 4, 5 standard deviations.
+def test_orders_are_uniformly_distributed() -> None:
+    # Each of 4 samples comes first equally often in 4,000 draws, within 5 standard deviations.
     firsts = np.bincount([int(epoch_order(4, seed=0, epoch=epoch)[0]) for epoch in range(4_000)], minlength=4)
     assert np.abs(firsts - 1_000).max() < 5 * np.sqrt(4_000 * 0.25 * 0.75)
 
@@ -93,12 +93,12 @@ def test_shuffling_neither_uses_nor_disturbs_the_global_generator() -> None:
     assert epoch_of(TensorBatches(*numbered(50), batch_size=8, seed=3)) == first
 
 
-def test_without_a_seed_the_order_is_that_of_the_tensor() -> None:
+def test_without_a_seed_batches_keep_the_order_of_the_tensor() -> None:
     batches = TensorBatches(*numbered(10), batch_size=4, seed=None)
     assert epoch_of(batches) == epoch_of(batches) == list(range(10))
 
 
-def test_an_iterator_that_is_made_but_not_used_is_not_an_epoch() -> None:
+def test_an_unused_iterator_does_not_count_as_an_epoch() -> None:
     batches, fresh = (TensorBatches(*numbered(30), batch_size=8, seed=1) for _ in range(2))
     iter(batches)
     assert epoch_of(batches) == epoch_of(fresh)
@@ -106,15 +106,15 @@ def test_an_iterator_that_is_made_but_not_used_is_not_an_epoch() -> None:
 
 @pytest.mark.parametrize("seed", [None, 0])
 @pytest.mark.parametrize(
-    ("stored", "given_out"),
+    ("stored", "expected_dtype"),
     [(torch.uint8, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
 )
-def test_batches_are_scaled_floating_point(seed: int | None, stored: torch.dtype, given_out: torch.dtype) -> None:
+def test_batches_are_scaled_floating_point(seed: int | None, stored: torch.dtype, expected_dtype: torch.dtype) -> None:
     inputs = torch.arange(12).reshape(6, 2).to(stored)
     batches = TensorBatches(inputs, torch.arange(6), batch_size=4, scale=0.25, seed=seed)
     for batch, labels in batches:  # type: ignore[misc]
-        assert batch.dtype == given_out
-        assert torch.equal(batch, inputs[labels].to(given_out) * 0.25)
+        assert batch.dtype == expected_dtype
+        assert torch.equal(batch, inputs[labels].to(expected_dtype) * 0.25)
     assert batches.inputs.dtype == stored
 
 
@@ -131,7 +131,7 @@ def test_without_labels_a_batch_has_one_part() -> None:
     assert [len(batch) for batch in TensorBatches(numbered(5)[0], batch_size=2, seed=0)] == [1, 1, 1]
 
 
-def test_the_data_module_gives_train_shuffled_and_the_others_in_order() -> None:
+def test_the_data_module_shuffles_only_the_training_split() -> None:
     module = ArrayDataModule(small_arrays(), batch_size=5, seed=3)
     assert sorted(epoch_of(module.train_dataloader())) == list(range(N_TRAIN))
     assert epoch_of(module.train_dataloader()) == epoch_order(N_TRAIN, seed=3, epoch=0).tolist()
@@ -151,13 +151,13 @@ def test_whole_splits_are_scaled_and_in_order() -> None:
     assert valid_labels.tolist() == list(range(23, 29))
 
 
-def test_one_tensor_serves_where_train_is_validated_on() -> None:
+def test_validating_on_training_data_shares_one_tensor() -> None:
     train = small_arrays().train
     module = ArrayDataModule(small_arrays(train=train, valid=train, validate_on="train"), batch_size=5, seed=3)
     assert module.train_dataloader().inputs is module.val_dataloader().inputs
 
 
-def test_test_batches_are_refused_where_the_test_split_did_not_come_along() -> None:
+def test_test_batches_are_refused_without_the_test_split() -> None:
     module = ArrayDataModule(DataArrays.from_dict(small_arrays().without_test()), batch_size=5, seed=3)
     with pytest.raises(DatasetError, match="test samples are needed"):
         module.test_dataloader()
@@ -171,7 +171,7 @@ def test_read_only_arrays_are_served_without_a_copy_or_a_warning(recwarn: pytest
     assert not [warning for warning in recwarn if "writable" in str(warning.message)]
 
 
-def test_mapped_inputs_are_the_codes_with_the_same_labels_in_the_same_order() -> None:
+def test_mapped_batches_hold_codes_with_labels_in_the_same_order() -> None:
     module = ArrayDataModule(small_arrays(), batch_size=5, seed=3)
     weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     codes = module.mapped(lambda inputs: inputs @ weight, batch_size=4)
@@ -194,7 +194,7 @@ def test_training_inputs_alone_are_mapped_once_in_big_batches_without_gradients(
 
 
 class Recorder(LightningModule):
-    """Trains nothing to speak of and notes the samples it was shown, epoch by epoch."""
+    """A trivial model that records the samples of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -213,8 +213,8 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-class SaveWhenTwoEpochsAreDone(Callback):
-    """Saves a checkpoint in the hook named, at the end of epoch 1 or of the training."""
+class SaveAfterTwoEpochs(Callback):
+    """Save a checkpoint in the named hook, at the end of epoch 1 or of the training."""
 
     def __init__(self, hook: str, path: Path) -> None:
         self.hook, self.path = hook, path
@@ -241,16 +241,16 @@ def fit(epochs: int, *callbacks: Callback, resume: Path | None = None) -> Record
     return recorder
 
 
-def test_a_trainer_shows_each_sample_once_an_epoch_in_the_order_of_seed_and_epoch() -> None:
+def test_a_trainer_visits_each_sample_once_per_epoch_in_the_order_of_seed_and_epoch() -> None:
     recorder = fit(3)
     assert recorder.seen == {epoch: epoch_order(N_TRAIN, 3, epoch).tolist() for epoch in range(3)}
     assert recorder.validated == list(range(23, 29)) * 3
 
 
 @pytest.mark.parametrize("hook", ["on_validation_end", "on_train_epoch_end", "on_train_end"])
-def test_a_resumed_training_is_shown_what_it_would_have_been(tmp_path: Path, hook: str) -> None:
-    # Lightning's epoch counters differ between these hooks, and so would an order that were counted from the start.
-    fit(2 if hook == "on_train_end" else 4, SaveWhenTwoEpochsAreDone(hook, tmp_path / "c.ckpt"))
+def test_a_resumed_training_visits_samples_as_if_uninterrupted(tmp_path: Path, hook: str) -> None:
+    # Lightning's epoch counters differ between these hooks, so an order that depended on them would differ too.
+    fit(2 if hook == "on_train_end" else 4, SaveAfterTwoEpochs(hook, tmp_path / "c.ckpt"))
     resumed = fit(4, resume=tmp_path / "c.ckpt")
     assert resumed.seen == {epoch: epoch_order(N_TRAIN, 3, epoch).tolist() for epoch in (2, 3)}
 
@@ -264,7 +264,7 @@ def test_codes_stay_on_the_gpu() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_batches_are_taken_on_the_gpu_in_the_order_of_the_cpu() -> None:
+def test_batches_on_the_gpu_have_the_order_of_the_cpu() -> None:
     inputs, labels = (tensor.to("cuda") for tensor in numbered(50))
     batches = TensorBatches(inputs, labels, batch_size=8, seed=3)
     assert all(part.device == inputs.device for batch in batches for part in batch)
@@ -272,7 +272,7 @@ def test_batches_are_taken_on_the_gpu_in_the_order_of_the_cpu() -> None:
     assert epoch_of(batches) == epoch_order(50, seed=3, epoch=0).tolist()
 
 
-def test_an_epoch_may_be_several_passes_each_in_another_order() -> None:
+def test_an_epoch_of_several_passes_reshuffles_each_pass() -> None:
     inputs = torch.arange(7, dtype=torch.float32).reshape(7, 1)
     once = TensorBatches(inputs, batch_size=3, seed=5)
     thrice = TensorBatches(inputs, batch_size=3, seed=5, passes=3)
@@ -287,13 +287,13 @@ def test_an_epoch_may_be_several_passes_each_in_another_order() -> None:
 @pytest.mark.parametrize(
     ("n_samples", "expected"), [(1, [0]), (4, [0, 6, 12, 18]), (12, [*range(0, 23, 2)]), (23, [*range(23)])]
 )
-def test_a_sample_is_evenly_spread_over_its_split(n_samples: int, expected: list[int]) -> None:
+def test_a_subsample_is_evenly_spread_over_its_split(n_samples: int, expected: list[int]) -> None:
     inputs, labels = ArrayDataModule(small_arrays(), batch_size=5, seed=0).train_sample(n_samples)
     assert labels.tolist() == expected
     assert inputs.tolist() == [[0.5 * number, 0.5 * (number + 1), 0.5 * (number + 2)] for number in expected]
 
 
-def test_a_sample_of_the_validation_split_has_no_labels_where_there_are_none() -> None:
+def test_a_subsample_of_an_unlabelled_validation_split_has_no_labels() -> None:
     arrays = small_arrays()
     splits = {name: Split(getattr(arrays, name).inputs) for name in ("train", "valid", "test")}
     (inputs,) = ArrayDataModule(small_arrays(n_classes=None, **splits), batch_size=5, seed=0).valid_sample(100)

@@ -28,7 +28,7 @@ def test_digits_are_1797_images_in_the_unit_interval() -> None:
     assert arrays.train.inputs.dtype == np.uint8
 
 
-def test_digits_are_scikit_learns() -> None:
+def test_digits_match_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
     arrays = load_arrays(DigitsConfig(n_test=0, validate_on="train"))
@@ -37,7 +37,7 @@ def test_digits_are_scikit_learns() -> None:
     assert np.array_equal(arrays.train.labels, load_digits().target)
 
 
-# The published table of the blobs data: zero output, mean only.
+# The published errors on the blobs data: zero output, mean only.
 @pytest.mark.parametrize(
     ("subset", "n_images", "zero_output", "mean_only"),
     [("stripe", 29, 1.428e-4, 1.241e-4), ("full", 784, 1.488e-4, 1.423e-4)],
@@ -53,7 +53,7 @@ def test_blobs_have_the_published_errors_of_the_trivial_predictors(
 
 def test_blobs_peak_at_their_own_pixel() -> None:
     pixels = scaled(load_arrays(BlobsConfig(subset="full")))
-    inner = 14 * 28 + 14  # far from the edges, where nothing is repeated
+    inner = 14 * 28 + 14  # away from the repeated edges
     assert pixels[inner].argmax() == inner
     assert pixels[inner].sum() == pytest.approx(2, rel=1e-5)
 
@@ -63,7 +63,7 @@ def test_the_stripe_lies_on_anti_diagonals() -> None:
     assert np.array_equal(peaks, np.arange(784)[10::27])
 
 
-def test_blobs_are_validated_on_the_samples_that_train() -> None:
+def test_blobs_are_validated_on_their_training_samples() -> None:
     arrays = load_arrays(BlobsConfig())
     assert arrays.valid is arrays.train
     assert len(arrays.test) == 0
@@ -103,6 +103,6 @@ def test_real_mnist_has_its_known_mean_and_deviation() -> None:
 
 
 @needs_mnist
-def test_real_mnist_cannot_give_more_than_it_has() -> None:
+def test_more_samples_than_real_mnist_has_are_refused() -> None:
     with pytest.raises(DatasetError, match="mnist has 60000 samples to divide beside its published test set"):
         load_arrays(MnistConfig(n_train=60_000))

@@ -1,4 +1,4 @@
-"""What a `data` section knows of its data set before it is loaded."""
+"""What a `data` section states about its dataset before loading it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SMALL: list[DataConfig] = [DigitsConfig(), BlobsConfig(), UniformConfig(n_sample
 
 
 @pytest.mark.parametrize("section", SMALL, ids=lambda section: section.name)
-def test_a_section_knows_the_features_and_labels_of_its_data(section: DataConfig) -> None:
+def test_a_data_section_states_its_features_and_labels(section: DataConfig) -> None:
     arrays = load_arrays(section)
     assert arrays.n_features == section.n_features
     assert (arrays.n_classes is not None) == section.may_have_labels
@@ -20,7 +20,7 @@ def test_a_section_knows_the_features_and_labels_of_its_data(section: DataConfig
 @pytest.mark.parametrize(
     ("path", "labels_path", "may"), [("a.npy", None, False), ("a.npy", "labels.npy", True), ("a.npz", None, True)]
 )
-def test_a_users_array_may_have_labels_where_there_is_a_place_for_them(
+def test_a_users_array_may_have_labels_in_an_npz_or_with_labels_path(
     path: str, labels_path: str | None, may: bool
 ) -> None:
     section = ArrayConfig(path=Path(path), labels_path=None if labels_path is None else Path(labels_path))

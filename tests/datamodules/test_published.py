@@ -20,7 +20,7 @@ from sweeps.datamodules.published import PublishedDataset, PublishedFile, load_p
 
 
 def idx_bytes(shape: tuple[int, ...], seed: int, largest: int = 255) -> bytes:
-    """A file in the real format, header and all."""
+    """A file in the IDX format, including its header."""
     body = np.random.default_rng(seed).integers(0, largest + 1, shape, dtype=np.uint8)
     return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + body.tobytes()
 
@@ -59,7 +59,7 @@ def publish(folder: Path, *, zipped: bool = True, level: int = 9) -> Path:
 
 
 class RecordingServer(ThreadingHTTPServer):
-    """Serves a folder on the loopback and remembers what was asked for."""
+    """Serve a folder on the loopback interface and record the requests."""
 
     def __init__(self, folder: Path) -> None:
         self.asked: list[str] = []
@@ -77,7 +77,7 @@ class Handler(SimpleHTTPRequestHandler):
         super().do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing: what was asked is recorded."""
+        """Log nothing: requests are recorded."""
 
 
 @contextlib.contextmanager
@@ -125,9 +125,7 @@ def test_files_are_read_from_the_data_dir_gzipped_or_not(
     assert (source.image_shape, source.n_classes, source.scale) == ((4, 3), 10, 1 / 255)
 
 
-def test_nothing_but_the_data_dir_is_read_where_it_is_set(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_data_dir_is_read_when_it_is_set(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(home / "data" / "mnist")
     (publish(tmp_path / "own" / "mnist") / f"{IMAGES}.gz").unlink()
     monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path / "own"))
@@ -137,7 +135,7 @@ def test_nothing_but_the_data_dir_is_read_where_it_is_set(
     assert f"{tmp_path / 'own' / 'mnist'} alone, which lacks {IMAGES}: put the files there" in str(refused.value)
 
 
-def test_absent_files_are_fetched_once_and_cached(tmp_path: Path, home: Path) -> None:
+def test_missing_files_are_downloaded_once_and_cached(tmp_path: Path, home: Path) -> None:
     with serving(publish(tmp_path / "mirror")) as server:
         first = load_published(small_mnist(server.url))
         second = load_published(small_mnist(server.url))
@@ -151,17 +149,17 @@ def test_cached_files_are_used_without_a_network(home: Path, closed_address: str
     assert load_published(small_mnist(closed_address)).samples.inputs.tolist() == expected_images()
 
 
-def test_a_mirror_that_recompressed_the_files_is_as_good(tmp_path: Path) -> None:
+def test_recompressed_files_of_a_mirror_are_accepted(tmp_path: Path) -> None:
     with serving(publish(tmp_path / "mirror", level=1)) as server:
         assert len(load_published(small_mnist(server.url)).samples) == 12
 
 
-def test_the_next_mirror_is_asked_where_one_is_down(tmp_path: Path, closed_address: str) -> None:
+def test_the_next_mirror_is_used_when_one_is_down(tmp_path: Path, closed_address: str) -> None:
     with serving(publish(tmp_path / "mirror")) as server:
         assert len(load_published(small_mnist(closed_address, server.url)).samples) == 12
 
 
-def test_the_next_mirror_is_asked_where_one_sends_something_else(tmp_path: Path) -> None:
+def test_the_next_mirror_is_used_when_one_sends_wrong_content(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.mkdir()
     for name in CONTENTS:
@@ -171,7 +169,7 @@ def test_the_next_mirror_is_asked_where_one_sends_something_else(tmp_path: Path)
     assert len(first.asked) == 4
 
 
-def test_what_is_fetched_but_wrong_is_not_kept(tmp_path: Path, home: Path) -> None:
+def test_a_wrong_download_is_not_cached(tmp_path: Path, home: Path) -> None:
     mirror = publish(tmp_path / "mirror")
     (mirror / f"{IMAGES}.gz").write_bytes(gzip.compress(CONTENTS[IMAGES][:-1] + b"!"))
     with serving(mirror) as server, pytest.raises(DatasetError, match="not the published file"):
@@ -179,7 +177,7 @@ def test_what_is_fetched_but_wrong_is_not_kept(tmp_path: Path, home: Path) -> No
     assert list((home / "data" / "mnist").iterdir()) == []
 
 
-def test_offline_and_absent_is_told_in_one_line_with_the_files_and_where_to_put_them(
+def test_the_offline_error_lists_the_missing_files_and_their_folder_in_one_line(
     home: Path, closed_address: str
 ) -> None:
     with pytest.raises(DatasetError) as refused:
@@ -192,12 +190,12 @@ def test_offline_and_absent_is_told_in_one_line_with_the_files_and_where_to_put_
     assert "ConnectionError" in message
 
 
-def test_a_file_that_a_mirror_lacks_is_told_with_its_status(tmp_path: Path) -> None:
+def test_the_error_for_a_file_missing_on_a_mirror_has_the_http_status(tmp_path: Path) -> None:
     with serving(tmp_path / "empty") as server, pytest.raises(DatasetError, match="HTTPError 404"):
         load_published(small_mnist(server.url))
 
 
-def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "file"))
     with pytest.raises(DatasetError, match=r"neither found in .* nor fetched .*Not a directory"):
@@ -222,7 +220,7 @@ def damaged(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "expected"),
     [
         ("truncated gzip", "cannot be read to its end"),
         ("gzip with another checksum", "cannot be read to its end"),
@@ -237,7 +235,7 @@ def damaged(kind: str) -> bytes:
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, expected: str
 ) -> None:
     path = publish(tmp_path / "mnist") / f"{IMAGES}.gz"
     path.write_bytes(damaged(kind))
@@ -245,11 +243,11 @@ def test_a_damaged_file_is_named_in_one_line(
     with pytest.raises(DatasetError) as refused:
         load_published(small_mnist())
     assert str(path) in str(refused.value)
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
 
-def test_a_gzip_that_grows_beyond_its_header_is_not_decompressed(
+def test_a_gzip_larger_than_its_header_claims_is_not_decompressed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bomb = gzip.compress(CONTENTS[IMAGES] + bytes(50_000_000))
@@ -260,13 +258,13 @@ def test_a_gzip_that_grows_beyond_its_header_is_not_decompressed(
 
 
 @pytest.mark.parametrize("dataset", [MNIST, FASHION_MNIST])
-def test_published_data_sets_name_four_different_files_and_mirrors(dataset: PublishedDataset) -> None:
+def test_published_datasets_have_four_distinct_files_and_mirrors(dataset: PublishedDataset) -> None:
     assert len({file.md5 for file in dataset.files}) == 4
     assert [file.name for file in dataset.files] == list(CONTENTS)
     assert all(mirror.endswith("/") for mirror in dataset.mirrors)
 
 
-def test_fashion_mnist_is_not_taken_for_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_files_are_refused_as_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(tmp_path / "mnist")
     monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))
     with pytest.raises(DatasetError, match="fashion_mnist"):

@@ -13,7 +13,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 def numbered(n_samples: int, n_published: int | None = None) -> Source:
-    """Samples that carry their own number as input and label; the published test set counts on from there."""
+    """Samples with their own number as input and label; the published test set continues the numbering."""
 
     def samples(start: int, stop: int) -> Split:
         numbers = np.arange(start, stop)
@@ -40,7 +40,7 @@ def test_default_splits_are_disjoint_and_together_hold_every_sample(n_samples: i
 
 
 @given(data=st.data(), sizes=st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 60)), seed=SEEDS)
-def test_splits_have_the_sizes_asked_and_share_no_sample(
+def test_splits_have_the_requested_sizes_and_share_no_sample(
     data: st.DataObject, sizes: tuple[int, int, int], seed: int
 ) -> None:
     n_samples = data.draw(st.integers(sum(sizes), 200))
@@ -62,12 +62,12 @@ def test_another_seed_draws_other_splits(seed: int) -> None:
     assert numbers(first.train) != numbers(second.train)
 
 
-def test_the_order_drawn_by_a_seed_is_the_same_for_ever() -> None:
+def test_the_order_drawn_by_a_seed_never_changes() -> None:
     # Pinned: a change here changes what every recorded seed means.
     assert draw_order(10, seed=0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
 
 
-def test_fewer_training_samples_are_a_part_of_more_and_leave_the_other_splits_alone() -> None:
+def test_a_smaller_training_split_is_a_subset_of_a_larger_one_and_leaves_the_others_unchanged() -> None:
     few, many = (split(numbered(100), SplitConfig(n_train=n, n_valid=10, n_test=20)) for n in (5, 50))
     assert set(numbers(few.train)) < set(numbers(many.train))
     assert numbers(few.valid) == numbers(many.valid)
@@ -79,21 +79,21 @@ def test_defaults_are_a_fifth_for_test_and_a_sixth_of_the_rest_for_valid() -> No
     assert sizes == (1199, 239, 359)
 
 
-def test_a_published_test_set_is_the_test_split_and_takes_nothing_from_the_others() -> None:
+def test_a_published_test_set_is_the_test_split_and_the_rest_is_not_reduced() -> None:
     train, valid, test = members(split(numbered(60, n_published=10), SplitConfig()))
     assert test == list(range(60, 70))
     assert sorted(train + valid) == list(range(60))
     assert len(valid) == 10
 
 
-def test_a_smaller_n_test_is_a_part_of_the_published_test_set() -> None:
+def test_a_smaller_n_test_is_a_subset_of_the_published_test_set() -> None:
     _, _, test = members(split(numbered(60, n_published=10), SplitConfig(n_test=4)))
     assert len(test) == 4
     assert set(test) < set(range(60, 70))
 
 
 @pytest.mark.parametrize("validate_on", ["train", "test"])
-def test_validating_on_another_split_uses_that_object_and_sets_none_aside(validate_on: Any) -> None:
+def test_validating_on_another_split_reuses_it_and_holds_out_no_samples(validate_on: Any) -> None:
     arrays = split(numbered(50), SplitConfig(validate_on=validate_on, n_test=10))
     assert arrays.valid is getattr(arrays, validate_on)
     assert len(arrays.train) == 40
@@ -110,7 +110,7 @@ def test_validating_on_another_split_uses_that_object_and_sets_none_aside(valida
         (BlobsConfig(n_train=101), "n_train 101 were asked for"),
     ],
 )
-def test_sizes_that_cannot_be_had_are_refused_in_one_line(config: SplitConfig, expected: str) -> None:
+def test_impossible_sizes_are_refused_in_one_line(config: SplitConfig, expected: str) -> None:
     with pytest.raises(DatasetError) as refused:
         split(numbered(100), config)
     assert expected in str(refused.value)
@@ -127,7 +127,7 @@ def test_one_sample_is_too_few_for_two_splits() -> None:
         split(numbered(1), SplitConfig())
 
 
-def test_checksum_sees_inputs_labels_and_the_published_test_set() -> None:
+def test_checksum_covers_inputs_labels_and_the_published_test_set() -> None:
     changed = [numbered(20, 5) for _ in range(4)]
     changed[1].samples.inputs[3] += 1
     assert changed[2].samples.labels is not None

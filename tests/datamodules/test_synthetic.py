@@ -30,7 +30,7 @@ def test_normal_features_have_their_mean_and_deviation() -> None:
 
 
 @pytest.mark.parametrize("kind", [UniformConfig, NormalConfig])
-def test_the_seed_decides_what_is_drawn(kind: type[UniformConfig] | type[NormalConfig]) -> None:
+def test_the_seed_determines_the_samples(kind: type[UniformConfig] | type[NormalConfig]) -> None:
     first, again, other = (load_arrays(kind(n_samples=60, n_features=3, seed=seed)).checksum for seed in (1, 1, 2))
 
     assert first == again != other
@@ -47,7 +47,7 @@ def test_the_published_sizes_are_the_defaults() -> None:
     assert UniformConfig().n_features == NormalConfig().n_features == 84
 
 
-def test_rows_are_as_written_and_measured_on_themselves() -> None:
+def test_rows_are_used_as_written_and_validated_on_themselves() -> None:
     arrays = load_arrays(RowsConfig(rows=PAIRS))
 
     np.testing.assert_array_equal(arrays.train.inputs, np.array(PAIRS, np.float32))
@@ -56,6 +56,6 @@ def test_rows_are_as_written_and_measured_on_themselves() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[1, 2], [3]]])
-def test_rows_that_make_no_array_are_refused(rows: list[list[float]]) -> None:
+def test_ragged_or_empty_rows_are_refused(rows: list[list[float]]) -> None:
     with pytest.raises(ValidationError):
         RowsConfig.model_validate({"rows": rows})

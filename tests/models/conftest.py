@@ -14,7 +14,7 @@ from sweeps.models.training.member import Member
 
 
 class Batches:
-    """Batches of tensors in an order that each epoch's number decides."""
+    """Batches of tensors in an order that depends on the epoch number."""
 
     def __init__(self, *tensors: Tensor, size: int = 32, shuffle: bool = True) -> None:
         self.tensors = tensors
@@ -41,7 +41,7 @@ class Batches:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """Networks as small as these train faster on one thread, far faster where other tests have the other cores."""
+    """Use one thread: small networks train faster, and much faster when other tests use the other cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -58,7 +58,7 @@ def batches() -> type[Batches]:
 
 @pytest.fixture
 def fit() -> Fit:
-    """Run one Lightning fit as bare as a sweep does, of one member or several; what ends the only one is raised."""
+    """Run one minimal Lightning fit of one or several members, as a sweep does; raise the error of a single member."""
 
     def run(
         trained: Member | Sequence[Member],
@@ -85,7 +85,7 @@ def fit() -> Fit:
             callbacks=list(callbacks),
         )
         with warnings.catch_warnings():
-            # pytest has undone the filter that models.autoencoder sets; and a test may run without a validation split.
+            # pytest undoes the warning filter of models.autoencoder; and a test may run without a validation split.
             warnings.filterwarnings("ignore", message="(Found|You are using the) `dataloader_iter`")
             warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
             module = Autoencoder(members, stacks=stacks)

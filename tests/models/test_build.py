@@ -56,7 +56,7 @@ def copied(network: StackedDenoisingAutoencoder) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_a_saved_network_answers_as_before(model: ModelConfig, tmp_path: Path) -> None:
+def test_a_saved_network_gives_the_same_outputs(model: ModelConfig, tmp_path: Path) -> None:
     network = build_network(model, input_size=12, n_classes=3, seed=5)
 
     save_network(tmp_path / "network.pt", model, network)
@@ -91,7 +91,7 @@ def test_a_loaded_network_still_classifies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", {"format": "another"}, {"weights": torch.ones(2)}, [1]])
-def test_a_file_that_is_no_network_is_refused_by_name(content: Any, tmp_path: Path) -> None:
+def test_an_error_for_an_invalid_network_file_names_it(content: Any, tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_network_is_refused_by_name(content: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize("n_bytes", [10, 500, -100, -1])
-def test_a_network_that_is_cut_is_refused_by_name(n_bytes: int, tmp_path: Path) -> None:
+def test_an_error_for_a_truncated_network_file_names_it(n_bytes: int, tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
     save_network(path, MODELS[3], build_network(MODELS[3], input_size=12, n_classes=3, seed=5))
     path.write_bytes(path.read_bytes()[:n_bytes])
@@ -132,7 +132,7 @@ def test_settings_reach_the_network() -> None:
     assert ((network.encode(INPUTS) > 0) & (network.encode(INPUTS) < 1)).all()
 
 
-def test_the_code_of_a_stack_can_have_an_activation_of_its_own() -> None:
+def test_the_code_of_a_stack_can_have_its_own_activation() -> None:
     for code_activation, expected in ((None, "sigmoid"), ("linear", "linear")):
         network = build_network(stack(code_activation=code_activation), input_size=12, n_classes=3, seed=5)
         assert isinstance(network, StackedDenoisingAutoencoder)
@@ -150,12 +150,12 @@ def test_the_code_of_a_stack_can_have_an_activation_of_its_own() -> None:
         ({"pretraining": {"momentum": 0.9}}, "momentum is a setting of sgd, and adam has its own"),
     ],
 )
-def test_settings_that_no_boltzmann_machine_has_are_refused(settings: dict[str, Any], issue: str) -> None:
+def test_settings_unsupported_by_boltzmann_machines_are_refused(settings: dict[str, Any], issue: str) -> None:
     with pytest.raises(ValidationError, match=issue):
         boltzmann(**settings)
 
 
-def test_without_epochs_the_method_of_pretraining_asks_for_nothing() -> None:
+def test_the_pretraining_method_has_no_requirements_without_epochs() -> None:
     assert boltzmann(activation="relu", loss="mse", pretraining={**BOLTZMANN, "epochs": 0}).activation == "relu"
 
 
@@ -165,14 +165,14 @@ def test_fine_tuning_on_labels_needs_labels() -> None:
     assert len(raised.value.issues) == 1
 
 
-def test_cross_entropy_of_codes_that_are_no_probabilities_is_refused() -> None:
+def test_cross_entropy_of_codes_outside_the_unit_interval_is_refused() -> None:
     with pytest.raises(ValidationError, match="codes in"):
         stack(activation="relu")
     assert stack(activation="relu", loss="mse").activation == "relu"
     assert stack(activation="relu", hidden_sizes=(7,), noise={"level": 0.1}).loss == "bce"
 
 
-def test_a_network_without_layers_to_stack_trains_in_one_phase() -> None:
+def test_an_unstacked_network_trains_in_one_phase() -> None:
     training = TrainingConfig(epochs=3, batch_size=17, validate_every=2)
 
     (phase,) = build_phases(MODELS[0], training, input_size=12, n_classes=3)
@@ -190,7 +190,7 @@ def test_a_stack_trains_layer_by_layer_then_as_a_whole() -> None:
     assert all(phase.member.network is phases[-1].member.network for phase in phases)
 
 
-def test_a_pretraining_phase_names_the_layer_that_others_can_reuse() -> None:
+def test_a_pretraining_phase_names_its_reusable_layer() -> None:
     first, second, last = build_phases(stack(), TrainingConfig(), input_size=12, n_classes=3)
     network = last.member.network
     assert isinstance(network, StackedDenoisingAutoencoder)
@@ -203,13 +203,13 @@ def test_a_pretraining_phase_names_the_layer_that_others_can_reuse() -> None:
     assert (last.layer, last.layer_settings) == (None, None)
 
 
-def test_no_pretraining_epochs_leave_fine_tuning_alone() -> None:
+def test_without_pretraining_epochs_only_fine_tuning_remains() -> None:
     model = stack(pretraining={"epochs": 0})
 
     assert [phase.name for phase in build_phases(model, TrainingConfig(), input_size=12, n_classes=3)] == ["train"]
 
 
-def test_each_phase_changes_its_own_parameters_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_each_phase_changes_only_its_own_parameters(fit, batches) -> None:  # type: ignore[no-untyped-def]
     phases = build_phases(stack(), TrainingConfig(), input_size=12, n_classes=3)
     network = phases[-1].member.network
     changes = []
@@ -246,7 +246,7 @@ def test_boltzmann_machines_are_unrolled_as_they_are_trained(fit, batches) -> No
     assert not torch.equal(out.weight, first.weight.t())  # type: ignore[union-attr]
 
 
-def test_the_code_of_boltzmann_machines_can_have_a_rate_of_its_own() -> None:
+def test_the_code_of_boltzmann_machines_can_have_its_own_learning_rate() -> None:
     model = boltzmann(pretraining={**BOLTZMANN, "code_learning_rate": 0.0001})
     phases = build_phases(model, TrainingConfig(learning_rate=0.5), input_size=12, n_classes=3)
 
@@ -254,7 +254,7 @@ def test_the_code_of_boltzmann_machines_can_have_a_rate_of_its_own() -> None:
     assert [phase.member.optimizer.momentum for phase in phases] == [0.5, 0.5, 0.0]
 
 
-def test_momentum_is_that_of_the_optimizer() -> None:
+def test_momentum_reaches_the_optimizer() -> None:
     training = TrainingConfig(optimizer="sgd", momentum=0.9)
     (phase,) = build_phases(ShallowConfig(), training, input_size=12, n_classes=None)
 
@@ -270,7 +270,7 @@ def test_fine_tuning_on_reconstruction_changes_visible_biases_too(fit, batches) 
     assert changed(last.member.network, before) == set(before)
 
 
-def test_each_layer_meets_its_own_noise_and_fine_tuning_none() -> None:
+def test_each_layer_has_its_own_noise_and_fine_tuning_has_none() -> None:
     for fine_tuning in ("classification", "reconstruction"):
         phases = build_phases(stack(fine_tuning=fine_tuning), TrainingConfig(), input_size=12, n_classes=3)
         levels = [getattr(phase.member.objective, "noise", None) for phase in phases]
@@ -279,13 +279,13 @@ def test_each_layer_meets_its_own_noise_and_fine_tuning_none() -> None:
         assert levels[2] is None or levels[2].level == 0
 
 
-def test_one_noise_level_is_every_layers() -> None:
+def test_one_noise_level_applies_to_every_layer() -> None:
     phases = build_phases(stack(noise={"level": 0.2}), TrainingConfig(), input_size=12, n_classes=3)
 
     assert [phase.member.objective.noise.level for phase in phases[:2]] == [0.2, 0.2]  # type: ignore[attr-defined]
 
 
-def test_a_stack_is_measured_at_the_noise_of_its_input(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_stack_is_validated_under_the_noise_of_its_first_layer(fit, batches) -> None:  # type: ignore[no-untyped-def]
     *_, last = build_phases(
         stack(), TrainingConfig(), input_size=12, n_classes=3, references=References(np.linspace(1, 0, 13))
     )
@@ -306,18 +306,18 @@ def test_a_stack_is_measured_at_the_noise_of_its_input(fit, batches) -> None:  #
 
 
 @pytest.mark.parametrize("initialization", ["identity", "unit_interval", "tutorial"])
-def test_a_softmax_is_0_at_first_whatever_the_initialization(initialization: str) -> None:
+def test_a_softmax_starts_at_0_with_any_initialization(initialization: str) -> None:
     network = build_network(stack(initialization=initialization), input_size=12, n_classes=3, seed=0)
     assert isinstance(network, StackedDenoisingAutoencoder)
     assert not network.classifier.weight.any()
 
 
-def test_tied_weights_with_a_decoder_of_its_own_are_refused() -> None:
+def test_tied_weights_with_separate_decoder_sizes_are_refused() -> None:
     with pytest.raises(ValidationError, match="leave decoder_sizes out"):
         DeepConfig(tied_weights=True, decoder_sizes=(3,))
 
 
-def test_passes_of_an_epoch_are_those_of_the_last_phase() -> None:
+def test_passes_per_epoch_apply_to_the_last_phase() -> None:
     phases = build_phases(stack(), TrainingConfig(passes_per_epoch=9), input_size=12, n_classes=3)
 
     assert [phase.passes for phase in phases] == [1, 1, 9]

@@ -52,14 +52,14 @@ def scikit_mse(train: Array, valid: Array, n_components: int) -> float:
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 16, 60])
-def test_pca_reference_is_scikit_learns(digits: tuple[Array, Array, Array], n_components: int) -> None:
+def test_pca_reference_matches_scikit_learn(digits: tuple[Array, Array, Array], n_components: int) -> None:
     train, valid, _ = digits
     ours = references(train, valid, 1 / 16).pca_mse[n_components]
     assert ours == pytest.approx(scikit_mse(train / 16, valid / 16, n_components), rel=1e-9)
 
 
 @pytest.mark.parametrize("n_components", [1, 10, 29])
-def test_pca_reference_is_scikit_learns_with_fewer_samples_than_features(
+def test_pca_reference_matches_scikit_learn_with_fewer_samples_than_features(
     digits: tuple[Array, Array, Array], n_components: int
 ) -> None:
     train, valid, _ = digits
@@ -67,7 +67,7 @@ def test_pca_reference_is_scikit_learns_with_fewer_samples_than_features(
     assert ours == pytest.approx(scikit_mse(train[:30] / 16, valid / 16, n_components), rel=1e-9)
 
 
-def test_reference_of_no_component_is_the_training_mean(digits: tuple[Array, Array, Array]) -> None:
+def test_reference_with_no_components_is_the_training_mean(digits: tuple[Array, Array, Array]) -> None:
     train, valid, _ = digits
     mean_mse = np.mean((valid / 16 - (train / 16).mean(axis=0)) ** 2)
     assert references(train, valid, 1 / 16).mean_mse == pytest.approx(mean_mse, rel=1e-12)
@@ -147,7 +147,7 @@ def test_pca_of_mnist_with_thirty_components_reaches_the_published_test_error(mn
     assert round(float(references(train, test, 1 / 255).pca_mse[30]) * 784, 1) == 13.9
 
 
-def test_r2_is_scikit_learns(digits: tuple[Array, Array, Array]) -> None:
+def test_r2_matches_scikit_learn(digits: tuple[Array, Array, Array]) -> None:
     train = digits[0] / 16
     # scikit-learn leaves features out that never vary: err in the others only.
     reconstruction = train + np.random.default_rng(0).normal(scale=0.1, size=train.shape) * (train.std(axis=0) > 0)
@@ -160,7 +160,7 @@ def test_r2_of_constant_data_is_finite(mse: float, expected: float) -> None:
     assert r2(mse, References(np.zeros(5))) == expected
 
 
-def test_error_over_pca_takes_as_many_components_as_the_code() -> None:
+def test_error_over_pca_uses_as_many_components_as_the_code() -> None:
     assert mse_over_pca(0.5, 2, References(np.array([1.0, 0.5, 0.25, 0.0]))) == 2.0
 
 
@@ -186,7 +186,7 @@ def test_sparsity_follows_hoyers_formula() -> None:
     ("codes", "expected"),
     [([[0, 3, 0, 0]], 1.0), ([[-2, 2, 2, 2]], 0.0), ([[0, 0, 0, 0]], 1.0), ([[5]], 0.0), ([[0, 3], [1, 1]], 0.5)],
 )
-def test_sparsity_of_plain_cases(codes: list[list[float]], expected: float) -> None:
+def test_sparsity_of_known_cases(codes: list[list[float]], expected: float) -> None:
     assert code_sparsity(np.array(codes, np.float32)) == pytest.approx(expected)
 
 
@@ -198,13 +198,13 @@ def test_sparsity_ignores_the_scale_of_the_codes(codes: Array, factor: float) ->
 
 
 @given(CODES, st.integers(1, 5))
-def test_sparsity_of_batches_weighed_by_size_is_that_of_all(codes: Array, cut: int) -> None:
+def test_sparsity_of_batches_weighted_by_size_is_that_of_all(codes: Array, cut: int) -> None:
     batches = [batch for batch in (codes[:cut], codes[cut:]) if len(batch)]
-    weighed = sum(code_sparsity(batch) * len(batch) for batch in batches) / len(codes)
-    assert code_sparsity(codes) == pytest.approx(weighed, abs=1e-12)
+    weighted = sum(code_sparsity(batch) * len(batch) for batch in batches) / len(codes)
+    assert code_sparsity(codes) == pytest.approx(weighted, abs=1e-12)
 
 
-def test_dead_units_are_those_that_never_change() -> None:
+def test_dead_units_never_change() -> None:
     codes = np.array([[0, 1, 0.2, 7], [0, 1 + 1e-7, 0.3, 7.1]], np.float32)
     assert dead_units(codes) == 0.5
 
@@ -214,21 +214,21 @@ def test_small_but_varying_units_are_alive() -> None:
 
 
 @given(CODES, st.integers(1, 5))
-def test_dead_units_follow_from_smallest_and_largest_values(codes: Array, cut: int) -> None:
+def test_dead_units_are_found_from_smallest_and_largest_values(codes: Array, cut: int) -> None:
     batches = [batch for batch in (codes[:cut], codes[cut:]) if len(batch)]
     low = np.min([batch.min(axis=0) for batch in batches], axis=0)
     high = np.max([batch.max(axis=0) for batch in batches], axis=0)
     assert dead_units(np.stack([low, high])) == dead_units(codes)
 
 
-def test_probe_reads_labels_off_linear_codes(digits: tuple[Array, Array, Array]) -> None:
+def test_probe_predicts_labels_from_linear_codes(digits: tuple[Array, Array, Array]) -> None:
     train, valid, labels = digits
     error = probe_error(train, labels[:1400], valid, labels[1400:])
     assert 0.02 < error < 0.12
     assert error == probe_error(train, labels[:1400], valid, labels[1400:])
 
 
-def test_probe_of_codes_that_say_nothing_is_wrong_as_often_as_the_commonest_class(
+def test_probe_of_uninformative_codes_has_the_error_of_the_most_common_class(
     digits: tuple[Array, Array, Array],
 ) -> None:
     _, _, labels = digits
@@ -243,7 +243,7 @@ def test_probe_ignores_the_units_scale_and_offset(digits: tuple[Array, Array, Ar
     assert moved == pytest.approx(plain, abs=0.01)
 
 
-def test_probe_answers_the_same_whatever_the_number_of_threads(digits: tuple[Array, Array, Array]) -> None:
+def test_probe_does_not_depend_on_the_number_of_threads(digits: tuple[Array, Array, Array]) -> None:
     train, valid, labels = digits
     errors = set()
     for n_threads in (1, 2):
@@ -253,7 +253,7 @@ def test_probe_answers_the_same_whatever_the_number_of_threads(digits: tuple[Arr
     assert len(errors) == 1
 
 
-def test_probe_that_saw_one_class_answers_that_class() -> None:
+def test_probe_trained_on_one_class_predicts_that_class() -> None:
     codes = np.ones((4, 2))
     assert probe_error(codes, np.full(4, 3), codes, np.array([3, 3, 3, 1])) == 0.25
 

@@ -11,7 +11,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("n_samples", [200, 12])
-def test_components_codes_and_reconstructions_are_scikit_learns(n_samples: int) -> None:
+def test_components_codes_and_reconstructions_match_scikit_learn(n_samples: int) -> None:
     train, valid = RNG.integers(0, 256, (n_samples, 20)).astype(np.uint8), RNG.random((7, 20))
     theirs = PCA(5, svd_solver="full").fit(train / 255)
     ours = fit_pca(train, 1 / 255).first(5)
@@ -22,7 +22,7 @@ def test_components_codes_and_reconstructions_are_scikit_learns(n_samples: int) 
     np.testing.assert_allclose(ours.reconstruct(valid), expected, atol=1e-6)
 
 
-def test_reconstructions_have_the_error_that_the_references_tell() -> None:
+def test_reconstructions_have_the_error_of_the_references() -> None:
     train, valid = RNG.normal(size=(300, 12)) * np.arange(1, 13), RNG.normal(size=(50, 12)) * np.arange(1, 13)
     computed = references(train, valid, 0.5)
     for n_components in (1, 4, 11):
@@ -32,9 +32,7 @@ def test_reconstructions_have_the_error_that_the_references_tell() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), n_samples=st.integers(3, 30))
-def test_the_largest_weight_of_each_component_is_positive_and_the_sign_of_the_data_is_none(
-    seed: int, n_samples: int
-) -> None:
+def test_the_largest_weight_of_each_component_is_positive_for_mirrored_data_too(seed: int, n_samples: int) -> None:
     train = np.random.default_rng(seed).normal(size=(n_samples, 9))
     components = fit_pca(train, 1.0).components
     assert (components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])] > 0).all()
@@ -43,7 +41,7 @@ def test_the_largest_weight_of_each_component_is_positive_and_the_sign_of_the_da
     np.testing.assert_allclose(fit_pca(-train, 1.0).components[:, :rank], components[:, :rank], atol=1e-6)
 
 
-def test_no_more_components_are_given_than_the_data_have() -> None:
+def test_the_number_of_components_is_limited_by_the_data() -> None:
     pca = fit_pca(RNG.normal(size=(5, 9)), 1.0)
     assert pca.first(100).components.shape == pca.components.shape == (9, 5)
     assert pca.rank == 4

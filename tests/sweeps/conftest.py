@@ -1,4 +1,4 @@
-"""Sweeps to change: a file and the issues that come of it, and a small one on digits with its data."""
+"""A sweep file and its config issues, and a small sweep on digits with its data."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,8 +38,8 @@ budget: {trials: 4}
 
 
 @pytest.fixture(autouse=True)
-def _every_epoch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no report wait for the next one, so that a test can cut a point off at any epoch."""
+def _report_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send every report at once, so that a test can cut a point off at any epoch."""
     monkeypatch.setattr("sweeps.trial.reports.SECONDS_BETWEEN_REPORTS", 0.0)
 
 
@@ -52,20 +52,20 @@ def sweep_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def issues() -> Callable[..., list[str]]:
-    """What `load` finds wrong: lines, each of one issue."""
+    """The issues that `load` raises, one line each."""
 
-    def load_in_vain(source: Path | str, *overrides: str) -> list[str]:
+    def load_invalid(source: Path | str, *overrides: str) -> list[str]:
         with pytest.raises(ConfigError) as refusal:
             load(source, overrides)
         assert all(issue and "\n" not in issue for issue in refusal.value.issues)
         return list(refusal.value.issues)
 
-    return load_in_vain
+    return load_invalid
 
 
 @pytest.fixture
 def small_sweep() -> Callable[..., SweepConfig]:
-    """A sweep config of three epochs on digits, with other sections in place of its own."""
+    """A sweep config of three epochs on digits; keyword arguments replace its sections."""
 
     def make(**sections: Any) -> SweepConfig:
         document: dict[str, Any] = {
@@ -82,7 +82,7 @@ def small_sweep() -> Callable[..., SweepConfig]:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Digits with their references, loaded once."""
+    """The digits dataset with its references, loaded once."""
     document = {"name": "digits", "data": {"name": "digits"}, "model": {"name": "shallow"}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SWEEPS_HOME", str(tmp_path_factory.mktemp("home")))

@@ -38,9 +38,7 @@ def write_rows(path: Path, seed: int) -> str:
     return str(path)
 
 
-def test_metrics_are_those_of_the_test_split_against_references_fitted_on_train(
-    small_sweep: MakeSweep, run_here: Run
-) -> None:
+def test_metrics_compare_the_test_split_with_references_fitted_on_train(small_sweep: MakeSweep, run_here: Run) -> None:
     config = small_sweep()
     result = run_here(config)
     evaluation = evaluate(result)
@@ -61,7 +59,7 @@ def test_metrics_are_those_of_the_test_split_against_references_fitted_on_train(
     assert evaluation.metrics["test/mse_over_pca"] == pytest.approx(mse / pca_mse, rel=1e-5)
 
 
-def test_the_validation_split_measures_as_the_trial_measured_it(small_sweep: MakeSweep, run_here: Run) -> None:
+def test_evaluating_the_validation_split_reproduces_the_trials_metrics(small_sweep: MakeSweep, run_here: Run) -> None:
     result = run_here(small_sweep(model=NOISY, training={"epochs": 4, "probe_samples": 500}))
     assert result.best is not None
     arrays = data_of(result)
@@ -73,7 +71,7 @@ def test_the_validation_split_measures_as_the_trial_measured_it(small_sweep: Mak
     assert again == pytest.approx(recorded, rel=1e-6)
 
 
-def test_a_classifier_is_measured_by_its_error(small_sweep: MakeSweep, run_here: Run) -> None:
+def test_a_classifier_is_evaluated_by_its_error(small_sweep: MakeSweep, run_here: Run) -> None:
     model = {"name": "stacked_denoising", "hidden_sizes": [16], "pretraining": {"epochs": 1, "batch_size": 32}}
     training = {"epochs": 8, "batch_size": 32, "learning_rate": 0.01, "probe_samples": 0}
     objective = {"metric": "valid/classification_error"}
@@ -82,7 +80,7 @@ def test_a_classifier_is_measured_by_its_error(small_sweep: MakeSweep, run_here:
     assert "test/probe_error" not in metrics
 
 
-def test_the_best_trial_is_evaluated_unless_another_is_named(small_sweep: MakeSweep, run_here: Run) -> None:
+def test_the_best_trial_is_evaluated_by_default(small_sweep: MakeSweep, run_here: Run) -> None:
     result = run_here(small_sweep(**GRID))
     assert result.best is not None
     (other,) = {"0000", "0001"} - {result.best.trial}
@@ -105,7 +103,7 @@ def test_without_a_test_split_the_error_suggests_a_size(small_sweep: MakeSweep, 
     assert evaluate(run_here(small_sweep(data=blobs | {"n_test": 2}))).n_samples == 2
 
 
-def test_data_that_have_changed_since_are_refused(small_sweep: MakeSweep, run_here: Run, tmp_path: Path) -> None:
+def test_changed_data_are_refused(small_sweep: MakeSweep, run_here: Run, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "mine.npy", seed=0)
     result = run_here(small_sweep(data={"name": "array", "path": path}))
     assert evaluate(result).n_samples == 12
@@ -128,7 +126,7 @@ def test_a_missing_or_damaged_checkpoint_is_refused(small_sweep: MakeSweep, run_
         evaluate(result)
 
 
-def test_a_trial_that_failed_is_not_measured(small_sweep: MakeSweep, run_here: Run) -> None:
+def test_a_failed_trial_is_not_evaluated(small_sweep: MakeSweep, run_here: Run) -> None:
     result = run_here(small_sweep(**GRID))
     with Journal.open(find(result.sweep).journal) as journal:
         journal.retry_point("0001", "lost", 2)

@@ -1,4 +1,4 @@
-"""What a sweep sets up before its first trial."""
+"""The setup of a sweep before its first trial."""
 
 import os
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from sweeps.trial.pca_cache import pca_of
 
 
 @pytest.mark.slow
-def test_references_are_not_fitted_while_ray_forks_its_processes(
+def test_references_are_fitted_after_ray_has_started(
     small_sweep: Callable[..., SweepConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A fork stops OpenBLAS' threads, a decomposition waits for them: where both come at once, neither ever ends.
+    # A fork stops OpenBLAS' threads, and a decomposition waits for them: at the same time, they deadlock.
     had_started = []
 
     def fit(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, References]:
@@ -29,6 +29,6 @@ def test_references_are_not_fitted_while_ray_forks_its_processes(
         return pca_of(arrays, folder)
 
     monkeypatch.setattr(dataset, "pca_of", fit)
-    with patch.dict(os.environ), prepare(small_sweep()) as inputs:  # it sets Ray's variables for good
+    with patch.dict(os.environ), prepare(small_sweep()) as inputs:  # it sets Ray's variables permanently
         assert len(inputs.dataset.pca_mse) > 1
     assert had_started == [True]

@@ -1,4 +1,4 @@
-"""A sweep that goes on, where nothing is left to train; the rest trains, and is tested with Ray."""
+"""Resuming a sweep with nothing left to train; tests with Ray cover resumes that train."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from sweeps.tracking.journal.segments import read_segments
 
 
 @pytest.mark.slow
-def test_a_sweep_whose_process_was_lost_after_its_last_trial_is_ended_copied_and_delivered(
+def test_resuming_a_sweep_lost_after_its_last_trial_records_and_delivers_its_end(
     small_sweep: Callable[..., SweepConfig], own_home: Path
 ) -> None:
     config = small_sweep(budget={"trials": 1})

@@ -80,7 +80,7 @@ class JournalCallback(tune.Callback):
         _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:
-        """End the points that still run when the sweep ends.
+        """End the points still running when the sweep ends.
 
         With `keep_measured` a point that has a value of the objective is FINISHED, as if the scheduler had stopped it.
         """
@@ -112,7 +112,7 @@ class JournalCallback(tune.Callback):
         )
 
     def _levels(self, trial: TrialConfig) -> dict[str, float]:
-        """Return the levels that the loss curve is compared with."""
+        """Return the reference levels of the loss curve."""
         levels = {"mean predictor": self._run.inputs.dataset.references.mean_mse}
         code_size = trial.model.code_size
         pca = None if code_size is None else self._run.inputs.dataset.references.pca(code_size)

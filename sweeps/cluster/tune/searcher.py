@@ -72,7 +72,7 @@ class TuneSearcher(Searcher):
         """Save nothing: a sweep is resumed from its journal, through `ended`."""
 
     def _ask(self) -> list[list[Proposal]]:
-        """The next packs: several for each worker at once, so that all workers have the same amount to do."""
+        """Return the next packs: several for each worker at once, so that all workers have the same amount to do."""
         if self._largest_pack == 1:
             return [[proposal] for proposal in self._points.ask(1)]
         proposals = self._points.ask(_ROUNDS * self._largest_pack * self._concurrency)
@@ -85,7 +85,7 @@ class TuneSearcher(Searcher):
 
 
 def _objective_of(result: Mapping[str, Any], name: str) -> list[float] | None:
-    """The objectives' values of a point in a result; None if one is missing or not finite."""
+    """Return a point's objective values from a result; None if one is missing or not finite."""
     objective = result.get("objectives", {}).get(name, math.nan)
     values = [float(value) for value in (objective if isinstance(objective, (list, tuple)) else [objective])]
     return values if all(map(math.isfinite, values)) else None

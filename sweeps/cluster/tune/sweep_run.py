@@ -1,4 +1,4 @@
-"""One start of a sweep: what it trains, what with, and where it records."""
+"""One start of a sweep: its inputs, and where it records."""
 
 import threading
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepInputs:
-    """What a sweep has before its first trial: data, resources, how its points are packed, and Ctrl-C as an event."""
+    """The inputs of a sweep before its first trial: data, resources, packing, and Ctrl-C as an event."""
 
     dataset: "Dataset"
     share: Share

@@ -20,7 +20,7 @@ from sweeps.trial.events import Event, PointEnded, reason_of, to_plain
 
 @dataclass(frozen=True)
 class TrialInputs:
-    """What all packs of a sweep are trained with, as plain values and arrays: Ray stores it once a node.
+    """The inputs that all packs of a sweep share, as plain values and arrays; Ray stores them once per node.
 
     `arrays` is a `DataArrays` as a dict, `pca_mse` the validation error of PCA by number of components, `column_mean`,
     (features,), the mean of the scaled training inputs.
@@ -37,7 +37,7 @@ class TrialInputs:
 def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
     """Train the points of `pack["points"]` and report them to Tune.
 
-    It never raises: a point that raises or diverges is reported as failed, so that Tune retries lost processes alone.
+    It never raises: a point that raises or diverges is reported as failed, so that Tune retries only lost processes.
     """
     _import_pack()
     import torch
@@ -60,7 +60,7 @@ def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
             inputs.accelerator,
         )
         train_points(points, context, _report_to_tune)
-    except Exception as error:  # not of a single point: what all of them were given is wrong
+    except Exception as error:  # not an error of a single point: the inputs they share are wrong
         logging.getLogger(__name__).exception("Trials %s failed", ", ".join(points))
         ended = [PointEnded(point_id=point_id, failed=True, reason=reason_of(error)) for point_id in points]
         _report_to_tune(None, dict.fromkeys(points, math.nan), list(ended))

@@ -18,7 +18,7 @@ def tuner(run: SweepRun, callback: "JournalCallback", is_over: Callable[[], bool
 
     from sweeps.cluster.tune.schedulers import scheduler
     from sweeps.cluster.tune.searcher import TuneSearcher
-    from sweeps.cluster.tune.sweep_stopper import SweepStopper
+    from sweeps.cluster.tune.stopper import SweepStopper
 
     config, share, state = run.config, run.inputs.share, run.resume_state
     trainable = tune.with_parameters(train_pack, inputs=_trial_inputs(run))
@@ -33,7 +33,7 @@ def tuner(run: SweepRun, callback: "JournalCallback", is_over: Callable[[], bool
                 largest_pack=run.inputs.packing.largest(on_gpu=share.gpus > 0),
             ),
             scheduler=scheduler(config, state.ended_values, state.unfinished_values),
-            num_samples=state.n_left(config),
+            num_samples=state.n_remaining(config),
             # Otherwise Tune keeps one pending trial only, however many points the searcher has.
             max_concurrent_trials=share.concurrency,
             reuse_actors=True,

@@ -1,4 +1,4 @@
-"""What the service asks of a network family, answered by its config section."""
+"""The answers of each network family's config section to the service."""
 
 from typing import get_args
 
@@ -25,7 +25,7 @@ def stack(**settings: object) -> StackedDenoisingConfig:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_describes_the_network_that_it_builds(family: type[LinearConfig]) -> None:
+def test_every_family_describes_the_network_it_builds(family: type[LinearConfig]) -> None:
     section = family()
 
     network = build_network(section, input_size=6, n_classes=3, seed=0)
@@ -73,6 +73,6 @@ def test_cross_entropy_and_boltzmann_machines_need_inputs_in_the_unit_interval()
     assert ShallowConfig().unit_interval_needs == ()
 
 
-def test_noise_has_a_level_for_each_layer() -> None:
+def test_noise_has_one_level_per_layer() -> None:
     assert [NoiseConfig(level=(0.1, 0.4)).level_of(layer) for layer in (0, 1)] == [0.1, 0.4]
     assert [NoiseConfig(level=0.2).level_of(layer) for layer in (0, 1)] == [0.2, 0.2]

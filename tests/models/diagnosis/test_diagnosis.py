@@ -1,6 +1,6 @@
-"""What each rule makes of evidence: its thresholds, what it leaves to others, and what its advice names.
+"""The findings of each rule from its evidence: thresholds, overlap with other rules, and the settings its advice names.
 
-That really trained networks leave such evidence is tested where they are trained: tests/sweeps/test_diagnosed_faults.
+tests/sweeps/trial/test_diagnosed_faults.py tests that trained networks produce such evidence.
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ RELU = LayerSettings("relu", "model.activation", ("relu", "elu"))
 
 
 def history(*errors: float, every: int = 1, metric: str = "valid/mse", losses: bool = True) -> list[Any]:
-    """A falling loss in each epoch, an error in every so many."""
+    """A falling loss in each epoch, and an error every `every` epochs."""
     epochs: list[Any] = [
         (epoch, {"train/loss": 1 / epoch} if losses else {}) for epoch in range(1, every * len(errors) + 1)
     ]
@@ -50,7 +50,7 @@ def history(*errors: float, every: int = 1, metric: str = "valid/mse", losses: b
     return epochs
 
 
-# Sixteen units that come to what PCA of the same size does, on samples that they have seen and on others.
+# Sixteen units with the error of PCA of the same size, on training and validation samples.
 GOOD = Evidence(
     settings=Settings(16, "model.hidden_size", 0.01),
     references=REFERENCES,
@@ -75,11 +75,11 @@ def one_layer(outputs: Any, settings: LayerSettings) -> Evidence:
     return replace(GOOD, layers=(layer_statistics(np.asarray(outputs), settings),), filters=None)
 
 
-def test_a_good_training_has_no_fault() -> None:
+def test_a_good_training_has_no_findings() -> None:
     assert found(GOOD) == {}
 
 
-def test_outputs_that_are_the_mean_are_collapsed_where_penalties_are_large_and_the_column_mean_elsewhere() -> None:
+def test_constant_mean_outputs_are_collapsed_under_large_penalties_and_column_mean_otherwise() -> None:
     mean = replace(GOOD, history=history(MEAN, MEAN), reconstructions=np.tile(VALID.mean(axis=0), (300, 1)))
     assert FindingName.COLUMN_MEAN in found(mean)
     crushed = replace(mean, first_loss=LossTerms(0.8, 0.2), settings=replace(GOOD.settings, hidden_l1=0.5))
@@ -89,7 +89,7 @@ def test_outputs_that_are_the_mean_are_collapsed_where_penalties_are_large_and_t
     assert "model.activation to elu" in found(dead)[FindingName.COLUMN_MEAN].advice
 
 
-def test_a_constant_far_from_the_mean_is_not_called_the_mean() -> None:
+def test_a_constant_output_far_from_the_mean_is_not_column_mean() -> None:
     constant = np.full((300, 49), 30.0)
     far = replace(GOOD, history=history(100 * MEAN, 50 * MEAN), train_mse=50 * MEAN, reconstructions=constant)
     assert FindingName.HARDLY_TRAINED in found(far)
@@ -105,7 +105,7 @@ def test_a_network_that_learns_only_its_penalties_is_advised_to_lower_them() -> 
     assert advice == "Lower model.weight_l1 or model.weight_l2 by a factor of 10 or more."
 
 
-def test_features_answered_by_their_mean_that_hardly_vary_are_to_be_standardised_and_not_called_collapsed() -> None:
+def test_low_variance_features_reconstructed_by_their_mean_need_standardising_and_are_not_collapsed() -> None:
     offset = replace(
         GOOD,
         history=history(MEAN, MEAN),
@@ -130,7 +130,7 @@ def test_an_error_worse_than_pca_has_advice_for_its_cause(change: dict[str, Any]
     assert FindingName.WORSE_THAN_PCA not in found(replace(worse, history=history(*[1.04 * PCA_16] * 4)))
 
 
-def test_a_stack_is_not_advised_to_prevent_copying_by_noise() -> None:
+def test_a_stack_is_not_advised_to_add_noise_against_copying() -> None:
     copies = replace(GOOD, settings=replace(GOOD.settings, code_size=64), history=history(*[0.01 * MEAN] * 4))
     assert "or raise model.noise.level or model.hidden_l1" in found(copies)[FindingName.COPIED].advice
     stack = replace(copies, settings=replace(copies.settings, denoises=False))
@@ -139,7 +139,7 @@ def test_a_stack_is_not_advised_to_prevent_copying_by_noise() -> None:
     assert FindingName.COPIED not in found(replace(copies, settings=replace(copies.settings, code_size=48)))
 
 
-def test_filters_of_both_signs_that_are_strong_where_the_mean_is_follow_it() -> None:
+def test_filters_of_either_sign_that_resemble_the_mean_follow_it() -> None:
     mean = np.where(np.arange(784) % 28 < 9, 1.0, 0.1)  # a stripe
     noise = np.random.default_rng(0).normal(size=(9, 784))
     evidence = replace(GOOD, layers=(), column_mean=mean)
@@ -160,27 +160,27 @@ def test_filters_of_dead_units_are_left_out_of_the_comparison_with_the_mean() ->
 
 
 @pytest.mark.parametrize("every", [1, 2, 5])
-def test_a_rising_error_beside_a_falling_loss_is_over_fitting_however_often_it_is_validated(every: int) -> None:
+def test_a_rising_error_with_a_falling_loss_is_overfitting_at_any_validation_rate(every: int) -> None:
     evidence = replace(GOOD, history=history(0.05, 0.03, 0.032, every=every), train_mse=None)
     assert found(evidence)[FindingName.OVERFITTING].evidence["error over its best"] == pytest.approx(0.032 / 0.03)
     rising = [(epoch, metrics | {"train/loss": epoch / 10}) for epoch, metrics in evidence.history]
     assert FindingName.OVERFITTING not in found(replace(evidence, history=rising))
 
 
-def test_a_rising_error_on_the_training_samples_themselves_is_not_over_fitting() -> None:
+def test_a_rising_error_on_the_training_samples_is_not_overfitting() -> None:
     restless = replace(GOOD, history=history(0.05, 0.03, 0.032), train_mse=0.032)
     assert FindingName.OVERFITTING not in found(restless)
     assert FindingName.OVERFITTING in found(replace(restless, train_mse=0.03))
 
 
-def test_outputs_that_are_the_mean_are_not_over_fitted() -> None:
+def test_constant_mean_outputs_are_not_overfitting() -> None:
     mean = np.tile(VALID.mean(axis=0), (300, 1))
     collapsed = replace(GOOD, history=history(1.2 * MEAN, MEAN, 1.2 * MEAN), train_mse=MEAN, reconstructions=mean)
     assert FindingName.OVERFITTING not in found(collapsed)
     assert FindingName.OVERFITTING in found(replace(collapsed, reconstructions=VALID))
 
 
-def test_gains_that_no_one_would_wait_for_are_not_called_improving() -> None:
+def test_negligible_gains_are_not_still_improving() -> None:
     assert FindingName.STILL_IMPROVING not in found(replace(GOOD, history=history(0.1, 0.02, 0.0199)))
     assert FindingName.STILL_IMPROVING not in found(replace(GOOD, history=history(1e-4, 1e-5, 2e-6)))
 
@@ -194,9 +194,7 @@ def test_gains_that_no_one_would_wait_for_are_not_called_improving() -> None:
         ([*[0.04] * 18, 0.0398, 0.0397], 1, False),
     ],
 )
-def test_the_gain_at_the_end_is_held_against_the_epochs_that_it_took(
-    errors: list[float], every: int, improves: bool
-) -> None:
+def test_the_last_gain_is_judged_by_the_epochs_it_took(errors: list[float], every: int, improves: bool) -> None:
     assert (FindingName.STILL_IMPROVING in found(replace(GOOD, history=history(*errors, every=every)))) is improves
 
 
@@ -206,13 +204,13 @@ def test_the_epochs_of_a_gain_do_not_include_pretraining() -> None:
     assert numbers == {"share of the error gained at the end": pytest.approx(0.25), "in epochs": 5, "of": 15}
 
 
-def test_a_late_setback_is_a_learning_rate_too_high() -> None:
+def test_a_late_setback_means_the_learning_rate_is_too_high() -> None:
     losses = [0.5, 0.2, 0.1, 0.3]
     setback = [(epoch, {"train/loss": loss, "valid/mse": 0.1}) for epoch, loss in enumerate(losses, start=1)]
     assert FindingName.LEARNING_RATE in found(replace(GOOD, first_loss=LossTerms(0.6, 0), history=setback))
 
 
-def test_little_evidence_is_enough_for_some_rules_and_raises_in_none() -> None:
+def test_rules_accept_missing_evidence() -> None:
     bare = Evidence(GOOD.settings, GOOD.references, history(*[1.06 * PCA_16] * 4))
     assert found(bare).keys() == {FindingName.WORSE_THAN_PCA}
     assert diagnose(replace(bare, history=[])) == []
@@ -227,7 +225,7 @@ def test_layers_are_judged_by_their_outputs() -> None:
 
 
 @pytest.mark.parametrize(("activation", "flat"), [("sigmoid", 1.0), ("tanh", -1.0), ("elu", -1.0)])
-def test_units_near_their_bound_are_saturated(activation: Any, flat: float) -> None:
+def test_units_near_their_bounds_are_saturated(activation: Any, flat: float) -> None:
     outputs = np.array([[flat * 0.9999, 0.5], [flat * 0.9998, 0.4]])
     assert layer_statistics(outputs, LayerSettings(activation, "")).saturated.tolist() == [True, False]
 
@@ -241,7 +239,7 @@ def test_units_near_their_bound_are_saturated(activation: Any, flat: float) -> N
             "Set model.code_activation to relu or elu in place of tanh",
         ),
         (DeepConfig(hidden_sizes=(8,), activation="elu"), "Lower training.learning_rate or raise model.weight_l2"),
-        # Layers that are pre-trained as Boltzmann machines, or by cross-entropy on codes, must be logistic.
+        # Layers pretrained as Boltzmann machines, or by cross-entropy on codes, must be logistic.
         (StackedDenoisingConfig(hidden_sizes=(8, 4)), "Lower training.learning_rate or raise model.weight_l2"),
         (
             StackedDenoisingConfig(
@@ -255,7 +253,7 @@ def test_units_near_their_bound_are_saturated(activation: Any, flat: float) -> N
         (StackedDenoisingConfig(hidden_sizes=(8, 4), loss="mse"), "Set model.activation to relu or elu in place of"),
     ],
 )
-def test_advice_against_saturation_names_a_setting_that_helps_and_is_allowed(model: Any, advice: str) -> None:
+def test_advice_against_saturation_names_an_effective_and_valid_setting(model: Any, advice: str) -> None:
     layer = next(layer for layer in hidden_layers(model) if layer.activation in ("tanh", "sigmoid", "elu"))
     flat = np.array([[-0.9999], [-0.9998]]) if layer.activation != "sigmoid" else np.array([[1e-4], [2e-4]])
     assert found(one_layer(flat, layer))[FindingName.SATURATED].advice.startswith(advice)
@@ -287,12 +285,12 @@ def test_settings_are_read_from_a_trial_config() -> None:
     assert settings_of(DeepConfig(code_size=3), training).size_setting == "model.code_size"
 
 
-def test_noise_that_only_pretraining_undoes_is_none_of_the_whole_network() -> None:
+def test_pretraining_noise_does_not_count_as_noise_of_the_whole_network() -> None:
     stacked = settings_of(StackedDenoisingConfig(hidden_sizes=(30, 20, 10)), TrainingConfig())
     assert (stacked.code_size, stacked.noise_level, stacked.denoises) == (10, 0.0, False)
 
 
-def test_a_stack_is_not_judged_by_noise_that_it_is_not_trained_on() -> None:
+def test_a_stack_is_not_judged_by_denoising_it_is_not_trained_for() -> None:
     errors, denoised = [0.05, 0.04, 0.03], [0.03, 0.035, 0.04]
     both = [
         (epoch, {"train/loss": 1 / epoch, "valid/mse": mse, "valid/denoise_mse": noisy})

@@ -1,4 +1,4 @@
-"""What is taken of a network for its diagnosis, and how it survives a checkpoint."""
+"""What an examination measures of a network for its diagnosis, and how it is checkpointed."""
 
 import io
 import math
@@ -57,7 +57,7 @@ def names(findings: list[Finding]) -> set[FindingName]:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.name} {model.loss}")
 @torch.no_grad()
-def test_loss_and_penalties_apart_add_up_to_the_objective_without_noise(model: ModelConfig) -> None:
+def test_loss_and_penalties_sum_to_the_objective_without_noise(model: ModelConfig) -> None:
     objective = objective_of(model)
     loss, penalty = objective.terms(objective.network(TRAIN[0]), TRAIN)  # type: ignore[attr-defined]
     torch.testing.assert_close(loss + penalty, objective(TRAIN, torch.Generator()))
@@ -79,7 +79,7 @@ def test_each_hidden_layer_has_the_activation_of_its_settings(model: ModelConfig
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.name} {model.loss}")
-def test_an_examination_leaves_the_network_and_the_draws_of_random_numbers_as_they_were(model: ModelConfig) -> None:
+def test_an_examination_changes_neither_the_network_nor_the_random_state(model: ModelConfig) -> None:
     examination = examination_of(model)
     state = torch.get_rng_state()
     before = {name: tensor.clone() for name, tensor in examination._network.state_dict().items()}
@@ -123,8 +123,8 @@ def test_a_classifier_is_not_judged_by_its_reconstructions() -> None:
     ("errors", "n_valid", "expected"),
     [
         ((0.1, 0.014, 0.018), 10_000, FindingName.OVERFITTING),
-        ((0.1, 0.014, 0.016), 10_000, None),  # 20 answers of 10,000: within two standard errors
-        ((0.1, 0.014, 0.018), 500, None),  # 2 answers of 500
+        ((0.1, 0.014, 0.016), 10_000, None),  # 20 of 10,000 predictions: within two standard errors
+        ((0.1, 0.014, 0.018), 500, None),  # 2 of 500 predictions
         ((0.3, 0.1, 0.08), 10_000, FindingName.STILL_IMPROVING),
         ((0.3, 0.1, 0.08), 500, None),
         ((0.3, 0.1, 0.098), 10_000, None),
@@ -140,7 +140,7 @@ def test_a_classifier_is_judged_by_its_classification_error(
     assert found == ({expected} if expected else set())
 
 
-def test_units_of_a_decoder_that_a_classifier_does_not_train_are_not_judged() -> None:
+def test_decoder_units_that_a_classifier_does_not_train_are_not_judged() -> None:
     examination = examination_of(STACK)
     unrolled = examination._network.unrolled  # type: ignore[attr-defined]
     with torch.no_grad():
@@ -159,7 +159,7 @@ def test_units_of_a_decoder_that_a_classifier_does_not_train_are_not_judged() ->
         (None, "training.learning_rate, now 0.02,"),
     ],
 )
-def test_a_divergence_blames_the_rate_of_what_was_trained(layer: int | None, setting: str) -> None:
+def test_a_divergence_blames_the_learning_rate_of_the_diverged_phase(layer: int | None, setting: str) -> None:
     pretraining = PretrainingConfig(learning_rate=0.7, code_learning_rate=0.3)
     examination = examination_of(STACK.model_copy(update={"pretraining": pretraining}))
     (finding,) = examination.findings_of_divergence(4, layer)
@@ -167,14 +167,14 @@ def test_a_divergence_blames_the_rate_of_what_was_trained(layer: int | None, set
     assert finding.advice.startswith(f"Lower {setting}")
 
 
-def test_a_code_layer_without_a_rate_of_its_own_has_that_of_the_others() -> None:
+def test_a_code_layer_without_its_own_rate_uses_that_of_the_others() -> None:
     examination = examination_of(STACK.model_copy(update={"pretraining": PretrainingConfig(learning_rate=0.7)}))
     (finding,) = examination.findings_of_divergence(4, layer=1)
     assert finding.advice.startswith("Lower model.pretraining.learning_rate, now 0.7,")
 
 
 @pytest.mark.parametrize("decoder_sizes", [(6,), (6, 7, 5)])
-def test_units_of_a_decoder_with_sizes_of_its_own_are_judged(decoder_sizes: tuple[int, ...]) -> None:
+def test_units_of_a_decoder_with_its_own_sizes_are_judged(decoder_sizes: tuple[int, ...]) -> None:
     examination = examination_of(DeepConfig(hidden_sizes=(), code_size=4, decoder_sizes=decoder_sizes))
     with torch.no_grad():
         examination._network.decoder[-2].bias -= 1000.0  # type: ignore[attr-defined]

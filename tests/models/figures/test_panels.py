@@ -13,7 +13,7 @@ def pixels(image: Image.Image) -> np.ndarray:
 
 
 def place(canvas: Image.Image, picture: Image.Image) -> tuple[int, int]:
-    """Top and left of the only place where the canvas shows the picture, pixel by pixel."""
+    """The top and left of the only exact occurrence of the picture on the canvas."""
     whole, part = pixels(canvas), pixels(picture)
     height, width = part.shape
     rows, columns = np.nonzero(whole[: -height or None, : -width or None] == part[0, 0])
@@ -27,7 +27,7 @@ def place(canvas: Image.Image, picture: Image.Image) -> tuple[int, int]:
     return found[0]
 
 
-def test_both_scales_lie_side_by_side_with_the_mean_image() -> None:
+def test_both_scales_are_drawn_side_by_side_with_the_mean_image() -> None:
     filters, mean = RNG.normal(size=(100, 64)) * np.arange(1, 101)[:, None], RNG.random(64)
     canvas = draw_scales("Filters", filters, (8, 8), mean)
     top, mean_left = place(canvas, enlarged(draw_rows([mean[None]], (8, 8)), 120, 120))
@@ -37,20 +37,20 @@ def test_both_scales_lie_side_by_side_with_the_mean_image() -> None:
     assert mean_left < own[1] < shared[1]
 
 
-def test_nine_filters_are_a_mosaic_of_three_by_three() -> None:
+def test_nine_filters_form_a_three_by_three_mosaic() -> None:
     filters = RNG.normal(size=(9, 784))
     canvas = draw_scales("Filters", filters, (28, 28), RNG.random(784))
     place(canvas, enlarged(draw_filters(filters, (28, 28), grid=3), 580, 580))
 
 
-def test_rows_of_tiles_that_would_stay_empty_are_left_out() -> None:
+def test_empty_tile_rows_are_omitted() -> None:
     filters = RNG.normal(size=(2, 784))
     canvas = draw_stages("Product", [("", filters)], (28, 28))
     place(canvas, enlarged(draw_filters(filters, (28, 28), grid=2).crop((0, 0, 57, 28)), 580, 580))
     assert canvas.height < 400
 
 
-def test_stages_of_a_filter_lie_at_the_same_place_of_their_panels() -> None:
+def test_a_filter_has_the_same_position_in_each_panel() -> None:
     before, after = RNG.normal(size=(60, 64)), RNG.normal(size=(60, 64))
     canvas = draw_stages("Filters", [("before", before), ("after", after)], (8, 8))
     pictures = [enlarged(draw_filters(stage, (8, 8), grid=8), 580, 580) for stage in (before, after)]
@@ -67,7 +67,7 @@ def test_weights_without_an_image_shape_are_matrices_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8), None])
-def test_versions_of_samples_lie_below_each_other_in_the_range_of_the_originals(
+def test_versions_of_a_sample_are_stacked_and_share_the_range_of_the_original(
     image_shape: tuple[int, int] | None,
 ) -> None:
     originals = RNG.random((10, 64))
@@ -77,7 +77,7 @@ def test_versions_of_samples_lie_below_each_other_in_the_range_of_the_originals(
     place(canvas, enlarged(draw_rows([samples for _, samples in rows], image_shape, gap_shade=90), 900, 900))
 
 
-def test_every_title_caption_and_label_shows() -> None:
+def test_every_title_caption_and_label_is_drawn() -> None:
     filters = RNG.normal(size=(4, 64))
     plain = pixels(draw_stages("", [("", filters)], (8, 8)))
     assert not np.array_equal(pixels(draw_stages("title", [("", filters)], (8, 8))), plain)

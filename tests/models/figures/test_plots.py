@@ -15,7 +15,7 @@ def decode(png: bytes) -> np.ndarray:
 
 
 def has(picture: np.ndarray, colour: str, within: int = 12) -> np.ndarray:
-    """Where the picture has a colour, about."""
+    """A mask of the pixels that have approximately a colour."""
     wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return np.abs(picture - wanted).max(axis=2) <= within
 
@@ -38,7 +38,7 @@ def test_every_curve_and_reference_changes_the_picture() -> None:
     assert len(pictures) == 5
 
 
-def test_losses_of_pretraining_stand_beside_those_of_training_not_among_the_errors() -> None:
+def test_pretraining_losses_are_drawn_with_the_training_losses_not_with_the_errors() -> None:
     series = CURVES | {"pretrain/loss": ([1, 2, 3], [900.0, 500.0, 300.0])}
     olive = has(decode(draw_loss_curve(series, {})), "#bcbd22")
     assert olive[:, 500:].any()
@@ -60,14 +60,14 @@ def test_short_empty_and_diverged_histories_are_drawn(series: dict[str, tuple[li
     assert decode(draw_loss_curve(series, {})).shape == (500, 800, 3)
 
 
-def test_reference_lines_cross_the_picture() -> None:
+def test_reference_lines_span_the_panel() -> None:
     picture = decode(draw_loss_curve({"valid/mse": ([1, 2], [0.05, 0.02])}, {"mean": 0.04}))
     grey = (np.ptp(picture, axis=2) == 0) & (picture[:, :, 0] < 140)  # black axes and the dashed line at 0.35
     assert np.count_nonzero(grey.sum(axis=1) > 300) >= 3  # two axes, one reference
 
 
 def rows_of(picture: np.ndarray, *, darker_than: int = 140) -> list[int]:
-    """Where grey lines cross the left panel: its axes and the references."""
+    """The rows where grey lines cross the left panel: its axes and the references."""
     grey = (np.ptp(picture, axis=2) == 0) & (picture[:, :, 0] < darker_than)
     return [int(row) for row in np.nonzero(grey[:, :480].sum(axis=1) > 200)[0]]
 
@@ -85,18 +85,18 @@ def test_an_error_far_below_the_reference_is_drawn_on_more_decades() -> None:
     assert rows_of(decode(low)) != rows_of(decode(lower))
 
 
-def test_a_share_of_wrong_classes_has_a_panel_of_its_own() -> None:
+def test_classification_error_has_its_own_panel() -> None:
     series = CURVES | {"valid/classification_error": ([1, 2, 3], [0.9, 0.1, 0.02])}
     picture = decode(draw_loss_curve(series, {"mean": 0.067}))
     red, blue = (np.nonzero(has(picture, colour))[1] for colour in ("#d62728", "#1f77b4"))
     assert red.min() > blue.max()
 
 
-def test_references_that_are_not_finite_are_left_out() -> None:
+def test_non_finite_references_are_omitted() -> None:
     assert draw_loss_curve(CURVES, {"mean": 0.067, "PCA": float("nan")}) == draw_loss_curve(CURVES, {"mean": 0.067})
 
 
-def test_threads_draw_the_same_curve_at_once() -> None:
+def test_concurrent_threads_draw_the_same_curve() -> None:
     with ThreadPoolExecutor(4) as pool:
         drawn = list(pool.map(lambda _: draw_loss_curve(CURVES, {"mean": 0.067}), range(8)))
     assert len(set(drawn)) == 1
@@ -111,7 +111,7 @@ def panels(codes: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     return [("PCA", "component", codes), ("autoencoder", "unit", -codes)]
 
 
-def test_codes_of_two_models_lie_side_by_side_in_the_colours_of_their_classes() -> None:
+def test_codes_of_two_models_are_drawn_side_by_side_in_class_colours() -> None:
     picture = decode(draw_codes("Codes", panels(TWO_GROUPS), LABELS))
     assert picture.shape == (460, 800, 3)
     left, right = picture[60:410, 50:365], picture[60:410, 425:735]
@@ -124,7 +124,7 @@ def test_codes_of_two_models_lie_side_by_side_in_the_colours_of_their_classes() 
     assert columns.mean() > 155
 
 
-def test_both_classes_stand_in_the_legend() -> None:
+def test_both_classes_are_in_the_legend() -> None:
     legend = decode(draw_codes("Codes", panels(TWO_GROUPS), LABELS))[:, 745:]
     assert has(legend, BLUE).any()
     assert has(legend, ORANGE).any()
@@ -136,7 +136,7 @@ def test_codes_without_labels_are_drawn_in_one_colour() -> None:
     assert not has(picture, ORANGE).any()
 
 
-def test_the_order_of_the_samples_hides_no_class() -> None:
+def test_sample_order_hides_no_class() -> None:
     # Two classes at the same place, one after the other in the data: each still has about half of the dots on top.
     codes = RNG.normal(size=(4000, 2))
     picture = decode(draw_codes("Codes", [("code", "unit", codes)], np.repeat([0, 1], 2000)))
@@ -149,7 +149,7 @@ def test_more_classes_than_colours_are_drawn() -> None:
     assert decode(draw_codes("Codes", panels(TWO_GROUPS), labels)).shape == (460, 800, 3)
 
 
-def test_a_matrix_has_an_output_a_column_and_its_largest_inputs_beside_it() -> None:
+def test_a_matrix_has_one_column_per_output_and_lists_its_largest_inputs() -> None:
     weights = np.zeros((10, 10))
     weights[8, 1] = 1.0  # output 8 looks at input 1: in the upper right, as in x W
     picture = decode(draw_matrix("Weights", weights))
@@ -160,14 +160,14 @@ def test_a_matrix_has_an_output_a_column_and_its_largest_inputs_beside_it() -> N
     assert columns.mean() > 200
 
 
-def test_a_matrix_tells_which_outputs_have_their_largest_weight_off_the_diagonal() -> None:
+def test_a_matrix_marks_outputs_with_their_largest_weight_off_the_diagonal() -> None:
     identity, swapped = np.eye(10), np.eye(10)[[1, 0, *range(2, 10)]]
     red = "#d62728"
     assert not has(decode(draw_matrix("Weights", identity)), red).any()
     assert has(decode(draw_matrix("Weights", swapped)), red).any()
 
 
-def test_identities_of_different_strength_share_their_colours() -> None:
+def test_identities_of_different_strength_share_a_colour_scale() -> None:
     # A diagonal of 0.5 is not stretched to the darkest red, which stands for 1.
     weak = decode(draw_matrix("Weights", np.eye(10) / 2))[70:380, 50:350]
     assert not has(weak, "#67001f").any()

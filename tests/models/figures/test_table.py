@@ -1,4 +1,4 @@
-"""The table of figures: every line has what it names."""
+"""The table of figures: each row is complete."""
 
 import subprocess
 import sys
@@ -9,19 +9,19 @@ from sweeps.models.figures.table import FIGURES, figures_from
 
 
 @pytest.mark.parametrize("kind", FIGURES)
-def test_every_figure_has_the_functions_that_its_line_names(kind: str) -> None:
+def test_every_figure_has_the_functions_its_row_names(kind: str) -> None:
     figure = FIGURES[kind]
     assert callable(figure.draw)
     assert not figure.measures or callable(figure.arrays)
 
 
-def test_files_have_the_names_under_which_people_know_them() -> None:
+def test_files_keep_their_published_names() -> None:
     assert FIGURES["filters"].file(3) == "filters/epoch-00003.png"
     assert FIGURES["loss_curve"].file() == "loss_curve.png"
     assert FIGURES["codes"].file() == "detailed/codes.png"
 
 
-def test_only_figures_of_the_best_epoch_measure() -> None:
+def test_only_figures_of_the_best_epoch_measure_the_network() -> None:
     others = [*figures_from("snapshot"), *figures_from("metrics")]
     assert not any(figure.measures for figure in others)
 

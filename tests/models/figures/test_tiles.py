@@ -21,7 +21,7 @@ def tile(image: Image.Image, index: int, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("n_units", [1, 9, 100, 500])
-def test_filters_of_28x28_fill_289x289_pixels_whatever_their_number(n_units: int) -> None:
+def test_any_number_of_28x28_filters_fills_289x289_pixels(n_units: int) -> None:
     assert draw_filters(RNG.normal(size=(n_units, 784)), (28, 28)).size == (289, 289)
 
 
@@ -48,7 +48,7 @@ def test_constant_filters_unused_tiles_and_gaps_are_black(scale: str) -> None:
 
 
 @pytest.mark.parametrize("scale", ["tile", "shared"])
-def test_values_that_are_not_finite_are_black(scale: str) -> None:
+def test_non_finite_values_are_black(scale: str) -> None:
     image = draw_filters(np.array([[np.nan, 1, 2, np.inf], [np.nan] * 4]), (2, 2), scale=scale)  # type: ignore[arg-type]
     np.testing.assert_array_equal(tile(image, 0, 2).ravel(), [0, 0, 255, 0])
     assert not tile(image, 1, 2).any()
@@ -83,7 +83,7 @@ def test_weights_without_an_image_shape_are_drawn_as_a_matrix() -> None:
     np.testing.assert_array_equal(pixels(image), [[0, 51, 102], [153, 204, 255]])
 
 
-def test_images_that_are_not_square_keep_their_shape() -> None:
+def test_non_square_images_keep_their_shape() -> None:
     weights = np.arange(6.0)
     np.testing.assert_array_equal(pixels(draw_filters(weights[None], (2, 3)))[:2, :3], [[0, 51, 102], [153, 204, 255]])
 
@@ -93,7 +93,7 @@ def test_a_wrong_image_shape_is_refused_with_both_numbers() -> None:
         draw_filters(np.zeros((3, 64)), (28, 28))
 
 
-def test_reconstructions_stand_below_their_originals() -> None:
+def test_reconstructions_are_drawn_below_their_originals() -> None:
     originals, reconstructions = RNG.random((10, 64)), RNG.random((10, 64))
     originals[0, :2] = 0, 1
     image = pixels(draw_rows([originals, reconstructions], (8, 8)))

@@ -16,12 +16,12 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def grey(n_values: int = N_VALUES) -> Tensor:
-    """Values that no corruption makes: neither 0 nor 1."""
+    """Values that no corruption produces: neither 0 nor 1."""
     return torch.linspace(0.1, 0.9, n_values).view(1, -1)
 
 
 def assert_share(mask: Tensor, probability: float) -> None:
-    """Within five standard deviations of a binomial share, and what 16 bits round away."""
+    """Check a binomial share within five standard deviations and 16-bit rounding."""
     deviation = np.sqrt(probability * (1 - probability) / mask.numel())
     assert mask.float().mean().item() == pytest.approx(probability, abs=5 * deviation + 2**-16)
 
@@ -39,7 +39,7 @@ def test_masking_sets_its_share_to_0_and_keeps_the_rest_as_it_is(level: float, s
 
 @given(level=st.floats(0.001, 1), seed=st.integers(0, 2**31))
 @settings(deadline=None, max_examples=30)
-def test_salt_and_pepper_sets_its_share_to_0_or_1_by_a_fair_coin(level: float, seed: int) -> None:
+def test_salt_and_pepper_sets_its_share_to_0_or_1_with_equal_probability(level: float, seed: int) -> None:
     x = grey()
 
     noisy = corrupt(x, Noise("salt_and_pepper", level), generator(seed))
@@ -98,7 +98,7 @@ def test_corruption_leaves_its_input_unchanged_and_keeps_its_type(kind: NoiseKin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_corruption_is_its_generators_and_not_the_global_ones(kind: NoiseKind) -> None:
+def test_corruption_uses_its_own_generator_not_the_global_one(kind: NoiseKind) -> None:
     before = torch.get_rng_state()
     source = generator(3)
     first, second = (corrupt(grey(100), Noise(kind, 0.5), source) for _ in range(2))
@@ -111,9 +111,7 @@ def test_corruption_is_its_generators_and_not_the_global_ones(kind: NoiseKind) -
 @pytest.mark.parametrize("kind", ["masking", "salt_and_pepper"])
 @given(levels=st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)))
 @settings(deadline=None, max_examples=20)
-def test_the_same_draw_at_a_higher_level_corrupts_the_same_values_and_more(
-    kind: NoiseKind, levels: tuple[float, float]
-) -> None:
+def test_the_same_draw_at_a_higher_level_corrupts_a_superset(kind: NoiseKind, levels: tuple[float, float]) -> None:
     x = grey(2000)
     drawn = draw(x, kind, generator())
     low, high = (apply_draw(x, drawn, Noise(kind, level)) != x for level in sorted(levels))

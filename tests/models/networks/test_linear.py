@@ -36,6 +36,6 @@ def test_weights_trained_long_on_uniform_features_are_the_identity(fit, batches)
 
 
 @pytest.mark.parametrize("setting", [{"hidden_l1": 0.1}, {"tied_weights": True}, {"activation": "relu"}])
-def test_settings_of_layers_that_are_not_there_are_refused(setting: dict[str, object]) -> None:
+def test_settings_of_missing_layers_are_refused(setting: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         LinearConfig.model_validate(setting)

@@ -19,7 +19,7 @@ ACTIVATION_NAMES = get_args(Activation)
 
 def seeded(network: Network, seed: int = 0) -> Network:
     initialise(network, torch.Generator().manual_seed(seed))
-    with torch.no_grad():  # biases of 0 would hide a bias in the wrong place
+    with torch.no_grad():  # biases of 0 would hide a misplaced bias
         for index, parameter in enumerate(network.parameters()):
             if parameter.dim() == 1:
                 parameter.copy_(torch.linspace(-0.3, 0.4, len(parameter)) + 0.01 * index)
@@ -78,8 +78,8 @@ def test_a_shallow_pass_follows_the_formula(activation: Activation, tied: bool) 
     x = np.random.default_rng(0).uniform(-1, 1, (5, 6)).astype(np.float32)
 
     hidden = NUMPY[activation](x @ state["encoder.weight"].T + state["encoder.bias"])
-    back = state["encoder.weight"] if tied else state["decoder.weight"].T
-    expected = NUMPY["sigmoid"](hidden @ back + state["decoder.bias"])
+    decoder_weight = state["encoder.weight"] if tied else state["decoder.weight"].T
+    expected = NUMPY["sigmoid"](hidden @ decoder_weight + state["decoder.bias"])
 
     np.testing.assert_allclose(network(torch.from_numpy(x)).reconstruction.detach(), expected, rtol=1e-5, atol=1e-6)
 
@@ -100,7 +100,7 @@ def test_hidden_layers_of_a_deep_network_go_from_input_to_output() -> None:
 
 
 @pytest.mark.parametrize("build", [shallow, deep, stacked])
-def test_tied_weights_are_one_matrix_a_layer(build) -> None:  # type: ignore[no-untyped-def]
+def test_tied_weights_are_one_matrix_per_layer(build) -> None:  # type: ignore[no-untyped-def]
     tied, untied = build(tied_weights=True), build(tied_weights=False)
     matrices = [name for name, tensor in tied.state_dict().items() if tensor.dim() == 2]
 
@@ -143,7 +143,7 @@ def test_initial_weights_fill_their_range(activation: Activation, gain: int) -> 
         assert weight.mean().item() == pytest.approx(0, abs=0.02 * limit)
 
 
-def test_initial_weights_are_the_seeds_and_leave_the_global_generator_alone() -> None:
+def test_initial_weights_depend_on_the_seed_and_leave_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     first, again, other = (seeded(deep(), seed) for seed in (1, 1, 2))
 
@@ -153,7 +153,7 @@ def test_initial_weights_are_the_seeds_and_leave_the_global_generator_alone() ->
         assert not torch.equal(a, c)
 
 
-def test_filters_are_a_row_a_unit_of_the_first_layer() -> None:
+def test_filters_are_one_row_per_unit_of_the_first_layer() -> None:
     shapes = [network.first_layer_filters().shape for network in (shallow(), deep(), stacked())]
 
     assert shapes == [(4, 6), (5, 6), (5, 6)]
@@ -168,9 +168,9 @@ def test_a_layer_of_a_stack_is_an_autoencoder_of_the_codes_below(tied: bool) -> 
     activations = network.layer(1)(codes)
 
     hidden = torch.sigmoid(codes @ encoder.weight.T + encoder.bias)
-    back = encoder.weight if tied else decoder.weight.T
+    decoder_weight = encoder.weight if tied else decoder.weight.T
     torch.testing.assert_close(activations.code, hidden)
-    torch.testing.assert_close(activations.reconstruction, torch.sigmoid(hidden @ back + decoder.bias))
+    torch.testing.assert_close(activations.reconstruction, torch.sigmoid(hidden @ decoder_weight + decoder.bias))
     assert (network.layer(1).input_size, network.layer(1).code_size) == (5, 4)
 
 
@@ -193,7 +193,7 @@ def test_inputs_of_a_layer_are_the_clean_codes_below() -> None:
     torch.testing.assert_close(network.inputs_of_layer(3, x), network.encode(x))
 
 
-def test_a_softmax_starts_undecided_and_is_on_the_code() -> None:
+def test_a_softmax_starts_uniform_and_reads_the_code() -> None:
     network = stacked(n_classes=10)
     initialise(network, torch.Generator().manual_seed(0))
     x = torch.rand(3, 6)
@@ -217,7 +217,7 @@ def test_a_classifier_trains_encoder_and_softmax_but_no_visible_bias() -> None:
     }
 
 
-def test_a_layer_without_initial_weights_answers_its_activation_of_0() -> None:
+def test_a_layer_with_zero_weights_outputs_the_activation_of_0() -> None:
     assert torch.equal(Layer(3, 2, "sigmoid")(torch.rand(1, 3)), torch.full((1, 2), 0.5))
 
 
@@ -239,7 +239,7 @@ def test_small_weights_are_normal_with_a_deviation_of_a_hundredth() -> None:
         assert abs(weight.mean().item()) < 3e-4  # three standard errors
 
 
-def test_identity_weights_pass_on_what_comes_in() -> None:
+def test_identity_weights_return_their_input() -> None:
     network = ShallowAutoencoder(6, 6, activation="linear")
     initialise(network, torch.Generator(), "identity")
     x = torch.rand(3, 6)
@@ -247,7 +247,7 @@ def test_identity_weights_pass_on_what_comes_in() -> None:
     assert torch.equal(network(x).reconstruction, x)
 
 
-def test_a_decoder_that_mirrors_nothing_has_its_own_sizes() -> None:
+def test_an_asymmetric_decoder_has_its_own_sizes() -> None:
     network = seeded(deep(decoder_sizes=(7,)))
 
     assert [tuple(weight.shape) for weight in network.weights()] == [(5, 6), (4, 5), (3, 4), (7, 3), (6, 7)]
@@ -255,7 +255,7 @@ def test_a_decoder_that_mirrors_nothing_has_its_own_sizes() -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_a_network_without_biases_has_matrices_alone(tied: bool) -> None:
+def test_a_network_without_biases_has_only_matrices(tied: bool) -> None:
     network = seeded(deep(biases=False, tied_weights=tied, activation="tanh"))
 
     assert {parameter.dim() for parameter in network.parameters()} == {2}

@@ -1,4 +1,4 @@
-"""Raw values go into a model that standardises, and raw values come back."""
+"""A standardising model takes and returns raw values."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def network_of(settings: dict[str, Any], **changed: Any) -> Network:
 
 
 def plain(settings: dict[str, Any]) -> Network:
-    """The same weights, without standardisation."""
+    """A network with the same weights, without standardisation."""
     model: ModelConfig = TypeAdapter(ModelConfig).validate_python(settings)
     return build_network(model, input_size=12, n_classes=None, seed=1)
 
@@ -78,7 +78,7 @@ def test_a_model_standardises_on_the_way_in_and_restores_on_the_way_out(settings
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings["name"])
-def test_the_loss_is_that_of_the_standardised_values(settings: dict[str, Any]) -> None:
+def test_the_loss_compares_standardised_values(settings: dict[str, Any]) -> None:
     mean, deviation = columns(RAW)
     standardized = (RAW - mean) / deviation
     training = TrainingConfig(epochs=1)
@@ -115,7 +115,7 @@ def test_only_the_first_layer_of_a_stack_standardises() -> None:
     assert [stack.layer(k).standardizes for k in (0, 1)] == [True, False]  # type: ignore[attr-defined]
 
 
-def test_samples_standardised_in_the_model_are_learnt_where_raw_ones_are_not(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_standardised_samples_are_learnt_and_raw_ones_are_not(fit, batches) -> None:  # type: ignore[no-untyped-def]
     variance = float(((RAW - RAW.mean(dim=0)) ** 2).mean())
     r2 = []
     for standardize_ in ("none", "sample"):

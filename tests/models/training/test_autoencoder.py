@@ -54,7 +54,7 @@ def assert_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 
 
 class SaveEachEpoch(lightning.Callback):
-    """Checkpoints as a sweep takes them: at the end of an epoch, while the fit goes on."""
+    """Save checkpoints as a sweep does: at the end of an epoch, while the fit continues."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ def test_training_loss_is_the_penalised_loss_averaged_over_the_samples(fit, batc
     assert trained.metrics["train/loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_penalties_and_noise_enter_no_metric_of_the_clean_split(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_penalties_and_noise_do_not_affect_metrics_of_the_clean_split(fit, batches) -> None:  # type: ignore[no-untyped-def]
     plain = module(optimizer=Optimizer("sgd", 1e-30))
     penalised = module(Penalties(weight_l2=9.0), Noise("gaussian", 0.5), optimizer=Optimizer("sgd", 1e-30))
     for trained in (plain, penalised):
@@ -99,7 +99,7 @@ def test_penalties_and_noise_enter_no_metric_of_the_clean_split(fit, batches) ->
     assert penalised.metrics["valid/denoise_mse"] > plain.metrics["valid/mse"]
 
 
-def test_metrics_are_those_of_the_contract(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_metrics_have_the_documented_names(fit, batches) -> None:  # type: ignore[no-untyped-def]
     trained = module(noise=Noise("masking", 0.3))
 
     fit(trained, batches(INPUTS), batches(INPUTS, shuffle=False), epochs=2)
@@ -113,7 +113,7 @@ def test_metrics_are_those_of_the_contract(fit, batches) -> None:  # type: ignor
     }
 
 
-def test_every_metric_of_an_epoch_is_there_when_callbacks_see_its_end(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_every_metric_of_an_epoch_is_available_to_its_end_callbacks(fit, batches) -> None:  # type: ignore[no-untyped-def]
     seen = []
 
     class Look(lightning.Callback):
@@ -128,7 +128,7 @@ def test_every_metric_of_an_epoch_is_there_when_callbacks_see_its_end(fit, batch
 
 
 @pytest.mark.parametrize(("validate_every", "epochs"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])])
-def test_the_last_epoch_is_validated_whatever_the_rate(fit, batches, validate_every, epochs) -> None:  # type: ignore[no-untyped-def]
+def test_the_last_epoch_is_validated_at_any_validation_rate(fit, batches, validate_every, epochs) -> None:  # type: ignore[no-untyped-def]
     seen = []
 
     class Look(lightning.Callback):
@@ -148,7 +148,7 @@ def test_the_last_epoch_is_validated_whatever_the_rate(fit, batches, validate_ev
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_training_resumed_in_mid_phase_ends_as_if_it_had_not_stopped(fit, batches, tmp_path, name) -> None:  # type: ignore[no-untyped-def]
+def test_a_training_resumed_in_mid_phase_matches_an_uninterrupted_one(fit, batches, tmp_path, name) -> None:  # type: ignore[no-untyped-def]
     straight, stopped, resumed = (phases(MODELS[name], seed=3) for _ in range(3))
     for phase in zip(straight, stopped, resumed, strict=True):
         inputs = [batches(clean_inputs(part), LABELS) for part in phase]
@@ -161,11 +161,13 @@ def test_a_training_resumed_in_mid_phase_ends_as_if_it_had_not_stopped(fit, batc
 
         assert_equal(phase[2].member.state_dict(), phase[0].member.state_dict())
         assert phase[2].member.metrics["train/loss"] == phase[0].member.metrics["train/loss"]
-        fit(phase[1].member, inputs[1], epochs=4, checkpoint=checkpoint)  # so that the next phase starts alike
+        fit(
+            phase[1].member, inputs[1], epochs=4, checkpoint=checkpoint
+        )  # so that the next phase starts in the same state
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_a_checkpoint_taken_during_the_fit_resumes_alike(fit, batches, tmp_path, epoch) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_taken_during_the_fit_resumes_to_the_same_result(fit, batches, tmp_path, epoch) -> None:  # type: ignore[no-untyped-def]
     valid = batches(INPUTS, shuffle=False)
     straight, resumed = (module(noise=Noise("masking", 0.3)) for _ in range(2))
     fit(straight, batches(INPUTS), valid, epochs=4, callbacks=[SaveEachEpoch(tmp_path)])
@@ -195,7 +197,7 @@ def test_a_resumed_training_ends_each_epoch_once(fit, batches, tmp_path) -> None
     assert ended == [3, 4]
 
 
-def test_a_checkpoint_is_plain_and_holds_the_whole_network(fit, batches, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_has_plain_values_and_the_whole_network(fit, batches, tmp_path) -> None:  # type: ignore[no-untyped-def]
     first, *_ = phases(MODELS["classifier"])
     fit(first.member, batches(INPUTS)).save_checkpoint(tmp_path / "first.ckpt")
 
@@ -204,7 +206,7 @@ def test_a_checkpoint_is_plain_and_holds_the_whole_network(fit, batches, tmp_pat
     assert set(checkpoint["state_dict"]) == {f"members.0.network.{name}" for name in first.member.network.state_dict()}
 
 
-def test_the_same_seed_trains_alike_and_another_does_not(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_training_is_reproducible_by_seed(fit, batches) -> None:  # type: ignore[no-untyped-def]
     trained = []
     for seed in (1, 1, 2):
         (phase,) = phases(MODELS["shallow"], seed=seed)
@@ -237,7 +239,7 @@ def test_training_leaves_the_global_generator_alone(fit, batches) -> None:  # ty
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_and_says_where(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_non_finite_loss_ends_the_training_and_names_the_epoch(fit, batches) -> None:  # type: ignore[no-untyped-def]
     trained = module(optimizer=Optimizer("sgd", 1e20))
     valid = batches(INPUTS, shuffle=False)
 
@@ -245,12 +247,12 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_says_where(fit, batches
         fit(trained, batches(INPUTS), valid, epochs=4)
 
 
-def test_a_metric_that_is_not_finite_ends_the_training(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_non_finite_metric_ends_the_training(fit, batches) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DivergedError, match=r"^valid/mse is inf at epoch 1"):
         fit(module(), batches(INPUTS), batches(INPUTS * 1e30, shuffle=False))
 
 
-def test_only_the_training_loss_is_logged_without_a_validation(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_only_the_training_loss_is_logged_without_validation(fit, batches) -> None:  # type: ignore[no-untyped-def]
     first, *_ = phases(MODELS["classifier"])
 
     fit(first.member, batches(INPUTS), batches(INPUTS, shuffle=False))
@@ -258,7 +260,7 @@ def test_only_the_training_loss_is_logged_without_a_validation(fit, batches) -> 
     assert set(first.member.metrics) == {"train/loss"}
 
 
-def test_nothing_is_read_back_from_the_device_before_the_epochs_end(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_read_from_the_device_before_the_end_of_an_epoch(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     # On a GPU each such read waits for all work in flight.
     reads = []
     item = Tensor.item
@@ -274,7 +276,7 @@ def test_steps_are_counted_as_lightning_counts_them(fit, batches) -> None:  # ty
     assert fit(module(), batches(INPUTS, size=20), epochs=2).global_step == 10
 
 
-def test_a_double_network_trains_in_double(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_double_precision_network_trains_in_double_precision(fit, batches) -> None:  # type: ignore[no-untyped-def]
     trained = module(Penalties(0.1, 0.1, 0.1), Noise("gaussian", 0.3)).double()
 
     fit(trained, batches(INPUTS.double()), batches(INPUTS.double(), shuffle=False))

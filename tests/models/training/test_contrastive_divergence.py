@@ -100,7 +100,7 @@ def test_the_gradient_is_the_difference_of_correlations(activation: str, n_sampl
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "linear"])
-def test_value_is_the_error_of_the_reconstruction(activation: str) -> None:
+def test_the_loss_is_the_reconstruction_error(activation: str) -> None:
     layer, data = machine(activation), pixels()
     _, reconstruction, _ = one_gibbs_step(layer, data.numpy(), seed=5)
 
@@ -121,7 +121,7 @@ def test_penalties_add_their_own_gradient() -> None:
     torch.testing.assert_close(gradients[1] - gradients[0], 2 * layer.encoder.weight.detach())
 
 
-def test_the_decoders_own_weights_are_left_alone() -> None:
+def test_untied_decoder_weights_do_not_change() -> None:
     layer = machine(tied=False)
     objective = ContrastiveDivergence(layer)
 
@@ -131,7 +131,7 @@ def test_the_decoders_own_weights_are_left_alone() -> None:
     assert layer.decoder.weight.grad is None  # type: ignore[union-attr]
 
 
-def test_the_terms_of_an_examination_are_error_and_penalties() -> None:
+def test_the_reported_terms_are_error_and_penalties() -> None:
     layer, data = machine(), pixels()
     with torch.no_grad():
         error, penalty = ContrastiveDivergence(layer, Penalties(hidden_l1=2)).terms(layer(data), (data,))
@@ -151,4 +151,4 @@ def test_training_makes_the_data_more_likely(fit, batches) -> None:  # type: ign
     fit(module, batches(data, size=20), epochs=60)
 
     assert before < -4
-    assert exact_log_likelihood(layer, data.numpy()) > -1.5  # -0.69, were the machine to know nothing but the two
+    assert exact_log_likelihood(layer, data.numpy()) > -1.5  # -0.69 is the optimum for two equally likely samples

@@ -1,4 +1,4 @@
-"""Each family learns real digits: what a formula cannot show."""
+"""Each family learns real digits."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def train(fit, batches, model: ModelConfig, training: TrainingConfig, digits, re
     return phases[-1]
 
 
-def test_a_linear_shallow_network_comes_near_pca_and_not_below(fit, batches, digits, reference) -> None:  # type: ignore[no-untyped-def]
+def test_a_linear_shallow_network_approaches_pca_from_above(fit, batches, digits, reference) -> None:  # type: ignore[no-untyped-def]
     model = ShallowConfig(hidden_size=16, activation="linear")
     training = TrainingConfig(epochs=30, batch_size=64, learning_rate=0.01, validate_every=30)
 
@@ -53,7 +53,7 @@ def test_a_linear_shallow_network_comes_near_pca_and_not_below(fit, batches, dig
     assert 0.99 < metrics["valid/mse_over_pca"] < 1.1
 
 
-def test_a_deep_network_does_better_than_pca_of_its_codes_size(fit, batches, digits, reference) -> None:  # type: ignore[no-untyped-def]
+def test_a_deep_network_beats_pca_of_its_code_size(fit, batches, digits, reference) -> None:  # type: ignore[no-untyped-def]
     model = DeepConfig(hidden_sizes=(64, 32), code_size=4, activation="elu", output_activation="sigmoid")
     training = TrainingConfig(epochs=30, batch_size=64, learning_rate=0.005, validate_every=30)
 
@@ -73,7 +73,7 @@ def test_a_stack_classifies_digits(fit, batches, digits, reference) -> None:  # 
     assert metrics["valid/classification_error"] < 0.05
 
 
-def test_pretraining_helps_a_stack_to_reconstruct(fit, batches, digits, reference) -> None:  # type: ignore[no-untyped-def]
+def test_pretraining_improves_the_reconstruction_of_a_stack(fit, batches, digits, reference) -> None:  # type: ignore[no-untyped-def]
     training = TrainingConfig(epochs=3, batch_size=32, validate_every=3)
     errors = []
     for epochs in (0, 5):

@@ -13,7 +13,7 @@ def activations(logits: torch.Tensor = LOGITS) -> Activations:
     return Activations((), torch.empty(0), logits, "sigmoid")
 
 
-def test_squared_error_is_the_mean_over_samples_and_features() -> None:
+def test_squared_error_is_averaged_over_samples_and_features() -> None:
     output = 1 / (1 + np.exp(-LOGITS.numpy()))
     expected = np.mean((output - TARGET.numpy()) ** 2)
 
@@ -28,7 +28,7 @@ def test_cross_entropy_is_that_of_the_outputs() -> None:
 
 
 @pytest.mark.parametrize("kind", ["mse", "bce"])
-def test_a_sum_is_over_features_and_a_mean_over_the_batch(kind: str) -> None:
+def test_sum_reduction_sums_features_and_averages_the_batch(kind: str) -> None:
     mean = reconstruction_loss(activations(), TARGET, Loss(kind, "mean"))  # type: ignore[arg-type]
     total = reconstruction_loss(activations(), TARGET, Loss(kind, "sum"))  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The 2x2 autoencoder that "stops at 0.006": its gradient is right, and what a wrong one does is known."""
+"""The 2x2 autoencoder that "stops at 0.006": the correct gradient, and the known effect of a faulty one."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ FAULTY = MODEL.model_copy(update={"activation": "sigmoid_first_row", "code_activ
 
 
 def trained_mse(seed: int, n_steps: int, enough: float = 0.0, model: DeepConfig = MODEL) -> float:
-    """The last error of Adam at 0.01 on both rows at once; training ends when it has reached `enough`."""
+    """Train both rows with Adam at 0.01 until the error reaches `enough`; return the last error."""
     training = TrainingConfig(optimizer="adam", learning_rate=0.01, seed=seed)
     (phase,) = build_phases(model, training, input_size=2, n_classes=None)
     optimizer = phase.member.torch_optimizer()

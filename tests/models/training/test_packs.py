@@ -1,4 +1,4 @@
-"""Members of a pack train as they would alone: side by side, or as one stacked network."""
+"""Members of a pack train as they would alone, side by side, or as one stacked network."""
 
 import weakref
 from collections import Counter
@@ -41,7 +41,7 @@ MOMENTA = st.sampled_from([0.0, 0.5, 0.9])
 
 @st.composite
 def architectures(draw: st.DrawFn) -> dict[str, Any]:
-    """What the members of a stack have in common."""
+    """The settings that all members of a stack share."""
     name = draw(st.sampled_from(["shallow", "deep", "linear", "stacked_denoising"]))
     shared: dict[str, Any] = {"name": name, "standardize": draw(st.sampled_from(["none", "sample"]))}
     if name != "linear":
@@ -63,7 +63,7 @@ def architectures(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int, optimizer: str) -> Trial:
-    """What each member has for itself."""
+    """The settings of a single member."""
     own: dict[str, Any] = {
         "noise": {
             "kind": draw(st.sampled_from(["masking", "gaussian", "salt_and_pepper"])),
@@ -95,8 +95,8 @@ def members_settings(draw: st.DrawFn, shared: dict[str, Any], n_hidden: int, opt
 def packs(draw: st.DrawFn) -> list[Trial]:
     shared = draw(architectures())
     common = {"optimizer": draw(st.sampled_from(["adam", "sgd"])), "schedule": draw(st.sampled_from(SCHEDULES))}
-    of_each = members_settings(shared, draw(st.integers(0, 2)), common["optimizer"])
-    trials = draw(st.lists(of_each, min_size=2, max_size=4))
+    member_settings = members_settings(shared, draw(st.integers(0, 2)), common["optimizer"])
+    trials = draw(st.lists(member_settings, min_size=2, max_size=4))
     return [(model, common | training) for model, training in trials]
 
 
@@ -131,8 +131,8 @@ def assert_close(a: Member, b: Member, tolerance: float) -> None:
     assert a.metrics == pytest.approx(b.metrics, rel=tolerance, abs=1e-12)
 
 
-class OfEach:
-    """A batch for each member, of what other batches have as tensors."""
+class MemberBatches:
+    """A batch for each member, with the tensors of the wrapped batches."""
 
     def __init__(self, batches: Any) -> None:
         self.batches = batches
@@ -148,7 +148,7 @@ class OfEach:
 
 @pytest.fixture
 def stack_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many networks each step of a stack was for, whether it could be taken or not."""
+    """The number of networks in each attempted step of a stack."""
     step, sizes = Stack.step, []
 
     def noted(self: Stack, *given: Any) -> Tensor:
@@ -161,7 +161,7 @@ def stack_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.float32, 5e-3)])
 @pytest.mark.parametrize("stacks", [True, False])
-def test_a_packed_member_ends_as_if_it_had_been_trained_alone(  # type: ignore[no-untyped-def]
+def test_a_packed_member_trains_as_it_would_alone(  # type: ignore[no-untyped-def]
     fit, batches, stack_sizes, dtype, tolerance, stacks
 ) -> None:
     inputs = INPUTS.to(dtype)
@@ -169,11 +169,13 @@ def test_a_packed_member_ends_as_if_it_had_been_trained_alone(  # type: ignore[n
     @settings(max_examples=25 if stacks else 8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(trials=packs())
     def agrees(trials: list[Trial]) -> None:
-        of_each = [phases(trial, dtype) for trial in trials]
-        of_each_alone = [phases(trial, dtype) for trial in trials]
-        for packed, alone in zip(zip(*of_each, strict=True), zip(*of_each_alone, strict=True), strict=True):
+        member_settings = [phases(trial, dtype) for trial in trials]
+        settings_alone = [phases(trial, dtype) for trial in trials]
+        for packed, alone in zip(zip(*member_settings, strict=True), zip(*settings_alone, strict=True), strict=True):
             own_inputs = [inputs_of(phase, inputs) for phase in packed]
-            train = batches(inputs, size=16) if packed[0].inputs is None else OfEach(batches(*own_inputs, size=16))
+            train = (
+                batches(inputs, size=16) if packed[0].inputs is None else MemberBatches(batches(*own_inputs, size=16))
+            )
             valid = batches(inputs, shuffle=False) if packed[0].member.validation else None
             stack_sizes.clear()
             fit([phase.member for phase in packed], train, valid, epochs=3, stacks=stacks)
@@ -192,7 +194,7 @@ def shallow(hidden_size: int = 3, **own: Any) -> Trial:
     return {"name": "shallow", "hidden_size": hidden_size, "activation": "sigmoid", **own}, training
 
 
-def test_members_of_one_architecture_share_a_stack_and_others_train_by_themselves() -> None:
+def test_members_of_one_architecture_share_a_stack_and_others_train_individually() -> None:
     trained = [
         member(trial)
         for trial in (
@@ -209,7 +211,7 @@ def test_members_of_one_architecture_share_a_stack_and_others_train_by_themselve
 
 
 @pytest.mark.parametrize("name", ["linear", "shallow", "deep", "stacked_denoising"])
-def test_members_share_no_stack_where_one_alone_standardises_its_inputs(name: str) -> None:
+def test_members_share_no_stack_when_only_one_standardises_its_inputs(name: str) -> None:
     model: dict[str, Any] = {"name": name, "output_activation": "linear", "loss": "mse"}
     if name == "stacked_denoising":
         model |= {"fine_tuning": "reconstruction"}
@@ -219,7 +221,7 @@ def test_members_share_no_stack_where_one_alone_standardises_its_inputs(name: st
     assert groups == [[0, 2], [1]]
 
 
-def test_a_member_that_diverges_leaves_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_diverging_member_leaves_without_affecting_the_others(fit, batches) -> None:  # type: ignore[no-untyped-def]
     trials = [shallow(4), shallow(5, learning_rate=1e200), shallow(3)]
     packed = [member(trial) for trial in trials]
     fit(packed, batches(INPUTS.double()), batches(INPUTS.double(), shuffle=False), epochs=3, stacks=True)
@@ -230,7 +232,7 @@ def test_a_member_that_diverges_leaves_alone(fit, batches) -> None:  # type: ign
         assert_close(packed[k], alone, 1e-5)
 
 
-def test_a_member_that_raises_leaves_alone(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_raising_member_leaves_without_affecting_the_others(fit, batches) -> None:  # type: ignore[no-untyped-def]
     class BrokenValidation(Validation):
         def update(self, batch: Batch) -> None:
             raise RuntimeError("broken")
@@ -242,7 +244,7 @@ def test_a_member_that_raises_leaves_alone(fit, batches) -> None:  # type: ignor
     assert packed[0].metrics == pytest.approx(packed[2].metrics)
 
 
-def test_a_member_that_is_over_trains_no_more(fit, batches) -> None:  # type: ignore[no-untyped-def]
+def test_a_finished_member_stops_training(fit, batches) -> None:  # type: ignore[no-untyped-def]
     packed = [member(shallow(4)) for _ in range(2)]
 
     class EndTheFirst(lightning.Callback):
@@ -256,7 +258,7 @@ def test_a_member_that_is_over_trains_no_more(fit, batches) -> None:  # type: ig
         assert_close(of, alone, 1e-5)
 
 
-def test_an_error_in_a_stack_ends_its_members_as_it_would_one_alone(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_an_error_in_a_stack_ends_its_members_as_individual_errors_would(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     def broken(*_: Any) -> Tensor:
         raise RuntimeError("broken")
 
@@ -269,7 +271,7 @@ def test_an_error_in_a_stack_ends_its_members_as_it_would_one_alone(fit, batches
     assert_close(packed[1], alone, 1e-5)
 
 
-def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
+def test_a_stack_that_exceeds_memory_is_split(fit, batches, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
     trials = [shallow(size, noise={"level": 0.2}) for size in (2, 3, 4, 5, 3)]
     step, sizes = Stack.step, []
 
@@ -292,8 +294,8 @@ def test_a_stack_that_does_not_fit_is_divided(fit, batches, monkeypatch, caplog)
         assert_close(of, other, 1e-5)
 
 
-class LittleMemory(TorchDispatchMode):
-    """Has memory for so many tensors, and none for the next."""
+class LimitedMemory(TorchDispatchMode):
+    """Allow `n_tensors` allocations and raise on the next."""
 
     def __init__(self, n_tensors: int) -> None:
         super().__init__()
@@ -310,22 +312,22 @@ class LittleMemory(TorchDispatchMode):
 OPTIMIZERS = [{"optimizer": "adam"}, {"optimizer": "sgd", "momentum": 0.9}]
 
 
-@pytest.mark.parametrize("of_each", OPTIMIZERS)
-def test_an_update_that_does_not_fit_is_taken_once(fit, batches, monkeypatch, of_each) -> None:  # type: ignore[no-untyped-def]
-    trials = [shallow(size, noise={"level": 0.2}, learning_rate=1e-2, **of_each) for size in (2, 3, 4)]
+@pytest.mark.parametrize("member_settings", OPTIMIZERS)
+def test_an_update_that_exceeds_memory_is_applied_once(fit, batches, monkeypatch, member_settings) -> None:  # type: ignore[no-untyped-def]
+    trials = [shallow(size, noise={"level": 0.2}, learning_rate=1e-2, **member_settings) for size in (2, 3, 4)]
     alone = [member(trial) for trial in trials]
     fit(alone, batches(INPUTS.double(), size=16), epochs=2)
-    kind = StackedAdam if of_each["optimizer"] == "adam" else StackedSGD
+    kind = StackedAdam if member_settings["optimizer"] == "adam" else StackedSGD
     update = kind.step
 
     def trained(n_tensors: int) -> tuple[list[Member], int]:
-        """Members of a pack that has no more memory in its second update, and how many updates were started."""
+        """Members of a pack that runs out of memory in its second update, and how many updates were started."""
         n_updates = 0
 
         def short(self: Any, *given: Any) -> None:
             nonlocal n_updates
             n_updates += 1
-            with LittleMemory(n_tensors) if n_updates == 2 else nullcontext():
+            with LimitedMemory(n_tensors) if n_updates == 2 else nullcontext():
                 update(self, *given)
 
         monkeypatch.setattr(kind, "step", short)
@@ -343,9 +345,9 @@ def test_an_update_that_does_not_fit_is_taken_once(fit, batches, monkeypatch, of
     assert n_tensors > 0
 
 
-@pytest.mark.parametrize("of_each", OPTIMIZERS)
-def test_a_stack_that_cannot_be_made_is_divided(fit, batches, stack_sizes, monkeypatch, of_each) -> None:  # type: ignore[no-untyped-def]
-    trials = [shallow(size, noise={"level": 0.2}, **of_each) for size in (2, 3, 4)]
+@pytest.mark.parametrize("member_settings", OPTIMIZERS)
+def test_a_stack_that_cannot_be_built_is_split(fit, batches, stack_sizes, monkeypatch, member_settings) -> None:  # type: ignore[no-untyped-def]
+    trials = [shallow(size, noise={"level": 0.2}, **member_settings) for size in (2, 3, 4)]
     alone = [member(trial) for trial in trials]
     fit(alone, batches(INPUTS.double()), epochs=2)
     make = Stack.__init__
@@ -355,7 +357,7 @@ def test_a_stack_that_cannot_be_made_is_divided(fit, batches, stack_sizes, monke
     @example(n_tensors=5)  # in the middle of the first optimizer's state
     def agrees(n_tensors: int) -> None:
         def short(self: Stack, trainees: Sequence[Trainee]) -> None:
-            with LittleMemory(n_tensors) if len(trainees) == 3 else nullcontext():
+            with LimitedMemory(n_tensors) if len(trainees) == 3 else nullcontext():
                 make(self, trainees)
 
         monkeypatch.setattr(Stack, "__init__", short)
@@ -369,7 +371,7 @@ def test_a_stack_that_cannot_be_made_is_divided(fit, batches, stack_sizes, monke
     agrees()
 
 
-def test_a_stack_is_gone_before_others_are_made_of_its_members(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_stack_is_freed_before_its_members_are_restacked(fit, batches, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     make, step = Stack.__init__, Stack.step
     made: list[tuple[int, weakref.ref[Stack]]] = []
 
@@ -389,10 +391,10 @@ def test_a_stack_is_gone_before_others_are_made_of_its_members(fit, batches, mon
     packed = [member(shallow(size)) for size in (2, 3, 4, 5)] + [member(shallow(3, learning_rate=1e200))]
     fit(packed, batches(INPUTS.double()), epochs=3, stacks=True)
     assert [of.error is None for of in packed] == [True] * 4 + [False]
-    assert [size for size, _ in made] == [5, 2, 3, 4, 2, 2]  # where one has diverged, the others share a stack anew
+    assert [size for size, _ in made] == [5, 2, 3, 4, 2, 2]  # after one has diverged, the others form a new stack
 
 
-def test_what_a_member_held_that_ran_out_of_memory_is_free(fit, batches, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
+def test_memory_of_a_member_that_ran_out_of_it_is_freed(fit, batches, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
     packed = [member(shallow(4)), member(shallow(3, tied_weights=True))]
     held: list[weakref.ref[Tensor]] = []
 

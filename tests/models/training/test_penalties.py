@@ -57,7 +57,7 @@ def test_a_penalised_loss_adds_each_term_by_its_coefficient(reduction: Reduction
     torch.testing.assert_close(penalised(torch.tensor(7.0), weights, hidden, penalties), 7 + terms)
 
 
-def test_no_coefficient_leaves_the_loss_itself() -> None:
+def test_without_coefficients_the_loss_is_unchanged() -> None:
     loss = torch.tensor(7.0)
 
     assert penalised(loss, [torch.ones(2, 2)], [torch.ones(2, 2)], Penalties()) is loss

@@ -46,7 +46,7 @@ def test_metrics_do_not_depend_on_the_batches(size: int) -> None:
     assert set(whole) == {"mse", "r2", "mse_over_pca", "code_sparsity", "dead_units"}
 
 
-def test_references_are_those_of_the_codes_size() -> None:
+def test_references_have_the_size_of_the_code() -> None:
     pca_mse = np.array([0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0])
     metrics = measured(Validation(network(), QUIET, References(pca_mse)), (INPUTS,))
 
@@ -54,13 +54,13 @@ def test_references_are_those_of_the_codes_size() -> None:
     assert metrics["r2"] == pytest.approx(1 - metrics["mse"] / 0.5)
 
 
-def test_mse_over_pca_is_absent_for_a_code_that_is_no_bottleneck() -> None:
+def test_mse_over_pca_is_absent_without_a_bottleneck() -> None:
     wide = ShallowAutoencoder(8, 8)
 
     assert "mse_over_pca" not in measured(Validation(wide, QUIET, References(np.linspace(1, 0, 9))), (INPUTS,))
 
 
-def test_denoising_is_measured_against_the_clean_input_and_only_under_noise() -> None:
+def test_denoising_is_compared_with_the_clean_input_and_only_measured_under_noise() -> None:
     identity = ShallowAutoencoder(8, 8, activation="linear")
     with torch.no_grad():
         identity.encoder.weight.copy_(torch.eye(8))
@@ -73,7 +73,7 @@ def test_denoising_is_measured_against_the_clean_input_and_only_under_noise() ->
     assert "denoise_mse" not in measured(Validation(identity, QUIET), (INPUTS,))
 
 
-def test_every_pass_meets_the_same_noise() -> None:
+def test_every_pass_uses_the_same_noise() -> None:
     built = network()
     validation = Validation(built, Noise("gaussian", 0.5))
 
@@ -83,7 +83,7 @@ def test_every_pass_meets_the_same_noise() -> None:
     assert first == measured(Validation(built, Noise("gaussian", 0.5)), (INPUTS,))["denoise_mse"]
 
 
-def test_classification_error_is_the_share_of_wrong_labels() -> None:
+def test_classification_error_is_the_fraction_of_wrong_labels() -> None:
     stack = StackedDenoisingAutoencoder(8, (4,), n_classes=3)
     with torch.no_grad():
         stack.classifier.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))  # always class 1
@@ -104,7 +104,7 @@ def test_classification_error_needs_a_softmax_and_labels() -> None:
         assert "classification_error" not in measured(Validation(stack, QUIET), batch)
 
 
-def test_a_unit_that_answers_in_one_batch_only_is_not_dead() -> None:
+def test_a_unit_active_in_one_batch_is_not_dead() -> None:
     built = ShallowAutoencoder(2, 2)
     with torch.no_grad():
         built.encoder.weight.copy_(torch.eye(2))
@@ -113,6 +113,6 @@ def test_a_unit_that_answers_in_one_batch_only_is_not_dead() -> None:
     assert measured(Validation(built, QUIET), (first,), (second,))["dead_units"] == 0.5
 
 
-def test_no_batch_is_refused() -> None:
+def test_validation_without_batches_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one batch"):
         measured(Validation(network(), QUIET))

@@ -44,7 +44,7 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     assert state.unfinished == {2: points[2], 3: points[3]}
     assert state.ended_ids == {"0000", "0001"}
     assert state.ended_values == [(points[0], [(1, 1.0), (2, 0.5)]), (points[1], [(1, 2.0), (2, 1.5)])]
-    assert state.n_left(config) == 3
+    assert state.n_remaining(config) == 3
 
 
 def test_counters_begin_with_what_has_ended(small_sweep: MakeSweep, tmp_path: Path) -> None:

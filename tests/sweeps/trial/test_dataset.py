@@ -1,4 +1,4 @@
-"""What a sweep computes of its data before any trial."""
+"""What a sweep computes from its data before any trial."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def array_file(tmp_path: Path) -> Callable[[np.ndarray], str]:
     return write
 
 
-def test_test_split_does_not_cross_to_the_workers(digits: Dataset) -> None:
+def test_the_test_split_is_not_sent_to_workers(digits: Dataset) -> None:
     assert not [key for key in digits.arrays if key.startswith("test")]
     assert digits.description["n_test"] > 0
 
@@ -33,7 +33,7 @@ def test_references_fit_the_data(digits: Dataset) -> None:
     assert (np.diff(digits.pca_mse) <= 1e-12).all()
 
 
-def test_cross_entropy_of_values_beyond_one_is_refused(
+def test_cross_entropy_of_values_above_one_is_refused(
     small_sweep: MakeSweep, array_file: Callable[[np.ndarray], str]
 ) -> None:
     path = array_file(np.random.default_rng(0).uniform(0, 255, (60, 9)).astype(np.float32))
@@ -42,7 +42,7 @@ def test_cross_entropy_of_values_beyond_one_is_refused(
         load_dataset(small_sweep(data={"name": "array", "path": path}, model=model))
 
 
-def test_boltzmann_machines_on_values_beyond_one_are_refused(
+def test_boltzmann_machines_on_values_above_one_are_refused(
     small_sweep: MakeSweep, array_file: Callable[[np.ndarray], str]
 ) -> None:
     path = array_file(np.random.default_rng(0).uniform(0, 2, (60, 9)).astype(np.float32))
@@ -58,12 +58,12 @@ def test_boltzmann_machines_on_values_beyond_one_are_refused(
         load_dataset(small_sweep(data={"name": "array", "path": path}, model=model))
 
 
-def test_missing_file_is_an_error_of_the_data(small_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_a_missing_file_is_a_data_error(small_sweep: MakeSweep, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.npy"):
         load_dataset(small_sweep(data={"name": "array", "path": str(tmp_path / "nowhere.npy")}))
 
 
-def test_classifier_without_labels_is_refused(small_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_a_classifier_without_labels_is_refused(small_sweep: MakeSweep, tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", inputs=np.random.default_rng(0).uniform(0, 1, (60, 9)).astype(np.float32))
     model = {"name": "stacked_denoising", "hidden_sizes": [4], "noise": {"level": 0.1}}
     objective = {"metric": "valid/classification_error"}

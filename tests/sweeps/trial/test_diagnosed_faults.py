@@ -1,4 +1,4 @@
-"""Each fault is looked for in a trial that has it and in one that has not, trained as in a sweep but without Ray."""
+"""Each fault is found in a trial that has it and not in a sound one, both trained as in a sweep but without Ray."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `datal
 Settings = Mapping[str, Any]
 Train = Callable[[Settings], list[Event]]
 
-# Settings of a trial on 8x8 digits; those of no section are of `training`.
+# Settings of a trial on 8x8 digits; keys outside `data` and `model` belong to `training`.
 GOOD = {"data": {"n_train": 400}, "model": {"activation": "linear"}, "learning_rate": 0.01, "epochs": 150}
 GOOD |= {"validate_every": 10}
 SHORT = {"model": {"activation": "linear"}, "learning_rate": 0.01, "epochs": 3}
@@ -45,7 +45,7 @@ STACK = {
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
-    """Train a trial, once for the tests of this module; give what it reported."""
+    """Train a trial once for all tests of this module; return its reported events."""
     torch.set_num_threads(1)
     trained: dict[str, list[Event]] = {}
 
@@ -74,7 +74,7 @@ def _events_of(settings: Settings, folder: SweepFolder) -> list[Event]:
     events: list[Event] = []
     arrays = DataArrays.from_dict(dict(dataset.arrays))
     context = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
-    train_points({"0000": {}}, context, lambda *told: events.extend(from_plain(to_plain(told[-1]))))
+    train_points({"0000": {}}, context, lambda *reported: events.extend(from_plain(to_plain(reported[-1]))))
     return events
 
 
@@ -88,7 +88,7 @@ def curve(events: list[Event], metric: str) -> list[float]:
     return [event.metrics[metric] for event in events if isinstance(event, EpochEnded) and metric in event.metrics]
 
 
-def test_a_good_trial_has_no_fault(train: Train) -> None:
+def test_a_good_trial_has_no_findings(train: Train) -> None:
     assert found(train(GOOD)) == {}
 
 
@@ -110,7 +110,7 @@ FAULTY = [
 
 
 @pytest.mark.parametrize(("settings", "fault", "advice"), FAULTY, ids=lambda value: str(value)[:40])
-def test_a_trial_with_a_fault_is_told_it_and_what_to_change(
+def test_a_faulty_trial_gets_the_finding_and_its_advice(
     train: Train, settings: Settings, fault: FindingName, advice: str
 ) -> None:
     finding = found(train(settings))[fault]
@@ -145,11 +145,11 @@ SOUND = [
 @pytest.mark.parametrize(
     ("settings", "absent"), SOUND, ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:40]
 )
-def test_a_trial_without_a_fault_is_not_told_it(train: Train, settings: Settings, absent: set[FindingName]) -> None:
+def test_a_sound_trial_does_not_get_the_finding(train: Train, settings: Settings, absent: set[FindingName]) -> None:
     assert not found(train(settings)).keys() & absent
 
 
-def test_much_noise_is_named_where_it_costs_against_pca(train: Train) -> None:
+def test_high_noise_is_named_when_the_error_is_worse_than_pca(train: Train) -> None:
     noisy = {"model": {"activation": "tanh", "noise": {"level": 0.5}}, "epochs": 30, "learning_rate": 0.01}
     assert "model.noise.level, now 0.5" in found(train(noisy))[FindingName.WORSE_THAN_PCA].advice
 
@@ -157,14 +157,14 @@ def test_much_noise_is_named_where_it_costs_against_pca(train: Train) -> None:
 def test_a_stack_fine_tuned_on_clean_samples_is_not_judged_by_noise(train: Train) -> None:
     events = train({"data": {"n_train": 400}, "model": STACK, "epochs": 60, "learning_rate": 0.01, "batch_size": 50})
     noisy = curve(events, "valid/denoise_mse")
-    assert noisy[-1] > 1.05 * min(noisy)  # which training does not lower, and which says nothing against it
+    assert noisy[-1] > 1.05 * min(noisy)  # training does not lower it, which is no evidence against the training
     findings = found(events)
     assert FindingName.OVERFITTING not in findings
     assert FindingName.STILL_IMPROVING in findings
     assert "model.noise.level" not in findings[FindingName.WORSE_THAN_PCA].advice
 
 
-def test_a_code_that_diverges_in_pretraining_is_told_its_own_rate(train: Train) -> None:
+def test_advice_for_a_code_that_diverges_in_pretraining_names_its_own_learning_rate(train: Train) -> None:
     pretraining = STACK["pretraining"] | {"optimizer": "sgd", "learning_rate": 0.01, "code_learning_rate": 1e30}
     units = {"activation": "relu", "output_activation": "linear", "loss": "mse"}
     model = STACK | units | {"pretraining": pretraining}

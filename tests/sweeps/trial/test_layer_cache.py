@@ -1,4 +1,4 @@
-"""Pre-training that points of a sweep have in common: done once, with the numbers that each has alone."""
+"""Pretrained layers that points of a sweep share: trained once, with the metrics that each point has alone."""
 
 import json
 import subprocess
@@ -36,8 +36,8 @@ class CutOffError(BaseException):
     """Stands for the end of a process."""
 
 
-class Told:
-    """What points have reported; at `cut_off_at` their process ends."""
+class Reports:
+    """Collect what points report; at epoch `cut_off_at` their process ends."""
 
     def __init__(self, cut_off_at: int | None = None) -> None:
         self.events: list[Event] = []
@@ -64,88 +64,88 @@ class Told:
 
 
 @pytest.fixture
-def train(small_sweep: Callable[..., SweepConfig], digits: Dataset) -> Callable[..., Told]:
-    """Run points of a sweep of small stacks on digits, over rates of fine-tuning unless `search` says otherwise."""
+def train(small_sweep: Callable[..., SweepConfig], digits: Dataset) -> Callable[..., Reports]:
+    """Run points of a sweep of small stacks on digits, over fine-tuning rates unless `search` is given."""
 
     def run(
         folder: Path, points: Mapping[str, Any] = POINTS, *, cut_off_at: int | None = None, **sections: Any
-    ) -> Told:
+    ) -> Reports:
         torch.set_num_threads(1)
-        told = Told(cut_off_at)
+        reports = Reports(cut_off_at)
         sections = {"model": MODEL, "search": RATES, "algorithm": {"name": "grid"}} | sections
         arrays = DataArrays.from_dict(digits.arrays)
         train_points(
-            points, TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder)), told
+            points, TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder)), reports
         )
-        return told
+        return reports
 
     return run
 
 
 @pytest.fixture
-def alone(train: Callable[..., Told], tmp_path: Path) -> dict[str, dict[int, dict[str, float]]]:
-    """The metrics of each point in a folder of its own, where there is nothing to reuse."""
+def metrics_alone(train: Callable[..., Reports], tmp_path: Path) -> dict[str, dict[int, dict[str, float]]]:
+    """The metrics of each point trained in its own folder, without layers to reuse."""
     return {
         point_id: train(tmp_path / f"alone-{point_id}", {point_id: point}).metrics(point_id)
         for point_id, point in POINTS.items()
     }
 
 
-def test_points_that_come_later_reuse_layers_and_have_the_metrics_that_they_have_alone(
-    train: Callable[..., Told], alone: Mapping[str, Any], tmp_path: Path
+def test_later_points_reuse_layers_and_get_the_metrics_of_training_alone(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path
 ) -> None:
     for index, (point_id, point) in enumerate(POINTS.items()):
-        told = train(tmp_path / "shared", {point_id: point})
-        assert told.metrics(point_id) == alone[point_id]
-        assert told.reused == {point_id: 4 if index else 0}
+        reports = train(tmp_path / "shared", {point_id: point})
+        assert reports.metrics(point_id) == metrics_alone[point_id]
+        assert reports.reused == {point_id: 4 if index else 0}
 
 
 @pytest.mark.parametrize("untied", [False, True])
-def test_a_pack_trains_a_common_layer_once(
-    train: Callable[..., Told], alone: Mapping[str, Any], tmp_path: Path, untied: bool
+def test_a_pack_trains_a_shared_layer_once(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path, untied: bool
 ) -> None:
-    told = train(tmp_path / "pack", **({"model": MODEL | {"tied_weights": False, "loss": "mse"}} if untied else {}))
-    assert told.reused == {"0000": 0, "0001": 4, "0002": 4}
+    reports = train(tmp_path / "pack", **({"model": MODEL | {"tied_weights": False, "loss": "mse"}} if untied else {}))
+    assert reports.reused == {"0000": 0, "0001": 4, "0002": 4}
     if not untied:
-        assert {point_id: told.metrics(point_id) for point_id in POINTS} == alone
+        assert {point_id: reports.metrics(point_id) for point_id in POINTS} == metrics_alone
 
 
-def test_points_that_differ_in_their_last_layer_reuse_the_first(train: Callable[..., Told], tmp_path: Path) -> None:
+def test_points_that_differ_in_their_last_layer_share_the_first(train: Callable[..., Reports], tmp_path: Path) -> None:
     search = {"model.hidden_sizes": {"grid": [[16, 8], [16, 4], [12, 8]]}}
     points = {f"000{index}": {"model.hidden_sizes": sizes} for index, sizes in enumerate([[16, 8], [16, 4], [12, 8]])}
     assert train(tmp_path, points, search=search).reused == {"0000": 0, "0001": 2, "0002": 0}
 
 
-def test_a_layer_that_was_reused_is_drawn_at_its_end(train: Callable[..., Told], tmp_path: Path) -> None:
+def test_a_reused_layer_has_figures_at_the_end_of_its_phase(train: Callable[..., Reports], tmp_path: Path) -> None:
     first = train(tmp_path, {"0000": POINTS["0000"]})
     reusing = train(tmp_path, {"0001": POINTS["0001"]})
-    assert reusing.figures("0001")[4] == first.figures("0000")[4] > 0  # the last epoch of pre-training
+    assert reusing.figures("0001")[4] == first.figures("0000")[4] > 0  # the last epoch of pretraining
     assert reusing.figures("0001")[0] == first.figures("0000")[0] > 0
 
 
-def test_a_layer_that_cannot_be_read_is_trained_again(
-    train: Callable[..., Told], alone: Mapping[str, Any], tmp_path: Path
+def test_an_unreadable_layer_is_retrained(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path
 ) -> None:
     train(tmp_path / "shared", {"0000": POINTS["0000"]})
     for saved in SweepFolder(tmp_path / "shared").layers.glob("*.pt"):
         saved.write_bytes(saved.read_bytes()[:-100])
-    told = train(tmp_path / "shared", {"0001": POINTS["0001"]})
-    assert told.reused == {"0001": 0}
-    assert told.metrics("0001") == alone["0001"]
+    reports = train(tmp_path / "shared", {"0001": POINTS["0001"]})
+    assert reports.reused == {"0001": 0}
+    assert reports.metrics("0001") == metrics_alone["0001"]
 
 
-def test_a_point_cut_off_after_it_reused_layers_goes_on_and_still_tells(
-    train: Callable[..., Told], alone: Mapping[str, Any], tmp_path: Path
+def test_a_point_resumed_after_reusing_layers_still_reports_the_reuse(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path
 ) -> None:
     train(tmp_path / "shared", {"0000": POINTS["0000"]})
     with pytest.raises(CutOffError):
         train(tmp_path / "shared", {"0001": POINTS["0001"]}, cut_off_at=5)
-    told = train(tmp_path / "shared", {"0001": POINTS["0001"]})
-    assert told.reused == {"0001": 4}
-    assert told.metrics("0001") == {epoch: alone["0001"][epoch] for epoch in told.metrics("0001")}
+    reports = train(tmp_path / "shared", {"0001": POINTS["0001"]})
+    assert reports.reused == {"0001": 4}
+    assert reports.metrics("0001") == {epoch: metrics_alone["0001"][epoch] for epoch in reports.metrics("0001")}
 
 
-def test_two_processes_train_a_common_layer_once(small_sweep: Callable[..., SweepConfig], tmp_path: Path) -> None:
+def test_two_processes_train_a_shared_layer_once(small_sweep: Callable[..., SweepConfig], tmp_path: Path) -> None:
     sweep = small_sweep(model=MODEL | {"pretraining": {"epochs": 30}}, search=RATES, algorithm={"name": "grid"})
     script = """
 import json, sys
@@ -177,7 +177,7 @@ print(tags.get(REUSED_EPOCHS, 0))
     assert sum(reused) == 60, "of two layers of thirty epochs, each was trained by one of the two processes"
 
 
-def test_a_claim_is_one_process_s_and_ends_with_it(tmp_path: Path) -> None:
+def test_only_one_process_holds_a_claim_and_its_exit_releases_it(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from sweeps.trial.layer_cache import LayerStore\n"
         "with LayerStore(Path(sys.argv[1])).claim('key') as mine: print(mine, flush=True); time.sleep(60)"
@@ -193,7 +193,7 @@ def test_a_claim_is_one_process_s_and_ends_with_it(tmp_path: Path) -> None:
         assert is_mine
 
 
-def test_a_layer_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_saved_layer_loads_unchanged(tmp_path: Path) -> None:
     store = LayerStore(tmp_path)
     assert store.load("key") is None
     store.save("key", LAYER)
@@ -227,8 +227,8 @@ CHANGES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 @pytest.mark.parametrize("n_layers", [1, 2])
-def test_a_digest_is_the_same_just_where_training_gives_the_same_layers(
-    train: Callable[..., Told], tmp_path: Path, change: dict[str, Any], n_layers: int
+def test_digests_match_exactly_when_training_gives_the_same_layers(
+    train: Callable[..., Reports], tmp_path: Path, change: dict[str, Any], n_layers: int
 ) -> None:
     documents = [MODEL, MODEL | change]
     digests, layers = [], []
@@ -240,9 +240,9 @@ def test_a_digest_is_the_same_just_where_training_gives_the_same_layers(
 
 
 def _first_layers(
-    train: Callable[..., Told], folder: Path, model: dict[str, Any], n_layers: int
+    train: Callable[..., Reports], folder: Path, model: dict[str, Any], n_layers: int
 ) -> list[dict[str, torch.Tensor]]:
-    """The layers that a sweep keeps for others when it has trained one point."""
+    """The layers that a sweep caches after training one point."""
     train(folder, {"0000": POINTS["0000"]}, model=model, training={"epochs": 1, "probe_samples": 0})
     config = TypeAdapter(StackedDenoisingConfig).validate_python(model)
     store = LayerStore(SweepFolder(folder).layers)
@@ -261,7 +261,7 @@ def _equal(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Ten
 
 
 @pytest.mark.parametrize(
-    ("search", "can"),
+    ("search", "expected"),
     [
         ({}, False),
         ({"training.learning_rate": {"choice": [1e-4, 1e-2]}}, True),
@@ -273,8 +273,8 @@ def _equal(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Ten
         ({"model.noise.level": {"uniform": [0.0, 0.4]}, "training.learning_rate": {"choice": [1e-3]}}, False),
     ],
 )
-def test_layers_are_kept_where_two_points_can_agree_on_them(
-    small_sweep: Callable[..., SweepConfig], search: dict[str, Any], can: bool
+def test_layers_are_cached_only_if_two_points_can_share_them(
+    small_sweep: Callable[..., SweepConfig], search: dict[str, Any], expected: bool
 ) -> None:
     sweep = small_sweep(model=MODEL, search=search, budget={"trials": 4})
-    assert can_recur(sweep) == can
+    assert can_recur(sweep) == expected

@@ -1,4 +1,4 @@
-"""What a worker imports, and what it leaves to those who need it: each seen in a process of its own."""
+"""What a worker imports, and what it imports on first use only; each test runs its own process."""
 
 import subprocess
 import sys
@@ -22,8 +22,8 @@ sweep = SweepConfig.from_dict({
 dataset = load_dataset(sweep)
 events = []
 with tempfile.TemporaryDirectory() as folder:
-    around = TrialContext(sweep, DataArrays.from_dict(dataset.arrays), dataset.references, SweepFolder(Path(folder)))
-    train_points({"0000": {}, "0001": {}}, around, lambda epoch, objectives, told: events.extend(told))
+    context = TrialContext(sweep, DataArrays.from_dict(dataset.arrays), dataset.references, SweepFolder(Path(folder)))
+    train_points({"0000": {}, "0001": {}}, context, lambda epoch, objectives, reported: events.extend(reported))
 assert sum(event.event == "end" and not event.failed for event in events) == 2, events
 """
 
@@ -39,7 +39,7 @@ def test_trials_import_neither_mlflow_nor_matplotlib_nor_a_compiler() -> None:
     assert python(TRAIN + f"print([name for name in {unwanted} if name in sys.modules])") == "[]\n"
 
 
-def test_what_was_left_out_is_there_for_whoever_asks() -> None:
+def test_skipped_packages_are_imported_on_first_use() -> None:
     code = """
 import sweeps.trial.lightning_import
 import torch._dynamo.config, matplotlib.pyplot, scipy.signal
@@ -49,7 +49,7 @@ print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item(), typ
     assert python(code) == "2.0 module\n"
 
 
-def test_the_stand_in_lets_functions_be_as_they_are() -> None:
-    assert CompilerOnDemand.disable(test_the_stand_in_lets_functions_be_as_they_are, True, wrapping=False) is (
-        test_the_stand_in_lets_functions_be_as_they_are
+def test_the_compiler_stand_in_returns_functions_unchanged() -> None:
+    assert CompilerOnDemand.disable(test_the_compiler_stand_in_returns_functions_unchanged, True, wrapping=False) is (
+        test_the_compiler_stand_in_returns_functions_unchanged
     )

@@ -1,4 +1,4 @@
-"""A point trained in this process: what it reports, what it saves, and how it goes on after it was cut off."""
+"""A point trained in this process: what it reports, what it saves, and how it resumes after a loss."""
 
 import errno
 import math
@@ -65,9 +65,7 @@ def test_point_reports_its_start_each_epoch_and_its_end(
     assert not reported[-1][2][-1].failed
 
 
-def test_each_epoch_carries_the_metrics_of_the_contract(
-    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
-) -> None:
+def test_each_epoch_has_the_documented_metrics(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
     sweep = small_sweep(model={"name": "shallow", "hidden_size": 8, "noise": {"level": 0.2}}, training={"epochs": 1})
     (_, last) = epochs(train(sweep, digits, folder))
     assert set(last.metrics) == {
@@ -82,7 +80,7 @@ def test_each_epoch_carries_the_metrics_of_the_contract(
     }
 
 
-def test_what_an_epoch_names_lies_there_before_it_is_reported(
+def test_files_named_by_an_epoch_exist_before_it_is_reported(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     with pytest.raises(CutOffError):
@@ -116,7 +114,7 @@ def test_what_an_epoch_names_lies_there_before_it_is_reported(
     ],
 )
 @pytest.mark.parametrize("cut_off_at", [1, 2, 4])
-def test_point_cut_off_goes_on_as_if_it_had_not_been(
+def test_a_resumed_point_matches_an_uninterrupted_one(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, model: dict[str, Any], cut_off_at: int
 ) -> None:
     sweep = small_sweep(model=model, training={"epochs": 5, "probe_samples": 0})
@@ -125,7 +123,7 @@ def test_point_cut_off_goes_on_as_if_it_had_not_been(
     with pytest.raises(CutOffError):
         train(sweep, digits, parts, cut_off_at=cut_off_at)
     rest = train(sweep, digits, parts)
-    # These epochs are powers of two, where a checkpoint is kept; what was told until then comes again in one report.
+    # These epochs are powers of two, which leave a checkpoint; the first report repeats all events until then.
     assert [event.epoch for event in epochs(rest[:1])] == list(range(cut_off_at + 1))
     assert [epoch for epoch, _, _ in rest] == list(range(cut_off_at, max(expected) + 1))
     assert {event.epoch: event.metrics for event in epochs(rest)} == expected
@@ -149,7 +147,7 @@ def test_stacked_point_reports_pretraining_without_valid_metrics(
     assert all("valid/classification_error" in event.metrics for event in events[5:])
 
 
-def test_a_point_keeps_its_last_checkpoint_and_its_best_network_and_no_more(
+def test_a_point_keeps_only_its_last_checkpoint_and_its_best_network(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     train(small_sweep(training={"epochs": 8, "probe_samples": 0}), digits, folder)
@@ -158,15 +156,15 @@ def test_a_point_keeps_its_last_checkpoint_and_its_best_network_and_no_more(
 
 
 @pytest.mark.parametrize("training", [{"epochs": 8}, {"epochs": 9, "patience": 8, "learning_rate": 1e-9}])
-def test_no_checkpoint_is_taken_of_the_epoch_that_ends_a_point(
+def test_the_last_epoch_of_a_point_leaves_no_checkpoint(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, training: dict[str, Any]
 ) -> None:
-    told = train(small_sweep(training=training | {"probe_samples": 0}), digits, folder)
-    assert max(event.epoch for event in epochs(told)) == 8
+    reported = train(small_sweep(training=training | {"probe_samples": 0}), digits, folder)
+    assert max(event.epoch for event in epochs(reported)) == 8
     assert torch.load(folder.checkpoint, weights_only=True)["sweeps"]["epoch"] == 4
 
 
-def test_a_point_lost_before_its_end_is_kept_ends_as_if_it_had_not_been(
+def test_a_point_lost_before_saving_its_end_resumes_with_the_same_metrics(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     sweep = small_sweep(training={"epochs": 6, "probe_samples": 0})
@@ -189,7 +187,7 @@ def test_best_network_is_that_of_the_best_epoch(small_sweep: MakeSweep, digits: 
     assert error == pytest.approx(min(errors.values()), rel=1e-5)
 
 
-def test_point_lost_after_its_last_epoch_reports_its_end_again_and_trains_no_more(
+def test_a_point_lost_after_its_last_epoch_reports_its_end_again_without_training(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     with pytest.raises(CutOffError):
@@ -199,29 +197,29 @@ def test_point_lost_after_its_last_epoch_reports_its_end_again_and_trains_no_mor
     assert isinstance(again[-1][2][-1], PointEnded)
 
 
-def test_what_is_told_again_is_what_was_told_with_its_times(
+def test_replayed_events_keep_their_content_and_times(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
-    told = [event for _, _, events in train(small_sweep(), digits, folder) for event in events]
+    reported = [event for _, _, events in train(small_sweep(), digits, folder) for event in events]
     (again,) = train(small_sweep(), digits, folder)
-    assert again[2] == told
+    assert again[2] == reported
 
 
 @pytest.mark.parametrize("cut_off_at", [2, 3])
-def test_what_lies_in_the_folder_of_a_point_with_other_settings_is_not_told_for_this_one(
+def test_files_of_a_point_with_other_settings_are_ignored(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, cut_off_at: int
 ) -> None:
-    alone, taken = SweepFolder(tmp_path / "alone").point("0000"), SweepFolder(tmp_path / "taken").point("0000")
+    alone, reused_folder = SweepFolder(tmp_path / "alone").point("0000"), SweepFolder(tmp_path / "reused").point("0000")
     expected = epochs(train(small_sweep(), digits, alone))
     with pytest.raises(CutOffError):
-        train(small_sweep(model={"name": "shallow", "hidden_size": 5}), digits, taken, cut_off_at=cut_off_at)
-    told = epochs(train(small_sweep(), digits, taken))
-    assert [event.metrics for event in told] == [event.metrics for event in expected]
+        train(small_sweep(model={"name": "shallow", "hidden_size": 5}), digits, reused_folder, cut_off_at=cut_off_at)
+    reported = epochs(train(small_sweep(), digits, reused_folder))
+    assert [event.metrics for event in reported] == [event.metrics for event in expected]
 
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Beginnings of the names of files for which the disk has no space."""
+    """Prefixes of the names of files that the disk has no space for."""
     names: set[str] = set()
     write_bytes = Path.write_bytes
 
@@ -235,7 +233,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-def test_a_best_network_that_waits_for_space_when_the_process_is_lost_is_written_by_the_next(
+def test_a_best_network_waiting_for_disk_space_is_written_after_a_resume(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, full_disk: set[str]
 ) -> None:
     objective = {"metric": "valid/code_sparsity", "direction": "maximize"}
@@ -264,7 +262,7 @@ def test_a_rung_is_not_reported_before_the_best_network_is_kept(
     assert "must have space for the best network" in (ended.reason or "")
 
 
-def test_validation_at_a_lower_rate_repeats_no_old_value(
+def test_epochs_without_validation_repeat_no_old_value(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     sweep = small_sweep(training={"epochs": 5, "validate_every": 2, "probe_samples": 0})
@@ -274,8 +272,8 @@ def test_validation_at_a_lower_rate_repeats_no_old_value(
 
 def test_objective_at_best_never_gets_worse(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
     sweep = small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0})
-    told = [objective for _, objective, _ in train(sweep, digits, folder)][1:]
-    assert told == sorted(told, reverse=True)
+    reported = [objective for _, objective, _ in train(sweep, digits, folder)][1:]
+    assert reported == sorted(reported, reverse=True)
 
 
 def test_objective_at_last_is_the_current_value(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
@@ -298,7 +296,7 @@ def test_diverging_point_is_reported_as_failed_with_metric_and_epoch(
 
 
 @pytest.mark.parametrize("at", ["best", "last"])
-def test_searcher_is_told_what_ranks_the_point(
+def test_the_reported_objective_is_the_value_that_ranks_the_point(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, at: str
 ) -> None:
     objectives = [{"metric": "valid/mse", "at": at}, {"metric": "valid/code_sparsity", "at": at}]
@@ -310,7 +308,7 @@ def test_searcher_is_told_what_ranks_the_point(
     assert reported[-1][1] == list(score.values)
 
 
-def test_two_points_in_one_process_do_not_touch_each_other(
+def test_two_points_in_one_process_do_not_affect_each_other(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path
 ) -> None:
     sweep = small_sweep(search={"model.hidden_size": {"choice": [8, 12]}}, budget={"trials": 2})
@@ -325,7 +323,7 @@ def test_two_points_in_one_process_do_not_touch_each_other(
 IMPATIENT = {"epochs": 40, "patience": 2, "learning_rate": 0.3}
 
 
-def test_a_point_out_of_patience_ends_as_one_that_is_trained_to_its_end(
+def test_a_point_out_of_patience_ends_like_a_completed_one(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     reported = train(small_sweep(training=IMPATIENT), digits, folder)
@@ -356,13 +354,13 @@ def test_a_point_out_of_patience_leaves_its_best_network(
     assert error == pytest.approx(min(errors), rel=1e-5)
 
 
-def test_a_point_lost_when_it_was_out_of_patience_trains_no_more(
+def test_a_resumed_point_that_was_out_of_patience_does_not_train(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path
 ) -> None:
     sweep = small_sweep(training=IMPATIENT)
     whole, parts = SweepFolder(tmp_path / "whole").point("0000"), SweepFolder(tmp_path / "parts").point("0000")
     expected = train(sweep, digits, whole)
-    for cut_off_at in (1, expected[-1][0]):  # the second time it goes on from the first epoch
+    for cut_off_at in (1, expected[-1][0]):  # the second time it resumes from the first epoch
         with pytest.raises(CutOffError):
             train(sweep, digits, parts, cut_off_at=cut_off_at)
     again = train(sweep, digits, parts)
@@ -371,18 +369,18 @@ def test_a_point_lost_when_it_was_out_of_patience_trains_no_more(
     assert again[-1][2][-1].tags["sweeps.stopped_early"] == "patience"
 
 
-def test_patience_looks_at_fine_tuning_alone(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+def test_patience_counts_only_fine_tuning(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
     model = {"name": "stacked_denoising", "hidden_sizes": [12, 6], "pretraining": {"epochs": 3}}
     training = {"epochs": 30, "patience": 2, "optimizer": "sgd", "learning_rate": 1e-9, "probe_samples": 0}
     sweep = small_sweep(model=model, training=training, objective={"metric": "valid/mse"})
     assert train(sweep, digits, folder)[-1][0] == 3 + 3 + 2
 
 
-def test_patience_ends_a_point_with_an_epoch_that_is_validated(
+def test_patience_ends_a_point_at_a_validated_epoch(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     training = {"epochs": 30, "patience": 2, "validate_every": 3, "optimizer": "sgd", "learning_rate": 1e-9}
     sweep = small_sweep(training=training, objective={"metric": "train/loss"})
     *_, last = epochs(train(sweep, digits, folder))
-    assert last.epoch == 6  # the first validated epoch counts as a gain
+    assert last.epoch == 6  # the first validated epoch counts as an improvement
     assert "valid/mse" in last.metrics

@@ -1,4 +1,4 @@
-"""PCA of a data set, read back from where an earlier sweep has left it."""
+"""PCA of a dataset, read from the cache of an earlier sweep."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ def arrays() -> DataArrays:
 
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one with each fit."""
+    """Count the fits."""
     counted: list[int] = []
     fit = pca_cache.fit_pca
 
@@ -34,7 +34,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
-def test_second_sweep_on_the_same_data_fits_nothing_and_gets_the_same_bits(
+def test_a_second_sweep_on_the_same_data_reads_identical_pca_from_the_cache(
     arrays: DataArrays, tmp_path: Path, fits: list[int]
 ) -> None:
     first, second = pca_of(arrays, tmp_path), pca_of(load_arrays(DigitsConfig()), tmp_path)
@@ -55,7 +55,7 @@ def test_second_sweep_on_the_same_data_fits_nothing_and_gets_the_same_bits(
     ],
     ids=["scale", "train", "valid"],
 )
-def test_other_samples_or_scale_are_fitted_anew(
+def test_other_samples_or_scale_are_fitted_again(
     arrays: DataArrays, tmp_path: Path, fits: list[int], change: Callable[[DataArrays], DataArrays]
 ) -> None:
     pca_of(arrays, tmp_path)
@@ -64,7 +64,7 @@ def test_other_samples_or_scale_are_fitted_anew(
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not a zip"])
-def test_damaged_file_is_written_again(arrays: DataArrays, tmp_path: Path, fits: list[int], content: bytes) -> None:
+def test_a_damaged_cache_file_is_replaced(arrays: DataArrays, tmp_path: Path, fits: list[int], content: bytes) -> None:
     pca_of(arrays, tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
@@ -74,7 +74,7 @@ def test_damaged_file_is_written_again(arrays: DataArrays, tmp_path: Path, fits:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_folder_that_takes_no_file_costs_time_only(arrays: DataArrays, tmp_path: Path) -> None:
-    nowhere = tmp_path / "file"
-    nowhere.write_text("")
-    assert pca_of(arrays, nowhere / "folder")[1].mean_mse > 0
+def test_an_unwritable_cache_folder_only_costs_time(arrays: DataArrays, tmp_path: Path) -> None:
+    unwritable = tmp_path / "file"
+    unwritable.write_text("")
+    assert pca_of(arrays, unwritable / "folder")[1].mean_mse > 0

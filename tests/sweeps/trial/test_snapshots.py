@@ -1,4 +1,4 @@
-"""The arrays that a trained point and its sweep leave for figures."""
+"""The arrays that a trained point and its sweep save for figures."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ def test_best_epoch_is_saved_before_a_kept_epoch_is_reported(
     assert load(folder.best_arrays)["epoch"] == 2
 
 
-def test_best_epoch_whose_network_found_no_space_is_not_shown_as_another(
+def test_best_arrays_are_not_saved_before_the_best_network(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = atomic_write.write
@@ -93,9 +93,7 @@ def test_best_epoch_whose_network_found_no_space_is_not_shown_as_another(
     assert not folder.best_arrays.exists()
 
 
-def test_of_many_filters_the_first_hundred_are_kept(
-    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
-) -> None:
+def test_only_the_first_hundred_filters_are_saved(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
     train(small_sweep(model={"name": "shallow", "hidden_size": 130}, training={"epochs": 1}), digits, folder)
     assert N_FILTERS == GRID**2
     weights = load_network(folder.best_network).first_layer_filters().detach()
@@ -103,7 +101,9 @@ def test_of_many_filters_the_first_hundred_are_kept(
         np.testing.assert_array_equal(load(path)["filters"], weights[:N_FILTERS])
 
 
-def test_stack_keeps_the_end_of_pretraining(small_sweep: MakeSweep, digits: Dataset, folder: PointFolder) -> None:
+def test_a_stack_saves_its_filters_at_the_end_of_pretraining(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
     train(small_sweep(model=STACK, objective=ON_LABELS, training={"epochs": 1}), digits, folder)
     before, after = load(folder.snapshot(6)), load(folder.best_arrays)
     assert after["n_pretraining_epochs"] == 6
@@ -111,7 +111,7 @@ def test_stack_keeps_the_end_of_pretraining(small_sweep: MakeSweep, digits: Data
     first, second = (weights.detach() for weights in load_network(folder.best_network).encoder_weights())
     np.testing.assert_allclose(after["product"], second @ first, rtol=1e-5)
     assert before["product"].shape == after["product"].shape == (6, 64)
-    # Fine-tuning has changed both, and not beyond recognition: units stay at their places.
+    # Fine-tuning has changed both, but each unit remains recognizable at its index.
     for name in ("filters", "product"):
         change = np.linalg.norm(after[name] - before[name], axis=1) / np.linalg.norm(before[name], axis=1)
         assert ((change > 0) & (change < 1)).all()
@@ -122,7 +122,7 @@ def test_network_of_one_layer_has_no_product(small_sweep: MakeSweep, digits: Dat
     assert "product" not in load(folder.best_arrays)
 
 
-def test_codes_of_two_units_and_those_of_pca_are_of_the_same_samples(
+def test_two_unit_codes_and_pca_codes_are_of_the_same_samples(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     sweep = small_sweep(model={"name": "deep", "hidden_sizes": [16], "code_size": 2}, training={"epochs": 2})
@@ -138,7 +138,7 @@ def test_codes_of_two_units_and_those_of_pca_are_of_the_same_samples(
     np.testing.assert_array_equal(references["labels"], DataArrays.from_dict(digits.arrays).valid.labels)
 
 
-def test_codes_of_five_thousand_samples_at_most_are_kept(
+def test_codes_of_at_most_five_thousand_samples_are_saved(
     small_sweep: MakeSweep, folder: PointFolder, tmp_path: Path
 ) -> None:
     inputs = np.random.default_rng(0).random((20_002, 3), np.float32)
@@ -149,12 +149,12 @@ def test_codes_of_five_thousand_samples_at_most_are_kept(
     train(sweep, dataset, folder)
     save_references(folder.sweep.references, sweep, dataset)
     codes, references = load(folder.best_arrays)["codes"], load(folder.sweep.references)
-    assert codes.shape == references["codes"].shape == (3751, 2)  # every fourth
+    assert codes.shape == references["codes"].shape == (3751, 2)  # every fourth sample
     assert "labels" not in references
 
 
 @pytest.mark.parametrize("model", [{"name": "shallow", "hidden_size": 3}, {"name": "shallow", "hidden_size": 64}])
-def test_codes_that_no_plane_shows_are_not_kept(
+def test_codes_without_two_units_are_not_saved(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, model: dict[str, Any]
 ) -> None:
     sweep = small_sweep(model=model, training={"epochs": 1})
@@ -167,7 +167,7 @@ def test_codes_that_no_plane_shows_are_not_kept(
 @pytest.mark.parametrize(
     ("sizes", "n_components"), [({"int": [1, 9]}, 9), ({"choice": [32, 500]}, 63), ({"choice": [64, 500]}, None)]
 )
-def test_a_sweep_keeps_as_many_components_as_its_largest_narrowing_code(
+def test_a_sweep_saves_as_many_components_as_its_largest_bottleneck_code(
     small_sweep: MakeSweep, digits: Dataset, tmp_path: Path, sizes: dict[str, Any], n_components: int | None
 ) -> None:
     sweep = small_sweep(search={"model.hidden_size": sizes}, budget={"trials": 2})
@@ -179,7 +179,7 @@ def test_a_sweep_keeps_as_many_components_as_its_largest_narrowing_code(
     assert ("codes" in references) == ("int" in sizes)  # 2 lies between 1 and 9
 
 
-def test_linear_model_keeps_its_whole_matrix(small_sweep: MakeSweep, folder: PointFolder) -> None:
+def test_a_linear_model_saves_its_whole_matrix(small_sweep: MakeSweep, folder: PointFolder) -> None:
     data = {"name": "uniform", "n_samples": 400, "n_features": 110}
     sweep = small_sweep(data=data, model={"name": "linear"}, training={"epochs": 1, "probe_samples": 0})
     train(sweep, load_dataset(sweep), folder)
@@ -189,7 +189,7 @@ def test_linear_model_keeps_its_whole_matrix(small_sweep: MakeSweep, folder: Poi
     assert "image_shape" not in best
 
 
-def test_sweep_without_detailed_figures_saves_nothing_for_them(
+def test_a_sweep_without_detailed_figures_saves_no_arrays_for_them(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
 ) -> None:
     train(small_sweep(figures={"detailed": "none"}), digits, folder)
@@ -197,8 +197,8 @@ def test_sweep_without_detailed_figures_saves_nothing_for_them(
     assert folder.snapshot(3).exists()
 
 
-def test_trial_imports_nothing_that_draws_or_delivers() -> None:
-    # torchmetrics, which Lightning imports, itself imports matplotlib: ours is looked for by the modules that use it.
+def test_a_trial_imports_neither_plotting_nor_mlflow() -> None:
+    # Lightning's torchmetrics imports matplotlib itself, so look for our own modules that use it.
     program = (
         "import sys, sweeps.trial.pack; "
         "print(sorted(name for name in sys.modules if name.startswith(('sweeps.models.figures.', 'mlflow'))))"

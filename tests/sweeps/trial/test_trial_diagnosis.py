@@ -1,4 +1,4 @@
-"""What a trial reports: its findings come with the last report that is sure to arrive."""
+"""The findings of a trial: they come with the last report that is sure to arrive."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from sweeps.trial.dataset import Dataset, load_dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded, ReportedFinding, from_plain, to_plain
 from sweeps.trial.pack import train_points
 
-GRAVE = {
+SEVERE = {
     FindingName.LEARNING_RATE,
     FindingName.HARDLY_VARIES,
     FindingName.HARDLY_TRAINED,
@@ -42,13 +42,13 @@ DIGITS = {
 Train = Callable[..., list[Event]]
 
 
-class Stopped(BaseException):
-    """As Tune ends a trial: inside its report."""
+class StoppedByTune(BaseException):
+    """Raised inside a report, where Tune ends a trial."""
 
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    """Train a point of a sweep in this process; give what it reported, as the driver gets it."""
+    """Train a point of a sweep in this process; return its events as the driver gets them."""
     torch.set_num_threads(1)
 
     def run(config: SweepConfig, point: dict[str, Any] | None = None, *, stop_at: int | None = None) -> list[Event]:
@@ -58,14 +58,14 @@ def train(tmp_path: Path) -> Train:
         def report(epoch: int | None, _objectives: Any, reported: list[Event]) -> None:
             events.extend(from_plain(to_plain(reported)))
             if epoch is not None and epoch == stop_at:
-                raise Stopped
+                raise StoppedByTune
 
         arrays = DataArrays.from_dict(dict(dataset.arrays))
         try:
             folder = SweepFolder(tmp_path)
             context = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
             train_points({"0000": point or {}}, context, report)
-        except Stopped:
+        except StoppedByTune:
             assert stop_at is not None
         return events
 
@@ -77,7 +77,7 @@ def end_of(events: list[Event]) -> PointEnded:
     return end
 
 
-def faults(findings: tuple[ReportedFinding, ...] | None) -> set[str]:
+def finding_names(findings: tuple[ReportedFinding, ...] | None) -> set[str]:
     assert findings is not None
     return {finding.name for finding in findings}
 
@@ -90,26 +90,26 @@ def test_blobs_with_penalties_of_one_half_are_diagnosed_as_collapsed(train: Trai
     assert collapsed.evidence["r2"] < 0.1
     assert collapsed.evidence["penalty share"] > 0.5
     assert "model.weight_l1 and model.hidden_l1" in collapsed.advice
-    assert FindingName.OVERFITTING not in faults(end.findings)
+    assert FindingName.OVERFITTING not in finding_names(end.findings)
 
 
-def test_few_units_on_blobs_are_told_to_follow_the_mean_and_many_sparse_ones_are_not(
+def test_few_units_on_blobs_are_diagnosed_as_following_the_mean_and_many_sparse_ones_are_not(
     train: Train, tmp_path: Path
 ) -> None:
     few = end_of(train(load("blobs-stripe-9", []), {"training.seed": 1}))
-    assert FindingName.FOLLOWS_MEAN in faults(few.findings)
+    assert FindingName.FOLLOWS_MEAN in finding_names(few.findings)
     sparse = {"model.hidden_size": 64, "model.weight_l1": 1e-3, "model.hidden_l1": 1e-3, "training.epochs": 20}
     shutil.rmtree(SweepFolder(tmp_path).point("0000").path)
     many = end_of(train(load("blobs-sparse", []), sparse))
-    assert not faults(many.findings) & {FindingName.FOLLOWS_MEAN, FindingName.COLLAPSED}
+    assert not finding_names(many.findings) & {FindingName.FOLLOWS_MEAN, FindingName.COLLAPSED}
 
 
-def test_a_good_trial_of_the_quickstart_has_no_grave_fault(train: Train) -> None:
+def test_a_good_trial_of_the_quickstart_has_no_severe_findings(train: Train) -> None:
     point = {"model.hidden_size": 64, "model.weight_l1": 1e-5, "model.hidden_l1": 1e-5, "model.noise.level": 0.1}
-    assert not faults(end_of(train(load("quickstart", []), point)).findings) & {*GRAVE, FindingName.PENALTY}
+    assert not finding_names(end_of(train(load("quickstart", []), point)).findings) & {*SEVERE, FindingName.PENALTY}
 
 
-def test_features_that_hardly_vary_are_told_from_the_mean_of_the_data(train: Train, tmp_path: Path) -> None:
+def test_low_variance_features_are_distinguished_from_column_mean_outputs(train: Train, tmp_path: Path) -> None:
     raw = np.random.default_rng(0).normal(1.1090579, 0.0012380764, (600, 84)).astype(np.float32)
     np.save(tmp_path / "raw.npy", raw)
     identity = {
@@ -120,15 +120,15 @@ def test_features_that_hardly_vary_are_told_from_the_mean_of_the_data(train: Tra
         "objective": {"metric": "valid/mse"},
     }
     findings = end_of(train(SweepConfig.from_dict(identity))).findings
-    assert FindingName.HARDLY_VARIES in faults(findings)
-    assert FindingName.COLUMN_MEAN not in faults(findings)
+    assert FindingName.HARDLY_VARIES in finding_names(findings)
+    assert FindingName.COLUMN_MEAN not in finding_names(findings)
 
 
-# Rungs are 3, 9 and 27; powers of two count from where the training has seen far more than a diagnosis looks at.
+# Rungs are 3, 9 and 27. Powers of two are diagnosed only once the training has seen far more samples than a diagnosis.
 @pytest.mark.parametrize(
     ("stop_at", "examined"), [(1, False), (3, True), (5, False), (8, False), (9, True), (64, True), (65, False)]
 )
-def test_a_trial_that_may_be_stopped_has_told_its_findings_by_then(train: Train, stop_at: int, examined: bool) -> None:
+def test_a_trial_reports_its_findings_before_it_can_be_stopped(train: Train, stop_at: int, examined: bool) -> None:
     stopping = {"name": "asha", "grace_epochs": 3, "reduction_factor": 3}
     training = {"epochs": 70, "probe_samples": 0}
     events = train(SweepConfig.from_dict(DIGITS | {"stopping": stopping, "training": training}), stop_at=stop_at)
@@ -137,15 +137,15 @@ def test_a_trial_that_may_be_stopped_has_told_its_findings_by_then(train: Train,
     assert (last.epoch, last.findings is not None) == (stop_at, examined)
 
 
-def test_a_trial_that_diverges_ends_as_failed_with_its_reason_and_its_fault(train: Train) -> None:
+def test_a_diverging_trial_ends_as_failed_with_its_reason_and_finding(train: Train) -> None:
     training = {"epochs": 5, "optimizer": "sgd", "learning_rate": 1e30, "probe_samples": 0}
     end = end_of(train(SweepConfig.from_dict(DIGITS | {"training": training})))
     assert end.failed
     assert "train/loss is" in (end.reason or "")
-    assert faults(end.findings) == {FindingName.LEARNING_RATE}
+    assert finding_names(end.findings) == {FindingName.LEARNING_RATE}
 
 
-def test_a_stack_that_diverges_in_pretraining_is_told_to_lower_the_rate_of_pretraining(train: Train) -> None:
+def test_advice_for_a_stack_that_diverges_in_pretraining_is_to_lower_the_pretraining_rate(train: Train) -> None:
     model = {
         "name": "stacked_denoising",
         "hidden_sizes": [16, 8],
@@ -160,13 +160,13 @@ def test_a_stack_that_diverges_in_pretraining_is_told_to_lower_the_rate_of_pretr
     assert "model.pretraining.learning_rate" in end.findings[0].advice
 
 
-def test_a_trial_tells_the_shapes_of_the_weights_that_were_trained(train: Train) -> None:
+def test_a_trial_reports_the_shapes_of_its_trained_weights(train: Train) -> None:
     model = {"name": "stacked_denoising", "hidden_sizes": [16, 8], "pretraining": {"epochs": 1}}
     end = end_of(train(SweepConfig.from_dict(DIGITS | {"model": model, "training": {"epochs": 1}})))
     assert end.tags["sweeps.weights"] == "64×16, 16×8"
 
 
-def test_pretraining_of_a_stack_is_not_taken_for_setbacks(train: Train) -> None:
+def test_pretraining_losses_of_a_stack_do_not_count_as_setbacks(train: Train) -> None:
     model = {
         "name": "stacked_denoising",
         "hidden_sizes": [32, 16],
@@ -177,15 +177,15 @@ def test_pretraining_of_a_stack_is_not_taken_for_setbacks(train: Train) -> None:
     events = train(SweepConfig.from_dict(DIGITS | {"model": model, "training": training}))
     epochs = [event.metrics for event in events if isinstance(event, EpochEnded) and event.metrics]
     losses = [metrics["pretrain/loss"] for metrics in epochs[:6]]
-    assert losses[3] > losses[2] + 0.1 * losses[0]  # the second layer's own loss, which would look like a setback
-    assert not faults(end_of(events).findings) & GRAVE
+    assert losses[3] > losses[2] + 0.1 * losses[0]  # the second layer's own loss, which resembles a setback
+    assert not finding_names(end_of(events).findings) & SEVERE
 
 
-def test_a_trial_resumed_from_its_checkpoint_finds_what_it_would_have_found(train: Train, tmp_path: Path) -> None:
+def test_a_resumed_trial_has_the_findings_of_an_uninterrupted_one(train: Train, tmp_path: Path) -> None:
     config = SweepConfig.from_dict(DIGITS)
     train(config, stop_at=8)
     resumed = train(config)
-    # What was told until the checkpoint is told again: the driver may have been lost before it was recorded.
+    # Events until the checkpoint are reported again: the driver may have been lost before recording them.
     assert [event.epoch for event in resumed if isinstance(event, EpochEnded)] == list(range(13))
     shutil.rmtree(SweepFolder(tmp_path).point("0000").path)
     whole = train(config)

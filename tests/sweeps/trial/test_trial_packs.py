@@ -1,4 +1,4 @@
-"""Points trained together in this process: each is reported, saved and resumed as if it had been trained alone."""
+"""Points trained together in this process: each is reported, saved and resumed as it would be alone."""
 
 import errno
 import math
@@ -33,8 +33,8 @@ class CutOffError(BaseException):
     """Stands for the end of a process."""
 
 
-class Reported:
-    """What the points of a pack have told, and at which epoch their process ends, if at any."""
+class Reports:
+    """Collect what the points of a pack report; at epoch `cut_off_at`, if given, their process ends."""
 
     def __init__(self, cut_off_at: int | None = None) -> None:
         self.events: list[Event] = []
@@ -52,15 +52,15 @@ class Reported:
             raise CutOffError
 
     def metrics(self, point_id: str) -> dict[int, dict[str, float]]:
-        of = [event for event in self.events if isinstance(event, EpochEnded) and event.point_id == point_id]
-        return {event.epoch: event.metrics for event in of}
+        ended = [event for event in self.events if isinstance(event, EpochEnded) and event.point_id == point_id]
+        return {event.epoch: event.metrics for event in ended}
 
     def ends(self) -> dict[str, PointEnded]:
         return {event.point_id: event for event in self.events if isinstance(event, PointEnded)}
 
 
 @pytest.fixture
-def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
+def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reports]:
     """Run points of a small sweep on digits."""
 
     def run(
@@ -68,11 +68,11 @@ def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
         points: Mapping[str, Any] = POINTS,
         *,
         cut_off_at: int | None = None,
-        reported: Reported | None = None,
+        reported: Reports | None = None,
         **sections: Any,
-    ) -> Reported:
+    ) -> Reports:
         torch.set_num_threads(1)
-        reported = reported or Reported(cut_off_at)
+        reported = reported or Reports(cut_off_at)
         arrays = DataArrays.from_dict(digits.arrays)
         context = TrialContext(small_sweep(**sections), arrays, digits.references, SweepFolder(folder))
         train_points(points, context, reported)
@@ -82,11 +82,11 @@ def train(small_sweep: MakeSweep, digits: Dataset) -> Callable[..., Reported]:
 
 
 def close(metrics: Mapping[int, Mapping[str, float]]) -> Any:
-    """Equal but for rounding: a stacked network sums in another order."""
+    """Compare up to rounding: a stacked network sums in another order."""
     return {epoch: pytest.approx(dict(values), rel=1e-3) for epoch, values in metrics.items()}
 
 
-def test_points_of_a_pack_have_the_metrics_that_they_have_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_points_of_a_pack_have_the_metrics_of_training_alone(train: Callable[..., Reports], tmp_path: Path) -> None:
     together = train(tmp_path / "together")
     for point_id, point in POINTS.items():
         alone = train(tmp_path / "alone", {point_id: point})
@@ -94,8 +94,8 @@ def test_points_of_a_pack_have_the_metrics_that_they_have_alone(train: Callable[
         assert together.objectives[point_id] == alone.objectives[point_id]
 
 
-def test_points_of_one_stacked_network_have_the_metrics_that_they_have_alone(
-    train: Callable[..., Reported], tmp_path: Path
+def test_points_of_one_stacked_network_have_the_metrics_of_training_alone(
+    train: Callable[..., Reports], tmp_path: Path
 ) -> None:
     together = train(tmp_path / "together", execution="packed")
     for point_id, point in POINTS.items():
@@ -104,7 +104,7 @@ def test_points_of_one_stacked_network_have_the_metrics_that_they_have_alone(
         assert together.metrics(point_id) != alone.metrics(point_id), "it must have been stacked: sums round otherwise"
 
 
-def test_a_pack_reports_once_an_epoch(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_a_pack_reports_once_per_epoch(train: Callable[..., Reports], tmp_path: Path) -> None:
     together = train(tmp_path)
     assert together.n_reports == 4  # the start and three epochs
     assert set(together.ends()) == set(POINTS)
@@ -114,12 +114,12 @@ def test_a_pack_reports_once_an_epoch(train: Callable[..., Reported], tmp_path: 
     ("sections", "n_reports"),
     [
         ({}, 2),  # the start and the end
-        ({"stopping": {"name": "asha", "grace_epochs": 2}, "execution": "packed"}, 3),  # a rung between them, too
+        ({"stopping": {"name": "asha", "grace_epochs": 2}, "execution": "packed"}, 3),  # and a rung in between
     ],
-    ids=["nobody acts", "rung"],
+    ids=["no decision", "rung"],
 )
-def test_epochs_on_which_nobody_acts_are_told_later(
-    train: Callable[..., Reported],
+def test_epochs_without_a_decision_are_reported_later(
+    train: Callable[..., Reports],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     sections: dict[str, Any],
@@ -132,10 +132,10 @@ def test_epochs_on_which_nobody_acts_are_told_later(
     assert set(together.ends()) == set(POINTS)
 
 
-def test_the_network_that_is_kept_is_of_an_epoch_that_was_told(
-    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Dataset
+def test_the_saved_best_network_is_of_a_reported_epoch(
+    train: Callable[..., Reports], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Dataset
 ) -> None:
-    # Told of epoch 2, cut off in epoch 5: the network of epoch 4 is better, and nobody has heard of it.
+    # Epoch 2 is reported, epoch 5 is cut off: the network of epoch 4 is better, but was never reported.
     monkeypatch.setattr(reports.Reports, "are_due", property(lambda gathered: gathered._epoch == 1))
     start_epoch = Recorder.start_epoch
 
@@ -145,30 +145,30 @@ def test_the_network_that_is_kept_is_of_an_epoch_that_was_told(
         start_epoch(recorder, epoch)
 
     monkeypatch.setattr(Recorder, "start_epoch", cut_off)
-    told = Reported()
+    recorded = Reports()
     with pytest.raises(CutOffError):
-        train(tmp_path, reported=told, training={"epochs": 9, "probe_samples": 0})
+        train(tmp_path, reported=recorded, training={"epochs": 9, "probe_samples": 0})
     arrays = DataArrays.from_dict(digits.arrays)
     inputs = torch.from_numpy(arrays.valid.inputs) * arrays.scale
     for point_id in POINTS:
-        assert list(told.metrics(point_id)) == [0, 1, 2]
+        assert list(recorded.metrics(point_id)) == [0, 1, 2]
         network = load_network(SweepFolder(tmp_path).point(point_id).best_network)
         with torch.no_grad():
             error = float((network(inputs).reconstruction - inputs).square().mean())
-        assert error == pytest.approx(told.metrics(point_id)[2]["valid/mse"], rel=1e-5)
+        assert error == pytest.approx(recorded.metrics(point_id)[2]["valid/mse"], rel=1e-5)
 
 
-def test_the_first_value_after_a_rung_without_one_is_told_at_once(
-    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_first_value_after_a_rung_without_one_is_reported_at_once(
+    train: Callable[..., Reports], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports, "SECONDS_BETWEEN_REPORTS", math.inf)
     training = {"epochs": 20, "validate_every": 5, "probe_samples": 0}
     stopping = {"name": "asha", "grace_epochs": 3, "reduction_factor": 4}
-    told = train(tmp_path, {"0000": POINTS["0000"]}, training=training, stopping=stopping)
-    assert told.epochs == [0, 3, 5, 12, 20]
+    recorded = train(tmp_path, {"0000": POINTS["0000"]}, training=training, stopping=stopping)
+    assert recorded.epochs == [0, 3, 5, 12, 20]
 
 
-def test_each_point_of_a_pack_leaves_its_own_files(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_each_point_of_a_pack_saves_its_own_files(train: Callable[..., Reports], tmp_path: Path) -> None:
     train(tmp_path)
     for point_id, point in POINTS.items():
         folder = SweepFolder(tmp_path).point(point_id)
@@ -179,8 +179,8 @@ def test_each_point_of_a_pack_leaves_its_own_files(train: Callable[..., Reported
 
 
 @pytest.mark.parametrize("execution", ["auto", "packed"])
-def test_a_pack_cut_off_goes_on_with_each_of_its_points(
-    train: Callable[..., Reported], tmp_path: Path, execution: str
+def test_a_resumed_pack_continues_each_of_its_points(
+    train: Callable[..., Reports], tmp_path: Path, execution: str
 ) -> None:
     whole = train(tmp_path / "whole", training={"epochs": 5, "probe_samples": 0}, execution=execution)
     with pytest.raises(CutOffError):
@@ -188,30 +188,30 @@ def test_a_pack_cut_off_goes_on_with_each_of_its_points(
     rest = train(tmp_path / "parts", training={"epochs": 5, "probe_samples": 0}, execution=execution)
     for point_id in POINTS:
         assert whole.metrics(point_id) == close(rest.metrics(point_id))
-    assert rest.n_reports == 4  # what was told until epoch 2, and three epochs more
+    assert rest.n_reports == 4  # one for epochs 0 to 2, and three more epochs
 
 
-def test_a_point_of_a_pack_goes_on_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_a_point_of_a_pack_can_resume_alone(train: Callable[..., Reports], tmp_path: Path) -> None:
     with pytest.raises(CutOffError):
         train(tmp_path / "parts", cut_off_at=1)
     rest = train(tmp_path / "parts", {"0001": POINTS["0001"]}, execution="single")
     alone = train(tmp_path / "alone", {"0001": POINTS["0001"]})
-    assert rest.n_reports == 3  # what was told until epoch 1, and two epochs more
+    assert rest.n_reports == 3  # one for epochs 0 and 1, and two more epochs
     assert list(rest.metrics("0001")) == [0, 1, 2, 3]
     assert rest.metrics("0001")[3] == pytest.approx(alone.metrics("0001")[3], rel=1e-3)
 
 
-def test_points_that_stand_at_different_epochs_go_on_from_there(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_points_at_different_epochs_each_resume_from_their_own(train: Callable[..., Reports], tmp_path: Path) -> None:
     with pytest.raises(CutOffError):
         train(tmp_path / "parts", {"0000": POINTS["0000"]}, cut_off_at=1)
     together, alone = train(tmp_path / "parts"), train(tmp_path / "alone")
     assert [list(together.metrics(point_id)) for point_id in POINTS] == [[0, 1, 2, 3]] * 3
-    assert together.n_reports == 1 + 2 + 4  # what was told of the first, the rest of it, and the two others
+    assert together.n_reports == 1 + 2 + 4  # the first point's replay, the rest of it, and the two others
     for point_id in POINTS:
         assert together.metrics(point_id)[3] == pytest.approx(alone.metrics(point_id)[3], rel=1e-3)
 
 
-def test_a_point_that_diverges_fails_alone(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_a_diverging_point_does_not_fail_the_others(train: Callable[..., Reports], tmp_path: Path) -> None:
     points = POINTS | {"0001": {"model.hidden_size": 12, "training.learning_rate": 1e30}}
     ends = train(tmp_path, points, training={"epochs": 3, "optimizer": "sgd", "probe_samples": 0}).ends()
     assert [ends[point_id].failed for point_id in points] == [False, True, False]
@@ -219,8 +219,8 @@ def test_a_point_that_diverges_fails_alone(train: Callable[..., Reported], tmp_p
     assert [finding.name for finding in ends["0001"].findings or ()] == ["learning rate too high"]
 
 
-def test_a_point_that_raises_fails_alone(
-    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_raising_point_does_not_fail_the_others(
+    train: Callable[..., Reports], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = Validation.metrics
 
@@ -238,8 +238,8 @@ def test_a_point_that_raises_fails_alone(
     }
 
 
-def test_what_is_raised_after_the_last_epoch_fails_the_points_that_have_not_told_of_it(
-    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_error_after_the_last_epoch_fails_only_points_that_have_not_reported_it(
+    train: Callable[..., Reports], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report_epoch = Recorder.report_epoch
 
@@ -253,8 +253,8 @@ def test_what_is_raised_after_the_last_epoch_fails_the_points_that_have_not_told
     assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, True)
 
 
-def test_a_full_disk_under_the_checkpoints_ends_no_point(
-    train: Callable[..., Reported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_for_checkpoints_fails_no_point(
+    train: Callable[..., Reports], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_bytes = Path.write_bytes
 
@@ -269,7 +269,7 @@ def test_a_full_disk_under_the_checkpoints_ends_no_point(
     assert not list(tmp_path.rglob("last.ckpt*"))
 
 
-def test_points_with_other_batches_are_trained_too(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_points_with_different_batch_sizes_train_in_one_call(train: Callable[..., Reports], tmp_path: Path) -> None:
     points = POINTS | {
         "0003": {"training.batch_size": 32},
         "0004": {"training.epochs": 1},
@@ -281,17 +281,19 @@ def test_points_with_other_batches_are_trained_too(train: Callable[..., Reported
         assert together.metrics(point_id) == alone.metrics(point_id)
 
 
-def test_packed_points_with_other_seeds_share_batches_and_noise(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_packed_points_share_batches_and_noise_whatever_their_seeds(
+    train: Callable[..., Reports], tmp_path: Path
+) -> None:
     points = {f"000{seed}": {"training.seed": seed} for seed in range(2)}
     packed = train(tmp_path / "packed", points, execution="packed")
     auto = train(tmp_path / "auto", points)
     assert packed.n_reports == 4
     assert auto.n_reports == 8
-    assert packed.metrics("0000") == close(auto.metrics("0000"))  # the sweep's own seed
+    assert packed.metrics("0000") == close(auto.metrics("0000"))  # the seed of the sweep
     assert packed.metrics("0001")[3]["valid/mse"] != pytest.approx(packed.metrics("0000")[3]["valid/mse"])
 
 
-def test_each_point_loses_patience_for_itself(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_each_point_has_its_own_patience(train: Callable[..., Reports], tmp_path: Path) -> None:
     training = {"epochs": 12, "patience": 2, "probe_samples": 0}
     points = {"0000": {"training.learning_rate": 1e-9}, "0001": {"training.learning_rate": 1e-2}}
     together = train(tmp_path / "together", points, training=training)
@@ -302,8 +304,8 @@ def test_each_point_loses_patience_for_itself(train: Callable[..., Reported], tm
 
 
 @pytest.mark.parametrize("first", [{"training.epochs": 1}, {"training.learning_rate": 1e30, "training.epochs": 1}])
-def test_a_point_that_had_ended_when_its_pack_was_lost_is_not_trained_again(
-    train: Callable[..., Reported], tmp_path: Path, first: dict[str, Any]
+def test_a_point_that_ended_before_its_pack_was_lost_is_not_retrained(
+    train: Callable[..., Reports], tmp_path: Path, first: dict[str, Any]
 ) -> None:
     training = {"epochs": 3, "optimizer": "sgd", "probe_samples": 0}
     points = {"0000": first, "0001": {}}
@@ -311,12 +313,12 @@ def test_a_point_that_had_ended_when_its_pack_was_lost_is_not_trained_again(
         train(tmp_path, points, cut_off_at=2, training=training)
     SweepFolder(tmp_path).point("0000").checkpoint.unlink(
         missing_ok=True
-    )  # as the driver does when it hears of the end
+    )  # as the driver does when the end is reported
     again = train(tmp_path, points, training=training)
     assert max(again.metrics("0000")) <= 1
     assert again.ends()["0000"].failed == ("training.learning_rate" in first)
     assert list(again.metrics("0001")) == [0, 1, 2, 3]
-    assert again.n_reports == 2  # what was told of both, and the last epoch of the second
+    assert again.n_reports == 2  # the replay of both, and the last epoch of the second
 
 
 STACK = {
@@ -335,8 +337,8 @@ STACKS = {
 
 @pytest.mark.parametrize("fine_tuning", ["reconstruction", "classification"])
 @pytest.mark.parametrize("execution", ["auto", "packed"])
-def test_stacks_are_pretrained_together_as_they_are_alone(
-    train: Callable[..., Reported], tmp_path: Path, execution: str, fine_tuning: str
+def test_stacks_pretrained_together_match_training_alone(
+    train: Callable[..., Reports], tmp_path: Path, execution: str, fine_tuning: str
 ) -> None:
     sections: dict[str, Any] = {"model": STACK | {"fine_tuning": fine_tuning}, "training": {"epochs": 2}}
     together = train(tmp_path / "together", STACKS, execution=execution, **sections)
@@ -348,8 +350,8 @@ def test_stacks_are_pretrained_together_as_they_are_alone(
 
 
 @pytest.mark.parametrize("cut_off_at", [1, 2, 4])
-def test_a_pack_of_stacks_cut_off_goes_on_with_each_of_them(
-    train: Callable[..., Reported], tmp_path: Path, cut_off_at: int
+def test_a_resumed_pack_of_stacks_continues_each_of_them(
+    train: Callable[..., Reports], tmp_path: Path, cut_off_at: int
 ) -> None:
     sections: dict[str, Any] = {"model": STACK, "training": {"epochs": 1, "probe_samples": 0}}
     whole = train(tmp_path / "whole", STACKS, **sections)
@@ -370,7 +372,7 @@ RATES = {f"000{index}": {"training.learning_rate": rate} for index, rate in enum
 
 
 def test_a_pack_is_halved_at_each_rung_and_the_best_trains_to_the_end(
-    train: Callable[..., Reported], tmp_path: Path
+    train: Callable[..., Reports], tmp_path: Path
 ) -> None:
     halved = train(tmp_path, RATES, **HALVED)
     assert {name: max(halved.metrics(name)) for name in RATES} == {"0000": 1, "0001": 5, "0002": 1, "0003": 2}
@@ -380,15 +382,15 @@ def test_a_pack_is_halved_at_each_rung_and_the_best_trains_to_the_end(
     assert all(SweepFolder(tmp_path).point(name).best_network.exists() for name in RATES)
 
 
-def test_the_survivors_of_a_rung_train_as_if_nobody_had_left(train: Callable[..., Reported], tmp_path: Path) -> None:
+def test_the_survivors_of_a_rung_train_as_in_the_full_pack(train: Callable[..., Reports], tmp_path: Path) -> None:
     halved = train(tmp_path / "halved", RATES, **HALVED)
     alone = train(tmp_path / "alone", {"0001": RATES["0001"]}, training=HALVED["training"])
     assert halved.metrics("0001") == close(alone.metrics("0001"))
 
 
 @pytest.mark.parametrize("cut_off_at", [1, 2])
-def test_a_pack_lost_at_a_rung_goes_on_with_the_survivors_alone(
-    train: Callable[..., Reported], tmp_path: Path, cut_off_at: int
+def test_a_pack_lost_at_a_rung_resumes_only_the_survivors(
+    train: Callable[..., Reports], tmp_path: Path, cut_off_at: int
 ) -> None:
     with pytest.raises(CutOffError):
         train(tmp_path, RATES, cut_off_at=cut_off_at, **HALVED)

@@ -14,7 +14,7 @@ from sweeps.config.search_space import Point
 from sweeps.search.ranking import EpochValue
 from sweeps.search.successive_halving import halving
 
-# Makes a scheduler from the sweep, the points that ended before a resume, and the values of those that did not, by id.
+# Makes a scheduler from the sweep, and the values of points that ended before a resume and, by id, of unfinished ones.
 MakeScheduler: TypeAlias = Callable[
     [SweepConfig, Sequence[tuple[Point, Sequence[EpochValue]]], Mapping[str, Sequence[EpochValue]]], TrialScheduler
 ]
@@ -25,11 +25,11 @@ def scheduler(
     ended_values: Sequence[tuple[Point, Sequence[EpochValue]]] = (),
     unfinished_values: Mapping[str, Sequence[EpochValue]] | None = None,
 ) -> TrialScheduler | None:
-    """Return what stops trials early by the `epoch` and `objective` of their results.
+    """Return the scheduler that stops trials early, by the `epoch` and `objective` of their results.
 
-    None if no trial is stopped, or if packs are halved by the workers (`sweeps.search.successive_halving`). A resumed
-    sweep gives the objective after each epoch: in `ended_values` of each point that has ended, for other trials to be
-    compared with; in `unfinished_values`, by id, of each point that continues: it has passed the rungs behind it.
+    Return None if no trial is stopped early, or if workers halve their packs (`sweeps.search.successive_halving`).
+    For a resumed sweep, `ended_values` holds the objective after each epoch of ended points, which trials are compared
+    with, and `unfinished_values`, by id, of the points that continue: they are not stopped at rungs already passed.
     """
     if config.stopping.scheduler is None or halving(config) is not None:
         return None

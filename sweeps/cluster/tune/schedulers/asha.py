@@ -17,8 +17,8 @@ from sweeps.search.ranking import EpochValue
 class RungScheduler(AsyncHyperBandScheduler):
     """Ray's ASHA at the rungs of `AshaConfig.rung_epochs`.
 
-    Pretraining epochs are not counted, and a result without a finite objective is not compared. The points that ended
-    before a resume are compared with from the start; the values of unfinished ones are counted when they are added.
+    Pretraining epochs are not counted, and a result without a finite objective is not compared. Points that ended
+    before a resume count at their rungs from the start; values of an unfinished point count once its trial is added.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RungScheduler(AsyncHyperBandScheduler):
             self._replay_ended(number, point, values)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Add a trial; one that continues after a resume is counted at the rungs that it has passed."""
+        """Add a trial; one that continues after a resume counts at the rungs it has passed."""
         super().on_trial_add(tune_controller, trial)
         values = self._unfinished_values.get(trial.config["points"][0].get("id", ""), ())
         self._replay(tune_controller, trial, values)
@@ -72,7 +72,7 @@ class RungScheduler(AsyncHyperBandScheduler):
             self.on_trial_result(tune_controller, trial, {"epoch": epoch, "objective": objective})
 
     def _comparable(self, trial: Trial, result: dict[str, Any]) -> dict[str, Any] | None:
-        """The result with its epoch counted from the end of pretraining; None if there is nothing to compare."""
+        """Return the result with its epoch counted from the end of pretraining; None if there is nothing to compare."""
         objective = result.get("objective", math.nan)
         if "epoch" not in result or not math.isfinite(objective):
             return None

@@ -1,4 +1,4 @@
-"""Points trained one after the other in one process, as on a worker that Tune reuses: none leaves anything behind."""
+"""Points trained one after another in one process, as on a worker that Tune reuses, leave nothing behind."""
 
 import gc
 import threading
@@ -25,7 +25,7 @@ OTHERS: list[Point] = [
 ]
 STACKED = {"name": "stacked_denoising", "hidden_sizes": [8, 4], "pretraining": {"epochs": 1}}
 
-# Trains points of a sweep as one pack, on the worker's way there, and gives the metrics of each epoch.
+# Trains points of a sweep as one pack, as a worker does, and returns the metrics of each epoch.
 TrainPack = Callable[..., list[dict[str, float]]]
 
 
@@ -38,10 +38,10 @@ def train(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
     ) -> Any:
         nonlocal n_packs
         n_packs += 1
-        told: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
 
         def report(result: dict[str, Any]) -> None:
-            told.extend(result["events"])
+            events.extend(result["events"])
             tune(result)
 
         monkeypatch.setattr("ray.tune.report", report)
@@ -52,13 +52,13 @@ def train(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
             {"points": [{"id": f"{n_packs:04d}-{n}", "point": point} for n, point in enumerate(points)]},
             inputs=inputs,
         )
-        return [event.metrics for event in from_plain(told) if isinstance(event, EpochEnded)]
+        return [event.metrics for event in from_plain(events) if isinstance(event, EpochEnded)]
 
     return run
 
 
 @pytest.fixture
-def _nothing_is_collected() -> Iterator[None]:
+def _garbage_collection_disabled() -> Iterator[None]:
     trainable._import_pack()  # which enables the collector again
     gc.collect()
     gc.disable()
@@ -68,11 +68,11 @@ def _nothing_is_collected() -> Iterator[None]:
 
 
 def n_tensors() -> int:
-    """Tensors that anything still refers to."""
+    """The number of tensors that are still referenced."""
     return sum(issubclass(type(kept), torch.Tensor) for kept in gc.get_objects())
 
 
-def test_a_point_trains_to_the_last_bit_as_if_none_had_been_there_before(
+def test_a_point_trains_bit_identically_after_other_points(
     small_sweep: Callable[..., SweepConfig], train: TrainPack
 ) -> None:
     sweep = small_sweep(model={"name": "shallow", "noise": {"level": 0.2}})
@@ -83,8 +83,8 @@ def test_a_point_trains_to_the_last_bit_as_if_none_had_been_there_before(
     assert train(sweep, PLAIN) == first
 
 
-@pytest.mark.usefixtures("_nothing_is_collected")
-def test_points_leave_neither_tensors_nor_threads_in_the_process(
+@pytest.mark.usefixtures("_garbage_collection_disabled")
+def test_points_leave_no_tensors_or_threads_in_the_process(
     small_sweep: Callable[..., SweepConfig], train: TrainPack
 ) -> None:
     sweep = small_sweep(training={"epochs": 1})
@@ -95,7 +95,7 @@ def test_points_leave_neither_tensors_nor_threads_in_the_process(
     assert len(set(counted)) == 1
 
 
-@pytest.mark.usefixtures("_nothing_is_collected")
+@pytest.mark.usefixtures("_garbage_collection_disabled")
 @pytest.mark.parametrize("sections", [{"execution": "packed"}, {"model": STACKED}], ids=["packed", "stacked"])
 def test_packs_leave_no_tensors(
     small_sweep: Callable[..., SweepConfig], train: TrainPack, sections: dict[str, Any]
@@ -108,7 +108,7 @@ def test_packs_leave_no_tensors(
     assert n_tensors() == before
 
 
-@pytest.mark.usefixtures("_nothing_is_collected")
+@pytest.mark.usefixtures("_garbage_collection_disabled")
 def test_a_point_that_tune_stops_leaves_no_tensors(small_sweep: Callable[..., SweepConfig], train: TrainPack) -> None:
     def stop(result: dict[str, Any]) -> None:
         if result["epoch"] == 2:
@@ -124,17 +124,17 @@ def test_a_point_that_tune_stops_leaves_no_tensors(small_sweep: Callable[..., Sw
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.usefixtures("_nothing_is_collected")
+@pytest.mark.usefixtures("_garbage_collection_disabled")
 @pytest.mark.parametrize(
     ("model", "points"),
     [({"name": "shallow"}, [PLAIN, *OTHERS]), (STACKED, [{}, {"training.learning_rate": 1e-2}])],
     ids=["shallow", "stacked"],
 )
-def test_packs_leave_no_memory_of_the_gpu_in_use(
+def test_packs_leave_no_gpu_memory_allocated(
     small_sweep: Callable[..., SweepConfig], train: TrainPack, model: dict[str, Any], points: list[Point]
 ) -> None:
     sweep = small_sweep(training={"epochs": 1}, model=model)
     train(sweep, *points, on="gpu")
-    before = torch.cuda.memory_allocated()  # what libraries keep once they have been used
+    before = torch.cuda.memory_allocated()  # includes the permanent workspaces of libraries
     train(sweep, *points, on="gpu")
     assert torch.cuda.memory_allocated() == before

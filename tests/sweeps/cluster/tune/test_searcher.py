@@ -1,4 +1,4 @@
-"""What Ray Tune sees of a searcher."""
+"""A point searcher behind Ray Tune's interface."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_it_suggests_a_pack_of_one_point() -> None:
     assert list(entry["point"]) == list(load("quickstart").search)
 
 
-def test_it_has_no_more_packs_running_than_the_concurrency() -> None:
+def test_it_limits_running_packs_to_the_concurrency() -> None:
     searcher = TuneSearcher(sweep("random", n_trials=3), 2)
     assert searcher.suggest("a") is not None
     assert searcher.suggest("b") is not None
@@ -27,7 +27,7 @@ def test_it_has_no_more_packs_running_than_the_concurrency() -> None:
     assert searcher.suggest("c")["points"][0]["index"] == 2
 
 
-def test_it_finishes_when_every_point_has_been_proposed() -> None:
+def test_it_finishes_after_proposing_every_point() -> None:
     searcher = TuneSearcher(sweep("random", n_trials=1), 2)
     assert searcher.suggest("a") != TuneSearcher.FINISHED
     assert searcher.suggest("b") == TuneSearcher.FINISHED
@@ -44,7 +44,7 @@ def test_it_finishes_when_every_point_has_been_proposed() -> None:
         {"result": {"objectives": {"0000": 0.5, "0001": 0.5, "0002": 0.5}}},
     ],
 )
-def test_the_next_batch_starts_however_a_trial_ends(ending: dict[str, Any]) -> None:
+def test_the_next_batch_starts_after_any_kind_of_trial_end(ending: dict[str, Any]) -> None:
     searcher = TuneSearcher(sweep("tpe"), 8)
     for trial in "abc":
         assert searcher.suggest(trial) is not None
@@ -55,7 +55,7 @@ def test_the_next_batch_starts_however_a_trial_ends(ending: dict[str, Any]) -> N
     assert searcher.suggest("d")["points"][0]["index"] == 3
 
 
-def test_it_suggests_packs_that_share_the_points_among_the_workers() -> None:
+def test_it_suggests_packs_that_divide_the_points_among_the_workers() -> None:
     searcher = TuneSearcher(sweep("random", n_trials=7, search=ALIKE), 2, largest_pack=8)
     suggested = [searcher.suggest(trial) for trial in "ab"]
     assert [[entry["index"] for entry in pack["points"]] for pack in suggested] == [[0, 1, 2], [3, 4, 5, 6]]
@@ -74,7 +74,7 @@ def test_the_next_batch_starts_when_all_points_of_a_pack_have_ended() -> None:
     assert [entry["index"] for entry in searcher.suggest("b")["points"]] == [3, 4, 5]
 
 
-def test_points_of_a_lost_pack_that_had_ended_keep_their_values() -> None:
+def test_ended_points_of_a_lost_pack_keep_their_values() -> None:
     alike, lost = (TuneSearcher(sweep("tpe", search=ALIKE), 1, largest_pack=8) for _ in range(2))
     values = {"0000": 0.1, "0001": 0.5, "0002": 0.9}
     for searcher in (alike, lost):
@@ -86,6 +86,6 @@ def test_points_of_a_lost_pack_that_had_ended_keep_their_values() -> None:
     assert lost.suggest("b") == alike.suggest("b")
 
 
-def test_it_saves_nothing_because_the_journal_has_it_all(tmp_path: Path) -> None:
+def test_it_saves_nothing_because_the_journal_has_everything(tmp_path: Path) -> None:
     TuneSearcher(sweep("random"), 2).save_to_dir(str(tmp_path))
     assert not list(tmp_path.iterdir())

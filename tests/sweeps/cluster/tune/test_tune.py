@@ -51,7 +51,7 @@ def run(config: SweepConfig, folder: Path) -> dict[int, tuple[dict[str, Any], in
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.timeout(240)
-def test_tpe_with_early_stopping_ends_although_a_trial_raises_and_one_diverges(tmp_path: Path) -> None:
+def test_tpe_with_early_stopping_finishes_when_one_trial_raises_and_one_diverges(tmp_path: Path) -> None:
     config = load(
         "quickstart",
         ["budget.trials=6", "training.epochs=4", "algorithm={name: tpe, batch_size: 3}", "stopping.name=asha"],

@@ -1,4 +1,4 @@
-"""Which trials ASHA stops, and where."""
+"""Which trials ASHA stops, and at which epochs."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ STACKED = {"name": "stacked_denoising", "hidden_sizes": [9, 8], "noise": {"level
 
 
 class Stopper:
-    """The scheduler of a sweep, and trials that were added to it."""
+    """The scheduler of a sweep, with trials added to it."""
 
     def __init__(
         self, config: SweepConfig, n_trials: int, point: dict[str, Any] | None = None, ended: Sequence[Any] = ()
@@ -63,7 +63,7 @@ def test_rungs_are_powers_of_the_factor_before_the_last_epoch(
     behind = Stopper(config, 2)
     for rung in rungs:
         assert not behind.stops(0, rung, 0.0)
-    # The second trial is behind, and is stopped at a rung and nowhere else.
+    # The second trial is worse, and is stopped at a rung and at no other epoch.
     for epoch in range(1, epochs + 1):
         fresh = Stopper(config, 2)
         fresh.stops(0, epoch, 0.0)
@@ -71,14 +71,14 @@ def test_rungs_are_powers_of_the_factor_before_the_last_epoch(
         assert fresh.stops(1, epoch, 1.0) == (first_rung is not None and epoch < epochs), epoch
 
 
-def test_the_trial_that_is_behind_at_a_rung_is_stopped_and_the_one_ahead_continues() -> None:
+def test_the_worse_trial_at_a_rung_is_stopped_and_the_better_one_continues() -> None:
     stopper = Stopper(sweep(), 3)
     assert not stopper.stops(0, 1, 0.5)
     assert stopper.stops(1, 1, 0.9)
     assert not stopper.stops(2, 1, 0.1)
 
 
-def test_a_metric_to_maximize_is_compared_the_other_way() -> None:
+def test_a_maximized_metric_is_compared_in_reverse() -> None:
     stopper = Stopper(sweep(objective={"metric": "valid/r2"}), 3)
     assert not stopper.stops(0, 1, 0.5)
     assert not stopper.stops(1, 1, 0.9)
@@ -91,7 +91,7 @@ def test_no_trial_is_stopped_at_its_last_epoch() -> None:
     assert not stopper.stops(1, 9, 0.9)
 
 
-def test_a_result_without_a_value_neither_stops_nor_counts() -> None:
+def test_a_result_without_a_value_neither_stops_the_trial_nor_counts() -> None:
     stopper = Stopper(sweep(), 3)
     assert not stopper.stops(0, 1, math.nan)
     assert not stopper.stops(1, 1, 0.9)
@@ -99,7 +99,7 @@ def test_a_result_without_a_value_neither_stops_nor_counts() -> None:
     assert stopper.stops(2, 2, 0.5)
 
 
-def test_rungs_and_comparisons_come_after_pretraining() -> None:
+def test_rungs_start_after_pretraining() -> None:
     config = sweep(model=STACKED, search={"model.noise.level": {"uniform": [0.0, 0.5]}})
     assert config.stopping.rung_epochs(config.trial) == [11, 13, 19]
     stopper = Stopper(config, 2)
@@ -120,7 +120,7 @@ def test_each_trial_counts_from_the_end_of_its_own_pretraining() -> None:
     assert stopper.stops(1, 11, 0.9)
 
 
-def test_trials_that_ended_before_a_resume_are_compared_with() -> None:
+def test_new_trials_are_compared_with_trials_that_ended_before_a_resume() -> None:
     config = sweep()
     fresh = Stopper(config, 1)
     assert not fresh.stops(0, 1, 0.9), "the first trial at a rung is ahead of all"
@@ -130,8 +130,8 @@ def test_trials_that_ended_before_a_resume_are_compared_with() -> None:
     assert resumed.stops(1, 3, 0.4)
 
 
-def test_a_resumed_trial_counts_at_a_passed_rung_with_its_value_there() -> None:
-    """It resumes past the rung with a better value, which must not count at the rung."""
+def test_a_resumed_trial_counts_at_a_passed_rung_with_its_value_at_that_rung() -> None:
+    """The trial resumes past the rung with a better value, which must not count at the rung."""
     config = sweep(1, 3)
     values = [(1, 5.0), (2, 0.1)]
     made: Any = scheduler(config, (), {"0000": values})
