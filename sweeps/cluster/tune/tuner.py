@@ -18,7 +18,7 @@ def tuner(run: SweepRun, callback: "JournalCallback", is_over: Callable[[], bool
 
     from sweeps.cluster.tune.schedulers import scheduler
     from sweeps.cluster.tune.searcher import TuneSearcher
-    from sweeps.cluster.tune.stopper import SweepStopper
+    from sweeps.cluster.tune.sweep_stopper import SweepStopper
 
     config, share, state = run.config, run.inputs.share, run.resume_state
     trainable = tune.with_parameters(train_pack, inputs=_trial_inputs(run))
