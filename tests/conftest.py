@@ -1,8 +1,9 @@
-"""What every test lives in: its own SWEEPS_HOME and tracking store, a real MLflow server and a way to it that fails
-when told to, and no skips in CI."""
+"""What every test runs in: its own SWEEPS_HOME and tracking store, a real MLflow server, a proxy that fails some of its
+requests, and no skips in CI."""
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,17 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
 
 MAY_SKIP_IN_CI = ("gpu", "benchmark", "reproduction")
 START_SECONDS = 200
 
 
 class MlflowServer:
-    """An MLflow server that can be stopped and started again on the same port and store."""
+    """An MLflow server that can be stopped and started again on the same port and store, a copy of `empty_store`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, empty_store: Path) -> None:
         self.folder = folder
-        self.store = folder / "mlflow.db"
+        self.store = shutil.copy(empty_store, folder / "mlflow.db")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -178,8 +181,21 @@ def real_mnist() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store without runs, to copy: MLflow takes seconds to create one. pytest-xdist's workers share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # a worker has a subfolder of the test run's folder
+    path = folder / "empty-mlflow.db"
+    with FileLock(folder / "empty-mlflow.lock"):
+        if not path.exists():
+            MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), empty_store)
     server.start()
     yield server
     server.stop()

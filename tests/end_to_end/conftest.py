@@ -150,14 +150,6 @@ class FinishedSweep:
         return str(self.printed["sweep"])
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking store without runs: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def home(tmp_path: Path, empty_store: Path) -> Home:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
