@@ -1,5 +1,5 @@
 """What every test runs in: its own SWEEPS_HOME and tracking store, a real MLflow server, a proxy that fails some of its
-requests, and no skips in CI."""
+requests, slow files first, and no skips in CI."""
 
 import os
 import random
@@ -207,6 +207,22 @@ def server(mlflow_server: MlflowServer) -> MlflowServer:
     if not mlflow_server.is_running:
         mlflow_server.start()
     return mlflow_server
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first: the many short files at the end keep all workers busy until the last one.
+
+    pytest-xdist gives whole files to its workers, in this order (`--no-loadscope-reorder`). A file's own order stays.
+    """
+    ranks: dict[Path, tuple[bool, bool]] = {}
+    for item in items:
+        is_cluster, is_slow = ranks.get(item.path, (False, False))
+        ranks[item.path] = (
+            is_cluster or item.get_closest_marker("cluster") is not None,
+            is_slow or item.get_closest_marker("slow") is not None,
+        )
+    items.sort(key=lambda item: ranks[item.path], reverse=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
