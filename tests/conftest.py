@@ -1,8 +1,9 @@
-"""What every test lives in: its own SWEEPS_HOME and tracking store, a real MLflow server and a way to it that fails
-when told to, and no skips in CI."""
+"""What every test runs in: its own SWEEPS_HOME and tracking store, a real MLflow server, a proxy that fails some of its
+requests, slow files first, and no skips in CI."""
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,17 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
 
 MAY_SKIP_IN_CI = ("gpu", "benchmark", "reproduction")
 START_SECONDS = 200
 
 
 class MlflowServer:
-    """An MLflow server that can be stopped and started again on the same port and store."""
+    """An MLflow server that can be stopped and started again on the same port and store, a copy of `empty_store`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, empty_store: Path) -> None:
         self.folder = folder
-        self.store = folder / "mlflow.db"
+        self.store = shutil.copy(empty_store, folder / "mlflow.db")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -78,8 +81,8 @@ class MlflowServer:
 class Fault:
     """Which requests fail.
 
-    One, counted from 1: with its answer lost where it `reaches` MLflow, and with 503 where it does not. Or a `share` of
-    them by chance, with 500: every other one after it has reached MLflow.
+    Either request number `request`, counted from 1: if it `reaches` MLflow, its answer is lost; if not, it gets status
+    503. Or a random `share` of all requests: they get status 500, and every second one of them has reached MLflow.
     """
 
     request: int | None = None
@@ -89,9 +92,9 @@ class Fault:
     n_failed: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def of_next(self, asked: str) -> tuple[bool, bool]:
-        """Whether the next request fails, and whether it reaches MLflow."""
-        self.asked.append(asked)
+    def decide(self, request: str) -> tuple[bool, bool]:
+        """Return whether the next request fails and whether it reaches MLflow."""
+        self.asked.append(request)
         if self.share:
             fails = self.chance.random() < self.share
             self.n_failed += fails
@@ -102,7 +105,7 @@ class Fault:
 
 @contextmanager
 def faulty_proxy(target: str) -> Iterator[tuple[str, Fault]]:
-    """A proxy before an MLflow server that fails the requests that its `Fault` names; its address, and the fault."""
+    """Run a proxy to an MLflow server that fails the requests of its `Fault`; yield its address and the fault."""
     fault = Fault()
     lock = threading.Lock()
 
@@ -111,13 +114,13 @@ def faulty_proxy(target: str) -> Iterator[tuple[str, Fault]]:
 
         def forward(self) -> None:
             with lock:
-                fails, reaches = fault.of_next(f"{self.command} {self.path.partition('?')[0]}")
+                fails, reaches = fault.decide(f"{self.command} {self.path.partition('?')[0]}")
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, headers, answer = self.ask(body) if reaches else (503, {}, b"{}")
             if fails and fault.share:
                 status, headers, answer = 500, {}, b"planted"
             elif fails and reaches:
-                self.close_connection = True  # the answer is lost on its way
+                self.close_connection = True  # the answer is lost
                 self.connection.close()
                 return
             self.send_response(status)
@@ -142,7 +145,7 @@ def faulty_proxy(target: str) -> Iterator[tuple[str, Fault]]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 (http.server's names)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as http:
         thread = threading.Thread(target=http.serve_forever, daemon=True)
@@ -154,13 +157,13 @@ def faulty_proxy(target: str) -> Iterator[tuple[str, Fault]]:
 
 @pytest.fixture(scope="session")
 def faulty() -> Callable[[str], Any]:
-    """Put a proxy before an MLflow server, which fails the requests that its `Fault` names."""
+    """Return a context manager that runs a proxy to an MLflow server (see `faulty_proxy`)."""
     return faulty_proxy
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep each test's sweeps and runs to itself."""
+    """Give each test its own SWEEPS_HOME and tracking store."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SWEEPS_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
@@ -170,7 +173,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def real_mnist() -> Path:
-    """The folder of real MNIST, named by SWEEPS_DATA_DIR."""
+    """The folder of SWEEPS_DATA_DIR, which holds the real MNIST."""
     folder = os.environ.get("SWEEPS_DATA_DIR")
     if not folder or not (Path(folder) / "mnist").is_dir():
         pytest.skip("needs real MNIST: set SWEEPS_DATA_DIR to a folder that holds mnist/")
@@ -178,8 +181,21 @@ def real_mnist() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store without runs, to copy: MLflow takes seconds to create one. pytest-xdist's workers share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # a worker has a subfolder of the test run's folder
+    path = folder / "empty-mlflow.db"
+    with FileLock(folder / "empty-mlflow.lock"):
+        if not path.exists():
+            MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), empty_store)
     server.start()
     yield server
     server.stop()
@@ -187,14 +203,30 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 
 @pytest.fixture
 def server(mlflow_server: MlflowServer) -> MlflowServer:
-    """The server of the session, started again where the test before has stopped it."""
+    """The session's server, restarted if the previous test stopped it."""
     if not mlflow_server.is_running:
         mlflow_server.start()
     return mlflow_server
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first: the many short files at the end keep all workers busy until the last one.
+
+    pytest-xdist gives whole files to its workers, in this order (`--no-loadscope-reorder`). A file's own order stays.
+    """
+    ranks: dict[Path, tuple[bool, bool]] = {}
+    for item in items:
+        is_cluster, is_slow = ranks.get(item.path, (False, False))
+        ranks[item.path] = (
+            is_cluster or item.get_closest_marker("cluster") is not None,
+            is_slow or item.get_closest_marker("slow") is not None,
+        )
+    items.sort(key=lambda item: ranks[item.path], reverse=True)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what tests have measured: what they give to `record_property`."""
+    """Print what tests have measured and passed to `record_property`."""
     for report in terminalreporter.getreports("passed"):
         for what, figure in report.user_properties:
             terminalreporter.write_line(f"{report.nodeid}: {what}: {figure:.1f}")
@@ -202,7 +234,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """In CI a test that skips has failed: what CI should run, it must run."""
+    """Fail tests that skip in CI, where everything that they need must be available."""
     outcome = yield
     report = outcome.get_result()
     excused = any(item.get_closest_marker(marker) for marker in MAY_SKIP_IN_CI)

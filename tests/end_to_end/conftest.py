@@ -1,4 +1,4 @@
-"""Sweeps run by the command line in processes of their own, as a user runs them."""
+"""Sweeps that the command line runs in its own process, as for a user."""
 
 import json
 import os
@@ -24,14 +24,14 @@ SWEEP_SECONDS = 240
 
 @dataclass(frozen=True)
 class Home:
-    """A folder with the sweeps of some runs of the command line, and their tracking store, there or elsewhere."""
+    """A SWEEPS_HOME for commands, and their tracking store: in the same folder unless `store` names another file."""
 
     path: Path
     store: Path | None = None
 
     @property
     def uri(self) -> str:
-        """The tracking store."""
+        """The URI of the tracking store."""
         return f"sqlite:///{self.store or self.path / 'mlflow.db'}"
 
     @property
@@ -47,7 +47,7 @@ class Home:
         return [sys.executable, "-m", "sweeps", *arguments]
 
     def sweeps(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the command line to its end."""
+        """Run a command to its end."""
         return subprocess.run(
             self.command(*arguments),
             env=self.environment | environment,
@@ -59,7 +59,7 @@ class Home:
         )
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start the command line and go on."""
+        """Start a command without waiting for its end."""
         return subprocess.Popen(
             self.command(*arguments),
             env=self.environment | environment,
@@ -71,27 +71,27 @@ class Home:
         )
 
     def journal(self, sweep_id: str) -> Journal:
-        """The journal of a sweep, to read: in its folder, or apart from it where that is in a store."""
+        """Open the journal of a sweep for reading: it is local even if the sweep's folder is in an object store."""
         (path,) = self.path.glob(f"*/{sweep_id}/journal.db")
         return Journal.open(path, read_only=True)
 
     def points(self, sweep_id: str) -> list[PointRecord]:
-        """The points of a sweep as its journal has them."""
+        """Return the points of a sweep from its journal."""
         with self.journal(sweep_id) as journal:
             return list(journal.points())
 
     def runs(self, experiment: str, uri: str | None = None) -> dict[str, Run]:
-        """The child runs in MLflow by trial, in the local store or that of a server."""
+        """Return the child runs in MLflow by trial, from the local store or from the server at `uri`."""
         client = MlflowClient(uri or self.uri)
         found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], max_results=200)
         return {run.data.tags["sweeps.trial"]: run for run in found if "sweeps.trial" in run.data.tags}
 
     def statuses(self, experiment: str) -> list[str]:
-        """How the child runs stand in the local store, by trial."""
+        """Return the statuses of the child runs in the local store, sorted by trial."""
         return [run.info.status for _, run in sorted(self.runs(experiment).items())]
 
     def recorded_and_stored(self, sweep_id: str, uri: str | None = None) -> tuple[Counter[Any], Counter[Any]]:
-        """Every metric of a sweep, as often as the journal has it, and as the store has it, the local one or `uri`."""
+        """Count every metric of a sweep in the journal and in MLflow: in the local store or on the server at `uri`."""
         client = MlflowClient(uri or self.uri)
         recorded: Counter[Any] = Counter()
         stored: Counter[Any] = Counter()
@@ -105,11 +105,11 @@ class Home:
         return recorded, stored
 
     def only_sweep(self) -> str | None:
-        """The id of the sweep that runs, None before there is one."""
+        """Return the id of the home's only sweep, or None if there is none yet."""
         return next((path.parent.name for path in self.path.glob("sweeps/*/journal.db")), None)
 
     def n_epochs(self) -> int:
-        """How many epochs the sweep that runs has recorded."""
+        """Return how many epochs the only sweep has recorded."""
         sweep_id = self.only_sweep()
         if sweep_id is None:
             return 0
@@ -117,21 +117,21 @@ class Home:
             return sum(len(journal.history(point.point_id)) for point in journal.points())
 
     def wait_for_epochs(self, process: subprocess.Popen[str], n_epochs: int) -> None:
-        """Poll until the sweep that runs has recorded so many epochs."""
+        """Poll until the only sweep has recorded `n_epochs` epochs."""
         self.wait_until(process, lambda: self.n_epochs() >= n_epochs)
 
     def wait_until(self, process: subprocess.Popen[str], is_met: Callable[[], bool]) -> None:
-        """Poll until a condition is met while a command runs."""
+        """Poll until a condition is met; fail if the command ends first."""
         deadline = time.monotonic() + SWEEP_SECONDS
         while not is_met():
             if process.poll() is not None:
                 output, errors = process.communicate()
-                pytest.fail(f"the command ended with status {process.returncode} before its time\n{output}\n{errors}")
-            assert time.monotonic() < deadline, "the sweep did not come so far"
+                pytest.fail(f"the command ended with status {process.returncode} too early\n{output}\n{errors}")
+            assert time.monotonic() < deadline, f"the condition was not met within {SWEEP_SECONDS} s"
             time.sleep(0.05)
 
     def run_json(self, *arguments: str, status: int = 0, **environment: str) -> dict[str, Any]:
-        """Run a command with --json; give what it printed."""
+        """Run a command with --json and return the document that it printed."""
         done = self.sweeps(*arguments, "--json", **environment)
         assert done.returncode == status, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         printed: dict[str, Any] = json.loads(done.stdout)
@@ -140,7 +140,7 @@ class Home:
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """A sweep that ran to its end."""
+    """A finished sweep and what `sweeps run --json` printed."""
 
     home: Home
     printed: Mapping[str, Any]
@@ -148,14 +148,6 @@ class FinishedSweep:
     @property
     def id(self) -> str:
         return str(self.printed["sweep"])
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking store without runs: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -166,26 +158,26 @@ def home(tmp_path: Path, empty_store: Path) -> Home:
 
 @pytest.fixture(scope="session")
 def session_home() -> Callable[[Path], Home]:
-    """Make a home for a sweep that several tests look at; a test module cannot import a conftest."""
+    """Return the class `Home`, for sweeps that several tests share: a test module cannot import a conftest."""
     return Home
 
 
 @pytest.fixture(scope="session")
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
-    """The recipe of the README's first command, run once for all tests that look at what came of it."""
+    """The sweep of the README's first command, run once for all tests of its results, in a home without a store."""
     home = Home(tmp_path_factory.mktemp("quickstart"))
     return FinishedSweep(home, home.run_json("run", "quickstart"))
 
 
 @pytest.fixture
 def long_training() -> dict[str, Any]:
-    """The `training` section of a sweep that lasts for some seconds."""
+    """A `training` section that lasts for some seconds."""
     return {"epochs": 150, "probe_samples": 0}
 
 
 @pytest.fixture
 def sweep_file(tmp_path: Path) -> Callable[..., str]:
-    """Write a small sweep on digits, with other sections in place of its own."""
+    """Write the file of a small sweep on digits; the given sections replace its own."""
 
     def write(**sections: Any) -> str:
         document = {

@@ -1,5 +1,6 @@
 """What a person learns of a sweep's failures: by `best`, by `diagnose`, and in MLflow."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory, session_home: Callable[[Path], Any]) -> Any:
+def sweep(tmp_path_factory: pytest.TempPathFactory, session_home: Callable[[Path], Any], empty_store: Path) -> Any:
     """Trials that learn, that are stopped while they have hardly begun, that diverge; one after the other."""
     home = session_home(tmp_path_factory.mktemp("diagnosis"))
+    shutil.copy(empty_store, home.path / "mlflow.db")
     document = """\
 name: faults
 data: {name: digits}

@@ -1,7 +1,7 @@
-"""Several hosts on one machine: network namespaces on one switch, with host names of their own, and on them a Ray
-cluster with a token, an MLflow server with a password, and a person's laptop.
+"""Several hosts on one machine: network namespaces on one switch, each with its own host name. They run a Ray cluster
+with a token and an MLflow server with a password; one is the laptop of the user.
 
-Each host's processes are those of its namespace, which is how they are found, killed and cleaned up.
+All processes in a host's namespace belong to it: so they are found, killed and cleaned up.
 """
 
 import json
@@ -25,9 +25,9 @@ from polling import wait_until
 
 SECONDS = 300
 BIN = Path(sys.executable).parent
-# The mount is the host's own: `ip netns exec` has made its mounts private.
+# Only the host sees the mount: `ip netns exec` makes its mounts private.
 ENTER = 'hostname "$0" && mount --bind "$1" "$2" && shift 2 && "$@"; exit $?'
-# Of what runs on others `ray start` would see a head that runs, and not start its own.
+# A process namespace per host: if `ray start` sees the head of another host, it does not start its own.
 ALONE = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 OWNER = "admin"
 
@@ -37,14 +37,14 @@ def ip(*arguments: str) -> str:
 
 
 class Network:
-    """Hosts on one switch, which this machine is on, too."""
+    """Hosts on one switch, to which this machine is connected, too."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.id = secrets.token_hex(3)
         used = ip("-4", "-o", "address")
         self.subnet = next(f"10.213.{k}" for k in range(1, 255) if f" 10.213.{k}." not in used)
-        # Where each host has a folder of its own: a short path, for the sockets in it.
+        # Each host mounts its own folder here. The path is short because it holds sockets.
         self.temporary = Path(tempfile.mkdtemp(prefix="ray-"))
         self.hosts: list[Host] = []
         self.switch = f"sweeps-{self.id}-switch"
@@ -83,7 +83,7 @@ class Network:
 
 @dataclass
 class Host:
-    """A machine of its own as far as its network, its name, and what its processes keep in `temporary` go."""
+    """A machine with its own network, host name, processes, and files in `temporary`."""
 
     network: Network
     name: str
@@ -97,7 +97,7 @@ class Host:
 
     @property
     def port(self) -> str:
-        """The host's port of the switch."""
+        """The port of the switch that the host is plugged into."""
         return f"port-{self.name}"
 
     @property
@@ -118,11 +118,11 @@ class Host:
 
     @property
     def is_up(self) -> bool:
-        """Whether the server that was started runs; others may outlive it for a while."""
+        """Whether the server runs; its child processes may outlive it for a while."""
         return self.server is not None and self.server.poll() is None
 
     def start(self, *arguments: str, **environment: str) -> None:
-        """Start the host's server, on a host where nothing runs; its output goes to the host's log."""
+        """Kill what runs on the host, then start its server; the output goes to the host's log."""
         self.kill()
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
@@ -151,7 +151,7 @@ class Host:
         return [int(process) for process in ip("netns", "pids", self.namespace).split()]
 
     def kill(self) -> None:
-        """SIGKILL whatever runs on the host, as a power cut ends it."""
+        """SIGKILL everything that runs on the host, like a power failure."""
         while processes := self.processes():
             for process in processes:
                 try:
@@ -161,7 +161,7 @@ class Host:
             time.sleep(0.02)
 
     def cut_off(self) -> None:
-        """Take the host from the network."""
+        """Disconnect the host from the network."""
         ip("-n", self.network.switch, "link", "set", self.port, "down")
 
     def join_again(self) -> None:
@@ -173,10 +173,10 @@ class Host:
 
 
 class Cluster:
-    """A Ray cluster of a head and two workers with one CPU each, an MLflow server, and the laptop of whoever submits.
+    """A Ray cluster of a head and two workers with one CPU each, an MLflow server, and the laptop that submits sweeps.
 
-    The hosts share `sweeps`, their SWEEPS_HOME. Nothing but the head's and the MLflow server's ports is known to the
-    laptop, and the token and the password.
+    The cluster's hosts share `sweeps`, their SWEEPS_HOME. The laptop knows only the ports of the head and of the MLflow
+    server, the token and the password.
     """
 
     def __init__(self, folder: Path, store: Path) -> None:
@@ -190,7 +190,7 @@ class Cluster:
         self.said: list[str] = []
         self.api_server = f"http://{self.head.address}:8265"
         self.tracking_uri = f"http://{self.mlflow.address}:5000"
-        # In both ways, to be looked for in what must not hold them.
+        # The credentials are in the URI and in variables: a test looks for them in every log and file.
         with_password = f"http://{OWNER}:{self.password}@{self.mlflow.address}:5000"
         tracking = {"MLFLOW_TRACKING_URI": with_password, "MLFLOW_TRACKING_USERNAME": OWNER}
         tracking |= {"MLFLOW_TRACKING_PASSWORD": self.password}
@@ -204,7 +204,7 @@ class Cluster:
             host.environment |= {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}
 
     def start(self) -> None:
-        """Start what does not run, and come back when all of it does."""
+        """Start whatever does not run; return when everything runs."""
         if not self.mlflow.is_up:
             self._start_mlflow()
         if not self.head.is_up:
@@ -217,14 +217,14 @@ class Cluster:
         self.network.remove()
 
     def sweeps_json(self, *arguments: str, status: int = 0, **environment: str) -> Any:
-        """Give a command on the laptop; what it printed, as `--json` has it."""
+        """Run a command with --json on the laptop and return the document that it printed."""
         done = self.laptop.run(sys.executable, "-m", "sweeps", *arguments, "--json", **environment)
         assert done.returncode == status, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         self.said += [done.stdout, done.stderr]
         return json.loads(done.stdout)
 
     def hold_at(self, epoch: int, free: Sequence[str] = ()) -> None:
-        """Have each trial but those wait at the end of this epoch, before it reports it, until `let_go`."""
+        """Pause each trial, except those in `free`, at the end of this epoch and before its report, until `let_go`."""
         partial = self.epochs / "hold.partial"
         partial.write_text(json.dumps({"epoch": epoch, "free": list(free)}))
         partial.replace(self.epochs / "hold")
@@ -233,7 +233,7 @@ class Cluster:
         (self.epochs / "hold").unlink(missing_ok=True)
 
     def trained(self, sweep: str) -> dict[str, list[tuple[int, str]]]:
-        """The epochs that each point was trained for, in order, with the host; as the plug-in has seen them."""
+        """Return each point's trained epochs in order, with the host, as the plug-in has recorded them."""
         file = self.epochs / "epochs"
         lines = map(json.loads, file.read_text().splitlines() if file.exists() else ())
         found: dict[str, list[tuple[int, str]]] = {}
@@ -243,12 +243,12 @@ class Cluster:
         return found
 
     def wait_for_job(self, job: str) -> dict[str, Any]:
-        """Poll until a job has ended; the command line itself would take what the trials need."""
+        """Poll until a job has ended, without a command: it would take CPU from the trials."""
         wait_until(lambda: self.job(job)["status"] not in ("PENDING", "RUNNING"), lambda: str(self.job(job)))
         return self.job(job)
 
     def change_password(self, before: str, after: str) -> None:
-        """Change the password at the MLflow server, and nowhere else."""
+        """Change the password on the MLflow server only."""
         credentials = b64encode(f"{OWNER}:{before}".encode()).decode()
         request = urllib.request.Request(  # noqa: S310 (our own server)
             f"{self.tracking_uri}/api/2.0/mlflow/users/update-password",
@@ -262,19 +262,19 @@ class Cluster:
         return self.get(f"/api/jobs/{job}")
 
     def alive(self) -> list[str]:
-        """The addresses of the hosts that the cluster takes for alive."""
+        """Return the addresses of the hosts that Ray considers alive."""
         raylets = [node["raylet"] for node in self.get("/nodes?view=summary")["data"]["summary"]]
         return [raylet["nodeManagerAddress"] for raylet in raylets if raylet["state"] == "ALIVE"]
 
     def get(self, path: str) -> Any:
-        """What the cluster's API server answers."""
+        """Return the response of the cluster's API server."""
         headers = {"Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(f"{self.api_server}{path}", headers=headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (our own server)
             return json.load(answer)
 
     def _has_all_workers(self) -> bool:
-        """Whether all are alive; one that has ended, and is known to have, is started again."""
+        """Return whether all hosts are alive; restart each worker that has ended and that Ray considers dead."""
         alive = self.alive()
         for worker in self.workers:
             if not worker.is_up and worker.address not in alive:
@@ -282,7 +282,7 @@ class Cluster:
         return sorted(alive) == sorted(host.address for host in (self.head, *self.workers) if host.is_up)
 
     def _install_plug_in(self) -> Path:
-        """Make the plug-in known to Lightning by its entry point, as an installed package would."""
+        """Install the plug-in with the entry point by which Lightning finds it."""
         package = self.epochs / "epochs-1.0.dist-info"
         package.mkdir(parents=True)
         shutil.copy(Path(__file__).with_name("epochs.py"), self.epochs)
@@ -339,7 +339,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iter
 
 @pytest.fixture
 def whole_cluster(cluster: Cluster) -> Cluster:
-    """The cluster with all its hosts, started again where the test before has ended them, and no trial held."""
+    """The cluster with all its hosts, restarted if the previous test ended them, and no trial paused."""
     cluster.let_go()
     cluster.start()
     return cluster

@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml, built and brought up for real: once for the tests of a module."""
+"""The stack of docker-compose.yml, built and started once per test module."""
 
 import os
 import secrets
@@ -18,10 +18,10 @@ HELD = {"MLFLOW_PORT": "5000", "RAY_API_PORT": "8265"}
 
 
 class Stack:
-    """A project of its own: with its ports, volumes and passwords, beside whatever else the engine runs."""
+    """A Compose project with its own ports, volumes and passwords, separate from others on the same engine."""
 
     def __init__(self, command: list[str], folder: Path) -> None:
-        no_secrets = folder / "env"  # in place of a person's own .env
+        no_secrets = folder / "env"  # replaces the user's own .env
         no_secrets.touch()
         self._command = [*command, "--env-file", str(no_secrets)]
         self.project = f"sweeps-test-{os.getpid()}"
@@ -31,17 +31,17 @@ class Stack:
 
     @property
     def mlflow(self) -> str:
-        """MLflow's address, from here."""
+        """MLflow's URL on the host."""
         return f"http://127.0.0.1:{self.ports['MLFLOW_PORT']}"
 
     @property
     def api_server(self) -> str:
-        """That of Ray's API server."""
+        """The URL of Ray's API server on the host."""
         return f"http://127.0.0.1:{self.ports['RAY_API_PORT']}"
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What a person has in the environment who is let into MLflow."""
+        """The environment variables of a user who may access MLflow."""
         return {
             "MLFLOW_TRACKING_URI": self.mlflow,
             "MLFLOW_TRACKING_USERNAME": "admin",
@@ -49,7 +49,7 @@ class Stack:
         }
 
     def compose(self, *arguments: str, seconds: float = UP_SECONDS) -> str:
-        """Give a command to Compose, which has to succeed; what it prints."""
+        """Run a Compose command that must succeed; return its output."""
         done = self.attempt(*arguments, secrets=self.secrets, seconds=seconds)
         assert done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -57,7 +57,7 @@ class Stack:
     def attempt(
         self, *arguments: str, secrets: Mapping[str, str], seconds: float = UP_SECONDS
     ) -> subprocess.CompletedProcess[str]:
-        """Give a command to Compose with some secrets in the environment."""
+        """Run a Compose command with these secrets in the environment."""
         given = {key: value for key, value in os.environ.items() if key not in SECRETS}
         return subprocess.run(
             [*self._command, *arguments],
@@ -70,17 +70,17 @@ class Stack:
         )
 
     def up(self, *services: str) -> None:
-        """Bring services up, or all; wait until each container is healthy."""
+        """Start these services, by default all; wait until each container is healthy."""
         self.compose("up", "-d", *services)
         self.wait_until(self._all_are_healthy)
 
     def containers(self, *options: str) -> list[str]:
-        """The ids of this project's containers that run, or of those that other options of `docker ps` choose."""
+        """Return the ids of this project's running containers, or of those that `docker ps` finds with `options`."""
         command = ["docker", "ps", "-q", "--filter", f"label=com.docker.compose.project={self.project}", *options]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     def inside(self, service: str, *command: str) -> str:
-        """What a command prints that runs in a service's container."""
+        """Run a command in a service's container; return its output."""
         return self.compose("exec", "-T", service, *command)
 
     def wait_until(self, is_met: Callable[[], bool]) -> None:
@@ -103,7 +103,7 @@ def free_ports(n: int) -> list[int]:
 
 
 def compose_command() -> list[str]:
-    """Today's `docker compose`, or `docker-compose` where that is what there is."""
+    """Return `docker compose`, or `docker-compose` if only that is installed."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.skip("needs a Docker engine that answers")
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
@@ -115,13 +115,13 @@ def compose_command() -> list[str]:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """The stack before anything of it is built."""
+    """The stack before it is built."""
     return Stack(compose_command(), tmp_path_factory.mktemp("stack"))
 
 
 @pytest.fixture(scope="module")
 def stack(engine: Stack) -> Iterator[Stack]:
-    """The stack, built and up, and this process let into its MLflow."""
+    """The built and started stack; this process has the credentials of its MLflow."""
     engine.compose("build", seconds=BUILD_SECONDS)
     try:
         engine.up()
