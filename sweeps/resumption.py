@@ -37,11 +37,11 @@ def resume(
     """
     began = started or time.time()
     with own_sweep(folder) as is_owner, open_journal(folder) as journal:
-        was_lost = end_lost_sweep(journal)
+        was_lost = end_lost_sweep(journal, folder)
         record = journal.sweep()
         before = SweepConfig.restore(record.config)
         config = extended(before, n_more) if n_more else before
-        state = read_resume_state(journal, config)
+        state = read_resume_state(journal, folder, config)
         if was_lost and not state.n_left(config):
             _deliver_end(journal, folder, began, is_owner)
             return load_result(folder)
@@ -63,9 +63,9 @@ def _deliver_end(journal: Journal, folder: SweepFolder, began: float, is_owner: 
         interruption() as interrupted,
         record_in_background(journal, folder, store_of(journal), is_owner, interrupted),
     ):
-        result = read_result(journal)
+        result = read_result(journal, folder)
         end = SweepEnd(state_of(result, interrupted=False), now_ms(), time.time() - began)
-        record_end(journal, folder, result, end)
+        record_end(journal, result, end)
 
 
 def _check_left(sweep_id: str, journal: Journal, config: SweepConfig, state: ResumeState, *, is_longer: bool) -> None:

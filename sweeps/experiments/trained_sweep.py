@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.evaluation import data_of, evaluate, load_best_network, measure
 from sweeps.models.networks.network import Network
-from sweeps.storage.layout import find
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.results import RankedTrial, SweepResult
@@ -74,7 +73,7 @@ class TrainedSweep:
     def trials(self) -> list[TrainedTrial]:
         """The finished trials, in the order of their points."""
         ranked = {trial.trial: trial for trial in self.result.ranking}
-        with read_journal(find(self.result.sweep)) as journal:
+        with read_journal(self.result.folder) as journal:
             return [
                 TrainedTrial(self, point, ranked[point.point_id], dict(journal.history(point.point_id)))
                 for point in sorted(self.result.points, key=lambda point: point.index)

@@ -19,7 +19,7 @@ PROCESS_LOST = "the process that ran the sweep was lost"
 PATIENCE_SECONDS = 10.0
 
 
-def end_lost_sweep(journal: Journal) -> bool:
+def end_lost_sweep(journal: Journal, folder: SweepFolder) -> bool:
     """Record that a sweep was interrupted when its last entry was written; return False if it has ended already.
 
     Its running points become KILLED; a resume continues them. This process must own the sweep.
@@ -30,7 +30,7 @@ def end_lost_sweep(journal: Journal) -> bool:
     for point in journal.points():
         if point.state is PointState.RUNNING:
             journal.end_point(point.point_id, PointEnd(PointState.KILLED, PROCESS_LOST), last_ms)
-    result = read_result(journal)
+    result = read_result(journal, folder)
     description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
     journal.end_sweep(SweepState.INTERRUPTED, description, {}, last_ms)
     return True
@@ -42,7 +42,7 @@ def end_sweep_if_lost(folder: SweepFolder) -> None:
         if journal.sweep().state is not SweepState.RUNNING or is_owned(folder):
             return
     with own_sweep(folder), open_journal(folder) as journal:
-        end_lost_sweep(journal)
+        end_lost_sweep(journal, folder)
 
 
 def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
@@ -92,7 +92,7 @@ def _needs_delivery(folder: SweepFolder, uri: str) -> bool:
             if journal.sweep().state is not SweepState.RUNNING:
                 return _is_undelivered(journal, uri)
         with own_sweep(folder), open_journal(folder) as journal:
-            end_lost_sweep(journal)
+            end_lost_sweep(journal, folder)
             return _is_undelivered(journal, uri)
     except (SweepError, OSError):  # An unreadable sweep must not block another; `sweeps list` reports it.
         return False

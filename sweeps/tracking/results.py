@@ -42,10 +42,11 @@ class RankedTrial:
 class SweepResult:
     """A sweep by its journal, ended or not; `ranking` holds its finished trials, best first.
 
-    With several objectives, `front` holds the Pareto-optimal trials, which come first in `ranking`. `leader` is the
-    best running trial, at its best epoch so far.
+    `folder` is where its files lie. With several objectives, `front` holds the Pareto-optimal trials, which come first
+    in `ranking`. `leader` is the best running trial, at its best epoch so far.
     """
 
+    folder: SweepFolder
     record: SweepRecord
     config: SweepConfig
     points: Sequence[PointRecord]
@@ -151,7 +152,7 @@ def load_result(folder: SweepFolder) -> SweepResult:
     # Before the journal is read: a sweep that ends in between is not lost.
     is_running = is_owned(folder)
     with read_journal(folder) as journal:
-        result = read_result(journal)
+        result = read_result(journal, folder)
     return result if is_running or result.record.state is not SweepState.RUNNING else _as_interrupted(result)
 
 
@@ -166,8 +167,8 @@ def load_all() -> tuple[list[SweepResult], list[str]]:
     return results, issues
 
 
-def read_result(journal: Journal) -> SweepResult:
-    """Return the current result of the sweep that a journal records."""
+def read_result(journal: Journal, folder: SweepFolder) -> SweepResult:
+    """Return the current result of the sweep in `folder`, which the open journal records."""
     record = journal.sweep()
     config = SweepConfig.restore(record.config)
     points = {point.point_id: point for point in journal.points()}
@@ -180,6 +181,7 @@ def read_result(journal: Journal) -> SweepResult:
         for point_id, score in (scored | running).items()
     }
     return SweepResult(
+        folder=folder,
         record=record,
         config=config,
         points=tuple(points.values()),

@@ -10,6 +10,7 @@ from sweeps.config.search_space import Point
 from sweeps.errors import ConfigError
 from sweeps.search.ranking import EpochValue, best_epoch, epoch_values
 from sweeps.search.searchers import Ended
+from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.progress import Progress
@@ -44,9 +45,9 @@ class ResumeState:
         return config.n_trials - len(self.ended)
 
 
-def read_resume_state(journal: Journal, config: SweepConfig) -> ResumeState:
+def read_resume_state(journal: Journal, folder: SweepFolder, config: SweepConfig) -> ResumeState:
     """Read what a sweep has done from its journal."""
-    result = read_result(journal)
+    result = read_result(journal, folder)
     histories = {point.point_id: list(journal.history(point.point_id)) for point in result.points}
     values = {point_id: epoch_values(history, config.objectives[0]) for point_id, history in histories.items()}
     ended = [point for point in result.points if point.state in ENDED]

@@ -18,6 +18,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
 from sweeps.search.packing import decide_packing
 from sweeps.storage import layout
+from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.results import SweepResult, load_result, read_result
@@ -144,7 +145,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
                 journal.end_point(point_id, PointEnd(end), 10)
         if state is not None:
             journal.end_sweep(state, "", {}, 20)
-        return read_result(journal)
+        return read_result(journal, SweepFolder(tmp_path))
 
     yield make
     for journal in journals:

@@ -47,10 +47,10 @@ def test_a_running_sweep_without_a_process_is_shown_as_interrupted(sweep_folder:
 
 def test_a_lost_sweep_is_ended_at_the_time_of_its_last_entry(sweep_folder: SweepFolder) -> None:
     with Journal.open(sweep_folder.journal) as journal:
-        assert end_lost_sweep(journal)
+        assert end_lost_sweep(journal, sweep_folder)
         assert journal.sweep().end_ms == journal.points()[1].end_ms == 4_000
         assert journal.points()[1].reason == "the process that ran the sweep was lost"
-        assert not end_lost_sweep(journal)
+        assert not end_lost_sweep(journal, sweep_folder)
     assert states(sweep_folder) == (SweepState.INTERRUPTED, [PointState.FINISHED, PointState.KILLED])
 
 
