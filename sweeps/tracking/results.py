@@ -1,12 +1,12 @@
 """The result of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
-from sweeps.search.ranking import Score, best_epoch, front, rank
+from sweeps.search.ranking import History, Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
@@ -167,13 +167,17 @@ def load_all() -> tuple[list[SweepResult], list[str]]:
     return results, issues
 
 
-def read_result(journal: Journal, folder: SweepFolder) -> SweepResult:
-    """Return the current result of the sweep in `folder`, which the open journal records."""
+def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], History] | None = None) -> SweepResult:
+    """Return the current result of the sweep in `folder`, which the open journal records.
+
+    `history` returns a point's metrics by epoch; by default the journal is read.
+    """
+    history = history or journal.history
     record = journal.sweep()
     config = SweepConfig.restore(record.config)
     points = {point.point_id: point for point in journal.points()}
     counted = [point.point_id for point in points.values() if point.state in (PointState.FINISHED, PointState.RUNNING)]
-    histories = {point_id: journal.history(point_id) for point_id in counted}
+    histories = {point_id: history(point_id) for point_id in counted}
     scores = {point_id: best_epoch(history, config.objectives) for point_id, history in histories.items()}
     scored, running = _by_whether_finished(scores, points)
     trials = {

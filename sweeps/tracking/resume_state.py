@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sweeps.config import SweepConfig
@@ -47,8 +48,9 @@ class ResumeState:
 
 def read_resume_state(journal: Journal, folder: SweepFolder, config: SweepConfig) -> ResumeState:
     """Read what a sweep has done from its journal."""
-    result = read_result(journal, folder)
-    histories = {point.point_id: list(journal.history(point.point_id)) for point in result.points}
+    read_history = cache(journal.history)
+    result = read_result(journal, folder, read_history)
+    histories = {point.point_id: read_history(point.point_id) for point in result.points}
     values = {point_id: epoch_values(history, config.objectives[0]) for point_id, history in histories.items()}
     ended = [point for point in result.points if point.state in ENDED]
     unfinished = [point for point in result.points if point.state not in ENDED]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,6 +118,21 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         return load_result(folder)
 
     return run
+
+
+@pytest.fixture
+def histories_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The id of a point for each time that this thread reads its history from a journal; delivery reads in another."""
+    read: list[str] = []
+    reader, read_history = current_thread(), Journal.history
+
+    def history(journal: Journal, point_id: str) -> list[tuple[int, dict[str, float]]]:
+        if current_thread() is reader:
+            read.append(point_id)
+        return read_history(journal, point_id)
+
+    monkeypatch.setattr(Journal, "history", history)
+    return read
 
 
 @pytest.fixture

@@ -48,6 +48,14 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     assert state.n_left(config) == 3
 
 
+def test_each_history_is_read_once(small_sweep: MakeSweep, tmp_path: Path, histories_read: list[str]) -> None:
+    config = small_sweep(search=SEARCH, budget={"trials": 5})
+    states = [PointState.FINISHED, PointState.FAILED, PointState.KILLED, PointState.RUNNING]
+    with journal_of(config, tmp_path, states) as journal:
+        read_resume_state(journal, SweepFolder(tmp_path), config)
+    assert sorted(histories_read) == ["0000", "0001", "0002", "0003"]
+
+
 def test_counters_begin_with_what_has_ended(small_sweep: MakeSweep, tmp_path: Path) -> None:
     config = small_sweep(search=SEARCH, budget={"trials": 4})
     states = [PointState.FINISHED, PointState.FINISHED, PointState.FAILED, PointState.KILLED]
