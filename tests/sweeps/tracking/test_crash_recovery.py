@@ -11,7 +11,7 @@ from sweeps.config import SweepConfig
 from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
-from sweeps.tracking.crash_recovery import end_lost_sweep, end_sweep_if_lost, recover_lost_sweeps
+from sweeps.tracking.crash_recovery import end_lost_sweep, open_for_delivery, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
@@ -56,9 +56,11 @@ def test_a_lost_sweep_is_ended_at_the_time_of_its_last_entry(sweep_folder: Sweep
 
 def test_a_sweep_that_a_process_runs_is_left_alone(sweep_folder: SweepFolder) -> None:
     with own_sweep(sweep_folder):
-        end_sweep_if_lost(sweep_folder)
+        with open_for_delivery(sweep_folder) as journal:
+            assert journal.sweep().state is SweepState.RUNNING
         assert states(sweep_folder)[0] is SweepState.RUNNING
-    end_sweep_if_lost(sweep_folder)
+    with open_for_delivery(sweep_folder) as journal:
+        assert journal.sweep().state is SweepState.INTERRUPTED
     assert states(sweep_folder)[0] is SweepState.INTERRUPTED
 
 
