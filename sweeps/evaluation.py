@@ -14,7 +14,7 @@ from sweeps.models.build import input_noise, load_network
 from sweeps.models.errors import ModelError
 from sweeps.models.networks.network import Network
 from sweeps.models.training.validation import Validation, probe
-from sweeps.storage.layout import find, home
+from sweeps.storage.layout import home
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.trial_lookup import select_trial
 from sweeps.trial.dataset import load_splits
@@ -81,7 +81,7 @@ def ranked_trial(result: SweepResult, trial: str | None = None) -> RankedTrial:
 
 def load_best_network(result: SweepResult, trial: str) -> Network:
     """Load the network of a trial's best epoch. Raises InputError if its checkpoint is missing or damaged."""
-    path = find(result.sweep).point(trial).best_network
+    path = result.folder.point(trial).best_network
     if not path.exists():
         raise InputError(
             f"the checkpoint of {result.sweep}/{trial} must be at {path}, but it is missing: run the sweep again"

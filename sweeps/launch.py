@@ -152,10 +152,10 @@ def _aborted(run: SweepRun, callback: "JournalCallback", error: Exception) -> Sw
 
 def _end(run: SweepRun, state: SweepState | None = None) -> None:
     """Record how the sweep ended; by default, the states of its trials decide."""
-    result = read_result(run.journal)
+    result = read_result(run.journal, run.folder)
     state = state or state_of(result, interrupted=run.inputs.interrupted.is_set())
     end = SweepEnd(state, now_ms(), time.time() - run.began, run.startup_seconds)
-    record_end(run.journal, run.folder, result, end)
+    record_end(run.journal, result, end)
 
 
 def _log_packing(config: SweepConfig, packing: Packing) -> None:

@@ -17,7 +17,7 @@ from sweeps.tracking.crash_recovery import end_lost_sweep, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
-from sweeps.tracking.results import SweepResult, load_result, read_result
+from sweeps.tracking.results import SweepResult, load_result
 from sweeps.tracking.resume_state import ResumeState, extended, read_resume_state, seconds_left
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
 from sweeps.trial.events import now_ms
@@ -37,13 +37,14 @@ def resume(
     """
     began = started or time.time()
     with own_sweep(folder) as is_owner, open_journal(folder) as journal:
-        was_lost = end_lost_sweep(journal)
+        was_lost = end_lost_sweep(journal, folder)
         record = journal.sweep()
         before = SweepConfig.restore(record.config)
         config = extended(before, n_more) if n_more else before
-        state = read_resume_state(journal, config)
+        state = read_resume_state(journal, folder, config)
         if was_lost and not state.n_remaining(config):
-            _deliver_end(journal, folder, began, is_owner)
+            assert state.result is not None, "the sweep has started before"
+            _deliver_end(journal, state.result, began, is_owner)
             return load_result(folder)
         _check_remaining(folder.id, journal, config, state, is_longer=n_more > 0)
         uri = store_of(journal)
@@ -57,15 +58,14 @@ def resume(
     return load_result(folder)
 
 
-def _deliver_end(journal: Journal, folder: SweepFolder, began: float, is_owner: IsOwner) -> None:
+def _deliver_end(journal: Journal, result: SweepResult, began: float, is_owner: IsOwner) -> None:
     """Record and deliver the end of a sweep whose process was lost after its last trial."""
     with (
         interruption() as interrupted,
-        record_in_background(journal, folder, store_of(journal), is_owner, interrupted),
+        record_in_background(journal, result.folder, store_of(journal), is_owner, interrupted),
     ):
-        result = read_result(journal)
         end = SweepEnd(state_of(result, interrupted=False), now_ms(), time.time() - began)
-        record_end(journal, folder, result, end)
+        record_end(journal, result, end)
 
 
 def _check_remaining(

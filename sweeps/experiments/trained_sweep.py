@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.evaluation import data_of, evaluate, load_best_network, measure
 from sweeps.models.networks.network import Network
-from sweeps.storage.layout import find
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.results import RankedTrial, SweepResult
@@ -19,12 +18,16 @@ from sweeps.tracking.results import RankedTrial, SweepResult
 
 @dataclass(frozen=True, eq=False)
 class TrainedTrial:
-    """A finished trial; `history` holds its metrics by epoch."""
+    """A finished trial."""
 
     sweep: "TrainedSweep"
     record: PointRecord
     ranked: RankedTrial
-    history: Mapping[int, Mapping[str, float]]
+
+    @property
+    def history(self) -> Mapping[int, Mapping[str, float]]:
+        """Its metrics by epoch."""
+        return self.sweep.histories[self.record.point_id]
 
     def metric(self, name: str) -> float:
         """Return a metric at the trial's best epoch."""
@@ -74,12 +77,14 @@ class TrainedSweep:
     def trials(self) -> list[TrainedTrial]:
         """The finished trials, in the order of their points."""
         ranked = {trial.trial: trial for trial in self.result.ranking}
-        with read_journal(find(self.result.sweep)) as journal:
-            return [
-                TrainedTrial(self, point, ranked[point.point_id], dict(journal.history(point.point_id)))
-                for point in sorted(self.result.points, key=lambda point: point.index)
-                if point.point_id in ranked
-            ]
+        points = sorted(self.result.points, key=lambda point: point.index)
+        return [TrainedTrial(self, point, ranked[point.point_id]) for point in points if point.point_id in ranked]
+
+    @cached_property
+    def histories(self) -> Mapping[str, Mapping[int, Mapping[str, float]]]:
+        """The metrics of each finished trial by epoch; the journal is read once, for the first claim on a curve."""
+        with read_journal(self.result.folder) as journal:
+            return {ranked.trial: dict(journal.history(ranked.trial)) for ranked in self.result.ranking}
 
     @property
     def best(self) -> TrainedTrial:

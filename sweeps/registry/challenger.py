@@ -14,7 +14,6 @@ from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG
 from sweeps.registry.names import who
 from sweeps.registry.packaging import Package
 from sweeps.registry.rediagnosis import Rediagnosis, rediagnose
-from sweeps.storage.layout import find
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.results import RankedTrial, SweepResult
 
@@ -38,7 +37,7 @@ class Challenger:
         ranked = ranked_trial(result, point.point_id)
         network = load_best_network(result, ranked.trial)
         benchmark = Benchmark(result.config, result.config.trial_at(dict(ranked.point)), data_of(result))
-        digest = sha256(find(result.sweep).point(ranked.trial).best_network.read_bytes()).hexdigest()
+        digest = sha256(result.folder.point(ranked.trial).best_network.read_bytes()).hexdigest()
         return cls(result, ranked, benchmark, network, digest)
 
     def rediagnose(self) -> Rediagnosis:

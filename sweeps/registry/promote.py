@@ -8,6 +8,7 @@ leaves the alias in place, and a repeated promotion reuses what the failed one h
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,32 @@ from sweeps.tracking.results import SweepResult
 from sweeps.tracking.trial_lookup import NamedRun, find_trial
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt to promote a challenger in a store.
+
+    `replaced` is the version that the challenger replaces, None if there is none; `gates` are empty until they judged.
+    """
+
+    store: RegistryStore
+    request: Request
+    challenger: Challenger
+    replaced: str | None = None
+    gates: Sequence[GateResult] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a gate has failed and the promotion is not forced."""
+        return bool(failed(self.gates)) and not self.request.force
+
+    def end(self, verdict: PromotionVerdict, version: str | None = None) -> Promotion:
+        """Return the result of the attempt."""
+        ranked, sweep = self.challenger.ranked, self.challenger.result.sweep
+        return Promotion(
+            self.request, sweep, ranked.trial, ranked.run_id, verdict, tuple(self.gates), version, self.replaced
+        )
+
+
 def promote(
     run: str | NamedRun, trial: str | None, request: Request, watch: Callable[[Progress], None] | None = None
 ) -> Promotion:
@@ -41,15 +68,14 @@ def promote(
     """
     check_names(request.model, request.alias)
     challenger = Challenger.of(*find_trial(run, trial))
-    store = RegistryStore(_store_of(challenger.result))
+    attempt = _Attempt(RegistryStore(_store_of(challenger.result)), request, challenger)
     with tempfile.TemporaryDirectory(prefix="sweeps-promote-") as scratch:
         folder = Path(scratch)
-        champion = _champion(store, request, challenger, folder)
-        replaced = None if champion is None else champion.version
+        champion = _champion(attempt, folder)
         if champion is not None and champion.tags.get(NETWORK_TAG) == challenger.digest:
-            before = champion.tags.get("sweeps.replaced")
-            return _promotion(request, challenger, PromotionVerdict.ALREADY, [], champion.version, before)
-        model_id, model = _packaged(store, request, challenger, folder)
+            attempt = replace(attempt, replaced=champion.tags.get("sweeps.replaced"))
+            return attempt.end(PromotionVerdict.ALREADY, champion.version)
+        model_id, model = _packaged(attempt, folder)
         contest = Contest(
             benchmark=challenger.benchmark,
             network=challenger.network,
@@ -57,16 +83,13 @@ def promote(
             champion=champion,
             first=request.first,
             packaged=model,
-            reseed=_reseed(store, request, challenger, watch),
+            reseed=_reseed(attempt, watch),
         )
-        gates = judge(contest)
-    refused = bool(failed(gates)) and not request.force
-    if request.dry_run or refused:
-        verdict = _verdict(refused=refused, dry_run=request.dry_run)
-        return _promotion(request, challenger, verdict, gates, None, replaced)
+        attempt = replace(attempt, replaced=None if champion is None else champion.version, gates=judge(contest))
+    if request.dry_run or attempt.is_refused:
+        return attempt.end(_verdict(attempt))
     assert model_id is not None
-    version = _install(store, request, challenger, model_id, gates, replaced)
-    return _promotion(request, challenger, PromotionVerdict.PROMOTED, gates, version, replaced)
+    return attempt.end(PromotionVerdict.PROMOTED, _install(attempt, model_id))
 
 
 def _store_of(result: SweepResult) -> str:
@@ -80,14 +103,15 @@ def _store_of(result: SweepResult) -> str:
     return uri
 
 
-def _champion(store: RegistryStore, request: Request, challenger: Challenger, folder: Path) -> Champion | None:
+def _champion(attempt: _Attempt, folder: Path) -> Champion | None:
     """Return the version that holds the alias; its model is loaded if it was trained on the same data."""
+    store, request = attempt.store, attempt.request
     registered = store.find(request.model)
     number = None if registered is None else registered.aliases.get(request.alias)
     version = None if number is None else store.version(request.model, number)
     if version is None:
         return None
-    if not has_same_data(version.tags, challenger.benchmark.arrays):
+    if not has_same_data(version.tags, attempt.challenger.benchmark.arrays):
         return Champion(str(version.version), version.tags, None)
     target = folder / "champion"
     target.mkdir()
@@ -95,11 +119,10 @@ def _champion(store: RegistryStore, request: Request, challenger: Challenger, fo
     return Champion(str(version.version), version.tags, PackagedModel.load(files))
 
 
-def _packaged(
-    store: RegistryStore, request: Request, challenger: Challenger, folder: Path
-) -> tuple[str | None, PackagedModel]:
+def _packaged(attempt: _Attempt, folder: Path) -> tuple[str | None, PackagedModel]:
     """Package the challenger and load it again: from MLflow, with its model id, or in a dry run from local disk."""
-    if request.dry_run:
+    store, challenger = attempt.store, attempt.challenger
+    if attempt.request.dry_run:
         challenger.package.save(folder / "package")
         return None, PackagedModel.load(folder / "package")
     run_id = challenger.ranked.run_id
@@ -117,56 +140,50 @@ def _packaged(
     return model_id, PackagedModel.load(store.download(f"models:/{model_id}", target))
 
 
-def _reseed(
-    store: RegistryStore, request: Request, challenger: Challenger, watch: Callable[[Progress], None] | None
-) -> Callable[[Contest], Reseeding] | None:
+def _reseed(attempt: _Attempt, watch: Callable[[Progress], None] | None) -> Callable[[Contest], Reseeding] | None:
     """Return the function that trains the point on other seeds; None if no other seeds are requested."""
-    n_seeds = challenger.benchmark.limits.seeds if request.n_seeds is None else request.n_seeds
-    return partial(reseed, n_seeds=n_seeds, uri=store.uri, watch=watch) if n_seeds else None
+    n_seeds = attempt.request.n_seeds
+    if n_seeds is None:
+        n_seeds = attempt.challenger.benchmark.limits.seeds
+    return partial(reseed, n_seeds=n_seeds, uri=attempt.store.uri, watch=watch) if n_seeds else None
 
 
-def _install(
-    store: RegistryStore,
-    request: Request,
-    challenger: Challenger,
-    model_id: str,
-    gates: Sequence[GateResult],
-    replaced: str | None,
-) -> str:
+def _verdict(attempt: _Attempt) -> PromotionVerdict:
+    """Return the verdict if nothing is to be registered."""
+    if not attempt.request.dry_run:
+        return PromotionVerdict.REFUSED
+    return PromotionVerdict.WOULD_BE_REFUSED if attempt.is_refused else PromotionVerdict.WOULD_BE_PROMOTED
+
+
+def _install(attempt: _Attempt, model_id: str) -> str:
     """Register the challenger and point the alias at it; return the version."""
-    name, alias = request.model, request.alias
+    store, name, alias = attempt.store, attempt.request.model, attempt.request.alias
     if store.find(name) is None:
         store.create(name, {}, f"An autoencoder, promoted by `sweeps`; the alias {alias} names its champion.")
     with locked(store, name, alias) as lock:
         model = store.find(name)
         current = None if model is None else model.aliases.get(alias)
-        if model is None or current != replaced:
+        if model is None or current != attempt.replaced:
             raise PromotionConflict(
                 f"another promotion was first: version {current} of {name} holds {alias} now, and this challenger was "
-                f"judged against {replaced or 'no champion'}. Nothing was moved; promote again"
+                f"judged against {attempt.replaced or 'no champion'}. Nothing was moved; promote again"
             )
-        version = _register(store, model, challenger, model_id, version_tags(challenger, alias, gates, replaced), gates)
-        move(store, lock, model, alias, move_of(challenger, version, replaced, gates))
+        version = _register(attempt, model, model_id)
+        move(store, lock, model, alias, move_of(attempt.challenger, version, attempt.replaced, attempt.gates))
     return version
 
 
-def _register(
-    store: RegistryStore,
-    model: RegisteredModel,
-    challenger: Challenger,
-    model_id: str,
-    tags: Mapping[str, str],
-    gates: Sequence[GateResult],
-) -> str:
+def _register(attempt: _Attempt, model: RegisteredModel, model_id: str) -> str:
     """Register a version with all its tags, or reuse the one that an interrupted promotion left; return its number.
 
     A version is the record of one promotion: one that has held an alias is never overwritten.
     """
-    text = description(challenger, gates)
-    unused = _unused_version(store, model, model_id, tags)
+    tags = version_tags(attempt.challenger, attempt.request.alias, attempt.gates, attempt.replaced)
+    text = description(attempt.challenger, attempt.gates)
+    unused = _unused_version(attempt.store, model, model_id, tags)
     if unused is None:
-        return store.create_version(model.name, model_id, tags, text)
-    store.replace_tags(unused, tags, text)
+        return attempt.store.create_version(model.name, model_id, tags, text)
+    attempt.store.replace_tags(unused, tags, text)
     return str(unused.version)
 
 
@@ -178,21 +195,3 @@ def _unused_version(
     known = store.versions_of_model(model.name, tags[RUN_TAG], model_id)
     found = [version for version in known if str(version.version) not in held and is_same(version.tags, tags)]
     return found[-1] if found else None
-
-
-def _verdict(*, refused: bool, dry_run: bool) -> PromotionVerdict:
-    if dry_run:
-        return PromotionVerdict.WOULD_BE_REFUSED if refused else PromotionVerdict.WOULD_BE_PROMOTED
-    return PromotionVerdict.REFUSED
-
-
-def _promotion(
-    request: Request,
-    challenger: Challenger,
-    verdict: PromotionVerdict,
-    gates: Sequence[GateResult],
-    version: str | None,
-    replaced: str | None,
-) -> Promotion:
-    ranked, sweep = challenger.ranked, challenger.result.sweep
-    return Promotion(request, sweep, ranked.trial, ranked.run_id, verdict, tuple(gates), version, replaced)

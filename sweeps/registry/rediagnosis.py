@@ -10,8 +10,8 @@ from sweeps.models.build import build_phases
 from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.models.networks.network import Network
-from sweeps.storage.layout import find, home
-from sweeps.tracking.journal.journal import Journal
+from sweeps.storage.layout import home
+from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.trial.pca_cache import pca_of
 
@@ -39,7 +39,7 @@ def rediagnose(
     Too high a learning rate concerns the whole training, so it counts even if it shows only after the best epoch.
     "Still improving" can be judged only at the end of the training, so it counts only if it was found there.
     """
-    with Journal.open(find(result.sweep).journal, read_only=True) as journal:
+    with read_journal(result.folder) as journal:
         history = journal.history(ranked.trial)
     at_end = None if ranked.diagnosis is None else _names(finding["name"] for finding in ranked.diagnosis)
     findings = _findings(trial, arrays, network, history, ranked.epoch)

@@ -1,7 +1,8 @@
 """Recovery of sweeps whose process was lost: the next start ends them in their journals and in MLflow."""
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from sweeps.errors import SweepError, SweepLocked
 from sweeps.storage.layout import SweepFolder, all_folders
@@ -19,7 +20,7 @@ PROCESS_LOST = "the process that ran the sweep was lost"
 PATIENCE_SECONDS = 10.0
 
 
-def end_lost_sweep(journal: Journal) -> bool:
+def end_lost_sweep(journal: Journal, folder: SweepFolder) -> bool:
     """Record that a sweep was interrupted when its last entry was written; return False if it has ended already.
 
     Its running points become KILLED; a resume continues them. This process must own the sweep.
@@ -30,23 +31,15 @@ def end_lost_sweep(journal: Journal) -> bool:
     for point in journal.points():
         if point.state is PointState.RUNNING:
             journal.end_point(point.point_id, PointEnd(PointState.KILLED, PROCESS_LOST), last_ms)
-    result = read_result(journal)
+    result = read_result(journal, folder)
     description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
     journal.end_sweep(SweepState.INTERRUPTED, description, {}, last_ms)
     return True
 
 
-def end_sweep_if_lost(folder: SweepFolder) -> None:
-    """End a sweep that has not ended and that no process runs; SweepLocked if a process starts to run it meanwhile."""
-    with read_journal(folder) as journal:
-        if journal.sweep().state is not SweepState.RUNNING or is_owned(folder):
-            return
-    with own_sweep(folder), open_journal(folder) as journal:
-        end_lost_sweep(journal)
-
-
-def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
-    """Deliver a sweep's undelivered records; give up after `patience_seconds` without progress.
+@contextmanager
+def open_for_delivery(folder: SweepFolder) -> Iterator[Journal]:
+    """Open a sweep's journal to deliver it: a lost sweep is ended, and what is delivered is recorded in its folder.
 
     If no process runs the sweep, its entries are first copied to its folder, since only copied ones are delivered.
     SweepLocked if a process on another host runs it: that process delivers them.
@@ -59,17 +52,31 @@ def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> Shi
     except SweepLocked:  # the process that runs the sweep copies its entries
         journal = Journal.open(folder.journal)
     with journal:
-        status = sync(journal, uri, folder.path, patience_seconds)
+        yield journal
+    # Open it again: the sweep was not locked during the delivery, and another host may have resumed it.
     with suppress(SweepLocked):
         _open_committed(folder).close()
-    return status
+
+
+def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> ShipperStatus:
+    """Deliver a sweep's undelivered records; give up after `patience_seconds` without progress.
+
+    Raises the errors of `open_for_delivery`.
+    """
+    with open_for_delivery(folder) as journal:
+        return sync(journal, uri, folder.path, patience_seconds)
 
 
 def _open_committed(folder: SweepFolder) -> Journal:
-    """Open the journal of a sweep after copying its entries to the sweep's folder; SweepLocked if a process runs it."""
-    with own_sweep(folder) as is_owner:
-        journal = open_journal(folder)
+    """Open the journal of a sweep after copying its entries to the sweep's folder; end a lost sweep first.
+
+    SweepLocked if a process runs the sweep.
+    """
+    with own_sweep(folder) as is_owner, ExitStack() as if_it_fails:
+        journal = if_it_fails.enter_context(open_journal(folder))
+        end_lost_sweep(journal, folder)
         SegmentWriter(journal, folder, is_owner).commit()
+        if_it_fails.pop_all()
         return journal
 
 
@@ -92,7 +99,7 @@ def _needs_delivery(folder: SweepFolder, uri: str) -> bool:
             if journal.sweep().state is not SweepState.RUNNING:
                 return _is_undelivered(journal, uri)
         with own_sweep(folder), open_journal(folder) as journal:
-            end_lost_sweep(journal)
+            end_lost_sweep(journal, folder)
             return _is_undelivered(journal, uri)
     except (SweepError, OSError):  # An unreadable sweep must not block another; `sweeps list` reports it.
         return False

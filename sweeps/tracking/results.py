@@ -1,12 +1,12 @@
 """The result of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
-from sweeps.search.ranking import Score, best_epoch, front, rank
+from sweeps.search.ranking import History, Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
@@ -42,10 +42,11 @@ class RankedTrial:
 class SweepResult:
     """A sweep by its journal, ended or not; `ranking` holds its finished trials, best first.
 
-    With several objectives, `front` holds the Pareto-optimal trials, which come first in `ranking`. `leader` is the
-    best running trial, at its best epoch so far.
+    `folder` is where its files lie. With several objectives, `front` holds the Pareto-optimal trials, which come first
+    in `ranking`. `leader` is the best running trial, at its best epoch so far.
     """
 
+    folder: SweepFolder
     record: SweepRecord
     config: SweepConfig
     points: Sequence[PointRecord]
@@ -151,7 +152,7 @@ def load_result(folder: SweepFolder) -> SweepResult:
     # Before the journal is read: a sweep that ends in between is not lost.
     is_running = is_owned(folder)
     with read_journal(folder) as journal:
-        result = read_result(journal)
+        result = read_result(journal, folder)
     return result if is_running or result.record.state is not SweepState.RUNNING else _as_interrupted(result)
 
 
@@ -166,13 +167,17 @@ def load_all() -> tuple[list[SweepResult], list[str]]:
     return results, issues
 
 
-def read_result(journal: Journal) -> SweepResult:
-    """Return the current result of the sweep that a journal records."""
+def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], History] | None = None) -> SweepResult:
+    """Return the current result of the sweep in `folder`, which the open journal records.
+
+    `history` returns a point's metrics by epoch; by default the journal is read.
+    """
+    history = history or journal.history
     record = journal.sweep()
     config = SweepConfig.restore(record.config)
     points = {point.point_id: point for point in journal.points()}
     counted = [point.point_id for point in points.values() if point.state in (PointState.FINISHED, PointState.RUNNING)]
-    histories = {point_id: journal.history(point_id) for point_id in counted}
+    histories = {point_id: history(point_id) for point_id in counted}
     scores = {point_id: best_epoch(history, config.objectives) for point_id, history in histories.items()}
     scored, running = _by_whether_finished(scores, points)
     trials = {
@@ -180,6 +185,7 @@ def read_result(journal: Journal) -> SweepResult:
         for point_id, score in (scored | running).items()
     }
     return SweepResult(
+        folder=folder,
         record=record,
         config=config,
         points=tuple(points.values()),

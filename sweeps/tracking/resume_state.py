@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sweeps.config import SweepConfig
@@ -10,6 +11,7 @@ from sweeps.config.search_space import Point
 from sweeps.errors import ConfigError
 from sweeps.search.ranking import EpochValue, best_epoch, epoch_values
 from sweeps.search.searchers import Ended
+from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.progress import Progress
@@ -44,10 +46,11 @@ class ResumeState:
         return config.n_trials - len(self.ended)
 
 
-def read_resume_state(journal: Journal, config: SweepConfig) -> ResumeState:
+def read_resume_state(journal: Journal, folder: SweepFolder, config: SweepConfig) -> ResumeState:
     """Read what a sweep has done from its journal."""
-    result = read_result(journal)
-    histories = {point.point_id: list(journal.history(point.point_id)) for point in result.points}
+    read_history = cache(journal.history)
+    result = read_result(journal, folder, read_history)
+    histories = {point.point_id: read_history(point.point_id) for point in result.points}
     values = {point_id: epoch_values(history, config.objectives[0]) for point_id, history in histories.items()}
     ended = [point for point in result.points if point.state in ENDED]
     unfinished = [point for point in result.points if point.state not in ENDED]

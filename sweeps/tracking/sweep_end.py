@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
@@ -27,11 +26,11 @@ def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
     return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
 
 
-def record_end(journal: Journal, folder: SweepFolder, result: SweepResult, end: SweepEnd) -> None:
+def record_end(journal: Journal, result: SweepResult, end: SweepEnd) -> None:
     """Record the end of a sweep, with its ranking for people who browse MLflow."""
     if result.config.figures.detailed == "finalists":
         for trial in result.finalists:
-            record_detailed_figures(journal, folder.point(trial.trial), end.time_ms)
+            record_detailed_figures(journal, result.folder.point(trial.trial), end.time_ms)
     tags = {SECONDS: f"{end.seconds:.3f}"}
     if end.startup_seconds is not None:
         tags[STARTUP_SECONDS] = f"{end.startup_seconds:.3f}"

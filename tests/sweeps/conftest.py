@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import ConfigError
 from sweeps.search.packing import decide_packing
 from sweeps.storage import layout
+from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.results import SweepResult, load_result, read_result
@@ -120,6 +121,21 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
 
 
 @pytest.fixture
+def histories_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The id of a point for each time that this thread reads its history from a journal; delivery reads in another."""
+    read: list[str] = []
+    reader, read_history = current_thread(), Journal.history
+
+    def history(journal: Journal, point_id: str) -> list[tuple[int, dict[str, float]]]:
+        if current_thread() is reader:
+            read.append(point_id)
+        return read_history(journal, point_id)
+
+    monkeypatch.setattr(Journal, "history", history)
+    return read
+
+
+@pytest.fixture
 def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Iterator[Callable[..., SweepResult]]:
     """The result of a sweep whose points have these metrics by epoch, all FINISHED unless `states` says otherwise."""
     journals = []
@@ -144,7 +160,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
                 journal.end_point(point_id, PointEnd(end), 10)
         if state is not None:
             journal.end_sweep(state, "", {}, 20)
-        return read_result(journal)
+        return read_result(journal, SweepFolder(tmp_path))
 
     yield make
     for journal in journals:

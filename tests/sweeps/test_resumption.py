@@ -16,7 +16,7 @@ from sweeps.tracking.journal.segments import read_segments
 
 @pytest.mark.slow
 def test_resuming_a_sweep_lost_after_its_last_trial_records_and_delivers_its_end(
-    small_sweep: Callable[..., SweepConfig], own_home: Path
+    small_sweep: Callable[..., SweepConfig], own_home: Path, histories_read: list[str]
 ) -> None:
     config = small_sweep(budget={"trials": 1})
     folder = layout.create("small")
@@ -27,6 +27,7 @@ def test_resuming_a_sweep_lost_after_its_last_trial_records_and_delivers_its_end
         journal.record_epoch("0000", 1, {"valid/mse": 0.5}, 3_000)
         journal.end_point("0000", PointEnd(PointState.FINISHED), 4_000)
     result = resume(folder)
+    assert len(histories_read) == 3  # for the ranking of a lost sweep, for what is left to train, and for the result
     assert (result.record.state, result.n_undelivered) == (SweepState.FINISHED, 0)
     assert [row[1] for row in read_segments(folder.segments).rows][-1] == "sweep_end"
     client = MlflowClient(f"sqlite:///{own_home}/mlflow.db")

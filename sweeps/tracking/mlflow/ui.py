@@ -9,8 +9,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 
-from sweeps.errors import TrackingError
+from sweeps.errors import SweepError, TrackingError
+from sweeps.storage.layout import all_folders
+from sweeps.tracking.journal.restore import read_journal
+from sweeps.tracking.mlflow.uri import without_credentials
 
 HOST = "127.0.0.1"
 # Long, for a machine that is busy with trials; a server that ends is reported at once.
@@ -59,6 +63,17 @@ def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
         signal.signal(signal.SIGTERM, previous)
         server.terminate()
         server.wait()
+
+
+def newest_experiment(uri: str) -> str | None:
+    """Return the experiment id of the newest sweep here that has runs in the store at `uri`; None if there is none."""
+    store = without_credentials(uri)
+    for folder in reversed(all_folders()):
+        with suppress(SweepError), read_journal(folder) as journal:  # `sweeps list` reports an unreadable one
+            experiment_id = journal.delivery.experiment_id()
+            if experiment_id and journal.delivery.store() == store:
+                return experiment_id
+    return None
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:

@@ -173,6 +173,16 @@ def test_the_table_is_printed_as_markdown(record: Record) -> None:
     assert lines[3].endswith(" | 0.0410 (0.0410) | 5 | .041 ± .0015 | reached |")
 
 
+def test_histories_are_read_once_for_all_claims_on_curves(record: Record, histories_read: list[str]) -> None:
+    sweep = TrainedSweep(load_result(find(record(load(ELU), [FALLING] * 5))))
+    histories_read.clear()
+    assert [trial.metric("valid/mse") for trial in sweep.trials] == [min(FALLING)] * 5
+    assert histories_read == []
+    for _ in range(2):
+        assert [trial.curve("valid/mse") for trial in sweep.trials] == [FALLING] * 5
+    assert sorted(histories_read) == ["0000", "0001", "0002", "0003", "0004"]
+
+
 def test_one_seed_that_failed_is_counted_as_not_diagnosed(record: Record) -> None:
     record(load("numpy-2x2-faulty"), [[0.006]] * 9 + [None])
     (row,) = judge([claim for claim in numpy_2x2.CLAIMS if claim.what.startswith("diagnosed")]).rows

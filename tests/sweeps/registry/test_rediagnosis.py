@@ -9,6 +9,8 @@ from sweeps.evaluation import load_best_network
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.registry.benchmark import Benchmark
 from sweeps.registry.rediagnosis import Rediagnosis, rediagnose
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.results import SweepResult
 
 
@@ -48,3 +50,12 @@ def test_a_network_with_an_earlier_best_epoch_is_diagnosed_at_that_epoch(run_one
     assert FindingName.HARDLY_TRAINED in found.findings
     assert FindingName.HARDLY_TRAINED not in (found.at_end or [])
     assert FindingName.STILL_IMPROVING not in found.findings
+
+
+def test_a_network_is_diagnosed_from_the_segments_if_the_journal_is_missing(run_one: Any) -> None:
+    benchmark, result = run_one(training=TRAINING)
+    expected = rediagnosed(benchmark, result)
+    with Journal.open(result.folder.journal) as journal:
+        SegmentWriter(journal, result.folder).commit()
+    result.folder.journal.unlink()
+    assert rediagnosed(benchmark, result) == expected

@@ -11,7 +11,7 @@ from sweeps.config import SweepConfig
 from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
-from sweeps.tracking.crash_recovery import end_lost_sweep, end_sweep_if_lost, recover_lost_sweeps
+from sweeps.tracking.crash_recovery import end_lost_sweep, open_for_delivery, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
@@ -47,18 +47,20 @@ def test_a_running_sweep_without_a_process_is_shown_as_interrupted(sweep_folder:
 
 def test_a_lost_sweep_is_ended_at_the_time_of_its_last_entry(sweep_folder: SweepFolder) -> None:
     with Journal.open(sweep_folder.journal) as journal:
-        assert end_lost_sweep(journal)
+        assert end_lost_sweep(journal, sweep_folder)
         assert journal.sweep().end_ms == journal.points()[1].end_ms == 4_000
         assert journal.points()[1].reason == "the process that ran the sweep was lost"
-        assert not end_lost_sweep(journal)
+        assert not end_lost_sweep(journal, sweep_folder)
     assert states(sweep_folder) == (SweepState.INTERRUPTED, [PointState.FINISHED, PointState.KILLED])
 
 
 def test_a_sweep_that_a_process_runs_is_left_alone(sweep_folder: SweepFolder) -> None:
     with own_sweep(sweep_folder):
-        end_sweep_if_lost(sweep_folder)
+        with open_for_delivery(sweep_folder) as journal:
+            assert journal.sweep().state is SweepState.RUNNING
         assert states(sweep_folder)[0] is SweepState.RUNNING
-    end_sweep_if_lost(sweep_folder)
+    with open_for_delivery(sweep_folder) as journal:
+        assert journal.sweep().state is SweepState.INTERRUPTED
     assert states(sweep_folder)[0] is SweepState.INTERRUPTED
 
 

@@ -9,6 +9,7 @@ import pytest
 from sweeps.config import SweepConfig
 from sweeps.errors import ConfigError
 from sweeps.search.searchers import Ended, point_searcher
+from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
 from sweeps.tracking.progress import Progress
@@ -38,7 +39,7 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     config = small_sweep(search=SEARCH, budget={"trials": 5})
     states = [PointState.FINISHED, PointState.FAILED, PointState.KILLED, PointState.RUNNING]
     with journal_of(config, tmp_path, states) as journal:
-        state = read_resume_state(journal, config)
+        state = read_resume_state(journal, SweepFolder(tmp_path), config)
     points = [proposal.point for proposal in point_searcher(config).ask(4)]
     assert state.ended == {0: Ended(points[0], (0.5,)), 1: Ended(points[1], None)}
     assert state.unfinished == {2: points[2], 3: points[3]}
@@ -47,12 +48,20 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     assert state.n_remaining(config) == 3
 
 
+def test_each_history_is_read_once(small_sweep: MakeSweep, tmp_path: Path, histories_read: list[str]) -> None:
+    config = small_sweep(search=SEARCH, budget={"trials": 5})
+    states = [PointState.FINISHED, PointState.FAILED, PointState.KILLED, PointState.RUNNING]
+    with journal_of(config, tmp_path, states) as journal:
+        read_resume_state(journal, SweepFolder(tmp_path), config)
+    assert sorted(histories_read) == ["0000", "0001", "0002", "0003"]
+
+
 def test_counters_begin_with_what_has_ended(small_sweep: MakeSweep, tmp_path: Path) -> None:
     config = small_sweep(search=SEARCH, budget={"trials": 4})
     states = [PointState.FINISHED, PointState.FINISHED, PointState.FAILED, PointState.KILLED]
     progress = Progress("small-1", 4, 3, config.objectives[0])
     with journal_of(config, tmp_path, states) as journal:
-        count_ended(progress, read_resume_state(journal, config))
+        count_ended(progress, read_resume_state(journal, SweepFolder(tmp_path), config))
     assert (progress.n_ended, progress.n_to_come) == (3, 1)
     assert (progress.best_point, progress.best_value) == ("0000", 0.5)
 

@@ -1,5 +1,8 @@
 """Where a sweep lies: searched for once a command."""
 
+import json
+import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 
 SWEEP = "small-20260101-000000-abcd"
+STORED = Path(__file__).parents[3] / "fixtures" / "sweeps-0.1.0.tar.gz"
+FINISHED = "finished-20261130-112751-2102"
 
 
 @pytest.fixture
@@ -26,6 +31,17 @@ def folder(own_home: Path, small_sweep: Any) -> SweepFolder:
     config: SweepConfig = small_sweep()
     found = SweepFolder(own_home / "sweeps" / SWEEP)
     Journal.create(found.journal, SweepRecord(SWEEP, "small", "small", config.to_dict(), 0)).close()
+    return found
+
+
+@pytest.fixture
+def finished(own_home: Path) -> SweepFolder:
+    """A finished sweep of four trials on this machine, whose runs are in the current store."""
+    with tarfile.open(STORED) as archive:
+        archive.extractall(own_home, filter="data")
+    found = SweepFolder(own_home / "sweeps" / FINISHED)
+    with Journal.open(found.journal) as journal:
+        journal.delivery.deliver_to(os.environ["MLFLOW_TRACKING_URI"])
     return found
 
 
@@ -54,6 +70,22 @@ def test_a_command_searches_this_machine_once(
     assert not isinstance(done.exception, UnknownSweep)
     assert searches == ["search"]
     assert not names_cluster or cluster.asked == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("evaluate", {"sweep": FINISHED, "n_samples": 359}),
+        ("promote --model digits --first --dry-run", {"sweep": FINISHED, "verdict": "would be refused"}),
+    ],
+)
+def test_a_command_that_loads_a_network_searches_this_machine_once(
+    finished: SweepFolder, searches: list[str], command: str, printed: dict[str, Any]
+) -> None:
+    done = CliRunner().invoke(app, [*command.split(), finished.id, "--json"])
+    assert json.loads(done.stdout).items() >= printed.items()
+    assert searches == ["search"]
 
 
 @pytest.mark.parametrize("find", [find_sweep, find_run])
