@@ -36,7 +36,7 @@ class AutoencoderConfig(Section):
     objective: ClassVar[str] = "sweeps.models.training.objectives:reconstruction"
     # (section, network) -> list[Phase]: the phases before the last, if the family has any.
     pretraining_phases: ClassVar[str | None] = None
-    # Where the size of the code is set; for a family without a code, where one with a code is chosen.
+    # Where the size of the code is set; without a code: the setting that selects a model with one.
     size_setting: ClassVar[str]
     # Whether the last phase corrupts the input.
     denoises: ClassVar[bool] = True

@@ -53,7 +53,7 @@ def deliver_sweep(folder: SweepFolder, uri: str, patience_seconds: float) -> Shi
     """
     owner = owner_of(folder)
     if owner is not None and not owner.runs_here:
-        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, {owner}: wait until it has")
+        raise SweepLocked(f"{owner} is running {folder.id} and delivers its records: wait")
     try:
         journal = _open_committed(folder)
     except SweepLocked:  # the process that runs the sweep copies its entries

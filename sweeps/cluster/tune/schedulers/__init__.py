@@ -29,7 +29,7 @@ def scheduler(
 
     None if no trial is stopped, or if packs are halved by the workers (`sweeps.search.successive_halving`). A resumed
     sweep gives the objective after each epoch: in `ended_values` of each point that has ended, for other trials to be
-    compared with; in `unfinished_values`, by id, of each point that continues: it has passed the rungs behind it.
+    compared with; in `unfinished_values`, by id, of each point that continues: those rungs are not judged again.
     """
     if config.stopping.scheduler is None or halving(config) is not None:
         return None
