@@ -138,7 +138,7 @@ def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
         raise DatasetError(f"{path} must hold real numbers as inputs; it holds {raw.dtype}: convert them to float32")
     if raw.ndim < 2 or not raw.size:
         raise DatasetError(
-            f"{path} must hold inputs of shape (samples, features...), and at least one; came {raw.shape}"
+            f"{path} must hold inputs of shape (samples, features...), and at least one; got {raw.shape}"
         )
     n_features = math.prod(raw.shape[1:])
     if raw.dtype in MAPPED_AS_THEY_ARE:
@@ -152,7 +152,7 @@ def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
                 start += len(rows)
     if not all_finite(inputs):
         raise DatasetError(
-            f"{path} must hold finite numbers that float32 can represent; NaN or infinity came: "
+            f"{path} must hold finite numbers that float32 can represent; got NaN or infinity: "
             f"remove or replace those samples"
         )
     return inputs

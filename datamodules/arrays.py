@@ -129,7 +129,7 @@ class DataArrays:
                 train=train, valid=valid, test=test, image_shape=None if shape is None else tuple(shape), **values
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise DatasetError(f"data must come as without_test() makes it; came something else: {error!r}") from error
+            raise DatasetError(f"data must come as without_test() makes it; got something else: {error!r}") from error
 
 
 def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead: str = "loss mse") -> None:
@@ -182,7 +182,7 @@ def _split_issues(split: Split, arrays: DataArrays) -> list[str]:
     if arrays.train.inputs.shape[1:] != inputs.shape[1:]:
         issues.append(f"inputs must have the {arrays.train.inputs.shape[1:]} features of train, not {inputs.shape[1:]}")
     if not all_finite(inputs):
-        issues.append("inputs must be finite numbers; NaN or infinity came: remove or replace those samples")
+        issues.append("inputs must be finite numbers; got NaN or infinity: remove or replace those samples")
     if (labels is None) != (arrays.n_classes is None):
         issues.append("labels and n_classes must both be given or both be absent")
     elif labels is not None and arrays.n_classes is not None:

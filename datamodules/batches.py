@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
 
-Batch: TypeAlias = tuple[Tensor] | tuple[Tensor, Tensor]
+TensorBatch: TypeAlias = tuple[Tensor] | tuple[Tensor, Tensor]
 
 # For batches that are only measured: large enough to make call overhead negligible, small enough for any device.
 _IN_ORDER_BATCH_SIZE = 4096
@@ -50,7 +50,7 @@ class TensorBatches:
     def __len__(self) -> int:
         return self.passes * -(-len(self.inputs) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TensorBatch]:
         # As a generator, so that an iterator that is never advanced does not count as an epoch.
         epoch, self._epoch = self._epoch, self._epoch + 1
         for number in range(epoch * self.passes, (epoch + 1) * self.passes):
@@ -70,7 +70,7 @@ class TensorBatches:
         """None: Lightning reads it wherever there is a `sampler`."""
         return None
 
-    def _pass(self, number: int) -> Iterator[Batch]:
+    def _pass(self, number: int) -> Iterator[TensorBatch]:
         if self.seed is None:
             for start in range(0, len(self.inputs), self.batch_size):
                 yield self._batch(slice(start, start + self.batch_size))
@@ -79,7 +79,7 @@ class TensorBatches:
             for start in range(0, len(order), self.batch_size):
                 yield self._batch(order[start : start + self.batch_size])
 
-    def _batch(self, rows: slice | Tensor) -> Batch:
+    def _batch(self, rows: slice | Tensor) -> TensorBatch:
         inputs = _to_floating(_rows(self.inputs, rows), self.scale)  # (batch, features)
         return (inputs,) if self.labels is None else (inputs, _rows(self.labels, rows))
 
@@ -127,11 +127,11 @@ class ArrayDataModule(LightningDataModule):
         """Return all inputs that `valid/...` metrics are measured on: (samples, features), scaled, float32."""
         return _to_floating(self._on_device(self.arrays.valid, device)[0], self.arrays.scale)
 
-    def train_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
+    def train_sample(self, n_samples: int, device: torch.device | str = "cpu") -> TensorBatch:
         """Return at most `n_samples` training samples, evenly spread, as one batch."""
         return self._sample(self.arrays.train, n_samples, device)
 
-    def valid_sample(self, n_samples: int, device: torch.device | str = "cpu") -> Batch:
+    def valid_sample(self, n_samples: int, device: torch.device | str = "cpu") -> TensorBatch:
         """Return at most `n_samples`, evenly spread, of the split that `valid/...` metrics are measured on."""
         return self._sample(self.arrays.valid, n_samples, device)
 
@@ -177,7 +177,7 @@ class ArrayDataModule(LightningDataModule):
             passes=passes,
         )
 
-    def _sample(self, split: Split, n_samples: int, device: torch.device | str) -> Batch:
+    def _sample(self, split: Split, n_samples: int, device: torch.device | str) -> TensorBatch:
         inputs, labels = self._on_device(split, device)
         rows = split.spread(n_samples)
         chosen = _to_floating(inputs[rows], self.arrays.scale)

@@ -32,8 +32,8 @@ def read_idx(path: Path, shape: tuple[int, ...], md5: str) -> NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise _damaged(path, f"it cannot be read to its end ({error})") from error
     if len(body) != math.prod(shape) or surplus:
-        came = "more" if surplus else f"only {len(body):,}"
-        raise _damaged(path, f"{math.prod(shape):,} bytes must follow its header, {came} came")
+        got = "more" if surplus else f"only {len(body):,}"
+        raise _damaged(path, f"{math.prod(shape):,} bytes must follow its header, got {got}")
     digest = hashlib.md5(header, usedforsecurity=False)
     digest.update(body)
     if digest.hexdigest() != md5:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pytorch_lightning import LightningDataModule
 
-from sweeps.datamodules.batches import Batch, TensorBatches
+from sweeps.datamodules.batches import TensorBatch, TensorBatches
 
 
 class ParallelBatches:
@@ -16,7 +16,7 @@ class ParallelBatches:
     def __len__(self) -> int:
         return len(self._batches[0])
 
-    def __iter__(self) -> Iterator[list[Batch]]:
+    def __iter__(self) -> Iterator[list[TensorBatch]]:
         return map(list, zip(*self._batches, strict=True))
 
     def set_epoch(self, epoch: int) -> None:

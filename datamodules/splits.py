@@ -64,7 +64,7 @@ def split_sizes(source: Source, config: SplitConfig) -> Sizes:
     if config.validate_on != "valid" and config.n_valid is not None:
         raise DatasetError(
             f"data.n_valid must be left out where data.validate_on is {config.validate_on}, as no validation split is "
-            f"set aside then; came n_valid {config.n_valid}: remove it, or set validate_on to valid"
+            f"set aside then; got n_valid {config.n_valid}: remove it, or set validate_on to valid"
         )
     n_pool = len(source.samples)
     n_test = _n_test(source, config)
@@ -117,7 +117,7 @@ def _too_few(source: Source, config: SplitConfig, sizes: Sizes) -> str:
     if source.test is None:
         parts.append(("n_test", sizes.n_test))
     asked = " + ".join(
-        f"{name} {size}" + (" (the least)" if name == "n_train" and config.n_train is None else
+        f"{name} {size}" + (" (minimum)" if name == "n_train" and config.n_train is None else
                             " (by default)" if getattr(config, name) is None else "")
         for name, size in parts if size
     )  # fmt: skip

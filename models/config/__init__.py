@@ -3,11 +3,11 @@
 A network family is a section here, listed in `ModelConfig`, and a module in `models/networks/`.
 """
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
-from sweeps.models.config.autoencoder import Activation, AutoencoderConfig, Initialization
+from sweeps.models.config.autoencoder import Activation, AutoencoderConfig, Initialization, LabelsSetting
 from sweeps.models.config.deep import DeepConfig
 from sweeps.models.config.linear import LinearConfig
 from sweeps.models.config.shallow import ShallowConfig
@@ -22,10 +22,12 @@ from sweeps.models.config.training import (
 )
 
 __all__ = [
+    "FAMILIES",
     "Activation",
     "AutoencoderConfig",
     "DeepConfig",
     "Initialization",
+    "LabelsSetting",
     "LayerNoiseConfig",
     "LinearConfig",
     "ModelConfig",
@@ -39,3 +41,4 @@ __all__ = [
 ]
 
 ModelConfig = Annotated[LinearConfig | ShallowConfig | DeepConfig | StackedDenoisingConfig, Field(discriminator="name")]
+FAMILIES: tuple[type[AutoencoderConfig], ...] = get_args(get_args(ModelConfig)[0])

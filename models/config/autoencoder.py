@@ -7,7 +7,7 @@ torch.
 
 from abc import abstractmethod
 from collections.abc import Hashable
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import NonNegativeFloat, model_validator
 
@@ -16,6 +16,19 @@ from sweeps.models.config.training import NoiseConfig, Section
 # `sigmoid_first_row` reproduces a published bug, a sigmoid with a wrong derivative: see the recipe numpy-2x2-faulty.
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu", "sigmoid_first_row"]
 Initialization = Literal["glorot", "tutorial", "small", "identity", "unit_interval"]
+
+
+class LabelsSetting(NamedTuple):
+    """The setting that decides whether the networks of a family learn labels, and its two values."""
+
+    name: str
+    with_labels: str
+    without_labels: str
+
+    @property
+    def path(self) -> str:
+        """The dotted path of the setting in a sweep file."""
+        return f"model.{self.name}"
 
 
 class AutoencoderConfig(Section):
@@ -36,8 +49,10 @@ class AutoencoderConfig(Section):
     objective: ClassVar[str] = "sweeps.models.training.objectives:reconstruction"
     # (section, network) -> list[Phase]: the phases before the last, if the family has any.
     pretraining_phases: ClassVar[str | None] = None
-    # Where the size of the code is set; for a family without a code, where one with a code is chosen.
+    # Where the size of the code is set; without a code: the setting that selects a model with one.
     size_setting: ClassVar[str]
+    # What makes the last phase train on labels, for a family that can.
+    labels_setting: ClassVar[LabelsSetting | None] = None
     # Whether the last phase corrupts the input.
     denoises: ClassVar[bool] = True
 
@@ -54,6 +69,23 @@ class AutoencoderConfig(Section):
     hidden_l1: NonNegativeFloat = 0.0
     penalty_reduction: Literal["mean", "sum"] = "mean"
 
+    if TYPE_CHECKING:  # At runtime a property here would hide the field of a family that sets the size directly.
+
+        @property
+        @abstractmethod
+        def code_size(self) -> int | None:
+            """Units of the code, a field or a property of each family; None for a network without a code."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Raise TypeError for a family, a section with a `name`, that does not declare `code_size`."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if "name" in cls.model_fields and "code_size" not in cls.model_fields and not hasattr(cls, "code_size"):
+            raise TypeError(
+                f"{cls.__name__} must have code_size, the units of its code: declare a field or a property, which is "
+                "None for a network without a code"
+            )
+
     @property
     @abstractmethod
     def encoder_sizes(self) -> tuple[int, ...]:
@@ -67,7 +99,8 @@ class AutoencoderConfig(Section):
     @property
     def classifies(self) -> bool:
         """Whether the last phase trains the network to predict labels, not to reconstruct."""
-        return False
+        labels = self.labels_setting
+        return labels is not None and getattr(self, labels.name) == labels.with_labels
 
     @property
     def n_pretraining_epochs(self) -> int:

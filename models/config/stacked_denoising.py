@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sweeps.models.config.autoencoder import Activation, AutoencoderConfig
+from sweeps.models.config.autoencoder import Activation, AutoencoderConfig, LabelsSetting
 from sweeps.models.config.training import LayerNoiseConfig, PretrainingConfig
 
 
@@ -20,6 +20,7 @@ class StackedDenoisingConfig(AutoencoderConfig):
     objective: ClassVar[str] = "sweeps.models.training.objectives:fine_tuning"
     pretraining_phases: ClassVar[str | None] = "sweeps.models.training.pretraining:pretraining_phases"
     size_setting: ClassVar[str] = "model.hidden_sizes"
+    labels_setting: ClassVar[LabelsSetting | None] = LabelsSetting("fine_tuning", "classification", "reconstruction")
     denoises: ClassVar[bool] = False  # the layers meet their noise in pretraining
 
     name: Literal["stacked_denoising"] = "stacked_denoising"
@@ -51,11 +52,6 @@ class StackedDenoisingConfig(AutoencoderConfig):
         if self.code_activation is not None:
             code = ("code_activation", self.code_activation)
         return (*side, code, *side)
-
-    @property
-    def classifies(self) -> bool:
-        """Whether fine-tuning is on labels."""
-        return self.fine_tuning == "classification"
 
     @property
     def n_pretraining_epochs(self) -> int:

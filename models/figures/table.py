@@ -14,8 +14,8 @@ N_FILTERS = 100
 # As many validation samples as a figure of codes shows; those of PCA are of the same samples.
 N_CODES = 5000
 
-Source = Literal["snapshot", "best epoch", "metrics"]
-_FILES: dict[Source, str] = {
+FigureSource = Literal["snapshot", "best epoch", "metrics"]
+_FILES: dict[FigureSource, str] = {
     "snapshot": "{kind}/epoch-{epoch:05d}.png",
     "best epoch": "detailed/{kind}.png",
     "metrics": "{kind}.png",
@@ -31,7 +31,7 @@ class Figure:
     """
 
     kind: str
-    source: Source
+    source: FigureSource
     needs: frozenset[str] = frozenset()
     measures: bool = False
 
@@ -68,6 +68,6 @@ FIGURES = {
 }
 
 
-def figures_from(source: Source) -> list[Figure]:
+def figures_from(source: FigureSource) -> list[Figure]:
     """Return the figures that are drawn from a source, in the order of the table."""
     return [figure for figure in FIGURES.values() if figure.source == source]

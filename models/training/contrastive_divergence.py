@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from sweeps.models.networks.network import Activations, Batch
 from sweeps.models.networks.shallow import ShallowAutoencoder
-from sweeps.models.training.losses import Loss, reconstruction_loss
+from sweeps.models.training.losses import ReconstructionLoss, reconstruction_loss
 from sweeps.models.training.penalties import Penalties, penalised
 
 
@@ -51,7 +51,7 @@ class ContrastiveDivergence:
 
     def terms(self, activations: Activations, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the reconstruction error without sampling, through the layer's decoder, and the penalties."""
-        error = reconstruction_loss(activations, batch[0], Loss("mse", "mean"))
+        error = reconstruction_loss(activations, batch[0], ReconstructionLoss("mse", "mean"))
         return error, self._penalised(torch.zeros_like(error), activations.code)
 
     @property

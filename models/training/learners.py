@@ -107,7 +107,7 @@ def together(trainees: Sequence[Trainee]) -> Iterator[None]:
 
 
 def halves(trainees: Sequence[Trainee]) -> list[Sequence[Trainee]]:
-    """Return the members still in training as two halves; one part if there is one, none if there are none."""
+    """Return the members still in training as two halves; fewer if fewer remain."""
     remaining = [trainee for trainee in trainees if trainee.member.is_in_training]
     middle = len(remaining) // 2
     return [half for half in (remaining[:middle], remaining[middle:]) if half]

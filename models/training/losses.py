@@ -12,19 +12,19 @@ from sweeps.models.networks.standardize import relative
 
 
 @dataclass(frozen=True)
-class Loss:
+class ReconstructionLoss:
     """Squared error or cross-entropy; `mean` over samples and features, or `sum` over features, mean over samples."""
 
     kind: Literal["mse", "bce"] = "mse"
     reduction: Literal["mean", "sum"] = "mean"
 
 
-def loss_of(model: AutoencoderConfig) -> Loss:
+def loss_of(model: AutoencoderConfig) -> ReconstructionLoss:
     """Return the loss that a config section names."""
-    return Loss(model.loss, model.loss_reduction)
+    return ReconstructionLoss(model.loss, model.loss_reduction)
 
 
-def reconstruction_loss(activations: Activations, target: Tensor, loss: Loss) -> Tensor:
+def reconstruction_loss(activations: Activations, target: Tensor, loss: ReconstructionLoss) -> Tensor:
     """Return the loss of a reconstruction of the clean `target` (batch, features); cross-entropy needs it in [0, 1].
 
     For a network that standardises, the squared error is in units of each sample's standard deviation, so that it does

@@ -12,7 +12,7 @@ from sweeps.models.config import AutoencoderConfig, StackedDenoisingConfig
 from sweeps.models.networks.corruption import Noise, corrupt, input_noise
 from sweeps.models.networks.network import Activations, Batch, Network
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from sweeps.models.training.losses import Loss, loss_of, reconstruction_loss
+from sweeps.models.training.losses import ReconstructionLoss, loss_of, reconstruction_loss
 from sweeps.models.training.penalties import Penalties, penalised, penalties_of
 
 
@@ -34,7 +34,7 @@ class Reconstruction:
     """Reconstruct the clean input from its corruption (Vincent et al. 2008, eq. 4)."""
 
     network: Network
-    loss: Loss = field(default_factory=Loss)
+    loss: ReconstructionLoss = field(default_factory=ReconstructionLoss)
     noise: Noise = field(default_factory=Noise)
     penalties: Penalties = field(default_factory=Penalties)
 

@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 
 from sweeps.models.networks.corruption import Noise, NoiseLevels, SharedDraws
 from sweeps.models.networks.network import Batch, Layer, Network, TiedLayer
-from sweeps.models.training.losses import Loss, reconstruction_loss
+from sweeps.models.training.losses import ReconstructionLoss, reconstruction_loss
 from sweeps.models.training.member import Trainee, places
 from sweeps.models.training.objectives import Reconstruction
 from sweeps.models.training.penalties import Counts, Penalties, Reduction, hidden_l1, weight_l1, weight_l2
@@ -103,7 +103,7 @@ class _PenalisedLoss(nn.Module):
     def __init__(self, network: Network, objective: Reconstruction, masks: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.network: Network = copy.deepcopy(network)
-        self.loss: Loss = objective.loss
+        self.loss: ReconstructionLoss = objective.loss
         self.reduction: Reduction = objective.penalties.reduction
         for name, layer in _layers(self.network):
             if f"network.{name}.mask" in masks:

@@ -77,8 +77,8 @@ def _accepts(address: str, token: Token | None) -> bool:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                 return False
             raise ClusterError(
-                f"the port of RAY_ADDRESS must be that of a Ray cluster's head, 6379 by default; {address} does not "
-                f"answer as one ({error.code().name.lower().replace('_', ' ')}): correct it, or for a head with TLS "
+                f"RAY_ADDRESS must be a Ray head's HOST:PORT, with port 6379 by default; {address} does not answer as "
+                f"one ({error.code().name.lower().replace('_', ' ')}): correct it, or for a head with TLS "
                 f"set RAY_USE_TLS=1 and {', '.join(_TLS_FILES)}"
             ) from None
     return True

@@ -37,7 +37,7 @@ def share_of(resources: ResourcesConfig, cluster: Cluster, *, packs: bool = Fals
 
 
 def _automatic(cpus: float, cluster: Cluster) -> float:
-    """Return the fraction of a GPU with which the GPUs of each host have room for as many trials as its CPUs."""
+    """Return the GPU share per trial that fits as many trials as the CPUs."""
     shares = [node.gpus / math.floor(node.cpus / cpus) for node in cluster.nodes if node.gpus and node.cpus >= cpus]
     # Ray counts in ten-thousandths and rounds up; round down, so that all of the trials fit.
     return min(1.0, math.floor(max(shares) * 10_000) / 10_000) if shares else 0.0

@@ -94,7 +94,7 @@ def check_address(address: str) -> None:
     if "://" in address:
         raise ClusterError(
             f"RAY_ADDRESS must be HOST:PORT of a cluster's head, 'auto' or 'local', not {address!r}: with the "
-            "http:// address of its API server use `sweeps submit`; a sweep would end with a Ray Client's connection"
+            "http:// address of its API server use `sweeps submit`; Ray Client would end the sweep on disconnect"
         )
     if address == "auto":
         return
@@ -107,7 +107,7 @@ def check_address(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=PROBE_TIMEOUT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(
-            f"the Ray cluster at {address} must answer; it does not ({error}): start it with `ray start --head`, "
+            f"the Ray cluster at {address} does not answer ({error}): start it with `ray start --head`, "
             "or unset RAY_ADDRESS to run on this machine"
         ) from error
     authenticate(address)

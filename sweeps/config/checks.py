@@ -6,6 +6,7 @@ from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.sections import TrialConfig
+from sweeps.models.config import FAMILIES
 
 
 def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
@@ -56,15 +57,19 @@ def promotion_issues(promotion: PromotionConfig, trials: Sequence[TrialConfig]) 
 
 
 def data_issues(trials: Sequence[TrialConfig]) -> list[Issue]:
-    """Fine-tuning on labels needs labels."""
-    classifies = any(trial.model.classifies for trial in trials)
-    if classifies and not trials[0].data.may_have_labels:
-        text = (
-            f"must be reconstruction for data without labels ({trials[0].data.name}), not classification: set it to "
-            "reconstruction, or use labelled data"
+    """Training on labels needs labels."""
+    if trials[0].data.may_have_labels:
+        return []
+    return [
+        Issue(
+            setting.path,
+            f"must be {setting.without_labels} for data without labels ({trials[0].data.name}), not "
+            f"{setting.with_labels}: set it to {setting.without_labels}, or use labelled data",
+            ("data", "model.name"),
         )
-        return [Issue("model.fine_tuning", text, ("data", "model.name"))]
-    return []
+        for setting in dict.fromkeys(trial.model.labels_setting for trial in trials if trial.model.classifies)
+        if setting is not None
+    ]
 
 
 def _denoising(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
@@ -91,10 +96,12 @@ def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 def _classification(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     if all(trial.model.classifies for trial in trials):
         return []
-    text = (
-        "needs model.name stacked_denoising with model.fine_tuning classification in every trial, and some do not "
-        "classify: set both, or use another metric"
-    )
+    ways = [
+        f"model.name {family.model_fields['name'].default} with {setting.path} {setting.with_labels}"
+        for family in FAMILIES
+        if (setting := family.labels_setting) is not None
+    ]
+    text = f"needs {' or '.join(ways)} in every trial, and some do not classify: set both, or use another metric"
     return [(text, "model")]
 
 
@@ -121,8 +128,10 @@ def _training_loss(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
 
 
 def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
-    if any(trial.model.code_size is None for trial in trials):
-        return [("needs a model with a code, and linear has none: rank by valid/mse", "model.name")]
+    for trial in trials:
+        if trial.model.code_size is None:
+            text = f"needs a model with a code, and {trial.model.name} has none: rank by valid/mse"
+            return [(text, "model.name")]
     n_features = trials[0].data.n_features
     largest = max(trial.model.code_size or 0 for trial in trials)
     if n_features is None or largest < n_features:

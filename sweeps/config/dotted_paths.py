@@ -75,7 +75,7 @@ def _closest_setting(path: str, known: Sequence[str]) -> str | None:
 
 
 def _sections(annotation: Any, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: that of the kind which the document names, or else all."""
+    """The sections that a field may hold: the section of the named kind, else all."""
     sections = list(dict.fromkeys(_models(annotation)))
     name = document.get("name") if isinstance(document, Mapping) else None
     return [part for part in sections if _kind(part) == name] or sections
@@ -97,7 +97,7 @@ def _kind(section: type[BaseModel]) -> str | None:
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:
-    """The kinds that have the setting, keyed by the chosen kind, which has not; empty if no kind has it."""
+    """The kinds that have the setting, by the chosen kind, if that lacks the setting; empty if no kind has it."""
     head, _, rest = path.partition(".")
     field = section.model_fields.get(head)
     values = document.get(head) if isinstance(document, Mapping) else None

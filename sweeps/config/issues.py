@@ -54,7 +54,10 @@ class Issue:
 
 
 def issues_of(error: ValidationError, document: object, explain_unknown: Callable[[str], str]) -> list[Issue]:
-    """Return the issues that pydantic found in `document`; `explain_unknown` words that of an unknown setting."""
+    """Return the issues that pydantic found in `document`.
+
+    `explain_unknown` returns the message for an unknown setting.
+    """
     found: dict[str, list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "default_factory_not_called":
@@ -62,7 +65,7 @@ def issues_of(error: ValidationError, document: object, explain_unknown: Callabl
         path = _path_within(document, detail["loc"], detail["type"])
         explained = _explain(detail) if detail["type"] != "extra_forbidden" else (explain_unknown(path), "")
         found.setdefault(path, []).append(explained)
-    # An issue inside a list or section hides those of the alternatives that the whole is not.
+    # An inner issue supersedes those of the failed union alternatives.
     inmost = [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
     return [Issue(path, _joined(found[path])) for path in inmost]
 

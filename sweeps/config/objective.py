@@ -52,7 +52,7 @@ class ObjectiveConfig(Section):
         return not math.isfinite(best) or (value < best if self.direction == "minimize" else value > best)
 
 
-# One objective or a list: decided before either is parsed, so that the issues are those of the form written.
+# One objective or a list: decided before either is parsed, so that issues refer to the form the user wrote.
 Objectives = Annotated[
     Annotated[ObjectiveConfig, Tag("one")]
     | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],

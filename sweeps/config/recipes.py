@@ -36,6 +36,6 @@ def sweep_text(recipe_or_path: str | Path) -> str:
         names = recipe_names()
         hint = did_you_mean(closest(str(recipe_or_path), names))
         raise ConfigError(
-            f"{recipe_or_path} must be a recipe or a sweep file, and is neither: recipes are {', '.join(names)}.{hint}"
+            f"{recipe_or_path} is neither a recipe nor a sweep file: recipes are {', '.join(names)}.{hint}"
         )
     return read_text(path)

@@ -34,7 +34,7 @@ class SchedulerConfig(Section):
 
     @property
     def pack_reduction_factor(self) -> int | None:
-        """With `execution: packed`, the n of which a pack keeps the best 1/n at each rung; None if packs keep all."""
+        """The n in "each pack keeps its best 1/n at a rung", with `execution: packed`; None: no halving."""
         return None
 
     def rung_epochs(self, trial: TrialConfig) -> list[int]:

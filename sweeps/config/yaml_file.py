@@ -59,13 +59,13 @@ def read_text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path} must be a sweep file that can be read: {reason}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path} must be a sweep file of at most {MAX_BYTES:,} bytes, and is longer: shorten it")
+        raise ConfigError(f"{path} is longer than the {MAX_BYTES:,} bytes that a sweep file may have: shorten it")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(
-            f"{path} must be text in UTF-8; byte {content[error.start]:#04x} in line {line} is not: save it as UTF-8"
+            f"{path} is not UTF-8 text (byte {content[error.start]:#04x} in line {line}): save it as UTF-8"
         ) from error
 
 
@@ -73,7 +73,7 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
     """Return the mapping in a sweep file; `source` names the file in errors."""
     document = parse_yaml(text, source)
     if document is None:
-        raise ConfigError(f"{source} must hold a sweep, and is empty: start from one of `sweeps recipes`")
+        raise ConfigError(f"{source} is empty: start from one of `sweeps recipes`")
     if not isinstance(document, dict):
         raise ConfigError(f"{source} must be a mapping such as `name: my-sweep`, not {shown(document)}")
     return document

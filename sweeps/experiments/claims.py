@@ -68,7 +68,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Row:
+class ClaimRow:
     """A claim with its verdict: a row of the table.
 
     `sweeps` are the ids of the sweeps that it was judged by, `n_seeds` the number of seeds of the first.

@@ -12,7 +12,7 @@ from sweeps.config import SweepConfig
 from sweeps.config.issues import closest, did_you_mean
 from sweeps.errors import ConfigError, InputError, SweepError
 from sweeps.experiments import blobs, deep, denoising, identity, numpy_2x2
-from sweeps.experiments.claims import Claim, ClaimVerdict, RecipeVariant, Row
+from sweeps.experiments.claims import Claim, ClaimRow, ClaimVerdict, RecipeVariant
 from sweeps.experiments.trained_sweep import TrainedSweep
 from sweeps.tracking.journal.records import SweepState
 from sweeps.tracking.progress import Progress
@@ -29,7 +29,7 @@ Log = Callable[[str], None]
 class Report:
     """The table of verdicts; `failures` holds a line for each failed sweep and each claim that could not be judged."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ClaimRow, ...]
     failures: tuple[str, ...] = ()
     interrupted: bool = False
 
@@ -144,11 +144,11 @@ def _report(
     return Report(tuple(rows), tuple(lines), interrupted)
 
 
-def _row(claim: Claim, finished: Mapping[RecipeVariant, TrainedSweep]) -> Row:
+def _row(claim: Claim, finished: Mapping[RecipeVariant, TrainedSweep]) -> ClaimRow:
     sweeps = [finished[variant] for variant in claim.variants if variant in finished]
     complete = len(sweeps) == len(claim.variants)
     result = claim.judge(*sweeps) if complete else None
-    return Row(
+    return ClaimRow(
         experiment=claim.experiment,
         what=claim.what,
         published=claim.published,

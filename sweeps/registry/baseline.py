@@ -55,8 +55,8 @@ def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, lo
     """Choose the baseline of a trial's network.
 
     Where the code is a bottleneck, the baseline is PCA with as many components: its reconstruction, its reconstruction
-    of corrupted samples, or a linear classifier on its components. Where it is none, PCA of that size is the identity,
-    which no network can beat at copying and which is no achievement at anything else.
+    of corrupted samples, or a linear classifier on its components. Without a bottleneck PCA copies its input exactly:
+    no network can beat it at copying, and to beat it at anything else is no achievement.
     """
     n_features, code_size = arrays.n_features, trial.model.code_size
     if loss == "classification_error":

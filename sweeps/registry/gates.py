@@ -161,7 +161,7 @@ def latency(contest: Contest) -> Judgement:
 
 
 def seeds(contest: Contest) -> Judgement | None:
-    """Require that the median of the seeds on which the point is trained again passes the gates of a network."""
+    """Require that the median of the retrained seeds passes the gates of a network."""
     if contest.reseed is None:
         return None
     again = contest.reseed(contest)

@@ -17,8 +17,8 @@ ItemT = TypeVar("ItemT")
 # and a pack that exceeds it is divided (measured by tests/benchmarks/test_packs.py).
 _LARGEST_ON_CPU, _LARGEST_ON_GPU = 8, 64
 ALL_DIFFER = (
-    "no two of them take the same batches, for which batch_size, epochs, passes_per_epoch, validate_every and seed of "
-    "training must be equal"
+    "no two points share batches: batch_size, epochs, passes_per_epoch, validate_every and seed of training must be "
+    "equal"
 )
 # Enough points to judge whether others will be alike.
 _N_PREVIEWED = 64
@@ -51,7 +51,7 @@ def decide_packing(sweep: SweepConfig) -> Packing:
 
 
 def batches_of(sweep: SweepConfig, trial: TrialConfig) -> Hashable | None:
-    """Return a key that is equal for trials which can share a pack, as they take the same batches; None for no pack."""
+    """Return the key shared by trials with the same batches, which can share a pack; None for no pack."""
     if _forbidden_by_settings(sweep) is not None:
         return None
     training = trial.training
@@ -85,7 +85,7 @@ def _forbidden_by_settings(sweep: SweepConfig) -> str | None:
     if sweep.execution == "single":
         return "execution is single"
     if sweep.stopping.stops_trials and halving(sweep) is None:
-        remedy = " (execution: packed compares those of a pack)" if sweep.stopping.pack_reduction_factor else ""
+        remedy = " (set execution: packed to compare within packs)" if sweep.stopping.pack_reduction_factor else ""
         return f"stopping.name {sweep.stopping.name} compares all trials{remedy}"
     return None
 

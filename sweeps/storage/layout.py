@@ -90,7 +90,8 @@ class SweepFolder:
     def local(self) -> Path:
         """Return the sweep's folder on a local disk: `path`, unless that is in a store or SWEEPS_LOCAL is set.
 
-        Otherwise it is not under `sweeps`, so that a journal alone is not taken for a sweep if SWEEPS_HOME is not set.
+        Otherwise it is not under `sweeps`, which keeps a lone journal from being listed as a sweep when
+        SWEEPS_HOME is not set.
         """
         is_apart = bool(os.environ.get("SWEEPS_LOCAL")) and self.path != home() / "sweeps" / self.id
         if isinstance(self.path, Path) and not is_apart:

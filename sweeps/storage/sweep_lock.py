@@ -107,8 +107,7 @@ def _own_lease_if_remote(folder: SweepFolder, this_process: Owner) -> Iterator[I
 def _locked_error(folder: SweepFolder, owner: Owner | None) -> SweepLocked:
     expiry = "" if folder.lease is None else f"; the lease of a lost process expires within {LEASE_SECONDS:g} s"
     return SweepLocked(
-        f"{folder.id} must be run by one process at a time, and {owner or 'another process'} runs it: "
-        f"stop it with `sweeps stop {folder.id}`{expiry}"
+        f"{folder.id} is already running ({owner or 'another process'}): `sweeps stop {folder.id}` stops it{expiry}"
     )
 
 
@@ -127,8 +126,7 @@ def stop_owner(folder: SweepFolder, patience_seconds: float) -> None:
     while is_owned(folder):
         if time.monotonic() > deadline:
             raise SweepLocked(
-                f"{owner} must end {folder.id} when it is interrupted, and has not for {patience_seconds:g} s: "
-                "wait for it"
+                f"{folder.id} did not stop within {patience_seconds:g} s: wait for {owner}, which was interrupted"
             )
         time.sleep(_POLL_SECONDS)
 

@@ -46,7 +46,7 @@ def open_for_delivery(folder: SweepFolder) -> Iterator[Journal]:
     """
     owner = owner_of(folder)
     if owner is not None and not owner.runs_here:
-        raise SweepLocked(f"{folder.id} must be delivered by the process that runs it, {owner}: wait until it has")
+        raise SweepLocked(f"{owner} is running {folder.id} and delivers its records: wait")
     try:
         journal = _open_committed(folder)
     except SweepLocked:  # the process that runs the sweep copies its entries

@@ -76,9 +76,11 @@ def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
             check_unit_interval(arrays, *needs)
         except DatasetError as error:
             issues.extend(error.issues)
-    classifies = any(trial.model.classifies for trial in trials)
-    if arrays.n_classes is None and classifies:
-        issues.append(
-            f"model.fine_tuning classification needs labels and {arrays.name} has none: set it to reconstruction"
-        )
+    if arrays.n_classes is None:
+        issues += [
+            f"{setting.path} {setting.with_labels} needs labels and {arrays.name} has none: set it to "
+            f"{setting.without_labels}"
+            for setting in dict.fromkeys(trial.model.labels_setting for trial in trials if trial.model.classifies)
+            if setting is not None
+        ]
     return issues

@@ -9,10 +9,10 @@ from typing import Any
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
-from sweeps.trial.events import EpochEnded, Event, Figure, PointEnded, ReportedFinding, from_plain, to_plain
+from sweeps.trial.events import EpochEnded, Event, FigureSaved, PointEnded, ReportedFinding, from_plain, to_plain
 
 # The epoch (None where the point failed), the best objective so far, and the events.
-Report = Callable[[int | None, float | list[float], list[Event]], None]
+PointReport = Callable[[int | None, float | list[float], list[Event]], None]
 
 
 class EventLog:
@@ -21,7 +21,7 @@ class EventLog:
     `identity` stands for the point's settings: its folder may hold files of another point that had its id before.
     """
 
-    def __init__(self, folder: PointFolder, identity: str, report: Report) -> None:
+    def __init__(self, folder: PointFolder, identity: str, report: PointReport) -> None:
         self.identity = identity
         self.has_reported_end = False
         self._folder = folder
@@ -33,7 +33,7 @@ class EventLog:
         self,
         epoch: int,
         metrics: dict[str, float],
-        figures: tuple[Figure, ...] = (),
+        figures: tuple[FigureSaved, ...] = (),
         findings: Sequence[Finding] | None = None,
     ) -> None:
         """Add the end of an epoch to the next report."""

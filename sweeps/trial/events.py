@@ -20,7 +20,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Figure(BaseModel):
+class FigureSaved(BaseModel):
     """A figure to draw later from the arrays in the file `source`, relative to the sweep's folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,7 @@ class EpochEnded(BaseModel):
     point_id: str
     epoch: int
     metrics: dict[str, float] = {}
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[FigureSaved, ...] = ()
     findings: tuple[ReportedFinding, ...] | None = None
     worker: str = ""
     time_ms: int = Field(default_factory=now_ms)

@@ -16,7 +16,7 @@ from sweeps.models.training.objectives import Objective
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork
 from sweeps.trial.event_log import EventLog
-from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, STOPPED_EARLY, WEIGHTS_TAG, Figure, reason_of
+from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, STOPPED_EARLY, WEIGHTS_TAG, FigureSaved, reason_of
 from sweeps.trial.measurements import Measurements
 from sweeps.trial.point_progress import Ending, PointProgress
 from sweeps.trial.snapshots import Snapshots
@@ -100,7 +100,7 @@ class Recorder:
             self.measurements.add_probe(metrics, device)
         self._follow_best(metrics)
         findings = self._diagnose(metrics, device)
-        figures: tuple[Figure, ...] = ()
+        figures: tuple[FigureSaved, ...] = ()
         if self.progress.is_kept:
             figures = self.snapshots.save(self.progress.epoch, self.measurements.network, device)
         self._log_epoch(metrics, figures, findings)
@@ -120,7 +120,7 @@ class Recorder:
         """
         for epoch, measured in enumerate(metrics, 1):
             self.start_epoch(epoch)
-            figures: tuple[Figure, ...] = ()
+            figures: tuple[FigureSaved, ...] = ()
             if epoch == len(metrics) and self.progress.is_kept:
                 figures = self.snapshots.save(self.progress.epoch, self.measurements.network, device)
             self._log_epoch(measured, figures)
@@ -202,7 +202,7 @@ class Recorder:
         return self.measurements.diagnose(device) if self.progress.is_compared or is_cheap else None
 
     def _log_epoch(
-        self, metrics: dict[str, float], figures: tuple[Figure, ...], findings: Sequence[Finding] | None = None
+        self, metrics: dict[str, float], figures: tuple[FigureSaved, ...], findings: Sequence[Finding] | None = None
     ) -> None:
         self.log.add_epoch(self.progress.epoch, metrics, figures, findings)
         if self.progress.is_over:

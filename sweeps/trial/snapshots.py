@@ -16,7 +16,7 @@ from sweeps.models.networks.network import Network
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
-from sweeps.trial.events import Figure
+from sweeps.trial.events import FigureSaved
 
 N_RECONSTRUCTIONS = 10
 _CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ class Snapshots:
     n_pretraining_epochs: int = 0
 
     @torch.no_grad()
-    def save(self, epoch: int, network: Network, device: torch.device) -> tuple[Figure, ...]:
+    def save(self, epoch: int, network: Network, device: torch.device) -> tuple[FigureSaved, ...]:
         """Save an epoch: the first filters, and reconstructions of a few validation samples. `()` on a full disk."""
         path = self.folder.snapshot(epoch)
         arrays = self._looks(network, device)
@@ -41,7 +41,7 @@ class Snapshots:
             return ()
         source = self.folder.in_sweep(path)
         return tuple(
-            Figure(name=figure.file(epoch), kind=figure.kind, source=source)
+            FigureSaved(name=figure.file(epoch), kind=figure.kind, source=source)
             for figure in figures_from("snapshot")
             if figure.needs <= arrays.keys()
         )

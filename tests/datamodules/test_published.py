@@ -224,8 +224,8 @@ def damaged(kind: str) -> bytes:
     [
         ("truncated gzip", "cannot be read to its end"),
         ("gzip with another checksum", "cannot be read to its end"),
-        ("truncated", "144 bytes must follow its header, only 143 came"),
-        ("surplus", "144 bytes must follow its header, more came"),
+        ("truncated", "144 bytes must follow its header, got only 143"),
+        ("surplus", "144 bytes must follow its header, got more"),
         ("empty", "must begin with the bytes 00 00 08 03, not end"),
         ("header alone", "must hold an array of"),
         ("labels in place of images", "must begin with the bytes 00 00 08 03, not 00 00 08 01"),
@@ -253,7 +253,7 @@ def test_a_gzip_larger_than_its_header_claims_is_not_decompressed(
     bomb = gzip.compress(CONTENTS[IMAGES] + bytes(50_000_000))
     (publish(tmp_path / "mnist") / f"{IMAGES}.gz").write_bytes(bomb)
     monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))
-    with pytest.raises(DatasetError, match="more came"):
+    with pytest.raises(DatasetError, match="got more"):
         load_published(small_mnist())
 
 

@@ -105,7 +105,7 @@ def test_validating_on_another_split_reuses_it_and_holds_out_no_samples(validate
         (DigitsConfig(validate_on="train", n_valid=5), "n_valid 5: remove it, or set validate_on to valid"),
         (DigitsConfig(validate_on="test", n_test=0), "set data.n_test to 1 or more"),
         (DigitsConfig(n_train=90), "n_train 90 + n_valid 13 (by default) + n_test 20 (by default) were asked for"),
-        (DigitsConfig(n_valid=100, n_test=0), "n_train 1 (the least) + n_valid 100 were asked for"),
+        (DigitsConfig(n_valid=100, n_test=0), "n_train 1 (minimum) + n_valid 100 were asked for"),
         (DigitsConfig(n_test=101), "100 samples to divide"),
         (BlobsConfig(n_train=101), "n_train 101 were asked for"),
     ],

@@ -111,7 +111,7 @@ def print_status_elsewhere(sweep: Elsewhere, as_json: bool) -> None:
     sweep_id = submitted.sweep if submitted else sweep.name
     tracked = _ask(lambda: find_tracked(uri, sweep_id), issues) if uri else None
     if submitted is None and tracked is None:
-        raise UnknownSweep(issues or f"no sweep {sweep.name!r} here, on a cluster that is named, or in MLflow")
+        raise UnknownSweep(issues or f"no sweep {sweep.name!r}: not found locally, on the cluster or in MLflow")
     plain = (
         submitted.to_dict() if submitted else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
     )

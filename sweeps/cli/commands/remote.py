@@ -124,9 +124,7 @@ def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, s
             raise unknown from None
         (match,) = matches
         if match["state"] == "RUNNING":
-            raise SweepLocked(
-                f"{match['sweep']} must not be running; a process that is no job of the cluster runs it: stop that one"
-            ) from None
+            raise SweepLocked(f"{match['sweep']} is running; it runs outside Ray jobs: stop its process") from None
         return match["sweep"], match["state"], match["trials"] + match["to_come"]
     _check_ended(submitted)
     return submitted.sweep, submitted.state, submitted.n_trials or 0
@@ -149,6 +147,6 @@ def _check_ended(submitted: "SubmittedSweep") -> None:
 
     if not submitted.has_ended:
         raise SweepLocked(
-            f"{submitted.sweep} must not be running; its job {submitted.job} is {submitted.state}: "
+            f"{submitted.sweep} has not ended, its job {submitted.job} is {submitted.state}: "
             f"stop it with `sweeps stop {submitted.sweep}`"
         )

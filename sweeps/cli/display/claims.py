@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from sweeps.experiments.claims import Row
+    from sweeps.experiments.claims import ClaimRow
 
 
-def print_claims(rows: Sequence["Row"], *, markdown: bool) -> None:
+def print_claims(rows: Sequence["ClaimRow"], *, markdown: bool) -> None:
     """Print published claims with their verdicts, as a table for the terminal or as Markdown."""
     headings = ("experiment", "what", "published", "ours", "seeds", "tolerance", "verdict")
     lines = [
@@ -26,7 +26,7 @@ def print_claims(rows: Sequence["Row"], *, markdown: bool) -> None:
     _print_by_experiment(Console(highlight=False), rows)
 
 
-def _print_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
+def _print_by_experiment(console: Console, rows: "Sequence[ClaimRow]") -> None:
     table = Table(box=None, pad_edge=False, expand=True)
     for heading, ratio in (("claim", 5), ("published", 3), ("ours", 4), ("tolerance", 3)):
         table.add_column(heading, overflow="fold", ratio=ratio)
@@ -40,5 +40,5 @@ def _print_by_experiment(console: Console, rows: "Sequence[Row]") -> None:
     console.print(table)
 
 
-def _seeds(row: "Row") -> str:
+def _seeds(row: "ClaimRow") -> str:
     return str(row.n_seeds or "")

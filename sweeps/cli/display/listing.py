@@ -35,13 +35,13 @@ def print_elsewhere(submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[Tr
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for sweep in submitted:
         jobs = f", {sweep.n_jobs} jobs" if sweep.n_jobs > 1 else ""
-        console.print(f"{sweep.sweep} {sweep.state} on the cluster (of {sweep.owner}{jobs})")
+        console.print(f"{sweep.sweep} {sweep.state} on the cluster (owner: {sweep.owner}{jobs})")
         if sweep.last_line:
             # MLflow may be ahead of this line: a running job logs now and then.
             console.print(f"  {'when its job ended' if sweep.has_ended else 'newest log line'}: {sweep.last_line}")
     for found in tracked:
         counts = ", ".join(f"{count} {status.lower()}" for status, count in sorted(found.trials.items()))
-        console.print(f"{found.sweep} {found.state} in MLflow (of {found.owner}){f': {counts}' if counts else ''}")
+        console.print(f"{found.sweep} {found.state} in MLflow (owner: {found.owner}){f': {counts}' if counts else ''}")
         if found.link:
             console.print(f"  {found.link}")
 

@@ -69,8 +69,9 @@ def _conclusion(promotion: Promotion) -> str:
         return f"{trial} is {target} now, as version {promotion.version}{forced}{replaced}"
     names = ", ".join(gate.name for gate in failed(promotion.gates))
     if promotion.verdict is PromotionVerdict.REFUSED:
-        current = f"version {promotion.replaced} stays" if promotion.replaced else "no version is"
-        return f"{trial} is not promoted to {target}; failed gates: {names}; {current} {request.alias}"
+        alias = request.alias
+        current = f"version {promotion.replaced} stays {alias}" if promotion.replaced else f"there is no {alias}"
+        return f"{trial} is not promoted to {target}; failed gates: {names}; {current}"
     if promotion.verdict is PromotionVerdict.WOULD_BE_REFUSED:
         outcome = f"{trial} would not be promoted to {target}; failed gates: {names}"
     else:

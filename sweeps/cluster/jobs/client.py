@@ -100,7 +100,7 @@ def _ask(page: str, url: str, headers: dict[str, str], verify: str | bool) -> "R
         return requests.get(page, headers=headers, verify=verify, timeout=PROBE_TIMEOUT_SECONDS, allow_redirects=False)
     except requests.exceptions.SSLError as error:
         raise ClusterError(
-            f"the Ray cluster at {url} must have a trusted certificate, and has not ({_reason(error)}): set "
+            f"the Ray cluster at {url} has no trusted certificate ({_reason(error)}): set "
             f"{VERIFY_VARIABLE} to a file with the certificate of the authority that signed it"
         ) from None
     except requests.exceptions.InvalidHeader:  # the message of the error contains the header
@@ -109,8 +109,7 @@ def _ask(page: str, url: str, headers: dict[str, str], verify: str | bool) -> "R
         ) from None
     except (requests.RequestException, OSError) as error:
         raise ClusterError(
-            f"the Ray cluster at {url} must answer; it does not ({_reason(error)}): start the cluster, or "
-            "correct the address"
+            f"the Ray cluster at {url} does not answer ({_reason(error)}): start the cluster, or correct the address"
         ) from None
 
 
@@ -122,7 +121,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _not_ray(url: str) -> str:
-    return f"{url} must be a Ray cluster's API server, but does not answer as one: correct the address"
+    return f"{url} does not answer as a Ray cluster's API server: correct the address"
 
 
 def _check_version(url: str, answer: dict[str, Any]) -> None:

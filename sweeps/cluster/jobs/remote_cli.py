@@ -68,7 +68,7 @@ def run_remotely_json(client: "JobSubmissionClient", arguments: Sequence[str], f
     except ValueError:
         last_line = (answer.errors.strip().splitlines() or ["nothing"])[-1].removeprefix(LOG_PREFIX)
         raise ClusterError(
-            f"`sweeps {arguments[0]}` must print JSON on the cluster; it ended with status {answer.status} and "
+            f"`sweeps {arguments[0]}` did not print JSON on the cluster: it ended with status {answer.status} and "
             f"printed: {last_line[-_MAX_REASON_CHARACTERS:]}"
         ) from None
     if answer.status:
@@ -81,8 +81,8 @@ def _wait_for_answer(client: "JobSubmissionClient", job: str, timeout_seconds: f
         if not _wait_for_end(client, job, timeout_seconds):
             state = client.get_job_status(job).value
             raise ClusterError(
-                f"the cluster must run the command within {timeout_seconds:.0f} s; its job {job} is {state}, and will "
-                "be stopped: find the cause in the cluster's dashboard, and run the command again"
+                f"the cluster did not run the command within {timeout_seconds:.0f} s; its job {job} is {state}, and "
+                "will be stopped: find the cause in the cluster's dashboard, and run the command again"
             )
         lines = client.get_job_logs(job).splitlines()
         message = client.get_job_info(job).message
@@ -90,7 +90,7 @@ def _wait_for_answer(client: "JobSubmissionClient", job: str, timeout_seconds: f
     if not answers:
         logged = [line.removeprefix(LOG_PREFIX) for line in lines if line.startswith(LOG_PREFIX)]
         reason = " ".join((logged[-1] if logged else message or "no reason given").split())
-        raise ClusterError(f"the cluster must run the command; its job failed: {reason[-_MAX_REASON_CHARACTERS:]}")
+        raise ClusterError(f"the command's job on the cluster failed: {reason[-_MAX_REASON_CHARACTERS:]}")
     return Answer(**json.loads(answers[-1]))
 
 

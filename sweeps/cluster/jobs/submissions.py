@@ -135,15 +135,15 @@ def matching(known: Sequence[SubmittedSweep], sweep: str) -> list[SubmittedSweep
 def stop(client: "Client", submitted: SubmittedSweep) -> SubmittedSweep:
     """Stop a submitted sweep cleanly, and return it once it has ended."""
     if submitted.has_ended:
-        raise SweepDone(f"{submitted.sweep} must be running to be stopped; its job is {submitted.state}")
+        raise SweepDone(f"{submitted.sweep} is not running, its job is {submitted.state}: there is nothing to stop")
     with translated("stop a job"):
         client.stop_job(submitted.job)
     deadline = time.monotonic() + STOP_SECONDS + 30
     while not (now := find_submitted(client, submitted.sweep)).has_ended:
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"{submitted.sweep} must stop within {STOP_SECONDS + 30} s, and is still {now.state}: check it later "
-                "with `sweeps status`"
+                f"{submitted.sweep} did not stop within {STOP_SECONDS + 30} s and is still {now.state}: check it "
+                "later with `sweeps status`"
             )
         time.sleep(_POLL_SECONDS)
     return now
@@ -182,7 +182,7 @@ def translated(action: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, ValueError) as error:
-        raise ClusterError(f"the cluster must {action}; it failed: {' '.join(str(error).split())[:300]}") from error
+        raise ClusterError(f"the cluster failed to {action}: {' '.join(str(error).split())[:300]}") from error
 
 
 def _next_id(sweep: str, taken: Sequence[str | None]) -> str:

@@ -167,7 +167,7 @@ def test_a_lost_head_loses_no_sweep_and_no_finished_trial_is_trained_again(
     cluster.head.kill()
     away = cluster.sweeps_json("status", sweep)
     assert (away["tracked"]["sweep"], len(away["errors"])) == (sweep, 1)
-    assert "must answer" in away["errors"][0]
+    assert "does not answer (" in away["errors"][0]
     listed = cluster.sweeps_json("list")
     assert sweep in [tracked["sweep"] for tracked in listed["tracked"]]
     assert listed["errors"] == away["errors"]

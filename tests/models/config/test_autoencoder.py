@@ -1,12 +1,13 @@
 """The answers of each network family's config section to the service."""
 
-from typing import get_args
+from typing import ClassVar, Literal
 
 import pytest
 from pydantic import TypeAdapter
 
 from sweeps.models.build import build_network
 from sweeps.models.config import (
+    FAMILIES,
     DeepConfig,
     LinearConfig,
     ModelConfig,
@@ -15,9 +16,8 @@ from sweeps.models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
+from sweeps.models.config.autoencoder import LabelsSetting, SingleNoiseConfig
 from sweeps.models.diagnosis.evidence import hidden_layers, settings_of
-
-FAMILIES = get_args(get_args(ModelConfig)[0])
 
 
 def stack(**settings: object) -> StackedDenoisingConfig:
@@ -43,6 +43,22 @@ def test_every_family_can_be_diagnosed(family: type[LinearConfig]) -> None:
     assert settings_of(section, TrainingConfig()).size_setting.startswith("model.")
     for layer in hidden_layers(section):
         assert getattr(section, layer.setting.removeprefix("model.")) == layer.activation
+
+
+def test_a_family_must_declare_the_size_of_its_code() -> None:
+    with pytest.raises(TypeError, match="NarrowConfig must have code_size"):
+
+        class NarrowConfig(SingleNoiseConfig):
+            name: Literal["narrow"] = "narrow"
+
+
+def test_a_family_that_can_learn_labels_classifies_by_its_setting() -> None:
+    class OptionalLabelsConfig(ShallowConfig):
+        labels_setting: ClassVar[LabelsSetting | None] = LabelsSetting("target", "labels", "inputs")
+        target: Literal["labels", "inputs"] = "labels"
+
+    assert [OptionalLabelsConfig(target=target).classifies for target in ("labels", "inputs")] == [True, False]
+    assert not any(family().classifies for family in FAMILIES if family.labels_setting is None)
 
 
 def test_only_a_stack_pretrains() -> None:

@@ -9,7 +9,7 @@ from sweeps.models.networks.deep import DeepAutoencoder
 from sweeps.models.networks.network import Network, initialise
 from sweeps.models.networks.shallow import ShallowAutoencoder
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
-from sweeps.models.training.losses import Loss
+from sweeps.models.training.losses import ReconstructionLoss
 from sweeps.models.training.objectives import Classification, Objective, Reconstruction
 from sweeps.models.training.penalties import Penalties
 
@@ -50,9 +50,13 @@ def assert_gradients_are_slopes(objective: Objective, batch: tuple[Tensor, ...])
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 7])
-@pytest.mark.parametrize("loss", [Loss(*pair) for pair in product(("mse", "bce"), ("mean", "sum"))], ids=str)
+@pytest.mark.parametrize(
+    "loss", [ReconstructionLoss(*pair) for pair in product(("mse", "bce"), ("mean", "sum"))], ids=str
+)
 @pytest.mark.parametrize("tied", [False, True])
-def test_gradients_of_a_shallow_network_agree_with_finite_differences(n_samples: int, loss: Loss, tied: bool) -> None:
+def test_gradients_of_a_shallow_network_agree_with_finite_differences(
+    n_samples: int, loss: ReconstructionLoss, tied: bool
+) -> None:
     network = ShallowAutoencoder(6, 4, activation="sigmoid", output_activation="sigmoid", tied_weights=tied)
 
     assert_gradients_are_slopes(Reconstruction(double(network), loss), (inputs(n_samples),))
@@ -80,7 +84,7 @@ def test_gradients_under_noise_agree_with_finite_differences(kind: str) -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_gradients_of_a_stack_agree_with_finite_differences(tied: bool) -> None:
     network = StackedDenoisingAutoencoder(6, (5, 4, 3), tied_weights=tied)
-    objective = Reconstruction(double(network), Loss("bce", "sum"), penalties=PENALTIES)
+    objective = Reconstruction(double(network), ReconstructionLoss("bce", "sum"), penalties=PENALTIES)
 
     assert_gradients_are_slopes(objective, (inputs(7),))
 

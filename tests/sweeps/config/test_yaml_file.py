@@ -19,8 +19,8 @@ def write(folder: Path, text: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("text", "issue"),
     [
-        ("", "must hold a sweep, and is empty"),
-        ("# only a comment\n", "must hold a sweep, and is empty"),
+        ("", "is empty: start from one of `sweeps recipes`"),
+        ("# only a comment\n", "is empty: start from one of `sweeps recipes`"),
         ("- a\n- b\n", "must be a mapping such as"),
         ("just words", "must be a mapping such as"),
         ("a: [1", "must be plain YAML in line 1"),
@@ -39,9 +39,9 @@ def write(folder: Path, text: str | bytes) -> Path:
         ("[" * 2000, "must be plain YAML"),
         ("a: " + "9" * 5000, "must be plain YAML"),
         ('a: "\\ud800"', "half a surrogate pair"),
-        (b"name: caf\xe9\n", "must be text in UTF-8; byte 0xe9 in line 1 is not"),
+        (b"name: caf\xe9\n", "is not UTF-8 text (byte 0xe9 in line 1)"),
         (b"a: \x00", "must be plain YAML"),
-        ("#" * 1_000_001, "of at most 1,000,000 bytes"),
+        ("#" * 1_000_001, "is longer than the 1,000,000 bytes"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_plain_yaml_mapping_is_rejected(

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.experiments.claims import ClaimResult, ClaimVerdict, RecipeVariant, Row, counted, median, number, spread
+from sweeps.experiments.claims import (
+    ClaimResult,
+    ClaimRow,
+    ClaimVerdict,
+    RecipeVariant,
+    counted,
+    median,
+    number,
+    spread,
+)
 
 NUMBERS = st.floats(-1e6, 1e6)
 
@@ -46,7 +55,7 @@ def test_exponents_are_written_without_leading_zeros(value: float, form: str, te
 
 
 def test_a_row_is_plain_json_without_nan() -> None:
-    row = Row("blobs", "MSE", "1", "2", (1.0, math.nan), "3", ClaimVerdict.MISSED, ("blobs-1",), 5)
+    row = ClaimRow("blobs", "MSE", "1", "2", (1.0, math.nan), "3", ClaimVerdict.MISSED, ("blobs-1",), 5)
     printed = json.loads(json.dumps(row.to_dict(), allow_nan=False))
     assert (printed["values"], printed["verdict"], printed["sweeps"]) == ([1.0, None], "missed", ["blobs-1"])
 

@@ -127,7 +127,7 @@ def test_a_sweep_packs_where_any_of_its_points_are_alike(
     algorithm = {"name": "grid" if "grid" in str(search) else "random"}
     packing = decide_packing(small_sweep(search=search, budget={"trials": 8}, algorithm=algorithm))
     assert packing.is_packed == is_packed
-    assert ("no two of them take the same batches" in (packing.why_single or "")) != is_packed
+    assert ("no two points share batches" in (packing.why_single or "")) != is_packed
     assert (packing.largest(on_gpu=True) > 1) == is_packed
 
 

@@ -115,7 +115,7 @@ def test_a_sweep_in_a_store_is_owned_by_the_host_that_runs_it(folder: SweepFolde
     write(folder.lease, OTHER)
     assert is_owned(folder)
     assert str(owner_of(folder)) == "process 2 on there"
-    with pytest.raises(SweepLocked, match="process 2 on there runs it"), own_sweep(folder):
+    with pytest.raises(SweepLocked, match=r"is already running \(process 2 on there\)"), own_sweep(folder):
         pass
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler
@@ -27,7 +27,7 @@ class RungScheduler(AsyncHyperBandScheduler):
         ended_values: Sequence[tuple[Point, Sequence[EpochValue]]],
         unfinished_values: Mapping[str, Sequence[EpochValue]],
     ) -> None:
-        assert isinstance(config.stopping, AshaConfig)
+        section = cast(AshaConfig, config.stopping)  # the section that names this scheduler
         self._config = config
         self._unfinished_values = unfinished_values
         longest = max(trial.training.epochs for trial in config.corner_trials())
@@ -35,8 +35,8 @@ class RungScheduler(AsyncHyperBandScheduler):
             time_attr="epoch",
             metric="objective",
             mode="min" if config.objectives[0].direction == "minimize" else "max",
-            grace_period=config.stopping.grace_epochs,
-            reduction_factor=config.stopping.reduction_factor,
+            grace_period=section.grace_epochs,
+            reduction_factor=section.reduction_factor,
             # Just below the last epoch, which is no rung: a trial that reaches its end was not stopped early.
             max_t=longest - 0.5,  # type: ignore[arg-type]
             stop_last_trials=False,

@@ -38,7 +38,7 @@ def promotion(
             promotion(PromotionVerdict.REFUSED, TIED, LARGE),
             "not promoted to digits@champion; failed gates: champion, size; version 1 stays",
         ),
-        (promotion(PromotionVerdict.REFUSED, LARGE, replaced=None), "no version is champion"),
+        (promotion(PromotionVerdict.REFUSED, LARGE, replaced=None), "there is no champion"),
         (
             promotion(PromotionVerdict.WOULD_BE_PROMOTED, BETTER),
             "sweep/0003 would become digits@champion; this was a dry run",

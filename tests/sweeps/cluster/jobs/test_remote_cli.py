@@ -30,7 +30,7 @@ def test_errors_that_a_command_prints_as_json_are_raised() -> None:
 def test_a_command_that_crashes_on_the_cluster_is_one_line_with_the_reason(status: int) -> None:
     with pytest.raises(ClusterError) as error:
         run_remotely_json(answering(Answer(status, "", CRASHED)), ["list", "--json"], FILES)
-    expected = f"`sweeps list` must print JSON on the cluster; it ended with status {status} and printed: OSError: "
+    expected = f"`sweeps list` did not print JSON on the cluster: it ended with status {status} and printed: OSError: "
     (issue,) = error.value.issues
     assert issue.startswith(f"{expected}[Errno 28]")
 
