@@ -61,7 +61,7 @@ class PointTraining:
 def prepare_point(point_id: str, point: Point, context: TrialContext, reports: Reports) -> PointTraining | None:
     """Build a point and restore its checkpoint, if there is one.
 
-    Return None where an earlier process trained it to its end: that is reported again.
+    Return None if the point has ended already; its end is then reported again.
     """
     trial = context.sweep.trial_at(point)
     phases = build_phases(
