@@ -67,7 +67,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return named
 
 
-@pytest.mark.parametrize(("command", "option"), remote_options())
+@pytest.mark.parametrize(("command", "option"), list(remote_options()))
 def test_every_option_that_is_typed_reaches_the_cluster_but_the_address(
     cluster: Cluster, command: str, option: TyperOption
 ) -> None:
