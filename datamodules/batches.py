@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
+from sweeps.datamodules.arrays import DataArrays, Split
 
 TensorBatch: TypeAlias = tuple[Tensor] | tuple[Tensor, Tensor]
 
@@ -107,21 +107,11 @@ class ArrayDataModule(LightningDataModule):
         """Return batches of the split that `valid/...` metrics are measured on, in order."""
         return self._batches(self.arrays.valid)
 
-    def test_dataloader(self) -> TensorBatches:
-        """Return batches of the test split, in order. Raises DatasetError if there is none, as on a worker."""
-        if not len(self.arrays.test):
-            raise DatasetError(f"test samples are needed; {self.arrays.name} has none here: set data.n_test")
-        return self._batches(self.arrays.test)
-
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return a batch that is on the device as it is: Lightning's traversal of it would take time."""
         if batch[0].device == device:
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def train_inputs(self, device: torch.device | str = "cpu") -> Tensor:
-        """Return all training inputs: (samples, features), scaled, float32."""
-        return _to_floating(self._on_device(self.arrays.train, device)[0], self.arrays.scale)
 
     def valid_inputs(self, device: torch.device | str = "cpu") -> Tensor:
         """Return all inputs that `valid/...` metrics are measured on: (samples, features), scaled, float32."""
@@ -134,10 +124,6 @@ class ArrayDataModule(LightningDataModule):
     def valid_sample(self, n_samples: int, device: torch.device | str = "cpu") -> TensorBatch:
         """Return at most `n_samples`, evenly spread, of the split that `valid/...` metrics are measured on."""
         return self._sample(self.arrays.valid, n_samples, device)
-
-    def train_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
-        """Return all training labels, (samples,), int64, or None."""
-        return self._on_device(self.arrays.train, device)[1]
 
     def valid_labels(self, device: torch.device | str = "cpu") -> Tensor | None:
         """Return all labels, (samples,), int64, of the split that `valid/...` metrics are measured on, or None."""

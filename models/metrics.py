@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.models.pca import PrincipalComponents, centred_chunks, fit_pca
+from sweeps.models.pca import PrincipalComponents, centred_chunks
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -49,14 +49,6 @@ class References:
         if code_size is None or code_size >= self.n_features or self.pca_mse[code_size] <= _EXACT * self.pca_mse[0]:
             return None
         return float(self.pca_mse[code_size])
-
-
-def references(train: Array, valid: Array, scale: float) -> References:
-    """Fit PCA of every size on `train` by one decomposition, and measure it on `valid`, both (samples, features).
-
-    Both are multiplied by `scale` first.
-    """
-    return references_of(fit_pca(train, scale), valid, scale)
 
 
 def references_of(pca: PrincipalComponents, valid: Array, scale: float) -> References:

@@ -78,11 +78,6 @@ class StackedDenoisingAutoencoder(nn.Module):
         """Whether each sample is standardised on its way in."""
         return self.unrolled.standardizes
 
-    @property
-    def n_layers(self) -> int:
-        """The number of stacked autoencoders."""
-        return len(self.unrolled.encoder)
-
     def forward(self, x: Tensor) -> Activations:
         """Encode and decode through all layers, and classify if built with `n_classes`: (batch, features)."""
         activations: Activations = self.unrolled(x)
@@ -137,10 +132,6 @@ class StackedDenoisingAutoencoder(nn.Module):
         encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
         if isinstance(decoder, Layer):
             decoder.weight.copy_(encoder.weight.t())
-
-    def classify(self, x: Tensor) -> Tensor:
-        """Return class logits, (batch, features) -> (batch, n_classes); only if built with `n_classes`."""
-        return self.class_logits(self.encode(x))
 
     def class_logits(self, code: Tensor) -> Tensor:
         """Return class logits of a code: (batch, code_size) -> (batch, n_classes)."""

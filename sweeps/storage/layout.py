@@ -195,7 +195,7 @@ def _explain_full_disk(path: Place) -> Iterator[None]:
         if error.errno not in atomic_write.NO_SPACE:
             raise
         raise InputError(
-            f"the disk of {path} must have space for a sweep, and has too little: free some there; `sweeps list` shows "
+            f"the disk of {path} has too little space for a sweep: free some there; `sweeps list` shows "
             "the sweeps, and `sweeps delete SWEEP` removes one"
         ) from None
 

@@ -178,7 +178,7 @@ class RemotePath:
             text = " ".join(str(error).split())[:300]
             passes = isinstance(error, OSError) and not _REFUSALS.search(text)
             raise StorageError(
-                f"{self} must be reachable, and is not: check the store and its credentials; the error was: {text}",
+                f"{self} is not reachable: check the store and its credentials; the error was: {text}",
                 passes=passes,
             ) from None
 

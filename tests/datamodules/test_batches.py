@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from sweeps.datamodules.arrays import DataArrays, DatasetError, Split
+from sweeps.datamodules.arrays import DataArrays, Split
 from sweeps.datamodules.batches import ArrayDataModule, TensorBatches, epoch_order
 
 N_TRAIN, N_VALID = 23, 6
@@ -136,18 +136,17 @@ def test_the_data_module_shuffles_only_the_training_split() -> None:
     assert sorted(epoch_of(module.train_dataloader())) == list(range(N_TRAIN))
     assert epoch_of(module.train_dataloader()) == epoch_order(N_TRAIN, seed=3, epoch=0).tolist()
     assert epoch_of(module.val_dataloader()) == list(range(23, 29))
-    assert epoch_of(module.test_dataloader()) == list(range(29, 33))
 
 
 def test_whole_splits_are_scaled_and_in_order() -> None:
     arrays = small_arrays()
     module = ArrayDataModule(arrays, batch_size=5, seed=3)
-    assert torch.equal(module.train_inputs(), torch.from_numpy(arrays.train.inputs * np.float32(0.5)))
+    train_inputs, *train_labels = module.train_sample(N_TRAIN)
+    assert torch.equal(train_inputs, torch.from_numpy(arrays.train.inputs * np.float32(0.5)))
     assert torch.equal(module.valid_inputs(), torch.from_numpy(arrays.valid.inputs * np.float32(0.5)))
-    train_labels, valid_labels = module.train_labels(), module.valid_labels()
-    assert train_labels is not None
+    valid_labels = module.valid_labels()
     assert valid_labels is not None
-    assert train_labels.tolist() == list(range(23))
+    assert [labels.tolist() for labels in train_labels] == [list(range(23))]
     assert valid_labels.tolist() == list(range(23, 29))
 
 
@@ -155,12 +154,6 @@ def test_validating_on_training_data_shares_one_tensor() -> None:
     train = small_arrays().train
     module = ArrayDataModule(small_arrays(train=train, valid=train, validate_on="train"), batch_size=5, seed=3)
     assert module.train_dataloader().inputs is module.val_dataloader().inputs
-
-
-def test_test_batches_are_refused_without_the_test_split() -> None:
-    module = ArrayDataModule(DataArrays.from_dict(small_arrays().without_test()), batch_size=5, seed=3)
-    with pytest.raises(DatasetError, match="test samples are needed"):
-        module.test_dataloader()
 
 
 def test_read_only_arrays_are_served_without_a_copy_or_a_warning(recwarn: pytest.WarningsRecorder) -> None:
@@ -175,7 +168,7 @@ def test_mapped_batches_hold_codes_with_labels_in_the_same_order() -> None:
     module = ArrayDataModule(small_arrays(), batch_size=5, seed=3)
     weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     codes = module.mapped(lambda inputs: inputs @ weight, batch_size=4)
-    assert torch.equal(codes.inputs, (module.train_inputs() @ weight).detach())
+    assert torch.equal(codes.inputs, (module.train_sample(N_TRAIN)[0] @ weight).detach())
     assert epoch_of(codes) == epoch_of(module.train_dataloader())
     assert len(codes) == 6
 

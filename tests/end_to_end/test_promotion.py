@@ -91,7 +91,7 @@ def test_the_table_of_gates_has_a_line_for_each_and_a_conclusion(story: Story) -
     for name, gate in gates(story.worse).items():
         (line,) = [line for line in lines if line.startswith(name)]
         assert gate["outcome"] in line
-    assert "would not be promoted to digits@champion: champion; this was a dry run" in lines[-1]
+    assert "would not be promoted to digits@champion; failed gates: champion; this was a dry run" in lines[-1]
 
 
 def test_the_promoted_model_scores_raw_images(story: Story) -> None:

@@ -87,7 +87,7 @@ def test_a_loaded_network_still_classifies(tmp_path: Path) -> None:
     loaded = load_network(tmp_path / "network.pt")
 
     assert isinstance(loaded, StackedDenoisingAutoencoder)
-    assert torch.equal(loaded.classify(INPUTS), network.classify(INPUTS))
+    assert torch.equal(loaded(INPUTS).class_logits, network(INPUTS).class_logits)
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", {"format": "another"}, {"weights": torch.ones(2)}, [1]])

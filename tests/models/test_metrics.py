@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from metric_references import references
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
@@ -25,7 +26,6 @@ from sweeps.models.metrics import (
     mse_over_pca,
     probe_error,
     r2,
-    references,
 )
 
 Array = NDArray[Any]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metric_references import references
 from sklearn.decomposition import PCA
 
-from sweeps.models.metrics import references
 from sweeps.models.pca import fit_pca
 
 RNG = np.random.default_rng(0)

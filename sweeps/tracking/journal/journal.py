@@ -147,12 +147,6 @@ class Journal:
         return queries.last_id(self._connection)
 
     @property
-    def is_behind(self) -> bool:
-        """Return whether entries still wait in memory because the disk is full or the file locked."""
-        with self._connection.lock:
-            return not self._buffer.catch_up()
-
-    @property
     def problem(self) -> str | None:
         """Return in one line why the journal is behind and what to do; None if it is not."""
         with self._connection.lock:

@@ -55,10 +55,6 @@ class Shipper:
         """Start delivering."""
         self._thread.start()
 
-    def status(self) -> ShipperStatus:
-        """Return the progress of delivery."""
-        return _status(self._journal, self._loop)
-
     def close(self, patience_seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> int:
         """Wait until all is delivered, or nothing for `patience_seconds`; return the number of undelivered entries."""
         self._loop.finish(patience_seconds)
@@ -72,10 +68,6 @@ def sync(journal: Journal, tracking_uri: str, sweep_folder: Place, patience_seco
     loop = _Loop(journal.path, tracking_uri, sweep_folder)
     loop.finish(patience_seconds)
     loop.run_with(journal)
-    return _status(journal, loop)
-
-
-def _status(journal: Journal, loop: "_Loop") -> ShipperStatus:
     return ShipperStatus(journal.delivery.n_undelivered(), len(journal.delivery.refusals()), loop.error)
 
 

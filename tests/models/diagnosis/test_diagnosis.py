@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metric_references import references
 
 from sweeps.models.config import (
     DeepConfig,
@@ -29,7 +30,6 @@ from sweeps.models.diagnosis.evidence import (
     settings_of,
 )
 from sweeps.models.diagnosis.findings import Finding, FindingName
-from sweeps.models.metrics import references
 
 RNG = np.random.default_rng(0)
 TRAIN, VALID = RNG.random((400, 49)), RNG.random((300, 49))

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from metric_references import references
 
 from sweeps.models.build import build_phases
 from sweeps.models.config import (
@@ -20,7 +21,6 @@ from sweeps.models.config import (
 from sweeps.models.diagnosis.evidence import hidden_layers
 from sweeps.models.diagnosis.examination import Examination
 from sweeps.models.diagnosis.findings import Finding, FindingName
-from sweeps.models.metrics import references
 from sweeps.models.training.objectives import Objective
 
 GENERATOR = torch.Generator().manual_seed(0)

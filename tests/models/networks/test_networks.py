@@ -178,7 +178,7 @@ def test_a_layer_of_a_stack_shares_its_parameters() -> None:
     network = stacked()
     own = {id(parameter) for parameter in network.parameters()}
 
-    for k in range(network.n_layers):
+    for k in range(len(network.encoder_weights())):
         parameters = list(network.layer(k).parameters())
         assert len(parameters) == 3  # W, b and the visible bias
         assert all(id(parameter) in own for parameter in parameters)
@@ -197,12 +197,12 @@ def test_a_softmax_starts_uniform_and_reads_the_code() -> None:
     network = stacked(n_classes=10)
     initialise(network, torch.Generator().manual_seed(0))
     x = torch.rand(3, 6)
-    assert torch.equal(network.classify(x), torch.zeros(3, 10))
+    assert torch.equal(network(x).class_logits, torch.zeros(3, 10))
 
     with torch.no_grad():
         nn.init.ones_(network.classifier.weight)
 
-    torch.testing.assert_close(network.classify(x), network.encode(x).sum(dim=1, keepdim=True).expand(3, 10))
+    torch.testing.assert_close(network(x).class_logits, network.encode(x).sum(dim=1, keepdim=True).expand(3, 10))
 
 
 def test_a_classifier_trains_encoder_and_softmax_but_no_visible_bias() -> None:

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from metric_references import references
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from torch import Tensor
 
 from sweeps.models.build import Phase, build_phases
 from sweeps.models.config import DeepConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig, TrainingConfig
-from sweeps.models.metrics import References, references
+from sweeps.models.metrics import References
 
 N_TRAIN = 1400
 

@@ -82,7 +82,7 @@ def test_a_stack_fine_tuned_on_labels_gives_probabilities_of_its_classes(package
     network, packaged = package(CONFIGS[3])
     raw = raw_samples(9)
     with torch.no_grad():
-        logits = network.classify(torch.from_numpy(raw.astype(np.float32) * np.float32(SCALE)))
+        logits = network(torch.from_numpy(raw.astype(np.float32) * np.float32(SCALE))).class_logits
     outputs = packaged.outputs(raw)
     np.testing.assert_allclose(outputs["class_probabilities"], logits.softmax(dim=1).numpy(), atol=1e-5)
     assert "class_probabilities" not in package(CONFIGS[4])[1].columns

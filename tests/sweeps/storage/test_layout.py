@@ -75,7 +75,7 @@ def full(_path: Path, content: bytes) -> int:
 
 def test_a_full_disk_is_reported_before_a_sweep_starts(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match=f"the disk of {own_home} must have space .* `sweeps delete SWEEP`"):
+    with pytest.raises(InputError, match=f"the disk of {own_home} has too little space .* `sweeps delete SWEEP`"):
         layout.check_home()
 
 

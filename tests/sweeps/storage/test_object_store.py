@@ -81,7 +81,7 @@ def test_local_paths_are_paths() -> None:
 
 
 def test_an_unknown_kind_of_store_is_refused_in_one_line() -> None:
-    with pytest.raises(StorageError, match="must be reachable") as refusal:
+    with pytest.raises(StorageError, match="is not reachable") as refusal:
         place("gopher://x/y").exists()
     assert not refusal.value.passes
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from metric_references import references
 
 from sweeps.datamodules.arrays import DataArrays, Split
 from sweeps.datamodules.build import load_arrays
 from sweeps.datamodules.config import DigitsConfig
-from sweeps.models.metrics import references
 from sweeps.trial import pca_cache
 from sweeps.trial.pca_cache import pca_of
 

@@ -296,7 +296,7 @@ def test_server_stopped_in_mid_delivery_and_started_again_gets_everything_once(
     wait_until(lambda: journal.delivery.n_undelivered() < n_entries - 100, pause=0.001)  # or all of it has arrived
     server.stop()
     assert journal.delivery.n_undelivered() > 0
-    wait_until(lambda: shipper.status().error == f"{server.uri} refuses connections")
+    wait_until(lambda: shipper._loop.error == f"{server.uri} refuses connections")
     write_point(journal, 25, n_epochs=30)
     server.start()
     assert shipper.close(200) == 0
