@@ -1,4 +1,4 @@
-"""Packs on a GPU: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_device.py` prints ratios, in 10 minutes.
+"""Packs on a GPU: `pytest -m benchmark -n 0 -s tests/benchmarks/test_device.py` prints ratios, in 10 minutes.
 
 Points are trained as on a worker, but without Ray: one at a time, in packs (a sweep makes them of 64 at
 most), and one at a time in several processes that share the GPU, like fractional GPUs. Without a GPU it runs only

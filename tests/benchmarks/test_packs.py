@@ -1,6 +1,6 @@
 """The speed-up of a pack's training step.
 
-`pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_packs.py` prints the ratios.
+`pytest -m benchmark -n 0 -s tests/benchmarks/test_packs.py` prints the ratios.
 
 Times are CPU seconds of the process, because other processes may use the machine; the variants take turns.
 """

@@ -1,6 +1,6 @@
 """A sweep of 2,000 one-epoch trials, and commands on its results; `list` with 10,000 runs.
 
-`pytest -m benchmark -n 0 --no-cov -s tests/benchmarks/test_scale.py`.
+`pytest -m benchmark -n 0 -s tests/benchmarks/test_scale.py`.
 
 SWEEPS_BENCHMARK=quick runs 100 trials. Seconds of commands are wall-clock time.
 """

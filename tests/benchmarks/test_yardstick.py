@@ -1,4 +1,4 @@
-"""The yardstick against its floor and its peer: `pytest -m benchmark -n 0 --no-cov -s tests/benchmarks`.
+"""The yardstick against its floor and its peer: `pytest -m benchmark -n 0 -s tests/benchmarks`.
 
 SWEEPS_BENCHMARK=quick runs few trials. Everything runs in one go on one machine; only the ratios are meaningful.
 """
