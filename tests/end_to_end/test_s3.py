@@ -135,7 +135,7 @@ def test_a_host_that_was_cut_off_ends_and_leaves_the_sweep_to_the_one_that_took_
     wait_until(has_ended, pause=0.5)
     _, told = process.communicate()
     assert process.returncode == 2
-    assert f"{folder.id} must be run by one process at a time, and another has taken it up" in told
+    assert f"{folder.id} must be run by one process at a time, and another took it over" in told
     assert "sweep_end" not in [row[1] for row in read_segments(folder.segments).rows]
     assert lease_owner(folder.lease) == other
 

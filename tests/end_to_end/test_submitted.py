@@ -188,7 +188,7 @@ def test_run_by_ray_address_sends_the_token_and_says_at_once_where_it_is_wrong(
     assert "rejects the token of RAY_AUTH_TOKEN" in wrong
     assert "a" * 64 not in wrong
     (elsewhere,) = home.run_json("run", sweep_file(), status=2, RAY_ADDRESS=f"127.0.0.1:{head.ports['api']}")["errors"]
-    assert "must be that of a Ray cluster's head" in elsewhere
+    assert "must be a Ray head's HOST:PORT" in elsewhere
     (home.path / ".ray").mkdir()
     shutil.copy(head.token_file, home.path / ".ray" / "auth_token")
     printed = home.run_json("run", sweep_file(), **there)

@@ -249,7 +249,7 @@ def test_no_secret_is_in_anything_that_the_sweeps_have_left_behind(whole_cluster
         shown = cluster.laptop.run(sys.executable, "-m", "sweeps", command, *sweep)
         assert cut_off.sweep in shown.stdout + shown.stderr
         told += [shown.stdout, shown.stderr]
-    assert f"{cut_off.sweep} has ended" in shown.stderr
+    assert f"{cut_off.sweep} has finished" in shown.stderr
     credentials = f"{OWNER}:{cluster.password}"
     secrets = [cluster.token, cluster.password, b64encode(credentials.encode()).decode()]
     secrets += [secret[::-1] for secret in secrets[:2]]  # the wrong ones
