@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import NonNegativeFloat, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from sweeps.models.config.training import NoiseConfig, Section
 
@@ -56,18 +56,32 @@ class AutoencoderConfig(Section):
     # Whether the last phase corrupts the input.
     denoises: ClassVar[bool] = True
 
-    activation: Activation = "relu"
-    output_activation: Literal["linear", "sigmoid"] = "linear"
-    tied_weights: bool = False
-    initialization: Initialization = "glorot"
-    standardize: Literal["none", "sample"] = "none"
-    loss: Literal["mse", "bce"] = "mse"
-    loss_reduction: Literal["mean", "sum"] = "mean"
-    noise: NoiseConfig = NoiseConfig()
-    weight_l1: NonNegativeFloat = 0.0
-    weight_l2: NonNegativeFloat = 0.0
-    hidden_l1: NonNegativeFloat = 0.0
-    penalty_reduction: Literal["mean", "sum"] = "mean"
+    activation: Activation = Field("relu", description="Activation function of the hidden layers.")
+    output_activation: Literal["linear", "sigmoid"] = Field(
+        "linear", description="Activation function of the output; sigmoid needs inputs in [0, 1]."
+    )
+    tied_weights: bool = Field(False, description="Whether the decoder uses the transposed weights of the encoder.")
+    initialization: Initialization = Field(
+        "glorot", description="Distribution from which the initial weights are drawn."
+    )
+    standardize: Literal["none", "sample"] = Field(
+        "none", description="What the model scales to mean 0 and deviation 1 on input, and restores on output."
+    )
+    loss: Literal["mse", "bce"] = Field(
+        "mse", description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1]."
+    )
+    loss_reduction: Literal["mean", "sum"] = Field(
+        "mean", description="Whether the loss of a sample is the mean or the sum over its features."
+    )
+    noise: NoiseConfig = Field(NoiseConfig(), description="Corruption of the input during training.")
+    weight_l1: NonNegativeFloat = Field(0.0, description="Coefficient of the L1 penalty on the weights.")
+    weight_l2: NonNegativeFloat = Field(0.0, description="Coefficient of the L2 penalty on the weights.")
+    hidden_l1: NonNegativeFloat = Field(
+        0.0, description="Coefficient of the L1 penalty on the hidden activations, for sparse codes."
+    )
+    penalty_reduction: Literal["mean", "sum"] = Field(
+        "mean", description="Whether each penalty is a mean or a sum over its terms."
+    )
 
     if TYPE_CHECKING:  # At runtime a property here would hide the field of a family that sets the size directly.
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from sweeps.models.config.autoencoder import Activation, SingleNoiseConfig
 
@@ -13,12 +13,16 @@ class DeepConfig(SingleNoiseConfig):
     network: ClassVar[str] = "sweeps.models.networks.deep:build"
     size_setting: ClassVar[str] = "model.code_size"
 
-    name: Literal["deep"] = "deep"
-    hidden_sizes: tuple[PositiveInt, ...] = (512, 128)
-    code_size: PositiveInt = 32
-    code_activation: Activation = "linear"
-    decoder_sizes: tuple[PositiveInt, ...] | None = None
-    biases: bool = True
+    name: Literal["deep"] = Field("deep", description="The network family.")
+    hidden_sizes: tuple[PositiveInt, ...] = Field(
+        (512, 128), description="Units of each hidden layer between the input and the code."
+    )
+    code_size: PositiveInt = Field(32, description="Units of the code.")
+    code_activation: Activation = Field("linear", description="Activation function of the code.")
+    decoder_sizes: tuple[PositiveInt, ...] | None = Field(
+        None, description="Units of each hidden layer of the decoder; by default the encoder's in reverse."
+    )
+    biases: bool = Field(True, description="Whether the layers have biases.")
 
     @property
     def encoder_sizes(self) -> tuple[int, ...]:

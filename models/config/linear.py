@@ -1,6 +1,6 @@
 """The section of the linear model: `networks.linear`."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,11 +16,13 @@ class LinearConfig(SingleNoiseConfig):
     network: ClassVar[str] = "sweeps.models.networks.linear:build"
     size_setting: ClassVar[str] = "model.name"
 
-    name: Literal["linear"] = "linear"
-    activation: Literal["linear"] = "linear"
-    output_activation: Literal["linear"] = "linear"
-    tied_weights: Literal[False] = False
-    hidden_l1: Annotated[float, Field(ge=0, le=0)] = 0.0
+    name: Literal["linear"] = Field("linear", description="The network family.")
+    activation: Literal["linear"] = Field("linear", description="Always linear: there is no hidden layer.")
+    output_activation: Literal["linear"] = Field(
+        "linear", description="Activation function of the output, always linear."
+    )
+    tied_weights: Literal[False] = Field(False, description="Always false: there is no decoder.")
+    hidden_l1: float = Field(0.0, ge=0, le=0, description="Always 0: there are no hidden activations.")
 
     @property
     def code_size(self) -> None:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from sweeps.models.config.autoencoder import Activation, SingleNoiseConfig
 
@@ -13,8 +13,8 @@ class ShallowConfig(SingleNoiseConfig):
     network: ClassVar[str] = "sweeps.models.networks.shallow:build"
     size_setting: ClassVar[str] = "model.hidden_size"
 
-    name: Literal["shallow"] = "shallow"
-    hidden_size: PositiveInt = 64
+    name: Literal["shallow"] = Field("shallow", description="The network family.")
+    hidden_size: PositiveInt = Field(64, description="Units of the hidden layer, which is the code.")
 
     @property
     def code_size(self) -> int:

@@ -1,7 +1,7 @@
 """The section of the stacked denoising autoencoder: `networks.stacked_denoising`, `training.pretraining`."""
 
 from collections.abc import Hashable
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -23,16 +23,32 @@ class StackedDenoisingConfig(AutoencoderConfig):
     labels_setting: ClassVar[LabelsSetting | None] = LabelsSetting("fine_tuning", "classification", "reconstruction")
     denoises: ClassVar[bool] = False  # the layers meet their noise in pretraining
 
-    name: Literal["stacked_denoising"] = "stacked_denoising"
-    hidden_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1000, 1000, 1000)
-    activation: Activation = "sigmoid"
-    code_activation: Activation | None = None
-    output_activation: Literal["linear", "sigmoid"] = "sigmoid"
-    tied_weights: bool = True
-    loss: Literal["mse", "bce"] = "bce"
-    noise: LayerNoiseConfig = LayerNoiseConfig()
-    pretraining: PretrainingConfig = PretrainingConfig()
-    fine_tuning: Literal["classification", "reconstruction"] = "classification"
+    name: Literal["stacked_denoising"] = Field("stacked_denoising", description="The network family.")
+    hidden_sizes: tuple[PositiveInt, ...] = Field(
+        (1000, 1000, 1000),
+        min_length=1,
+        description="Units of each hidden layer from the input on; the last is the code.",
+    )
+    activation: Activation = Field("sigmoid", description="Activation function of the hidden layers.")
+    code_activation: Activation | None = Field(
+        None, description="Activation function of the last hidden layer; by default that of the others."
+    )
+    output_activation: Literal["linear", "sigmoid"] = Field(
+        "sigmoid", description="Activation function of the output; sigmoid needs inputs in [0, 1]."
+    )
+    tied_weights: bool = Field(True, description="Whether the decoder uses the transposed weights of the encoder.")
+    loss: Literal["mse", "bce"] = Field(
+        "bce", description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1]."
+    )
+    noise: LayerNoiseConfig = Field(
+        LayerNoiseConfig(), description="Corruption of each layer's input during pretraining."
+    )
+    pretraining: PretrainingConfig = Field(
+        PretrainingConfig(), description="Layer-wise pretraining before fine-tuning."
+    )
+    fine_tuning: Literal["classification", "reconstruction"] = Field(
+        "classification", description="What the whole network learns after pretraining: labels or the input."
+    )
 
     @property
     def code_size(self) -> int:

@@ -1,6 +1,6 @@
 """How networks are trained: corruption, the `training` section of a trial config, and pretraining."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -21,8 +21,12 @@ class NoiseConfig(Section):
     layer.
     """
 
-    kind: Literal["masking", "gaussian", "salt_and_pepper"] = "masking"
-    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.0
+    kind: Literal["masking", "gaussian", "salt_and_pepper"] = Field(
+        "masking", description="Set inputs to 0, add normal noise, or set inputs to 0 or 1 by a fair coin."
+    )
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = Field(
+        0.0, description="Probability that an input is corrupted, or the standard deviation of gaussian noise."
+    )
 
     def level_of(self, layer: int) -> float:
         """Return the level of a layer, counted from 0: the first corrupts the network's input."""
@@ -39,7 +43,10 @@ class NoiseConfig(Section):
 class LayerNoiseConfig(NoiseConfig):
     """Corruption of each layer's input: one level for all, or one per layer, as in the published stack of three."""
 
-    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.2
+    level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = Field(
+        0.2,
+        description="Probability of corrupting an input, or deviation of gaussian noise: one, or one per layer.",
+    )
 
 
 class FitConfig(Section):
@@ -48,12 +55,16 @@ class FitConfig(Section):
     The `cosine` schedule lowers the learning rate to nearly 0 by the last epoch.
     """
 
-    epochs: Annotated[int, Field(ge=0)]
-    batch_size: PositiveInt = 128
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: PositiveFloat = 1e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    schedule: Schedule = "constant"
+    epochs: int = Field(ge=0, description="Epochs of training.")
+    batch_size: PositiveInt = Field(128, description="Samples per gradient step.")
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam", description="Adam with its published defaults, or stochastic gradient descent."
+    )
+    learning_rate: PositiveFloat = Field(1e-3, description="Step size of the optimizer.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of sgd; adam has its own.")
+    schedule: Schedule = Field(
+        "constant", description="Learning rate over the epochs: constant, or lowered to nearly 0 along a cosine."
+    )
 
     @model_validator(mode="after")
     def momentum_is_for_gradient_descent(self) -> Self:
@@ -73,9 +84,13 @@ class PretrainingConfig(FitConfig):
     units of a Boltzmann machine need a hundredth of the rate of logistic ones (Hinton & Salakhutdinov 2006).
     """
 
-    method: Literal["denoising", "contrastive_divergence"] = "denoising"
-    epochs: Annotated[int, Field(ge=0)] = 15
-    code_learning_rate: PositiveFloat | None = None
+    method: Literal["denoising", "contrastive_divergence"] = Field(
+        "denoising", description="Train each layer to undo corruption, or as a restricted Boltzmann machine."
+    )
+    epochs: int = Field(15, ge=0, description="Epochs per layer; 0 skips pretraining.")
+    code_learning_rate: PositiveFloat | None = Field(
+        None, description="Learning rate of the last layer; by default that of the others."
+    )
 
     def rate_of(self, layer: int, n_layers: int) -> tuple[float, str]:
         """Return the learning rate of a layer, counted from 0, and the name of the setting that it comes from."""
@@ -100,9 +115,20 @@ class TrainingConfig(FitConfig):
     `valid/probe_error`; 0 leaves that metric out.
     """
 
-    epochs: PositiveInt = 20
-    patience: PositiveInt | None = None
-    passes_per_epoch: PositiveInt = 1
-    seed: Annotated[int, Field(ge=0)] = 0
-    validate_every: PositiveInt = 1
-    probe_samples: Annotated[int, Field(ge=0)] = 2000
+    epochs: PositiveInt = Field(20, description="Maximum epochs of training; for a stacked model, of fine-tuning.")
+    patience: PositiveInt | None = Field(
+        None,
+        description="Epochs without improvement of the first objective before a trial stops; by default none stops.",
+    )
+    passes_per_epoch: PositiveInt = Field(
+        1, description="Passes over the training samples per epoch; raise it for very small data sets."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the initial weights, the order of the samples and the noise.")
+    validate_every: PositiveInt = Field(
+        1, description="Epochs between validations; the last epoch is always validated."
+    )
+    probe_samples: int = Field(
+        2000,
+        ge=0,
+        description="Training samples for the linear classifier behind valid/probe_error; 0 leaves that metric out.",
+    )
