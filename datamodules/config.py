@@ -28,11 +28,15 @@ class SplitConfig(BaseModel):
     # (section) -> Source: the whole data set, before it is split.
     loader: ClassVar[str]
 
-    n_train: PositiveInt | None = None
-    n_valid: PositiveInt | None = None
-    n_test: Annotated[int, Field(ge=0)] | None = None
-    validate_on: ValidateOn = "valid"
-    seed: Annotated[int, Field(ge=0)] = 0
+    n_train: PositiveInt | None = Field(None, description="Training samples; by default all that remain.")
+    n_valid: PositiveInt | None = Field(
+        None, description="Validation samples; by default a sixth of those left after the test set."
+    )
+    n_test: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Test samples; by default the published test set, else a fifth of the samples."
+    )
+    validate_on: ValidateOn = Field("valid", description="Split on which the valid/ metrics are measured.")
+    seed: int = Field(0, ge=0, description="Seed of the split, and of data that are drawn at random.")
 
     @property
     def may_have_labels(self) -> bool:
@@ -46,7 +50,7 @@ class DigitsConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.digits:load"
     n_features: ClassVar[int] = 64
 
-    name: Literal["digits"] = "digits"
+    name: Literal["digits"] = Field("digits", description="The data set.")
 
 
 class MnistConfig(SplitConfig):
@@ -55,7 +59,7 @@ class MnistConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.mnist:load"
     n_features: ClassVar[int] = 784
 
-    name: Literal["mnist"] = "mnist"
+    name: Literal["mnist"] = Field("mnist", description="The data set.")
 
 
 class FashionMnistConfig(SplitConfig):
@@ -64,7 +68,7 @@ class FashionMnistConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.fashion_mnist:load"
     n_features: ClassVar[int] = 784
 
-    name: Literal["fashion_mnist"] = "fashion_mnist"
+    name: Literal["fashion_mnist"] = Field("fashion_mnist", description="The data set.")
 
 
 class BlobsConfig(SplitConfig):
@@ -76,10 +80,12 @@ class BlobsConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:blobs"
     n_features: ClassVar[int] = 784
 
-    name: Literal["blobs"] = "blobs"
-    subset: Literal["stripe", "full"] = "stripe"
-    n_test: Annotated[int, Field(ge=0)] | None = 0
-    validate_on: ValidateOn = "train"
+    name: Literal["blobs"] = Field("blobs", description="The data set.")
+    subset: Literal["stripe", "full"] = Field("stripe", description="All images, or every 27th from the 11th on.")
+    n_test: Annotated[int, Field(ge=0)] | None = Field(0, description="Test samples; by default none.")
+    validate_on: ValidateOn = Field(
+        "train", description="Split on which the valid/ metrics are measured; by default the training samples."
+    )
 
     @property
     def may_have_labels(self) -> bool:
@@ -92,9 +98,9 @@ class UniformConfig(SplitConfig):
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:uniform"
 
-    name: Literal["uniform"] = "uniform"
-    n_samples: PositiveInt = 99_999
-    n_features: PositiveInt = 84
+    name: Literal["uniform"] = Field("uniform", description="The data set.")
+    n_samples: PositiveInt = Field(99_999, description="Samples to draw.")
+    n_features: PositiveInt = Field(84, description="Features of a sample.")
 
     @property
     def may_have_labels(self) -> bool:
@@ -107,11 +113,11 @@ class NormalConfig(SplitConfig):
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:normal"
 
-    name: Literal["normal"] = "normal"
-    n_samples: PositiveInt = 139_336
-    n_features: PositiveInt = 84
-    mean: float = 0.0
-    standard_deviation: PositiveFloat = 1.0
+    name: Literal["normal"] = Field("normal", description="The data set.")
+    n_samples: PositiveInt = Field(139_336, description="Samples to draw.")
+    n_features: PositiveInt = Field(84, description="Features of a sample.")
+    mean: float = Field(0.0, description="Mean of each feature.")
+    standard_deviation: PositiveFloat = Field(1.0, description="Standard deviation of each feature.")
 
     @property
     def may_have_labels(self) -> bool:
@@ -124,10 +130,14 @@ class RowsConfig(SplitConfig):
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:rows"
 
-    name: Literal["rows"] = "rows"
-    rows: Annotated[tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...], Field(min_length=1)]
-    n_test: Annotated[int, Field(ge=0)] | None = 0
-    validate_on: ValidateOn = "train"
+    name: Literal["rows"] = Field("rows", description="The data set.")
+    rows: tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...] = Field(
+        min_length=1, description="The samples, each a list of numbers of the same length."
+    )
+    n_test: Annotated[int, Field(ge=0)] | None = Field(0, description="Test samples; by default none.")
+    validate_on: ValidateOn = Field(
+        "train", description="Split on which the valid/ metrics are measured; by default the training samples."
+    )
 
     @property
     def n_features(self) -> int:
@@ -157,13 +167,17 @@ class ArrayConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.array_files:load_array"
     n_features: ClassVar[None] = None
 
-    name: Literal["array"] = "array"
-    path: Path
-    labels_path: Path | None = None
-    inputs_key: str = "inputs"
-    labels_key: str = "labels"
-    image_shape: tuple[PositiveInt, PositiveInt] | None = None
-    scale: PositiveFloat = 1.0
+    name: Literal["array"] = Field("array", description="The data set.")
+    path: Path = Field(description="File of the samples, relative to the folder where the command runs.")
+    labels_path: Path | None = Field(
+        None, description="File of the integer labels, if they are not in the file of the samples."
+    )
+    inputs_key: str = Field("inputs", description="Name of the samples in an .npz file.")
+    labels_key: str = Field("labels", description="Name of the labels in an .npz file.")
+    image_shape: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="Height and width, to draw samples that are images."
+    )
+    scale: PositiveFloat = Field(1.0, description="Factor that multiplies the inputs, such as 0.00392 for bytes.")
 
     @property
     def may_have_labels(self) -> bool:
