@@ -34,9 +34,12 @@ class ObjectiveConfig(Section):
     By default errors are minimized; `valid/r2` and `valid/code_sparsity` are maximized.
     """
 
-    metric: Metric
-    direction: Direction = Field(default_factory=lambda given: _natural(given.get("metric")))
-    at: Literal["best", "last"] = "best"
+    metric: Metric = Field(description="Metric that ranks the trials.")
+    direction: Direction = Field(
+        default_factory=lambda given: _natural(given.get("metric")),
+        description="Whether lower or higher values are better; by default what is natural for the metric.",
+    )
+    at: Literal["best", "last"] = Field("best", description="Epoch that counts: each trial's best, or its last.")
 
     @validates(mode="after")
     def direction_fits_the_metric(self) -> Self:

@@ -1,6 +1,6 @@
 """The `promotion` section: the gates that a challenger must pass."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
@@ -34,16 +34,25 @@ class PromotionConfig(Section):
     of code units that never change. `seeds` retrains the point with that many other seeds, whose median must pass.
     """
 
-    compare: Loss | None = None
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    blocking: tuple[Diagnosis, ...] = (
-        "learning rate too high",
-        "no better than the mean: the features hardly vary",
-        "collapsed to the mean",
-        "output is the column mean",
-        "hardly trained: no better than the mean",
+    compare: Loss | None = Field(
+        None, description="Loss by which challenger and champion are compared; by default that of the objective."
     )
-    max_dead_units: Annotated[float, Field(ge=0, le=1)] = 0.5
-    max_size_mb: PositiveFloat = 500.0
-    max_latency_ms: PositiveFloat = 100.0
-    seeds: NonNegativeInt = 0
+    confidence: float = Field(
+        0.95, ge=0.5, lt=1, description="Confidence of the interval that must show the challenger to be better."
+    )
+    blocking: tuple[Diagnosis, ...] = Field(
+        (
+            "learning rate too high",
+            "no better than the mean: the features hardly vary",
+            "collapsed to the mean",
+            "output is the column mean",
+            "hardly trained: no better than the mean",
+        ),
+        description="Findings of the diagnosis that block a promotion.",
+    )
+    max_dead_units: float = Field(0.5, ge=0, le=1, description="Maximum share of code units that never change.")
+    max_size_mb: PositiveFloat = Field(500.0, description="Maximum size of the saved model in MB.")
+    max_latency_ms: PositiveFloat = Field(100.0, description="Maximum time of a prediction in milliseconds.")
+    seeds: NonNegativeInt = Field(
+        0, description="Other seeds with which the point is retrained; their median must pass."
+    )

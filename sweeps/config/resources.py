@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic import model_validator as validates
 
 from sweeps.models.config import Section
@@ -11,8 +11,8 @@ from sweeps.models.config import Section
 class BudgetConfig(Section):
     """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
 
-    trials: PositiveInt | None = None
-    seconds: PositiveFloat | None = None
+    trials: PositiveInt | None = Field(None, description="Trials to run; a grid without it runs all its points.")
+    seconds: PositiveFloat | None = Field(None, description="Seconds after which the sweep ends; by default no limit.")
 
 
 class ResourcesConfig(Section):
@@ -22,10 +22,14 @@ class ResourcesConfig(Section):
     counts packs if points train in packs; by default as many run as fit.
     """
 
-    cpus_per_trial: PositiveFloat = 1.0
-    gpus_per_trial: NonNegativeFloat | Literal["auto"] = "auto"
-    concurrency: PositiveInt | None = None
-    retries: NonNegativeInt = 2
+    cpus_per_trial: PositiveFloat = Field(1.0, description="CPU cores of a trial.")
+    gpus_per_trial: NonNegativeFloat | Literal["auto"] = Field(
+        "auto", description="GPUs of a trial, such as 0.5; auto takes a share of a GPU if the cluster has any."
+    )
+    concurrency: PositiveInt | None = Field(
+        None, description="Trials, or packs, that run at once; by default as many as fit."
+    )
+    retries: NonNegativeInt = Field(2, description="Restarts of a trial whose process failed.")
 
     @validates(mode="after")
     def several_gpus_are_whole(self) -> Self:
@@ -42,4 +46,4 @@ class FiguresConfig(Section):
     front; their figures are drawn when the sweep ends. With `none` no trial saves the data of detailed figures.
     """
 
-    detailed: Literal["finalists", "all", "none"] = "finalists"
+    detailed: Literal["finalists", "all", "none"] = Field("finalists", description="Trials that get detailed figures.")

@@ -49,7 +49,7 @@ class SchedulerConfig(Section):
 class NoStoppingConfig(SchedulerConfig):
     """Train every trial to its last epoch."""
 
-    name: Literal["none"] = "none"
+    name: Literal["none"] = Field("none", description="The rule that stops trials early.")
 
 
 class AshaConfig(SchedulerConfig):
@@ -61,9 +61,11 @@ class AshaConfig(SchedulerConfig):
 
     scheduler: ClassVar[str | None] = "sweeps.cluster.tune.schedulers.asha:RungScheduler"
 
-    name: Literal["asha"]
-    grace_epochs: PositiveInt = 1
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    name: Literal["asha"] = Field(description="The rule that stops trials early.")
+    grace_epochs: PositiveInt = Field(1, description="Epochs before the first rung: no trial stops earlier.")
+    reduction_factor: int = Field(
+        3, ge=2, description="The n in 'the best 1/n continue' at a rung; rungs are n times as many epochs apart."
+    )
 
     @property
     def pack_reduction_factor(self) -> int:

@@ -6,7 +6,7 @@ To add a searcher, add its section here and to `AlgorithmConfig`, and its code a
 import math
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import NonNegativeInt, PositiveInt, Tag
+from pydantic import Field, NonNegativeInt, PositiveInt, Tag
 
 from sweeps.config.issues import Issue
 from sweeps.config.named_sections import by_name
@@ -25,8 +25,8 @@ class SearcherConfig(Section):
     searcher: ClassVar[str]
 
     name: str
-    seed: NonNegativeInt = 0
-    batch_size: PositiveInt = 4
+    seed: NonNegativeInt = Field(0, description="Seed of the points.")
+    batch_size: PositiveInt = Field(4, description="Points that tpe proposes at once.")
 
     def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
         """Return how many points the searcher proposes in total: one without a search space."""
@@ -51,7 +51,7 @@ class RandomConfig(SearcherConfig):
 
     searcher: ClassVar[str] = "sweeps.search.searchers.random_search:random_searcher"
 
-    name: Literal["random"] = "random"
+    name: Literal["random"] = Field("random", description="The search algorithm.")
 
 
 class GridConfig(SearcherConfig):
@@ -59,7 +59,7 @@ class GridConfig(SearcherConfig):
 
     searcher: ClassVar[str] = "sweeps.search.searchers.grid_search:grid_searcher"
 
-    name: Literal["grid"]
+    name: Literal["grid"] = Field(description="The search algorithm.")
 
     def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
         """Return the number of combinations, or the trials of the budget if they are fewer."""
@@ -88,7 +88,7 @@ class TpeConfig(SearcherConfig):
 
     searcher: ClassVar[str] = "sweeps.search.searchers.tpe:TpeSearcher"
 
-    name: Literal["tpe"]
+    name: Literal["tpe"] = Field(description="The search algorithm.")
 
 
 AlgorithmConfig = Annotated[

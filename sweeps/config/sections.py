@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Issue, issues_of
@@ -18,9 +18,9 @@ SectionT = TypeVar("SectionT", bound=Section)
 class TrialConfig(Section):
     """Everything that the training of one point needs."""
 
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig = TrainingConfig()
+    data: DataConfig = Field(description="The data set, and how it is split.")
+    model: ModelConfig = Field(description="The network family and its settings.")
+    training: TrainingConfig = Field(TrainingConfig(), description="How each network is trained.")
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:

@@ -40,21 +40,33 @@ class SweepConfig(Section):
     `single` trains each point by itself.
     """
 
-    name: str
-    description: str = ""
-    experiment: str = Field(default_factory=lambda given: given.get("name", ""))
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig = TrainingConfig()
-    search: dict[str, Range] = Field(default_factory=dict)
-    objective: Objectives
-    algorithm: AlgorithmConfig = RandomConfig()
-    stopping: StoppingConfig = NoStoppingConfig()
-    budget: BudgetConfig = BudgetConfig()
-    resources: ResourcesConfig = ResourcesConfig()
-    execution: Literal["auto", "packed", "single"] = "auto"
-    figures: FiguresConfig = FiguresConfig()
-    promotion: PromotionConfig = PromotionConfig()
+    name: str = Field(description="Name of the sweep: letters, digits, '-', '_' and '.'.")
+    description: str = Field("", description="Text about the sweep, shown in MLflow.")
+    experiment: str = Field(
+        default_factory=lambda given: given.get("name", ""),
+        description="Name of the experiment in MLflow; by default that of the sweep.",
+    )
+    data: DataConfig = Field(description="The data set, and how it is split.")
+    model: ModelConfig = Field(description="The network family and its settings.")
+    training: TrainingConfig = Field(TrainingConfig(), description="How each network is trained.")
+    search: dict[str, Range] = Field(
+        default_factory=dict, description="Ranges to search, by the dotted paths of settings of model and training."
+    )
+    objective: Objectives = Field(
+        description="What ranks the trials: one metric, or a list of them for a Pareto front."
+    )
+    algorithm: AlgorithmConfig = Field(RandomConfig(), description="How points of the search space are chosen.")
+    stopping: StoppingConfig = Field(
+        NoStoppingConfig(), description="Whether trials that fall behind the others stop early."
+    )
+    budget: BudgetConfig = Field(BudgetConfig(), description="When the sweep ends.")
+    resources: ResourcesConfig = Field(ResourcesConfig(), description="What each trial may use.")
+    execution: Literal["auto", "packed", "single"] = Field(
+        "auto",
+        description="Whether trials train in packs: where results stay the same, wherever possible, or never.",
+    )
+    figures: FiguresConfig = Field(FiguresConfig(), description="Which trials get detailed figures.")
+    promotion: PromotionConfig = Field(PromotionConfig(), description="What a model must pass to become the champion.")
 
     @field_validator("name")
     @classmethod
