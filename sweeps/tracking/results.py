@@ -27,6 +27,8 @@ class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
     `diagnosis` holds the findings at its last epoch, each with name, evidence and advice; None if not diagnosed.
+    `epochs` is how many it trained so far, pretraining included. `stopped_by` is what ended its training, as
+    `sweeps.search.stopping` names it; None while it runs.
     """
 
     trial: str
@@ -36,6 +38,8 @@ class RankedTrial:
     epoch: int
     metrics: Mapping[str, float]
     diagnosis: Sequence[Mapping[str, Any]] | None
+    epochs: int
+    stopped_by: str | None
 
 
 @dataclass(frozen=True)
@@ -217,7 +221,15 @@ def _as_interrupted(result: SweepResult) -> SweepResult:
 
 def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
     return RankedTrial(
-        point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], point.diagnosis
+        trial=point.point_id,
+        run_id=point.run_id,
+        run_name=point.run_name,
+        point=point.point,
+        epoch=epoch,
+        metrics=history[epoch],
+        diagnosis=point.diagnosis,
+        epochs=max(history),
+        stopped_by=point.stopped_by,
     )
 
 

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 HOST_TAG = "sweeps.host"
 # The tag of a run: the shape of each weight matrix that was trained, inputs × units.
 WEIGHTS_TAG = "sweeps.weights"
-# The tag of a run that was stopped early: the rule that stopped it.
-STOPPED_EARLY = "sweeps.stopped_early"
 # The tag of a run: how many of its pretraining epochs it adopted from another run of the sweep.
 REUSED_EPOCHS = "sweeps.reused_epochs"
 

@@ -11,10 +11,11 @@ from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.search.ranking import best_epoch
+from sweeps.search.stopping import LOST_PROCESS, STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten, run_name
-from sweeps.trial.events import STOPPED_EARLY, EpochEnded, ReportedFinding, from_plain, now_ms
+from sweeps.trial.events import EpochEnded, ReportedFinding, from_plain, now_ms
 
 
 class JournalCallback(tune.Callback):
@@ -76,7 +77,7 @@ class JournalCallback(tune.Callback):
                 continue
             if entry["id"] not in self._running:
                 self._start(entry)
-            self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
+            self._end(entry["id"], PointState.FAILED, reason, {STOPPED_BY: LOST_PROCESS}, now_ms())
         _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from sweeps.search.stopping import stopped_by
 from sweeps.tracking.journal.database import EntryRow
 
 
@@ -76,6 +77,11 @@ class PointRecord:
     n_retries: int = 0
     diagnosis: Sequence[Mapping[str, Any]] | None = None
     run_id: str | None = None
+
+    @property
+    def stopped_by(self) -> str | None:
+        """What ended the training, as `sweeps.search.stopping` names it; None while it runs."""
+        return stopped_by(self.state, self.tags)
 
 
 # Recorded by later entries, not by the start entry.
