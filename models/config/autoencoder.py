@@ -74,10 +74,14 @@ class AutoencoderConfig(Section):
         "mean", description="Whether the loss of a sample is the mean or the sum over its features."
     )
     noise: NoiseConfig = Field(NoiseConfig(), description="Corruption of the input during training.")
-    weight_l1: NonNegativeFloat = Field(0.0, description="Coefficient of the L1 penalty on the weights.")
-    weight_l2: NonNegativeFloat = Field(0.0, description="Coefficient of the L2 penalty on the weights.")
+    weight_l1: NonNegativeFloat = Field(
+        0.0, description="Coefficient of the L1 penalty on the weights.", examples=[1e-4]
+    )
+    weight_l2: NonNegativeFloat = Field(
+        0.0, description="Coefficient of the L2 penalty on the weights.", examples=[1e-4]
+    )
     hidden_l1: NonNegativeFloat = Field(
-        0.0, description="Coefficient of the L1 penalty on the hidden activations, for sparse codes."
+        0.0, description="Coefficient of the L1 penalty on the hidden activations, for sparse codes.", examples=[1e-4]
     )
     penalty_reduction: Literal["mean", "sum"] = Field(
         "mean", description="Whether each penalty is a mean or a sum over its terms."

@@ -89,7 +89,7 @@ class PretrainingConfig(FitConfig):
     )
     epochs: int = Field(15, ge=0, description="Epochs per layer; 0 skips pretraining.")
     code_learning_rate: PositiveFloat | None = Field(
-        None, description="Learning rate of the last layer; by default that of the others."
+        None, description="Learning rate of the last layer; by default that of the others.", examples=[1e-4]
     )
 
     def rate_of(self, layer: int, n_layers: int) -> tuple[float, str]:

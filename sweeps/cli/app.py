@@ -38,6 +38,7 @@ app.command()(tracking.sync)
 app.command()(sweep_files.recipes)
 app.command()(sweep_files.show)
 app.command()(sweep_files.validate)
+app.command()(sweep_files.explain)
 app.command()(sweep_files.schema)
 app.command()(tracking.ui)
 

@@ -18,7 +18,7 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
-        for part in _sections(field.annotation, values.get(name)):
+        for part in _chosen_sections(field.annotation, values.get(name)):
             yield from settings(part, values.get(name), f"{prefix}{name}.")
 
 
@@ -41,6 +41,21 @@ def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
         return f"is not a setting.{did_you_mean(meant)}"
     names = ", ".join(name for name in beside if "." not in name)
     return f"is not a setting. {f'{parent} has' if parent else 'There are'} {names}"
+
+
+def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that a field with this annotation may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from sections_in(part)
+
+
+def kind_of(section: type[BaseModel]) -> str | None:
+    """Return the `name` of a kind of section; None for a section without kinds."""
+    field = section.model_fields.get("name")
+    names = get_args(field.annotation) if field is not None else ()
+    return names[0] if len(names) == 1 and isinstance(names[0], str) else None
 
 
 def assign(document: dict[str, Any], path: str, value: Any) -> None:
@@ -74,26 +89,11 @@ def _closest_setting(path: str, known: Sequence[str]) -> str | None:
     return elsewhere[0] if elsewhere else closest(path, known, similarity=0.85)
 
 
-def _sections(annotation: Any, document: object) -> list[type[BaseModel]]:
+def _chosen_sections(annotation: Any, document: object) -> list[type[BaseModel]]:
     """The sections that a field may hold: the section of the named kind, else all."""
-    sections = list(dict.fromkeys(_models(annotation)))
+    sections = list(dict.fromkeys(sections_in(annotation)))
     name = document.get("name") if isinstance(document, Mapping) else None
-    return [part for part in sections if _kind(part) == name] or sections
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the sections in an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)
-
-
-def _kind(section: type[BaseModel]) -> str | None:
-    """The `name` of a kind of section; None for a section without kinds."""
-    field = section.model_fields.get("name")
-    names = get_args(field.annotation) if field is not None else ()
-    return names[0] if len(names) == 1 and isinstance(names[0], str) else None
+    return [part for part in sections if kind_of(part) == name] or sections
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:
@@ -106,7 +106,7 @@ def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[
     kind = values.get("name", getattr(field.default, "name", None))
     if not isinstance(kind, str):
         return {}
-    kinds = [_kind(part) for part in _models(field.annotation) if rest in settings(part)]
+    kinds = [kind_of(part) for part in sections_in(field.annotation) if rest in settings(part)]
     names = [name for name in kinds if name is not None]
     return {kind: names} if names and kind not in names else {}
 

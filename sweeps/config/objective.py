@@ -34,7 +34,7 @@ class ObjectiveConfig(Section):
     By default errors are minimized; `valid/r2` and `valid/code_sparsity` are maximized.
     """
 
-    metric: Metric = Field(description="Metric that ranks the trials.")
+    metric: Metric = Field(description="Metric that ranks the trials.", examples=["valid/mse"])
     direction: Direction = Field(
         default_factory=lambda given: _natural(given.get("metric")),
         description="Whether lower or higher values are better; by default what is natural for the metric.",

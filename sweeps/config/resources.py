@@ -12,7 +12,9 @@ class BudgetConfig(Section):
     """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
 
     trials: PositiveInt | None = Field(None, description="Trials to run; a grid without it runs all its points.")
-    seconds: PositiveFloat | None = Field(None, description="Seconds after which the sweep ends; by default no limit.")
+    seconds: PositiveFloat | None = Field(
+        None, description="Seconds after which the sweep ends; by default no limit.", examples=[3600]
+    )
 
 
 class ResourcesConfig(Section):

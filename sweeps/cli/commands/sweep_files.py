@@ -43,3 +43,25 @@ def schema() -> None:
     from sweeps.config import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def explain(
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATH]", help="A setting or section, e.g. model.noise; by default all sections."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain a setting of a sweep file: what it does, its type, range, default and an example."""
+    from dataclasses import asdict
+
+    from sweeps.cli.display.explanation import print_explanation, print_sections
+    from sweeps.config.explain import explain as explain_path
+    from sweeps.config.explain import explain_sections
+
+    if path is None:
+        sections = explain_sections()
+        print_result({"sections": [asdict(section) for section in sections]}, as_json, lambda: print_sections(sections))
+        return
+    explanation = explain_path(path)
+    print_result(explanation.to_dict(), as_json, lambda: print_explanation(explanation))

@@ -20,7 +20,9 @@ HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "mat
 runner = CliRunner()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", "quickstart"], ["recipes"], ["schema"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", "quickstart"], ["recipes"], ["schema"], ["explain", "model"]]
+)
 def test_quick_commands_load_no_heavy_package(arguments: list[str]) -> None:
     code = f"""
 import sys
