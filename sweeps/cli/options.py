@@ -76,6 +76,14 @@ def log_line(line: str) -> None:
     typer.echo(f"sweeps: {line}", err=True)
 
 
+def log_newest(typed: str, sweep_id: str) -> None:
+    """Print which sweep was meant if `typed` is its name, or `latest`."""
+    from sweeps.storage.sweep_ids import is_newest
+
+    if is_newest(typed, sweep_id):
+        log_line(f"{typed} is {sweep_id}")
+
+
 def fail(issues: Sequence[str], status: int) -> NoReturn:
     """Print one line for each issue, and exit with this status."""
     for issue in issues:

@@ -1,18 +1,17 @@
 """Where a sweep's files lie: one folder per sweep under `SWEEPS_HOME`, a path or the URL of an object store."""
 
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 from sweeps.errors import InputError, StorageError, UnknownSweep
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place, RemotePath, patience, place
+from sweeps.storage.sweep_ids import LATEST, matches, new_id
 
 # More than a sweep writes before it trains: its sweep file and a journal with one entry.
 _START_BYTES = 2**20
@@ -200,13 +199,6 @@ def _explain_full_disk(path: Place) -> Iterator[None]:
         ) from None
 
 
-def new_id(name: str) -> str:
-    """Return an id for a new sweep: its name, the time (UTC) and four random hex digits."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "sweep"
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{slug}-{stamp}-{secrets.token_hex(2)}"
-
-
 def create(name: str, sweep_id: str | None = None) -> SweepFolder:
     """Create the folder of a new sweep; with a `sweep_id`, it may exist from an earlier attempt."""
     folder = SweepFolder(storage() / "sweeps" / (sweep_id or new_id(name)))
@@ -215,15 +207,20 @@ def create(name: str, sweep_id: str | None = None) -> SweepFolder:
     return folder
 
 
-def find(sweep_id: str) -> SweepFolder:
-    """Return the folder of the sweep with this id or unique prefix; UnknownSweep, with the closest id, if none fits."""
+def find(sweep_id: str, *, newest: bool = True) -> SweepFolder:
+    """Return the folder of the sweep with this id or unique prefix; UnknownSweep, with the closest id, if none fits.
+
+    With `newest`, a sweep's name means the newest of that name, and `latest` the newest of all.
+    """
     ids = [folder.id for folder in all_folders()]
-    matches = [sweep_id] if sweep_id in ids else [known for known in ids if known.startswith(sweep_id)]
-    if len(matches) == 1:
-        return SweepFolder(storage() / "sweeps" / matches[0])
-    if matches:
-        known = ", ".join(sorted(matches))
-        raise UnknownSweep(f"{sweep_id!r} must name one sweep, and {len(matches)} ids start with it: {known}. Name one")
+    found = matches(sweep_id, ids, newest=newest)
+    if len(found) == 1:
+        return SweepFolder(storage() / "sweeps" / found[0])
+    if found:
+        known = ", ".join(sorted(found))
+        raise UnknownSweep(f"{sweep_id!r} must name one sweep, and it may mean {len(found)}: {known}. Name one")
+    if sweep_id == LATEST and not newest and ids:
+        raise UnknownSweep(f"{LATEST!r} must be the id of a sweep here: the newest is {ids[-1]}")
     closest = get_close_matches(sweep_id, ids, n=1, cutoff=0.4)
     hint = f"Did you mean {closest[0]!r}?" if closest else "`sweeps list` shows the sweeps."
     raise UnknownSweep(f"no sweep {sweep_id!r} in {storage() / 'sweeps'}. {hint}")

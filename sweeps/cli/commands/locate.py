@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeps.cli.options import log_line, print_result
+from sweeps.cli.options import log_line, log_newest, print_result
 
 T = TypeVar("T")
 
@@ -41,9 +41,10 @@ class Elsewhere:
         return client
 
 
-def find_sweep(sweep: str, address: str | None) -> "SweepFolder | Elsewhere":
+def find_sweep(sweep: str, address: str | None, *, newest: bool = True) -> "SweepFolder | Elsewhere":
     """Return a sweep's folder on this machine; Elsewhere if an address is typed or only others can know the sweep.
 
+    With `newest`, the sweep may be named by `latest` or its name, and the id of the sweep that was meant is printed.
     Raises UnknownSweep if neither a cluster nor an MLflow server is named that could know it.
     """
     from sweeps.cluster.jobs.client import api_server
@@ -53,11 +54,13 @@ def find_sweep(sweep: str, address: str | None) -> "SweepFolder | Elsewhere":
     if address is not None:
         return Elsewhere(sweep, address)
     try:
-        return find(sweep)
+        folder = find(sweep, newest=newest)
     except UnknownSweep as unknown:
         if api_server(None) is None and not (_tracking_uri() or "").startswith("http"):
             raise
         return Elsewhere(sweep, None, unknown)
+    log_newest(sweep, folder.id)
+    return folder
 
 
 def find_run(run: str, address: str | None) -> "NamedRun | Elsewhere":
@@ -72,11 +75,13 @@ def find_run(run: str, address: str | None) -> "NamedRun | Elsewhere":
     if address is not None:
         return Elsewhere(run, address)
     try:
-        return find_run(run)
+        named = find_run(run)
     except (UnknownSweep, UnknownTrial):
         if api_server(None) is None:
             raise
         return Elsewhere(run, None)
+    log_newest(run.partition("/")[0], named.folder.id)
+    return named
 
 
 def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
@@ -112,6 +117,7 @@ def print_status_elsewhere(sweep: Elsewhere, as_json: bool) -> None:
     tracked = _ask(lambda: find_tracked(uri, sweep_id), issues) if uri else None
     if submitted is None and tracked is None:
         raise UnknownSweep(issues or f"no sweep {sweep.name!r}: not found locally, on the cluster or in MLflow")
+    log_newest(sweep.name, tracked.sweep if tracked else sweep_id)
     plain = (
         submitted.to_dict() if submitted else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from sweeps.cli.options import log_line, print_result
+from sweeps.cli.options import log_line, log_newest, print_result
 from sweeps.cli.typed_command import TypedCommand
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def resume_there(context: typer.Context, sweep: "Elsewhere", n_more: int, as_jso
     client = sweep.connect()
     with job_files() as files:
         sweep_id, state, n_trials = _find_ended(client, sweep.name, files)
+        log_newest(sweep.name, sweep_id)
         if state == "FINISHED" and not n_more:
             raise SweepDone(f"{sweep_id} has finished: add trials with `sweeps extend {sweep_id} --trials N`")
         submit_job(
@@ -56,7 +57,9 @@ def stop_there(sweep: "Elsewhere", as_json: bool) -> None:
     from sweeps.cluster.jobs.submissions import find_submitted, stop
 
     client = sweep.connect()
-    stopped = stop(client, find_submitted(client, sweep.name))
+    submitted = find_submitted(client, sweep.name)
+    log_newest(sweep.name, submitted.sweep)
+    stopped = stop(client, submitted)
     print_result(stopped.to_dict(), as_json, lambda: print_elsewhere([stopped], []))
 
 
@@ -114,15 +117,16 @@ def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, s
     from sweeps.cluster.jobs.remote_cli import run_remotely_json
     from sweeps.cluster.jobs.submissions import find_submitted
     from sweeps.errors import SweepLocked, UnknownSweep
+    from sweeps.storage.sweep_ids import matches
 
     try:
         submitted = find_submitted(client, sweep)
     except UnknownSweep as unknown:
         found = run_remotely_json(client, ["list", "--json"], files)["sweeps"]
-        matches = [s for s in found if s["sweep"] == sweep] or [s for s in found if s["sweep"].startswith(sweep)]
-        if len(matches) != 1:
+        ids = matches(sweep, [listed["sweep"] for listed in found])
+        if len(ids) != 1:
             raise unknown from None
-        (match,) = matches
+        (match,) = (listed for listed in found if listed["sweep"] == ids[0])
         if match["state"] == "RUNNING":
             raise SweepLocked(f"{match['sweep']} is running; it runs outside Ray jobs: stop its process") from None
         return match["sweep"], match["state"], match["trials"] + match["to_come"]
@@ -135,9 +139,9 @@ def _find_to_delete(client: "Client", sweep: str) -> str | None:
     from sweeps.cluster.jobs.submissions import all_submitted, matching, only_match
 
     known = all_submitted(client)
-    if not matching(known, sweep):
+    if not matching(known, sweep, newest=False):
         return None
-    submitted = only_match(known, sweep)
+    submitted = only_match(known, sweep, newest=False)
     _check_ended(submitted)
     return submitted.sweep
 

@@ -104,7 +104,8 @@ def delete(
     if missing_ok:
         plain = _delete_if_exists(sweep, runs=runs, force=force)
     else:
-        folder = locate.find_sweep(sweep, address)
+        # By its id or a unique prefix: the newest of a name may not be the one to delete.
+        folder = locate.find_sweep(sweep, address, newest=False)
         if isinstance(folder, locate.Elsewhere):
             plain = remote.delete_there(context, folder)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sweeps.cli.commands import remote
-from sweeps.cli.options import Address, Json, Offline, Overrides, Recipe, Sweep, log_line
+from sweeps.cli.options import Address, Json, Offline, Overrides, Recipe, Sweep, log_line, log_newest
 from sweeps.cli.typed_command import TypedCommand
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def submit(
     from sweeps.cluster.jobs.client import connect
     from sweeps.cluster.jobs.runtime_env import job_files
     from sweeps.config import load
-    from sweeps.storage.layout import new_id
+    from sweeps.storage.sweep_ids import new_id
 
     config = load(recipe, overrides or [])
     _check_arrays(config)
@@ -49,6 +49,7 @@ def logs(
 
     client = connect(address)
     submitted = submissions.find_submitted(client, sweep)
+    log_newest(sweep, submitted.sweep)
     pieces = submissions.logs(client, submitted, follow=follow)
     if as_json:
         typer.echo(json.dumps({"sweep": submitted.sweep, "job": submitted.job, "log": "".join(pieces)}))

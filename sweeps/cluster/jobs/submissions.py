@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.cluster.jobs.runtime_env import JobFiles
 from sweeps.errors import ClusterError, SweepDone, UnknownSweep
+from sweeps.storage.sweep_ids import matches
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -106,7 +107,7 @@ def all_submitted(client: "Client") -> list[SubmittedSweep]:
 
 
 def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
-    """Return the sweep with this id, or the only one whose id starts so, with its newest log line.
+    """Return the sweep that `sweep` means, as `sweep_ids.matches` reads it, with its newest log line.
 
     Raises UnknownSweep.
     """
@@ -117,19 +118,20 @@ def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
     return replace(found, last_line=last_line)
 
 
-def only_match(known: Sequence[SubmittedSweep], sweep: str) -> SubmittedSweep:
+def only_match(known: Sequence[SubmittedSweep], sweep: str, *, newest: bool = True) -> SubmittedSweep:
     """Return the one sweep that `sweep` can mean. Raises UnknownSweep if it can mean none or several."""
-    matches = matching(known, sweep)
-    if len(matches) != 1:
-        ids = ", ".join(submitted.sweep for submitted in matches or known[:10])
-        hint = "" if matches else "; if the cluster's head lost its jobs, `sweeps resume` continues a sweep"
+    found = matching(known, sweep, newest=newest)
+    if len(found) != 1:
+        ids = ", ".join(submitted.sweep for submitted in found or known[:10])
+        hint = "" if found else "; if the cluster's head lost its jobs, `sweeps resume` continues a sweep"
         raise UnknownSweep(f"{sweep!r} must name one sweep of the cluster, which has {ids or 'none'}{hint}")
-    return matches[0]
+    return found[0]
 
 
-def matching(known: Sequence[SubmittedSweep], sweep: str) -> list[SubmittedSweep]:
-    """Return the sweeps that `sweep` can mean: the one with this id, or all whose ids start so."""
-    return [s for s in known if s.sweep == sweep] or [s for s in known if s.sweep.startswith(sweep)]
+def matching(known: Sequence[SubmittedSweep], sweep: str, *, newest: bool = True) -> list[SubmittedSweep]:
+    """Return the sweeps that `sweep` can mean, as `sweep_ids.matches` reads it."""
+    ids = matches(sweep, [submitted.sweep for submitted in known], newest=newest)
+    return [submitted for submitted in known if submitted.sweep in ids]
 
 
 def stop(client: "Client", submitted: SubmittedSweep) -> SubmittedSweep:

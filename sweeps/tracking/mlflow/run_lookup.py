@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.errors import TrackingError, UnknownSweep
+from sweeps.storage.sweep_ids import LATEST, matches, slug
 from sweeps.tracking.mlflow.client import search
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.run_metadata import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG
@@ -41,22 +42,18 @@ def list_tracked(uri: str) -> list[TrackedSweep]:
 
 
 def find_tracked(uri: str, sweep: str) -> TrackedSweep | None:
-    """Return the sweep with this id or unique prefix; None if the store has none.
+    """Return the sweep that `sweep` means, as `sweep_ids.matches` reads it; None if the store has none.
 
-    TrackingError if the store does not answer, UnknownSweep if several ids start with the prefix.
+    TrackingError if the store does not answer, UnknownSweep if it may mean several.
     """
-    if not _ID.fullmatch(sweep):
-        return None
-    found = _find(uri, sweep)
-    if found is not None:
+    if _ID.fullmatch(sweep) and (found := _find(uri, sweep)) is not None:
         return found
-    prefixed = f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}' AND tags.`{SWEEP_TAG}` LIKE '{sweep}%'"
-    ids = sorted({run.data.tags[SWEEP_TAG] for run in _search(uri, prefixed, MAX_LISTED)})
+    query = f"tags.`{ROLE_TAG}` = '{SWEEP_ROLE}'"
+    query += "" if sweep == LATEST else f" AND tags.`{SWEEP_TAG}` LIKE '{slug(sweep)}%'"
+    ids = matches(sweep, sorted({run.data.tags[SWEEP_TAG] for run in _search(uri, query, MAX_LISTED)}))
     if len(ids) > 1:
         known = ", ".join(ids[:10])
-        raise UnknownSweep(
-            f"{sweep!r} must name one sweep, and {len(ids)} ids in MLflow start with it: {known}. Name one"
-        )
+        raise UnknownSweep(f"{sweep!r} must name one sweep, and it may mean {len(ids)} in MLflow: {known}. Name one")
     return _find(uri, ids[0]) if ids else None
 
 

@@ -32,7 +32,19 @@ def test_a_sweep_is_found_by_a_prefix_of_its_id() -> None:
 def test_a_prefix_of_several_ids_is_refused_with_those_ids() -> None:
     both = sorted([make("blobs").id, make("blobs").id])
     with pytest.raises(UnknownSweep, match=", ".join(both)):
-        layout.find("blobs")
+        layout.find("blob")
+    with pytest.raises(UnknownSweep, match=", ".join(both)):
+        layout.find("blobs", newest=False)
+
+
+def test_a_name_or_latest_finds_the_newest_sweep() -> None:
+    stamps = {"20260102-000000": "blobs", "20260103-000000": "digits", "20260101-000000": "blobs"}
+    for stamp, name in stamps.items():
+        layout.create(name, f"{name}-{stamp}-abcd").journal.touch()
+    assert layout.find("blobs").id == "blobs-20260102-000000-abcd"
+    assert layout.find("latest").id == "digits-20260103-000000-abcd"
+    with pytest.raises(UnknownSweep, match=r"must be the id .* the newest is digits-20260103-000000-abcd"):
+        layout.find("latest", newest=False)
 
 
 def test_an_unknown_id_is_refused_with_the_closest_id() -> None:

@@ -107,3 +107,30 @@ def test_an_mlflow_server_may_know_a_sweep_but_no_trial(monkeypatch: pytest.Monk
         sweep.connect()
     with pytest.raises(UnknownSweep):
         find_run("other", None)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("typed", ["latest", "small"])
+def test_the_sweep_that_a_name_means_is_printed_apart_from_the_result(typed: str) -> None:
+    done = CliRunner().invoke(app, ["status", typed, "--json"])
+    assert json.loads(done.stdout)["sweep"] == SWEEP
+    assert done.stderr == f"sweeps: {typed} is {SWEEP}\n"
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_id_or_its_beginning_is_not_repeated() -> None:
+    for typed in (SWEEP, SWEEP[:-2]):
+        assert CliRunner().invoke(app, ["status", typed, "--json"]).stderr == ""
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_trial_of_the_newest_sweep_of_a_name_is_named_by_both() -> None:
+    done = CliRunner().invoke(app, ["diagnose", "finished/0002", "--json"])
+    assert json.loads(done.stdout).items() >= {"sweep": FINISHED, "trial": "0002"}.items()
+    assert f"finished is {FINISHED}" in done.stderr
+
+
+def test_delete_takes_no_latest(folder: SweepFolder) -> None:
+    done = CliRunner().invoke(app, ["delete", "latest"])
+    assert f"the newest is {SWEEP}" in str(done.exception)
+    assert folder.is_sweep

@@ -244,3 +244,28 @@ def test_jobs_that_an_unreachable_cluster_may_still_list_are_reported(
     remote.forget_jobs("mine-1")
     printed = capsys.readouterr().err
     assert printed.startswith("sweeps: jobs of mine-1 may remain in the cluster's list: the Ray cluster at ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "sweep"), [("latest", "mine-20260102-000000-bbbb"), ("other", "other-20260101-000000-aaaa")]
+)
+def test_the_newest_submitted_sweep_is_named_by_latest_or_its_name(cluster: Cluster, typed: str, sweep: str) -> None:
+    cluster.jobs = [job_of("other-20260101-000000-aaaa"), job_of("mine-20260102-000000-bbbb")]
+    result = invoke("extend", typed, "--trials", "3")
+    assert cluster.given == [[sweep, "extend", sweep, "--trials", "3"]]
+    assert f"sweeps: {typed} is {sweep}\n" in result.stderr
+    assert f"sweeps: {typed} is {sweep}\n" in invoke("logs", typed).stderr
+
+
+def test_the_newest_sweep_of_a_cluster_that_lost_its_jobs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = ["mine-20260101-000000-aaaa", "mine-20260102-000000-bbbb"]
+    listed = [{"sweep": sweep, "state": "INTERRUPTED", "trials": 4, "to_come": 0} for sweep in ids]
+    cluster = name_cluster(monkeypatch, Answer(0, json.dumps({"sweeps": listed}), ""))
+    assert invoke("resume", "mine").exit_code == 0
+    assert cluster.given[-1] == [ids[1], "resume", ids[1]]
+
+
+def test_delete_of_the_newest_submitted_sweep_needs_its_id(cluster: Cluster) -> None:
+    cluster.jobs = [job_of("mine-20260101-000000-aaaa"), job_of("mine-20260102-000000-bbbb")]
+    assert "must name one sweep" in error_of("delete", "mine")
+    assert cluster.asked == []
