@@ -46,6 +46,8 @@ SweepId = Annotated[str | None, typer.Option("--id", hidden=True)]
 Log = Annotated[bool, typer.Option("--log", hidden=True)]
 # Hidden: set where a submitted sweep is deleted.
 MissingOk = Annotated[bool, typer.Option("--missing-ok", hidden=True)]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with all columns.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Print a table with all columns, without wrapping.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 
 
@@ -69,6 +71,32 @@ def print_result(plain: dict[str, Any], as_json: bool, show: Callable[[], None])
         typer.echo(json.dumps(plain))
     else:
         show()
+
+
+def print_table(
+    plain: Callable[[], dict[str, Any]],
+    rows: Callable[[], list[dict[str, Any]]],
+    show: Callable[[], None],
+    *,
+    as_json: bool,
+    as_csv: bool,
+    wide: bool,
+) -> None:
+    """Print rows as one JSON object, as CSV, as a wide table, or as `show` does for a person.
+
+    Raises InputError if several forms were asked for.
+    """
+    from sweeps.errors import InputError
+
+    forms = [name for name, is_chosen in (("--json", as_json), ("--csv", as_csv), ("--wide", wide)) if is_chosen]
+    if len(forms) > 1:
+        raise InputError(f"{' and '.join(forms)} must not be given together: choose one")
+    if as_csv or wide:
+        from sweeps.cli.display.rows import print_csv, print_wide
+
+        (print_csv if as_csv else print_wide)(rows())
+    else:
+        print_result(plain() if as_json else {}, as_json, show)
 
 
 def log_line(line: str) -> None:

@@ -5,12 +5,15 @@ from typing import Annotated, Any
 import typer
 
 from sweeps.cli.commands import locate, remote
-from sweeps.cli.options import Address, Json, Run, Sweep, Trial, log_line, print_result
+from sweeps.cli.options import Address, Csv, Json, Run, Sweep, Trial, Wide, log_line, print_result, print_table
+
+# Trials that `best` shows.
+DEFAULT_TOP = 10
 
 
-def list_sweeps(address: Address = None, as_json: Json = False) -> None:
+def list_sweeps(address: Address = None, as_csv: Csv = False, wide: Wide = False, as_json: Json = False) -> None:
     """List the sweeps under SWEEPS_HOME, on the cluster and on the MLflow server, newest first."""
-    from sweeps.cli.display.listing import print_sweeps
+    from sweeps.cli.display.listing import listing_rows, print_sweeps
     from sweeps.tracking.results import load_all
 
     results, issues = load_all()
@@ -20,7 +23,14 @@ def list_sweeps(address: Address = None, as_json: Json = False) -> None:
     tracked = [sweep for sweep in tracked if sweep.sweep not in known]
     plain: dict[str, Any] = {"sweeps": [result.overview() for result in results], "errors": issues}
     plain |= {"submitted": [s.to_dict() for s in submitted], "tracked": [s.to_dict() for s in tracked]}
-    print_result(plain, as_json, lambda: print_sweeps(results, submitted, tracked))
+    print_table(
+        lambda: plain,
+        lambda: listing_rows(results, submitted, tracked),
+        lambda: print_sweeps(results, submitted, tracked),
+        as_json=as_json,
+        as_csv=as_csv,
+        wide=wide,
+    )
     for issue in issues:
         log_line(issue)
 
@@ -41,11 +51,19 @@ def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None
 def best(
     context: typer.Context,
     sweep: Sweep,
-    top: Annotated[int, typer.Option("--top", min=1, help="Number of trials to show.")] = 10,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top", metavar="N", min=1, help="Number of trials; by default 10, with --csv all.", show_default=False
+        ),
+    ] = None,
     address: Address = None,
+    as_csv: Csv = False,
+    wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """Rank a sweep's trials; with several objectives, show the Pareto front first."""
+    from sweeps.cli.display.ranking_rows import ranking_rows
     from sweeps.cli.display.sweep import print_ranking
     from sweeps.tracking.results import load_result
 
@@ -53,7 +71,15 @@ def best(
     if isinstance(folder, locate.Elsewhere):
         remote.run_there(context, folder)
     result = load_result(folder)
-    print_result(result.to_dict(top=top), as_json, lambda: print_ranking(result, top))
+    shown = top or DEFAULT_TOP
+    print_table(
+        lambda: result.to_dict(top=shown),
+        lambda: ranking_rows(result, top if as_csv else shown),
+        lambda: print_ranking(result, shown),
+        as_json=as_json,
+        as_csv=as_csv,
+        wide=wide,
+    )
 
 
 def diagnose(

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.cli.display.console import is_unlimited, open_console
+
 if TYPE_CHECKING:
     from sweeps.experiments.claims import ClaimRow
 
@@ -23,11 +25,11 @@ def print_claims(rows: Sequence["ClaimRow"], *, markdown: bool) -> None:
         text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
         Console(soft_wrap=True).print(text, highlight=False, markup=False)
         return
-    _print_by_experiment(Console(highlight=False), rows)
+    _print_by_experiment(open_console(highlight=False), rows)
 
 
 def _print_by_experiment(console: Console, rows: "Sequence[ClaimRow]") -> None:
-    table = Table(box=None, pad_edge=False, expand=True)
+    table = Table(box=None, pad_edge=False, expand=not is_unlimited(console))
     for heading, ratio in (("claim", 5), ("published", 3), ("ours", 4), ("tolerance", 3)):
         table.add_column(heading, overflow="fold", ratio=ratio)
     table.add_column("seeds", no_wrap=True, justify="right")

@@ -5,9 +5,16 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 # Wider than any line of a table.
 _UNLIMITED = 100_000
+
+
+def is_unlimited(console: Console) -> bool:
+    """Return whether nothing wraps on a console; a table must not be expanded to its width."""
+    return console.width == _UNLIMITED
 
 
 def open_console(*, wide: bool = False, **options: Any) -> Console:
@@ -17,3 +24,9 @@ def open_console(*, wide: bool = False, **options: Any) -> Console:
     """
     is_file = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
     return Console(width=_UNLIMITED if wide or is_file else None, **options)
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Return whether no cell of a table has to be wrapped on a console."""
+    needed = Measurement.get(console, console.options.update(max_width=_UNLIMITED), table).maximum
+    return needed <= console.width

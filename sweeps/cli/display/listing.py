@@ -1,12 +1,13 @@
 """What a person sees of several sweeps: on this machine, on a cluster, in MLflow; and of the built-in recipes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.cli.display.console import is_unlimited, open_console
 from sweeps.cli.display.trial import number
 from sweeps.storage.layout import storage
 from sweeps.tracking.journal.records import PointState
@@ -24,15 +25,34 @@ def print_sweeps(
 ) -> None:
     """Print one line for each sweep, those of this machine first."""
     if results:
-        Console().print(_table(results))
+        console = open_console()
+        console.print(_table(results, expand=not is_unlimited(console)))
     elif not (submitted or tracked):
-        Console(soft_wrap=True).print(f"no sweeps in {storage() / 'sweeps'} yet: try `sweeps run quickstart`")
+        open_console(soft_wrap=True).print(f"no sweeps in {storage() / 'sweeps'} yet: try `sweeps run quickstart`")
     print_elsewhere(submitted, tracked)
+
+
+def listing_rows(
+    results: Sequence[SweepResult], submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]"
+) -> list[dict[str, Any]]:
+    """Return a row with all columns for each sweep."""
+    rows = [_row(result) for result in results]
+    rows += [
+        {"sweep": s.sweep, "where": "cluster", "state": str(s.state), "planned": s.n_trials}
+        | {"started": _time(s.started_ms), "owner": s.owner, "log": s.last_line}
+        for s in submitted
+    ]
+    rows += [
+        {"sweep": found.sweep, "where": "mlflow", "state": found.state}
+        | {"started": _time(found.started_ms), "owner": found.owner}
+        for found in tracked
+    ]
+    return rows
 
 
 def print_elsewhere(submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]") -> None:
     """Print the state and the newest log line of sweeps on a cluster, and the state of those that MLflow has."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = open_console(highlight=False, markup=False, soft_wrap=True)
     for sweep in submitted:
         jobs = f", {sweep.n_jobs} jobs" if sweep.n_jobs > 1 else ""
         console.print(f"{sweep.sweep} {sweep.state} on the cluster (owner: {sweep.owner}{jobs})")
@@ -51,11 +71,37 @@ def print_recipes(summaries: Sequence[Mapping[str, str]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for recipe in summaries:
         table.add_row(Text(recipe["name"], style="bold"), recipe["description"])
-    Console().print(table)
+    open_console().print(table)
 
 
-def _table(results: Sequence[SweepResult]) -> Table:
-    table = Table(box=None, pad_edge=False, expand=True)
+def _row(result: SweepResult) -> dict[str, Any]:
+    best, metric = result.best, result.objective_metrics[0]
+    return {
+        "sweep": result.sweep,
+        "where": "here",
+        "state": str(result.record.state),
+        "ended": result.n_ended,
+        "planned": result.config.n_trials,
+        "running": result.count(PointState.RUNNING),
+        "failed": result.count(PointState.FAILED),
+        "best_trial": best and best.trial,
+        "metric": metric,
+        "value": best and best.metrics.get(metric),
+        "best_name": best and best.run_name,
+        "started": _time(result.record.start_ms),
+        "seconds": result.seconds,
+        "experiment": result.record.experiment,
+        "undelivered": result.n_undelivered,
+    }
+
+
+def _time(milliseconds: int | None) -> str | None:
+    """A time in UTC, to the second; None if it is not known."""
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
+
+
+def _table(results: Sequence[SweepResult], *, expand: bool) -> Table:
+    table = Table(box=None, pad_edge=False, expand=expand)
     table.add_column("sweep", no_wrap=True)
     for heading in ("state", "trials", "failed"):
         table.add_column(heading, no_wrap=True)

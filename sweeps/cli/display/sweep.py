@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from sweeps.cli.display.console import open_console
 from sweeps.cli.display.trial import number
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.results import RankedTrial, SweepResult
@@ -14,7 +15,7 @@ ALSO_SHOWN = ("valid/mse",)
 
 def print_summary(result: SweepResult) -> None:
     """Print the result of a sweep that has just ended."""
-    console = Console()
+    console = open_console()
     _print_state(console, result)
     if result.ranking:
         _print_ranking(console, result, top=5)
@@ -24,7 +25,7 @@ def print_summary(result: SweepResult) -> None:
 
 def print_status(result: SweepResult) -> None:
     """Print a sweep's progress, its failed trials and its best one."""
-    console = Console()
+    console = open_console()
     _print_state(console, result)
     for point in result.points:
         if point.state is PointState.FAILED:
@@ -39,7 +40,7 @@ def print_status(result: SweepResult) -> None:
 
 def print_ranking(result: SweepResult, top: int) -> None:
     """Print the best trials of a sweep."""
-    console = Console()
+    console = open_console()
     if result.ranking:
         _print_ranking(console, result, top)
     else:
@@ -55,7 +56,7 @@ def print_delivery(result: SweepResult, error: str | None) -> None:
         line = _refusals(result)
     else:
         line = f"MLflow has everything of {result.sweep}"
-    Console().print(line, highlight=False, markup=False)
+    open_console().print(line, highlight=False, markup=False)
 
 
 def _refusals(result: SweepResult) -> str:
@@ -97,17 +98,19 @@ def _print_failed(console: Console, result: SweepResult) -> None:
 
 
 def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
-    """Return a table of rank, trial, point and objectives; `--json` has every metric."""
+    """Return a table of rank, trial, point, objectives and how the trial ended; `--wide` has every metric."""
     names = [*result.objective_metrics, *(name for name in ALSO_SHOWN if name not in result.objective_metrics)]
     table = Table(box=None, pad_edge=False)
     for heading in ("", "trial", "point"):
         table.add_column(heading, overflow="fold")
-    for heading in ("epoch", *names):
+    for heading in ("epoch", "epochs", *names):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("stopped by", overflow="fold")
     for rank, trial in enumerate(trials, start=1):
         mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(rank)
         values = (number(trial.metrics.get(name)) for name in names)
-        table.add_row(mark, trial.trial, trial.run_name, str(trial.epoch), *values)
+        epochs = (str(trial.epoch), str(trial.epochs))
+        table.add_row(mark, trial.trial, trial.run_name, *epochs, *values, trial.stopped_by or "")
     return table
 
 

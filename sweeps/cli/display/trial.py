@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from sweeps.cli.display.console import open_console
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.mlflow.run_metadata import diagnosis_text
 from sweeps.tracking.results import SweepResult
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def print_diagnosis(trial: TrialResult) -> None:
     """Print a trial's findings, each with its evidence and its advice."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = open_console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{trial.sweep}/{trial.trial} ({trial.run_name}) {trial.state}", style="bold")
     if trial.reason is not None:
         console.print(f"{trial.reason}")
@@ -30,7 +30,7 @@ def print_diagnosis(trial: TrialResult) -> None:
 
 def print_evaluation(evaluation: "Evaluation", result: SweepResult) -> None:
     """Print a trial's metrics on the test split beside those on the validation split."""
-    console = Console()
+    console = open_console()
     samples = f"epoch {evaluation.epoch}, {evaluation.n_samples} test samples"
     console.print(f"[bold]{evaluation.sweep}/{evaluation.trial}[/bold] {samples}", highlight=False, soft_wrap=True)
     valid = next(ranked.metrics for ranked in result.ranking if ranked.trial == evaluation.trial)

@@ -1,5 +1,7 @@
 """Where a sweep lies: searched for once a command."""
 
+import csv
+import io
 import json
 import os
 import tarfile
@@ -134,3 +136,24 @@ def test_delete_takes_no_latest(folder: SweepFolder) -> None:
     done = CliRunner().invoke(app, ["delete", "latest"])
     assert f"the newest is {SWEEP}" in str(done.exception)
     assert folder.is_sweep
+
+
+@pytest.mark.usefixtures("finished")
+def test_rankings_and_lists_are_printed_as_csv() -> None:
+    ranking = list(csv.DictReader(io.StringIO(CliRunner().invoke(app, ["best", "finished", "--csv"]).stdout)))
+    assert [row["rank"] for row in ranking] == ["1", "2", "3", "4"]
+    assert {row["stopped_by"] for row in ranking} == {"all epochs"}
+    errors = [float(row["valid/mse"]) for row in ranking]
+    assert errors == sorted(errors)
+    top = CliRunner().invoke(app, ["best", "finished", "--csv", "--top", "2"]).stdout
+    assert len(top.splitlines()) == 3
+    listed = list(csv.DictReader(io.StringIO(CliRunner().invoke(app, ["list", "--csv"]).stdout)))
+    assert FINISHED in [row["sweep"] for row in listed]
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("command", ["best finished", "list"])
+def test_one_form_is_printed_at_a_time(command: str) -> None:
+    assert "valid/mse" in CliRunner().invoke(app, [*command.split(), "--wide"]).stdout
+    done = CliRunner().invoke(app, [*command.split(), "--wide", "--json"])
+    assert "--json and --wide must not be given together" in str(done.exception)

@@ -53,3 +53,30 @@ def test_the_mark_of_a_front_is_explained(write_result: Write, shown: Callable[[
     result = write_result({"a": [{"valid/mse": 1.0, "valid/r2": 0.5}]}, objective=objectives)
     sweep.print_ranking(result, top=5)
     assert "* on the Pareto front" in shown()
+
+
+def test_a_ranking_says_how_long_each_trial_trained_and_what_stopped_it(
+    write_result: Write, shown: Callable[[], str]
+) -> None:
+    sweep.print_ranking(write_result({"a": mse(1, 2, 3)}), top=5)
+    heading, row = (line.split() for line in shown().splitlines()[:2])
+    assert heading[-5:] == ["epoch", "epochs", "valid/mse", "stopped", "by"]
+    assert row[-5:] == ["1", "3", "1", "all", "epochs"]
+
+
+def test_a_table_in_a_file_is_not_cut_at_the_width_of_a_terminal(
+    write_result: Write, shown: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    objectives = [
+        {"metric": f"valid/{name}"} for name in ("mse_over_pca", "denoise_mse", "code_sparsity", "dead_units")
+    ]
+    metrics = {f"{objective['metric']}": 1 / 3 for objective in objectives}
+    noisy = {"model": {"name": "shallow", "hidden_size": 8, "noise": {"level": 0.1}}}
+    result = write_result({"a": [metrics]}, objective=objectives, **noisy)
+    sweep.print_ranking(result, top=5)
+    whole = shown().splitlines()[0]
+    assert len(whole.rstrip()) > 80
+    monkeypatch.setenv("COLUMNS", "80")
+    sweep.print_ranking(result, top=5)
+    assert len(shown().splitlines()[0]) <= 80

@@ -37,8 +37,24 @@ def test_a_sweep_is_found_by_a_unique_prefix_of_its_id(write_journal: WriteJourn
     ids = {part: sweep and sweep.sweep for part, sweep in found.items()}
     expected = {"large": "large-1", "small-12": "small-12", "small-1": "small-1"}
     assert ids == expected | dict.fromkeys(("sm%", "l' OR '"))
-    with pytest.raises(UnknownSweep, match=r"2 ids in MLflow start with it: small-1, small-12"):
+    with pytest.raises(UnknownSweep, match=r"may mean 2 in MLflow: small-1, small-12"):
         find_tracked(uri, "small")
+
+
+def test_the_newest_sweep_is_found_by_latest_or_its_name(write_journal: WriteJournal, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    old, new, other = (
+        f"{name}-2026010{day}-000000-abcd" for day, name in enumerate(("my-own", "my-own", "a"), start=1)
+    )
+    for sweep_id in (new, other, old):
+        journal = write_journal(sweep_id, n_points=1)
+        assert sync(journal, uri, journal.path.parent, 60).error is None
+    found = {typed: find_tracked(uri, typed) for typed in ("my_own", "latest", old)}
+    assert {typed: sweep and sweep.sweep for typed, sweep in found.items()} == {
+        "my_own": new,
+        "latest": other,
+        old: old,
+    }
 
 
 def test_a_store_that_does_not_answer_is_named_without_its_password() -> None:

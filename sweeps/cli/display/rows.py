@@ -1,0 +1,57 @@
+"""Rows with all columns, as CSV for other programs or as a table that is as wide as it has to be."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.cli.display.console import open_console
+from sweeps.cli.display.trial import number
+
+Row = Mapping[str, Any]
+
+
+def print_csv(rows: Sequence[Row]) -> None:
+    """Print one line of CSV for each row, after a line with the names of the columns."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns(rows), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value, repr) for name, value in row.items()} for row in rows)
+    typer.echo(file.getvalue(), nl=False)
+
+
+def print_wide(rows: Sequence[Row]) -> None:
+    """Print a table with every column that has a value, without wrapping."""
+    names = [name for name in columns(rows) if any(row.get(name) not in (None, "") for row in rows)]
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        is_numeric = all(isinstance(row.get(name), int | float | None) for row in rows)
+        table.add_column(name, no_wrap=True, justify="right" if is_numeric else "left")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(name), number)) for name in names))
+    open_console(wide=True, highlight=False).print(table)
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """Return the names of all columns; one that only later rows have follows the column before it."""
+    names: list[str] = []
+    for row in rows:
+        place = 0
+        for name in row:
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return names
+
+
+def _cell(value: Any, write_number: Callable[[float], str]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return write_number(value)
+    return json.dumps(value) if isinstance(value, bool | list | tuple | dict) else str(value)
