@@ -298,6 +298,8 @@ def test_a_sweep_that_only_the_cluster_can_refuse_is_told_in_one_line_and_delete
     assert ended["state"] == "FAILED"
     assert "must fit one host" in ended["told"]
     assert "\n" not in ended["told"]
+    (listed,) = (found for found in client("list")["submitted"] if found["sweep"] == sweep)
+    assert (listed["state"], listed["told"]) == ("FAILED", ended["told"])
     assert client("delete", sweep)["sweep"] == sweep
     assert sweep not in [found["sweep"] for found in client("list")["submitted"]]
 

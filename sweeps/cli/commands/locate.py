@@ -11,7 +11,8 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweeps.cluster.jobs.submissions import Client, SubmittedSweep
+    from sweeps.cluster.jobs.submissions import Client
+    from sweeps.cluster.jobs.submitted_sweep import SubmittedSweep
     from sweeps.errors import UnknownSweep
     from sweeps.storage.layout import SweepFolder
     from sweeps.tracking.mlflow.run_lookup import TrackedSweep
@@ -90,14 +91,14 @@ def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[Tra
     Without a cluster, MLflow is asked only if it is a server: a local file knows no more than SWEEPS_HOME.
     """
     from sweeps.cluster.jobs.client import api_server, connect
-    from sweeps.cluster.jobs.submissions import all_submitted
+    from sweeps.cluster.jobs.submissions import all_submitted_with_reasons
     from sweeps.tracking.mlflow.run_lookup import list_tracked
 
     issues: list[str] = []
     server, uri = api_server(address), _tracking_uri()
     if server is None and not (uri or "").startswith("http"):
         return [], [], []
-    submitted = (server and _ask(lambda: all_submitted(connect(address)), issues)) or []
+    submitted = (server and _ask(lambda: all_submitted_with_reasons(connect(address)), issues)) or []
     tracked = (uri and _ask(lambda: list_tracked(uri), issues)) or []
     return submitted, tracked, issues
 

@@ -11,7 +11,8 @@ from sweeps.cli.typed_command import TypedCommand
 if TYPE_CHECKING:
     from sweeps.cli.commands.locate import Elsewhere
     from sweeps.cluster.jobs.runtime_env import JobFiles
-    from sweeps.cluster.jobs.submissions import Client, SubmittedSweep
+    from sweeps.cluster.jobs.submissions import Client
+    from sweeps.cluster.jobs.submitted_sweep import SubmittedSweep
 
 STARTED = time.time()
 
@@ -136,7 +137,8 @@ def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, s
 
 def _find_to_delete(client: "Client", sweep: str) -> str | None:
     """Return the whole id of a sweep that no job runs; None if the cluster lists no job of it."""
-    from sweeps.cluster.jobs.submissions import all_submitted, matching, only_match
+    from sweeps.cluster.jobs.submissions import all_submitted
+    from sweeps.cluster.jobs.submitted_sweep import matching, only_match
 
     known = all_submitted(client)
     if not matching(known, sweep, newest=False):

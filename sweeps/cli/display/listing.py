@@ -14,7 +14,7 @@ from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.results import SweepResult
 
 if TYPE_CHECKING:
-    from sweeps.cluster.jobs.submissions import SubmittedSweep
+    from sweeps.cluster.jobs.submitted_sweep import SubmittedSweep
     from sweeps.tracking.mlflow.run_lookup import TrackedSweep
 
 

@@ -7,13 +7,12 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cluster.jobs.runtime_env import JobFiles
-from sweeps.errors import ClusterError, SweepDone, UnknownSweep
-from sweeps.storage.sweep_ids import matches
+from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep, only_match
+from sweeps.errors import ClusterError, SweepDone
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -27,44 +26,12 @@ LOG_PREFIX = "sweeps: "
 STOP_SECONDS = 120
 INTERRUPTED = 130
 _POLL_SECONDS = 0.5
+# Failed sweeps whose logs a list reads: one request each.
+_MAX_REASONS = 10
 _CONTINUATION = re.compile(r"(?P<sweep>.+?)(-r(?P<number>\d+))?")
 
 
-class JobState(StrEnum):
-    """The state of a submitted sweep."""
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    INTERRUPTED = "INTERRUPTED"
-
-
 _STATES = {"SUCCEEDED": JobState.FINISHED, "STOPPED": JobState.INTERRUPTED}
-
-
-@dataclass(frozen=True)
-class SubmittedSweep:
-    """A sweep on a cluster, by its newest job; `last_line` is the newest line of that job's log about the sweep."""
-
-    sweep: str
-    job: str
-    n_jobs: int
-    state: JobState
-    owner: str
-    n_trials: int | None
-    started_ms: int | None
-    last_line: str | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether no job of the sweep is pending or running."""
-        return self.state not in (JobState.PENDING, JobState.RUNNING)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the sweep as plain values; `last_line` is `told` in the JSON form."""
-        plain = asdict(self) | {"state": str(self.state)}
-        return plain | {"told": plain.pop("last_line")}
 
 
 def submit(client: "Client", sweep: str, n_trials: int, arguments: Sequence[str], files: JobFiles) -> str:
@@ -112,26 +79,19 @@ def find_submitted(client: "Client", sweep: str) -> SubmittedSweep:
     Raises UnknownSweep.
     """
     found = only_match(all_submitted(client), sweep)
-    with translated("return the log of a job"):
-        lines = [line for line in client.get_job_logs(found.job).splitlines() if line.startswith(LOG_PREFIX)]
-    last_line = lines[-1].removeprefix(LOG_PREFIX) if lines else _message(client, found.job)
-    return replace(found, last_line=last_line)
+    return replace(found, last_line=_last_line(client, found.job))
 
 
-def only_match(known: Sequence[SubmittedSweep], sweep: str, *, newest: bool = True) -> SubmittedSweep:
-    """Return the one sweep that `sweep` can mean. Raises UnknownSweep if it can mean none or several."""
-    found = matching(known, sweep, newest=newest)
-    if len(found) != 1:
-        ids = ", ".join(submitted.sweep for submitted in found or known[:10])
-        hint = "" if found else "; if the cluster's head lost its jobs, `sweeps resume` continues a sweep"
-        raise UnknownSweep(f"{sweep!r} must name one sweep of the cluster, which has {ids or 'none'}{hint}")
-    return found[0]
+def all_submitted_with_reasons(client: "Client") -> list[SubmittedSweep]:
+    """Return every sweep on the cluster, newest first; those that failed last with the newest line of their log.
 
-
-def matching(known: Sequence[SubmittedSweep], sweep: str, *, newest: bool = True) -> list[SubmittedSweep]:
-    """Return the sweeps that `sweep` can mean, as `sweep_ids.matches` reads it."""
-    ids = matches(sweep, [submitted.sweep for submitted in known], newest=newest)
-    return [submitted for submitted in known if submitted.sweep in ids]
+    A sweep that failed its first checks has no folder: the log of its job alone says why.
+    """
+    submitted = all_submitted(client)
+    failed = [sweep.job for sweep in submitted if sweep.state is JobState.FAILED][:_MAX_REASONS]
+    return [
+        replace(sweep, last_line=_reason(client, sweep.job)) if sweep.job in failed else sweep for sweep in submitted
+    ]
 
 
 def stop(client: "Client", submitted: SubmittedSweep) -> SubmittedSweep:
@@ -191,6 +151,21 @@ def _next_id(sweep: str, taken: Sequence[str | None]) -> str:
     if sweep not in taken:
         return sweep
     return next(f"{sweep}-r{number}" for number in range(2, len(taken) + 3) if f"{sweep}-r{number}" not in taken)
+
+
+def _last_line(client: "Client", job: str) -> str | None:
+    """Return the newest line that a job has logged about its sweep, else Ray's message about the job."""
+    with translated("return the log of a job"):
+        lines = [line for line in client.get_job_logs(job).splitlines() if line.startswith(LOG_PREFIX)]
+    return lines[-1].removeprefix(LOG_PREFIX) if lines else _message(client, job)
+
+
+def _reason(client: "Client", job: str) -> str | None:
+    """Return the newest line of a job's log; why it cannot be read if its host has failed."""
+    try:
+        return _last_line(client, job)
+    except ClusterError as error:
+        return str(error)
 
 
 def _order(details: "JobDetails") -> int:

@@ -269,3 +269,23 @@ def test_delete_of_the_newest_submitted_sweep_needs_its_id(cluster: Cluster) -> 
     cluster.jobs = [job_of("mine-20260101-000000-aaaa"), job_of("mine-20260102-000000-bbbb")]
     assert "must name one sweep" in error_of("delete", "mine")
     assert cluster.asked == []
+
+
+def test_a_list_says_why_a_submitted_sweep_failed(cluster: Cluster) -> None:
+    cluster.jobs = [job_of("mine-1"), job_of("mine-2", status=JobStatus.RUNNING)]
+    cluster.log = "a line of a library\nsweeps: cpus_per_trial must fit one host\n"
+    lines = invoke("list", "--address", "http://head:8265").stdout.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("mine-1 FAILED on the cluster"))
+    assert lines[place + 1] == "  when its job ended: cpus_per_trial must fit one host"
+    assert [line for line in lines if "must fit" in line] == [lines[place + 1]]
+
+
+def test_a_list_says_that_the_log_of_a_failed_sweep_is_lost(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_job: str) -> str:
+        raise RuntimeError("the node is gone")
+
+    monkeypatch.setattr(cluster, "get_job_logs", lost)
+    listed = json.loads(invoke("list", "--json", "--address", "http://head:8265").stdout)
+    assert [sweep["told"] for sweep in listed["submitted"]] == [
+        "the cluster failed to return the log of a job: the node is gone"
+    ] * 2

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sweeps.cli.display.listing import print_elsewhere
-from sweeps.cluster.jobs.submissions import JobState, SubmittedSweep
+from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep
 
 Shown = Callable[..., list[str]]
 
