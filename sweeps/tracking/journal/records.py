@@ -116,6 +116,19 @@ def end_body(end: PointEnd) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class BestEpoch:
+    """The epoch by which a finished point is ranked, with all its metrics.
+
+    `last_epochs` holds the objectives whose last value is another one, each with the epoch of that value: MLflow sorts
+    runs by the last value of a metric.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+    last_epochs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class FigureRecord:
     """A figure to draw: `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`.
 
@@ -128,7 +141,7 @@ class FigureRecord:
 
 
 class EntryKind(StrEnum):
-    """The kinds of entries."""
+    """The kinds of entries. `epoch` counts ended points in a PROGRESS entry, and samples in a SYSTEM_METRICS entry."""
 
     SWEEP_START = "sweep_start"
     POINT_START = "point_start"
@@ -136,6 +149,9 @@ class EntryKind(StrEnum):
     FIGURE = "figure"
     POINT_RETRY = "point_retry"
     POINT_END = "point_end"
+    BEST_EPOCH = "best_epoch"
+    RANK = "rank"
+    PROGRESS = "progress"
     SWEEP_RESUME = "sweep_resume"
     SWEEP_END = "sweep_end"
 

@@ -19,6 +19,14 @@ POINT_TAG = "sweeps.trial"
 REASON_TAG = "sweeps.reason"
 # The role of a sweep's parent run, by which a store can be searched for sweeps.
 ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
+# What decides a trial's rank, and the rank itself: four digits, so that MLflow sorts by it.
+RANK_TAG = "sweeps.rank"
+BEST_EPOCH_TAG = "sweeps.best_epoch"
+EPOCHS_TAG = "sweeps.epochs"
+# The parent run's tag: the trial that ranks first.
+BEST_TRIAL_TAG = "sweeps.best_trial"
+# Metrics at the epoch by which a trial is ranked; in the parent run, those of the best trial so far.
+BEST_PREFIX = "best/"
 OWNER_TAG = "mlflow.user"
 DIAGNOSIS_TAG = "sweeps.diagnosis"
 NO_FINDINGS = "no findings"
