@@ -109,7 +109,7 @@ class JournalCallback(tune.Callback):
             point_id=point_id,
             index=index,
             point=dict(point),
-            run_name=run_name(point) or point_id,
+            run_name=run_name(point_id, point, self._config.search),
             start_ms=now_ms(),
             params=flatten(trial.to_dict()),
             tags=self._tags | seed,

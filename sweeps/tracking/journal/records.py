@@ -79,9 +79,19 @@ class PointRecord:
     run_id: str | None = None
 
     @property
+    def label(self) -> str:
+        """The run's name without the point's id."""
+        return label_of(self.run_name, self.point_id)
+
+    @property
     def stopped_by(self) -> str | None:
         """What ended the training, as `sweeps.search.stopping` names it; None while it runs."""
         return stopped_by(self.state, self.tags)
+
+
+def label_of(run_name: str, point_id: str) -> str:
+    """Return a run's name without the point's id, for a text that shows the id already."""
+    return run_name.removeprefix(f"{point_id} ")
 
 
 # Recorded by later entries, not by the start entry.
