@@ -12,9 +12,9 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
 from sweeps.tracking.mlflow.client import Measurement, MlflowStore
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
-from sweeps.tracking.mlflow.entry_values import NOTE_TAG, measurements_of, tags_of
+from sweeps.tracking.mlflow.entry_values import measurements_of, tags_of
 from sweeps.tracking.mlflow.figures import FigureError, draw
-from sweeps.tracking.mlflow.run_metadata import POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG, diagnosis_text
+from sweeps.tracking.mlflow.run_metadata import NOTE_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG, diagnosis_text
 from sweeps.tracking.mlflow.uri import run_link
 
 PARENT_TAG = "mlflow.parentRunId"

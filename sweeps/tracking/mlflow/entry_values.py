@@ -9,12 +9,12 @@ from sweeps.tracking.mlflow.run_metadata import (
     BEST_EPOCH_TAG,
     BEST_PREFIX,
     DIAGNOSIS_TAG,
+    NOTE_TAG,
     RANK_TAG,
     REASON_TAG,
     diagnosis_names,
 )
 
-NOTE_TAG = "mlflow.note.content"
 _MEASURED = (EntryKind.EPOCH, EntryKind.PROGRESS)
 
 
