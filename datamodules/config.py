@@ -233,6 +233,7 @@ DataConfig = Annotated[
     | UniformConfig
     | NormalConfig
     | RowsConfig
-    | ArrayConfig,
+    | ArrayConfig
+    | TableConfig,
     Field(discriminator="name"),
 ]

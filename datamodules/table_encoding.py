@@ -127,9 +127,9 @@ class TableEncoding:
 
     def fill(self, inputs: Features) -> Features:
         """Return inputs with missing values replaced by the training means, if `missing` is mean; else unchanged."""
-        if self.means is None:
+        if self.means is None or not (is_missing := np.isnan(inputs)).any():
             return inputs
-        return np.where(np.isnan(inputs), np.asarray(self.means, np.float32), inputs)
+        return np.where(is_missing, np.asarray(self.means, np.float32), inputs)
 
     def with_means(self, means: Sequence[float]) -> "TableEncoding":
         """Return this encoding with the means of the training split, one per feature."""
