@@ -18,14 +18,15 @@ _N_SHOWN = 8
 class MissingValues:
     """The missing cells of a table, in its columns of features: `n_missing` of `n_cells`, in `n_incomplete` rows.
 
-    `by_column` has the columns with any, and `by_row` the rows with the most, counted from 1: each with its number of
-    missing cells, the most first.
+    In `n_empty` rows all cells are missing. `by_column` has the columns with any, and `by_row` the rows with the most,
+    counted from 1: each with its number of missing cells, the most first.
     """
 
     n_cells: int
     n_missing: int
     n_rows: int
     n_incomplete: int
+    n_empty: int
     by_column: dict[str, int]
     by_row: dict[int, int]
 
@@ -64,6 +65,7 @@ def count_missing(inputs: Features, encoding: TableEncoding) -> MissingValues:
         n_missing=int(is_missing.sum()),
         n_rows=len(inputs),
         n_incomplete=int(np.count_nonzero(by_row)),
+        n_empty=int(is_missing.all(axis=1).sum()),
         by_column={encoding.columns[index].name: int(by_column[index]) for index in columns if by_column[index]},
         by_row={int(row) + 1: int(by_row[row]) for row in rows if by_row[row]},
     )

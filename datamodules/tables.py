@@ -18,12 +18,18 @@ def load_table(config: TableConfig) -> Source:
     encoding = fit_encoding(table, config)
     inputs, labels = encoding.encode(table), encoding.encode_labels(table)
     missing = count_missing(inputs, encoding)
+    if missing.n_empty:
+        raise DatasetError(
+            f"each row of {path} must have a value in some column of features; {missing.n_empty:,} rows have none, the "
+            f"first is row {next(iter(missing.by_row))}: remove them"
+        )
     if config.missing == "error" and missing.n_missing:
         totals, *details = missing.lines()
         raise DatasetError(
-            f"{path} must have no missing values: set data.missing to mean (each becomes its column's mean over the "
-            f"training split) or mask (the loss leaves them out), or remove those rows or columns; {totals}",
+            f"{path} must have no missing values; {totals}",
             *details,
+            "set data.missing to mean (each becomes the mean of its column over the training split) or mask (the loss "
+            "and the metrics leave them out), or remove those rows or columns",
         )
     return Source(
         path.name,

@@ -30,8 +30,10 @@ class PrincipalComponents:
         return PrincipalComponents(self.mean, kept, min(self.rank, kept.shape[1]))
 
     def encode(self, samples: Array) -> Array:
-        """Return the codes (samples, n) of `samples` (samples, features)."""
-        return np.asarray((samples - self.mean) @ self.components)
+        """Return the codes (samples, n) of `samples` (samples, features); a missing value, NaN, counts as the mean."""
+        centred = np.asarray(samples - self.mean)
+        centred[np.isnan(centred)] = 0
+        return np.asarray(centred @ self.components)
 
     def reconstruct(self, samples: Array) -> Array:
         """Return `samples` (samples, features) as reconstructed from their codes."""
@@ -42,10 +44,11 @@ def fit_pca(train: Array, scale: float) -> PrincipalComponents:
     """Fit all components on `train` (samples, features), multiplied by `scale` first.
 
     All arithmetic is float64, on chunks of bounded size; if there are fewer samples than features, all of `train` is
-    held in float64. The data leave a component's sign open: its largest weight is made positive.
+    held in float64. The data leave a component's sign open: its largest weight is made positive. Missing values, NaN,
+    count as the mean of their feature.
     """
     n_samples, n_features = train.shape
-    mean: Floats = train.mean(axis=0, dtype=np.float64) * scale
+    mean = feature_means(train) * scale
     if n_samples < n_features:
         centred = np.concatenate(list(centred_chunks(train, mean, scale)))
         _, singular_values, rows = np.linalg.svd(centred, full_matrices=False)
@@ -63,12 +66,19 @@ def fit_pca(train: Array, scale: float) -> PrincipalComponents:
     return PrincipalComponents(mean, components * _signs(components), rank)
 
 
+def feature_means(inputs: Array) -> Floats:
+    """Return the mean of each feature, (features,), over the samples of `inputs` (samples, features) that have it."""
+    means: Floats = inputs.mean(axis=0, dtype=np.float64)
+    return np.nanmean(inputs, axis=0, dtype=np.float64) if np.isnan(means).any() else means
+
+
 def centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats]:
-    """Yield consecutive rows of `inputs` (samples, features) as float64, scaled and minus `mean`."""
+    """Yield consecutive rows of `inputs` (samples, features) as float64, scaled and minus `mean`; 0 for NaN."""
     n_rows = max(1, _CHUNK_BYTES // (8 * max(1, inputs.shape[1])))
     for start in range(0, len(inputs), n_rows):
         chunk = np.multiply(inputs[start : start + n_rows], scale, dtype=np.float64)
         chunk -= mean
+        chunk[np.isnan(chunk)] = 0
         yield chunk
 
 

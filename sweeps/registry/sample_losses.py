@@ -17,7 +17,7 @@ from sweeps.models.metrics import linear_answers
 from sweeps.models.networks.corruption import corrupt
 from sweeps.models.networks.network import Network
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from sweeps.models.pca import PrincipalComponents, fit_pca
+from sweeps.models.pca import PrincipalComponents, feature_means, fit_pca
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.scoring import BATCH, PackagedModel
 from sweeps.registry.significance import Losses
@@ -76,7 +76,10 @@ class Samples:
 
 
 def sample_losses(predict: Predictor, loss: Loss, samples: Samples) -> Losses:
-    """Return the loss of each test sample, (samples,): its mean squared error, or 1 for a wrong label."""
+    """Return the loss of each test sample, (samples,): its mean squared error, or 1 for a wrong label.
+
+    Missing values, NaN, have no error. The mean over samples is that over all values present.
+    """
     if loss in ("mse", "denoise_mse"):
         inputs = samples.inputs if loss == "mse" else samples.corrupted
         return _squared_errors(predict(inputs).reconstruction, samples.inputs)
@@ -130,7 +133,7 @@ def pca_predictor(arrays: DataArrays, n_components: int) -> Predictor | None:
 
 def mean_predictor(arrays: DataArrays) -> Predictor:
     """Return the predictor of the training mean."""
-    mean = arrays.train.inputs.mean(axis=0, dtype=np.float64) * arrays.scale
+    mean = feature_means(arrays.train.inputs) * arrays.scale
     return lambda scaled: Outputs(np.broadcast_to(mean, scaled.shape), np.zeros((len(scaled), 1)))
 
 
@@ -147,5 +150,9 @@ def linear_classifier_predictor(samples: Samples) -> Predictor:
 
 
 def _squared_errors(reconstruction: Array, inputs: Array) -> Losses:
-    errors: Losses = np.square(np.subtract(reconstruction, inputs, dtype=np.float64)).mean(axis=1)
-    return errors
+    errors: Losses = np.square(np.subtract(reconstruction, inputs, dtype=np.float64))
+    is_missing = np.isnan(inputs)
+    if not is_missing.any():
+        return np.asarray(errors.mean(axis=1))
+    errors[is_missing] = 0
+    return np.asarray(errors.sum(axis=1) * (len(inputs) / np.count_nonzero(~is_missing)))

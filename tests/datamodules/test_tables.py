@@ -56,8 +56,8 @@ def test_a_complete_table_is_split_with_labels_and_recorded_with_its_columns(tmp
 def test_missing_error_reports_by_column_and_row(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as error:
         load(tmp_path / "t.parquet", mixed_table(4))
-    totals, columns, rows = error.value.issues
-    assert "set data.missing to mean" in totals
+    totals, columns, rows, advice = error.value.issues
+    assert advice.startswith("set data.missing to mean")
     assert "5 of 240 values are missing, in 4 of 60 rows and 2 columns" in totals
     assert columns == "by column, the most first: 'b' 4 (6.7%), 'town' 1 (1.7%)"
     assert rows == "by row, the most first: row 5 2, row 2 1, row 8 1, row 11 1"
@@ -112,6 +112,14 @@ def test_a_column_without_any_value_in_the_training_split_is_refused(missing: st
         values[row] = 1.0
     with pytest.raises(DatasetError, match=r"'c' has none: add the column to data\.drop_columns"):
         load(tmp_path / "t.parquet", mixed_table(1).set_column(3, "c", pa.array(values)), missing=missing)
+
+
+@pytest.mark.parametrize("missing", ["error", "mean", "mask"])
+def test_rows_without_any_value_are_refused(missing: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,x,y\n" + "1,1,a\n" * 5 + "6,,\n" + "7,,\n")
+    section = TableConfig(path=tmp_path / "t.csv", drop_columns=("id",), missing=missing)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="2 rows have none, the first is row 6: remove them"):
+        load_arrays(section)
 
 
 def test_the_checksum_covers_values_and_names(tmp_path: Path) -> None:
