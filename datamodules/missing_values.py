@@ -37,8 +37,8 @@ class MissingValues:
             "n_missing": self.n_missing,
             "n_rows": self.n_rows,
             "n_rows_with_missing": self.n_incomplete,
-            "by_column": self.by_column,
-            "rows_with_most": {str(row): count for row, count in self.by_row.items()},
+            "by_column": [{"column": name, "n_missing": count} for name, count in self.by_column.items()],
+            "rows_with_most": [{"row": row, "n_missing": count} for row, count in self.by_row.items()],
         }
 
     def lines(self) -> tuple[str, ...]:

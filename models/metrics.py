@@ -61,16 +61,15 @@ def references_of(pca: PrincipalComponents, valid: Array, scale: float) -> Refer
     components = pca.components
     energy = np.zeros(components.shape[1])  # of `valid`, along each component
     outside = 0.0  # of `valid`, orthogonal to all components
-    n_rows = 0
     n_missing, at_missing = 0, np.zeros(pca.rank + 1)  # squared reconstructions of missing values, by components
     for chunk in centred_chunks(valid, pca.mean, scale):
+        is_missing = np.isnan(chunk)
+        chunk[is_missing] = 0
         along = chunk @ components  # (rows, n_components)
         energy += np.einsum("rc,rc->c", along, along)
         if components.shape[1] < components.shape[0]:
             residual = chunk - along @ components.T
             outside += float(np.einsum("rf,rf->", residual, residual))
-        is_missing = np.isnan(valid[n_rows : n_rows + len(chunk)])
-        n_rows += len(chunk)
         if is_missing.any():
             n_missing += int(is_missing.sum())
             at_missing[1:] += _squared_reconstructions(along[:, : pca.rank], components[:, : pca.rank], is_missing)

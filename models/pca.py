@@ -31,9 +31,7 @@ class PrincipalComponents:
 
     def encode(self, samples: Array) -> Array:
         """Return the codes (samples, n) of `samples` (samples, features); a missing value, NaN, counts as the mean."""
-        centred = np.asarray(samples - self.mean)
-        centred[np.isnan(centred)] = 0
-        return np.asarray(centred @ self.components)
+        return np.asarray(_present(np.asarray(samples - self.mean)) @ self.components)
 
     def reconstruct(self, samples: Array) -> Array:
         """Return `samples` (samples, features) as reconstructed from their codes."""
@@ -50,14 +48,14 @@ def fit_pca(train: Array, scale: float) -> PrincipalComponents:
     n_samples, n_features = train.shape
     mean = feature_means(train) * scale
     if n_samples < n_features:
-        centred = np.concatenate(list(centred_chunks(train, mean, scale)))
+        centred = _present(np.concatenate(list(centred_chunks(train, mean, scale))))
         _, singular_values, rows = np.linalg.svd(centred, full_matrices=False)
         components, variances = rows.T, singular_values**2
         # Singular values are exact to rounding of the largest one, so their squares resolve far smaller variances.
         resolution = (n_features * np.finfo(np.float64).eps) ** 2
     else:
         scatter = np.zeros((n_features, n_features))
-        for chunk in centred_chunks(train, mean, scale):
+        for chunk in map(_present, centred_chunks(train, mean, scale)):
             scatter += chunk.T @ chunk
         ascending, vectors = np.linalg.eigh(scatter)
         components, variances = np.ascontiguousarray(vectors[:, ::-1]), ascending[::-1]
@@ -73,13 +71,18 @@ def feature_means(inputs: Array) -> Floats:
 
 
 def centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats]:
-    """Yield consecutive rows of `inputs` (samples, features) as float64, scaled and minus `mean`; 0 for NaN."""
+    """Yield consecutive rows of `inputs` (samples, features) as float64, scaled and minus `mean`."""
     n_rows = max(1, _CHUNK_BYTES // (8 * max(1, inputs.shape[1])))
     for start in range(0, len(inputs), n_rows):
         chunk = np.multiply(inputs[start : start + n_rows], scale, dtype=np.float64)
         chunk -= mean
-        chunk[np.isnan(chunk)] = 0
         yield chunk
+
+
+def _present(centred: Array) -> Array:
+    """Replace missing values, NaN, by 0, in place: the mean of centred features."""
+    centred[np.isnan(centred)] = 0
+    return centred
 
 
 def _signs(components: Floats) -> Floats:

@@ -16,7 +16,7 @@ from sweeps.models.metrics import dead_units
 from sweeps.models.networks.network import Activations, Network
 from sweeps.registry.baseline import classifies
 from sweeps.registry.benchmark import Benchmark
-from sweeps.registry.packaging import CLASSES, CODE, ERROR, RECONSTRUCTION, mean_squared_error
+from sweeps.registry.packaging import CLASSES, CODE, ERROR, RECONSTRUCTION
 from sweeps.registry.rediagnosis import Rediagnosis
 from sweeps.registry.sample_losses import Predictor, network_predictor, package_predictor, sample_losses
 from sweeps.registry.scoring import PackagedModel
@@ -108,7 +108,7 @@ class Contest:
         scale = np.float32(self.benchmark.arrays.scale)
         scaled = self.some_inputs.astype(np.float32) * scale
         trained, reloaded = network_predictor(self.network)(scaled), self.model.outputs(self.some_inputs)
-        error = mean_squared_error(torch.from_numpy(trained.reconstruction), torch.from_numpy(scaled)).numpy()
+        error = np.square(trained.reconstruction - scaled).mean(axis=1, keepdims=True)
         pairs = [
             (reloaded[RECONSTRUCTION] * scale, trained.reconstruction),
             (reloaded[CODE], trained.code),

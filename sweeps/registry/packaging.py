@@ -72,7 +72,7 @@ class Standalone(nn.Module):
     """Raw samples (batch, features) -> (batch, columns), with the data set's scaling inside.
 
     The reconstruction is in raw units. Its error is the squared error of the scaled values, averaged over the features
-    as in `valid/mse`; over those that are not missing, NaN, if there are any.
+    as in `valid/mse`.
     """
 
     def __init__(self, network: Network, scale: float) -> None:
@@ -85,19 +85,11 @@ class Standalone(nn.Module):
         scaled = samples * self.scale
         activations = self.network(scaled)
         reconstruction = activations.reconstruction
-        error = mean_squared_error(reconstruction, scaled)
+        error = (reconstruction - scaled).square().mean(dim=1, keepdim=True)
         outputs = [reconstruction / self.scale, activations.code, error]
         if activations.class_logits is not None:
             outputs.append(activations.class_logits.softmax(dim=1))
         return torch.cat(outputs, dim=1)
-
-
-def mean_squared_error(reconstruction: Tensor, samples: Tensor) -> Tensor:
-    """Return the error of each sample, (batch, 1), averaged over its values that are not missing: NaN in `samples`."""
-    is_missing = samples.isnan()  # (batch, features)
-    errors = (reconstruction - samples).square().masked_fill(is_missing, 0.0)
-    present = (~is_missing).to(errors.dtype).mean(dim=1, keepdim=True)  # exactly 1 where nothing is missing
-    return errors.mean(dim=1, keepdim=True) / present
 
 
 def pinned_requirements() -> list[str]:

@@ -76,10 +76,7 @@ class Samples:
 
 
 def sample_losses(predict: Predictor, loss: Loss, samples: Samples) -> Losses:
-    """Return the loss of each test sample, (samples,): its mean squared error, or 1 for a wrong label.
-
-    Missing values, NaN, have no error. The mean over samples is that over all values present.
-    """
+    """Return the loss of each test sample, (samples,): its mean squared error, or 1 for a wrong label."""
     if loss in ("mse", "denoise_mse"):
         inputs = samples.inputs if loss == "mse" else samples.corrupted
         return _squared_errors(predict(inputs).reconstruction, samples.inputs)
@@ -150,9 +147,5 @@ def linear_classifier_predictor(samples: Samples) -> Predictor:
 
 
 def _squared_errors(reconstruction: Array, inputs: Array) -> Losses:
-    errors: Losses = np.square(np.subtract(reconstruction, inputs, dtype=np.float64))
-    is_missing = np.isnan(inputs)
-    if not is_missing.any():
-        return np.asarray(errors.mean(axis=1))
-    errors[is_missing] = 0
-    return np.asarray(errors.sum(axis=1) * (len(inputs) / np.count_nonzero(~is_missing)))
+    errors: Losses = np.square(np.subtract(reconstruction, inputs, dtype=np.float64)).mean(axis=1)
+    return errors
