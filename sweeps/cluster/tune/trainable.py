@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sweeps.config import SweepConfig
 from sweeps.gc_tuning import imports_to_stay
+from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
@@ -23,7 +24,7 @@ class TrialInputs:
     """The inputs that all packs of a sweep share, as plain values and arrays; Ray stores them once per node.
 
     `arrays` is a `DataArrays` as a dict, `pca_mse` the validation error of PCA by number of components, `column_mean`,
-    (features,), the mean of the scaled training inputs.
+    (features,), the mean of the scaled training inputs. `statistics` and `standardized` are those of `Dataset`.
     """
 
     sweep: Mapping[str, Any]
@@ -32,6 +33,8 @@ class TrialInputs:
     column_mean: NDArray[np.float64]
     folder: str
     accelerator: Literal["cpu", "gpu"]
+    statistics: FeatureStatistics | None = None
+    standardized: References | None = None
 
 
 def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
@@ -58,6 +61,8 @@ def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
             SweepFolder(place(inputs.folder)),
             inputs.column_mean,
             inputs.accelerator,
+            inputs.statistics,
+            inputs.standardized,
         )
         train_points(points, context, _report_to_tune)
     except Exception as error:  # not an error of a single point: the inputs they share are wrong
