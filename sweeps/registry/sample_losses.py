@@ -165,12 +165,16 @@ def linear_classifier_predictor(samples: Samples) -> Predictor:
 
 
 def _squared_errors(reconstruction: Array, samples: Samples) -> Losses:
-    """Return the mean squared error of each sample, (samples,), in the trial's units; missing values do not count."""
+    """Return the squared error of each sample, (samples,), in the trial's units, over the mean count of present values.
+
+    Missing values do not count. The mean over samples is the error over all values present, as in `test/mse`.
+    """
     errors = np.subtract(reconstruction, samples.inputs, dtype=np.float64)
     if samples.unit is not None:
         errors = np.divide(errors, samples.unit, out=np.zeros_like(errors), where=samples.unit > 0)
     present = ~np.isnan(samples.inputs)
-    losses: Losses = np.square(errors).sum(axis=1, where=present) / np.maximum(present.sum(axis=1), 1)
+    n_present = np.count_nonzero(present) / len(present)  # exactly the number of features if nothing is missing
+    losses: Losses = np.square(errors).sum(axis=1, where=present) / n_present
     return losses
 
 
