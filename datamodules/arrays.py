@@ -1,6 +1,6 @@
 """The arrays of a data set, split and ready to be sent to workers; and the exception for data that cannot be used."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -42,6 +42,10 @@ class Split:
             return self
         return Split(self.inputs[indices], None if self.labels is None else self.labels[indices])
 
+    def filled(self, fill: Callable[[Any], Inputs]) -> "Split":
+        """Return the same samples with `fill` applied to their inputs."""
+        return Split(fill(self.inputs), self.labels)
+
 
 @dataclass(frozen=True, eq=False)
 class DataArrays:
@@ -49,7 +53,9 @@ class DataArrays:
 
     `valid/...` metrics are measured on `valid`, which is the `train` or `test` object itself if `validate_on` names it.
     `checksum` is a SHA-256 of the whole data set before it was split; `n_withheld` is the number of test samples that
-    were not sent to the worker. Raises DatasetError for inconsistent arrays.
+    were not sent to the worker. Only if `has_missing` may inputs be NaN, where a value is missing. `table`, if the data
+    come from one, is its `TableEncoding` as plain values, and `missing` the counts of its missing values. Raises
+    DatasetError for inconsistent arrays.
     """
 
     name: str
@@ -63,6 +69,9 @@ class DataArrays:
     validate_on: str
     seed: int
     n_withheld: int = 0
+    has_missing: bool = False
+    table: Mapping[str, Any] | None = None
+    missing: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         issues = _issues(self)
@@ -75,9 +84,10 @@ class DataArrays:
         return int(self.train.inputs.shape[1])
 
     def value_range(self) -> tuple[float, float]:
-        """Return the smallest and the largest scaled input of all splits."""
+        """Return the smallest and the largest scaled input of all splits, of those that are not missing."""
         splits = [split.inputs for split in (self.train, self.valid, self.test) if len(split)]
-        low, high = min(float(inputs.min()) for inputs in splits), max(float(inputs.max()) for inputs in splits)
+        low = min(float(np.fmin.reduce(inputs, axis=None)) for inputs in splits)
+        high = max(float(np.fmax.reduce(inputs, axis=None)) for inputs in splits)
         return low * self.scale, high * self.scale
 
     def describe(self) -> dict[str, Any]:
@@ -94,7 +104,7 @@ class DataArrays:
             "validate_on": self.validate_on,
             "seed": self.seed,
             "checksum": self.checksum,
-        }
+        } | ({} if self.table is None else {"table": self.table, "missing": self.missing})
 
     def without_test(self) -> dict[str, Any]:
         """Return plain values and NumPy arrays for a worker, without test samples unless it validates on them."""
@@ -110,6 +120,8 @@ class DataArrays:
             "train_inputs": self.train.inputs,
             "train_labels": self.train.labels,
         }
+        if self.table is not None:
+            crossing |= {"has_missing": self.has_missing, "table": self.table, "missing": self.missing}
         if self.validate_on != "train":
             crossing |= {"valid_inputs": self.valid.inputs, "valid_labels": self.valid.labels}
         return crossing
@@ -143,10 +155,12 @@ def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead
         )
 
 
-def all_finite(inputs: Inputs) -> bool:
-    """Return whether `inputs` (samples, features) are free of NaN and infinity, checked in chunks."""
+def all_finite(inputs: Inputs, *, except_nan: bool = False) -> bool:
+    """Return whether `inputs` (samples, features) are free of infinity, and unless `except_nan` of NaN, in chunks."""
     if inputs.dtype == np.uint8:
         return True
+    if except_nan:
+        return not any(np.isinf(rows).any() for rows in chunks(inputs))
     return all(np.isfinite(rows).all() for rows in chunks(inputs))
 
 
@@ -181,7 +195,7 @@ def _split_issues(split: Split, arrays: DataArrays) -> list[str]:
     issues = []
     if arrays.train.inputs.shape[1:] != inputs.shape[1:]:
         issues.append(f"inputs must have the {arrays.train.inputs.shape[1:]} features of train, not {inputs.shape[1:]}")
-    if not all_finite(inputs):
+    if not all_finite(inputs, except_nan=arrays.has_missing):
         issues.append("inputs must be finite numbers; got NaN or infinity: remove or replace those samples")
     if (labels is None) != (arrays.n_classes is None):
         issues.append("labels and n_classes must both be given or both be absent")

@@ -8,9 +8,11 @@ known before the data are loaded: `n_features`, None if only the data can say, a
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 ValidateOn = Literal["valid", "train", "test"]
+Missing = Literal["error", "mean", "mask"]
+TABLE_SUFFIXES = (".csv", ".parquet", ".feather")
 
 
 class SplitConfig(BaseModel):
@@ -184,6 +186,58 @@ class ArrayConfig(SplitConfig):
         """Whether there is a place for them: an `.npy` file holds one array."""
         return self.path.suffix != ".npy" or self.labels_path is not None
 
+    @field_validator("path")
+    @classmethod
+    def path_is_no_table(cls, path: Path) -> Path:
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            raise ValueError(f"must be an .npy or .npz file, not {path}: for a table, set data.name to table")
+        return path
+
+
+class TableConfig(SplitConfig):
+    """A user's own table in a `.csv`, `.parquet` or `.feather` file: one row a sample, one or more columns a feature.
+
+    Numeric columns become one feature each, and columns of text one feature for each of their categories, 0 or 1.
+    """
+
+    loader: ClassVar[str] = "sweeps.datamodules.tables:load_table"
+    n_features: ClassVar[None] = None
+
+    name: Literal["table"] = "table"
+    path: Path = Field(description="The table: a .csv, .parquet or .feather file with named columns.")
+    label_column: str | None = Field(
+        None, description="The column with each row's class, as text or integers; it is no feature."
+    )
+    drop_columns: tuple[str, ...] = Field((), description="Columns that are neither features nor labels, such as ids.")
+    missing: Missing = Field(
+        "error",
+        description="What to do about missing values: error refuses them; mean replaces them by the column's mean over "
+        "the training split; mask leaves them out of the loss and the metrics.",
+    )
+    max_categories: PositiveInt = Field(
+        50, description="The most categories that a column of text may have; more are refused."
+    )
+
+    @property
+    def may_have_labels(self) -> bool:
+        """Whether a column is named for them."""
+        return self.label_column is not None
+
+    @field_validator("path")
+    @classmethod
+    def path_is_a_table(cls, path: Path) -> Path:
+        if path.suffix.lower() not in TABLE_SUFFIXES:
+            kinds = f"{', '.join(TABLE_SUFFIXES[:-1])} or {TABLE_SUFFIXES[-1]}"
+            hint = ": for arrays, set data.name to array" if path.suffix.lower() in (".npy", ".npz") else ""
+            raise ValueError(f"must end in {kinds}, not {path}{hint}")
+        return path
+
+    @model_validator(mode="after")
+    def labels_are_not_dropped(self) -> Self:
+        if self.label_column is not None and self.label_column in self.drop_columns:
+            raise ValueError(f"drop_columns must not name the label_column {self.label_column!r}: remove it from one")
+        return self
+
 
 DataConfig = Annotated[
     DigitsConfig
@@ -193,6 +247,7 @@ DataConfig = Annotated[
     | UniformConfig
     | NormalConfig
     | RowsConfig
-    | ArrayConfig,
+    | ArrayConfig
+    | TableConfig,
     Field(discriminator="name"),
 ]

@@ -1,6 +1,7 @@
 """Split a data set into train, valid and test: disjoint, drawn by a seed, and reproducible forever."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,16 @@ from numpy.typing import NDArray
 
 from sweeps.datamodules.arrays import DataArrays, DatasetError, Split, chunks
 from sweeps.datamodules.config import SplitConfig
+from sweeps.datamodules.missing_values import MissingValues, fitted_to
+from sweeps.datamodules.table_encoding import TableEncoding
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A data set before it is split; `test` is its published test set, if it has one."""
+    """A data set before it is split; `test` is its published test set, if it has one.
+
+    One from a table has its encoding and the counts of its missing values, which are NaN in the inputs.
+    """
 
     name: str
     samples: Split
@@ -20,6 +26,8 @@ class Source:
     scale: float = 1.0
     image_shape: tuple[int, int] | None = None
     n_classes: int | None = None
+    table: TableEncoding | None = None
+    missing: MissingValues | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ def split(source: Source, config: SplitConfig) -> DataArrays:
     """Return the three splits of `source`. Raises DatasetError if there are too few samples for the sizes asked for.
 
     From one pool, test is drawn first, then valid, then train: a smaller `n_train` selects a subset of the training
-    samples, and does not change the other splits.
+    samples, and does not change the other splits. With `missing: mean`, missing values of all splits become the means
+    of the training split.
     """
     sizes = split_sizes(source, config)
     order = draw_order(len(source.samples), config.seed)
@@ -45,6 +54,10 @@ def split(source: Source, config: SplitConfig) -> DataArrays:
         test = source.test.take(np.sort(draw_order(len(source.test), config.seed)[: sizes.n_test]))
     valid = source.samples.take(np.sort(order[: sizes.n_valid]))
     train = source.samples.take(np.sort(order[sizes.n_valid : sizes.n_valid + sizes.n_train]))
+    table = source.table
+    if table is not None:
+        table = fitted_to(train.inputs, table)
+        train, valid, test = (part.filled(table.fill) for part in (train, valid, test))
     return DataArrays(
         name=source.name,
         train=train,
@@ -56,6 +69,9 @@ def split(source: Source, config: SplitConfig) -> DataArrays:
         checksum=checksum(source),
         validate_on=config.validate_on,
         seed=config.seed,
+        has_missing=table is not None and table.missing == "mask",
+        table=None if table is None else table.to_dict(),
+        missing=None if source.missing is None else source.missing.to_dict(),
     )
 
 
@@ -89,8 +105,13 @@ def draw_order(n_samples: int, seed: int) -> NDArray[np.intp]:
 
 
 def checksum(source: Source) -> str:
-    """Return the SHA-256 of shapes, types and bytes of inputs and labels, including the published test set."""
+    """Return the SHA-256 of shapes, types and bytes of inputs and labels, including the published test set.
+
+    That of a table covers its encoding too: the names of columns, categories and classes.
+    """
     digest = hashlib.sha256()
+    if source.table is not None:
+        digest.update(json.dumps(source.table.to_dict(), sort_keys=True).encode())
     for part in (source.samples, source.test):
         for array in (part.inputs, part.labels) if part is not None else ():
             if array is not None:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.errors import ModelError
+from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.models.networks.corruption import input_noise
 from sweeps.models.networks.network import Network, initialise
@@ -28,12 +29,24 @@ __all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_networ
 _FORMAT = "autoencoder-sweeps network 1"
 
 
-def build_network(model: ModelConfig, *, input_size: int, n_classes: int | None, seed: int) -> Network:
+def build_network(
+    model: ModelConfig,
+    *,
+    input_size: int,
+    n_classes: int | None,
+    seed: int,
+    statistics: FeatureStatistics | None = None,
+) -> Network:
     """Return a network with its initial weights, which `seed` decides.
 
-    Raises ModelError if the model is to be fine-tuned on labels and `n_classes` is None.
+    `statistics` are those of the training split: needed to standardise features, or to fill missing values. Raises
+    ModelError if the model is to be fine-tuned on labels and `n_classes` is None, or if it needs `statistics`.
     """
     network = _zero_network(model, input_size, n_classes)
+    if statistics is not None:
+        network.preprocessing.set_statistics(statistics)
+    elif network.preprocessing.scales_features:
+        raise ModelError("model.standardize feature needs the statistics of the training split, and got none")
     initialise(network, seeded_generator(seed, WEIGHTS), model.initialization)
     return network
 
@@ -45,12 +58,15 @@ def build_phases(
     input_size: int,
     n_classes: int | None,
     references: References | None = None,
+    statistics: FeatureStatistics | None = None,
 ) -> list[Phase]:
     """Return the fits that make up a training, in order; the last trains the whole network and validates it.
 
-    Raises ModelError if the model is to be fine-tuned on labels and `n_classes` is None.
+    `references` are in the units of the network's errors. Raises ModelError as `build_network` does.
     """
-    network = build_network(model, input_size=input_size, n_classes=n_classes, seed=training.seed)
+    network = build_network(
+        model, input_size=input_size, n_classes=n_classes, seed=training.seed, statistics=statistics
+    )
     objective: Objective = resolve_name(model.objective)(model, network)
     member = Member(
         network,
@@ -76,6 +92,7 @@ def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -
         "model": model.model_dump(mode="json"),
         "input_size": network.input_size,
         "n_classes": network.n_classes,
+        "fills_missing": network.preprocessing.fills_missing,
         "state_dict": network.state_dict(),
     }
     torch.save(content, file)
@@ -99,6 +116,8 @@ def load_network(path: Readable) -> Network:
     try:
         model: ModelConfig = TypeAdapter(ModelConfig).validate_python(content["model"])
         network = _zero_network(model, content["input_size"], content["n_classes"])
+        if content.get("fills_missing", False):
+            network.preprocessing.fill_missing()
         network.load_state_dict(content["state_dict"])
     except (ValidationError, KeyError, RuntimeError) as error:
         raise ModelError(f"{path} must hold a network and the settings it was built from, and they differ") from error

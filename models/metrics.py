@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 _ROUNDING = 1e-6
 # A reference error below this share of the data's variance is float64 rounding: PCA reconstructs exactly.
 _EXACT = 1e-12
+_VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,48 @@ class References:
 def references_of(pca: PrincipalComponents, valid: Array, scale: float) -> References:
     """Measure PCA of every size on `valid` (samples, features), which is multiplied by `scale` first.
 
-    All arithmetic is float64, on chunks of bounded size.
+    All arithmetic is float64, on chunks of bounded size. Missing values, NaN, count as the training mean where PCA
+    encodes a sample, and do not count in its error.
     """
     components = pca.components
     energy = np.zeros(components.shape[1])  # of `valid`, along each component
     outside = 0.0  # of `valid`, orthogonal to all components
+    n_missing, at_missing = 0, np.zeros(pca.rank + 1)  # squared reconstructions of missing values, by components
     for chunk in centred_chunks(valid, pca.mean, scale):
+        is_missing = np.isnan(chunk)
+        chunk[is_missing] = 0
         along = chunk @ components  # (rows, n_components)
         energy += np.einsum("rc,rc->c", along, along)
         if components.shape[1] < components.shape[0]:
             residual = chunk - along @ components.T
             outside += float(np.einsum("rf,rf->", residual, residual))
+        if is_missing.any():
+            n_missing += int(is_missing.sum())
+            at_missing[1:] += _squared_reconstructions(along[:, : pca.rank], components[:, : pca.rank], is_missing)
     # With an orthonormal basis, the error of k components is the energy along all others: a sum without cancellation.
     outside += float(energy[pca.rank :].sum())
     residuals = outside + np.append(np.cumsum(energy[: pca.rank][::-1])[::-1], 0.0)  # (rank + 1,)
+    if n_missing:
+        # The residual of a missing value, at the mean, is its reconstruction: subtract what it should not add.
+        residuals = np.maximum(residuals - at_missing, 0.0)
     pca_mse = np.full(len(pca.mean) + 1, residuals[-1])
     pca_mse[: pca.rank + 1] = residuals
-    return References(pca_mse / max(valid.size, 1))
+    return References(pca_mse / max(valid.size - n_missing, 1))
+
+
+def _squared_reconstructions(along: Floats, components: Array, is_missing: NDArray[np.bool_]) -> Floats:
+    """Return the sum of the squared centred reconstructions of missing values, by number of components: (n,).
+
+    Codes `along` are (rows, n), `components` (features, n), `is_missing` (rows, features).
+    """
+    total = np.zeros(along.shape[1])
+    rows, features = np.nonzero(is_missing)
+    n_at_once = max(1, _VALUES_AT_ONCE // max(1, along.shape[1]))
+    for start in range(0, len(rows), n_at_once):
+        some = slice(start, start + n_at_once)
+        reconstructions = np.cumsum(along[rows[some]] * components[features[some]], axis=1)  # (values, n)
+        total += np.einsum("vc,vc->c", reconstructions, reconstructions)
+    return total
 
 
 def r2(mse: float, references: References) -> float:
@@ -153,10 +179,11 @@ def probe_error(train_codes: Array, train_labels: Array, valid_codes: Array, val
 def linear_answers(train_codes: Array, train_labels: Array, codes: Array) -> Array:
     """Return the labels (samples,) that a linear classifier, fitted on the training codes, predicts for `codes`.
 
-    All codes are (samples, units). The classifier is multinomial logistic regression with scikit-learn's default L2
-    penalty, on codes standardised by the training codes' mean and standard deviation. If `train_labels` hold a single
-    class, it is predicted for every sample. The result is deterministic: a single thread computes it, because rounding
-    would depend on the number of threads; on matrices this small, more threads are also ten times slower.
+    All codes are (samples, units); a missing value, NaN, counts as the training mean. The classifier is multinomial
+    logistic regression with scikit-learn's default L2 penalty, on codes standardised by the training codes' mean and
+    standard deviation. If `train_labels` hold a single class, it is predicted for every sample. The result is
+    deterministic: a single thread computes it, because rounding would depend on the number of threads; on matrices this
+    small, more threads are also ten times slower.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -168,6 +195,8 @@ def linear_answers(train_codes: Array, train_labels: Array, codes: Array) -> Arr
         scaler = StandardScaler().fit(train_codes.astype(np.float64))
         # Stopping at 1e-3 changes the error by less than the choice of samples does, and takes half the steps of 1e-4.
         classifier = LogisticRegression(tol=1e-3, max_iter=1000)
-        classifier.fit(scaler.transform(train_codes.astype(np.float64)), train_labels)
-        answers: Array = classifier.predict(scaler.transform(codes.astype(np.float64)))
+        standardized = (scaler.transform(samples.astype(np.float64)) for samples in (train_codes, codes))
+        train, others = (np.where(np.isnan(samples), 0.0, samples) for samples in standardized)
+        classifier.fit(train, train_labels)
+        answers: Array = classifier.predict(others)
     return answers

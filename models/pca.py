@@ -30,8 +30,8 @@ class PrincipalComponents:
         return PrincipalComponents(self.mean, kept, min(self.rank, kept.shape[1]))
 
     def encode(self, samples: Array) -> Array:
-        """Return the codes (samples, n) of `samples` (samples, features)."""
-        return np.asarray((samples - self.mean) @ self.components)
+        """Return the codes (samples, n) of `samples` (samples, features); a missing value, NaN, counts as the mean."""
+        return np.asarray(_present(np.asarray(samples - self.mean)) @ self.components)
 
     def reconstruct(self, samples: Array) -> Array:
         """Return `samples` (samples, features) as reconstructed from their codes."""
@@ -42,25 +42,32 @@ def fit_pca(train: Array, scale: float) -> PrincipalComponents:
     """Fit all components on `train` (samples, features), multiplied by `scale` first.
 
     All arithmetic is float64, on chunks of bounded size; if there are fewer samples than features, all of `train` is
-    held in float64. The data leave a component's sign open: its largest weight is made positive.
+    held in float64. The data leave a component's sign open: its largest weight is made positive. Missing values, NaN,
+    count as the mean of their feature.
     """
     n_samples, n_features = train.shape
-    mean: Floats = train.mean(axis=0, dtype=np.float64) * scale
+    mean = feature_means(train) * scale
     if n_samples < n_features:
-        centred = np.concatenate(list(centred_chunks(train, mean, scale)))
+        centred = _present(np.concatenate(list(centred_chunks(train, mean, scale))))
         _, singular_values, rows = np.linalg.svd(centred, full_matrices=False)
         components, variances = rows.T, singular_values**2
         # Singular values are exact to rounding of the largest one, so their squares resolve far smaller variances.
         resolution = (n_features * np.finfo(np.float64).eps) ** 2
     else:
         scatter = np.zeros((n_features, n_features))
-        for chunk in centred_chunks(train, mean, scale):
+        for chunk in map(_present, centred_chunks(train, mean, scale)):
             scatter += chunk.T @ chunk
         ascending, vectors = np.linalg.eigh(scatter)
         components, variances = np.ascontiguousarray(vectors[:, ::-1]), ascending[::-1]
         resolution = n_features * np.finfo(np.float64).eps
     rank = int(np.count_nonzero(variances > resolution * variances[0]))
     return PrincipalComponents(mean, components * _signs(components), rank)
+
+
+def feature_means(inputs: Array) -> Floats:
+    """Return the mean of each feature, (features,), over the samples of `inputs` (samples, features) that have it."""
+    means: Floats = inputs.mean(axis=0, dtype=np.float64)
+    return np.nanmean(inputs, axis=0, dtype=np.float64) if np.isnan(means).any() else means
 
 
 def centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats]:
@@ -70,6 +77,12 @@ def centred_chunks(inputs: Array, mean: Floats, scale: float) -> Iterator[Floats
         chunk = np.multiply(inputs[start : start + n_rows], scale, dtype=np.float64)
         chunk -= mean
         yield chunk
+
+
+def _present(centred: Array) -> Array:
+    """Replace missing values, NaN, by 0, in place: the mean of centred features."""
+    centred[np.isnan(centred)] = 0
+    return centred
 
 
 def _signs(components: Floats) -> Floats:

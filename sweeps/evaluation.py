@@ -18,7 +18,7 @@ from sweeps.storage.layout import home
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.trial_lookup import select_trial
 from sweeps.trial.dataset import load_splits
-from sweeps.trial.pca_cache import pca_of
+from sweeps.trial.references import references_for
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def measure(network: Network, trial: TrialConfig, arrays: DataArrays, split: Spl
     The mean predictor, PCA and the linear classifier are fitted on the training split and evaluated on `split`.
     """
     measured = replace(arrays, valid=split)
-    _, references = pca_of(measured, home() / "references")
+    references = references_for(trial.model, measured, home() / "references")
     data = ArrayDataModule(measured, batch_size=trial.training.batch_size, seed=trial.training.seed)
     validation = Validation(network, input_noise(trial.model), references)
     for batch in data.val_dataloader():

@@ -86,7 +86,7 @@ def prepare(config: SweepConfig) -> Iterator[SweepInputs]:
             _log_packing(config, packing)
             share = share_of(config.resources, cluster, packs=packing.is_packed)
             # References after Ray has started: fitting them beside a fork deadlocks.
-            yield SweepInputs(fit_references(arrays.result()), share, packing, interrupted)
+            yield SweepInputs(fit_references(config, arrays.result()), share, packing, interrupted)
 
 
 def train_and_record(run: SweepRun, watch: Watch | None) -> None:

@@ -37,10 +37,13 @@ class AutoencoderConfig(Section):
     The penalties are coefficients of the terms that `training.penalties` defines; `penalty_reduction` says whether
     those are means (theanets 0.7) or sums. They are part of `train/loss` and of no `valid/` metric.
 
-    `standardize: sample` subtracts each sample's mean over its features and divides by its standard deviation on the
-    way in, and undoes that on the way out: the model takes and returns raw values, and the metrics compare raw values,
-    while the loss measures errors in units of each sample's deviation. `networks.network.initialise` defines
-    `initialization`.
+    `standardize` subtracts a mean and divides by a standard deviation on the way in, and undoes that on the way out:
+    the model takes and returns raw values. With `sample`, they are each sample's, over its features. The loss then
+    measures errors in units of each sample's deviation, while the metrics compare raw values. With `feature`, they are
+    each feature's, over the training split. Then not only the loss, but also `valid/mse`, `valid/denoise_mse`, the
+    errors of PCA and of the mean predictor, and a packaged model's `reconstruction_error` are in units of each
+    feature's deviation, and noise corrupts the standardised values. A feature that is constant in training is
+    reconstructed as its mean, and its error counts as 0. `networks.network.initialise` defines `initialization`.
     """
 
     # (section, input_size, n_classes) -> Network, with weights of 0.
@@ -64,8 +67,10 @@ class AutoencoderConfig(Section):
     initialization: Initialization = Field(
         "glorot", description="Distribution from which the initial weights are drawn."
     )
-    standardize: Literal["none", "sample"] = Field(
-        "none", description="What the model scales to mean 0 and deviation 1 on input, and restores on output."
+    standardize: Literal["none", "sample", "feature"] = Field(
+        "none",
+        description="Subtract the mean and divide by the standard deviation inside the model: of each sample, or of "
+        "each feature over the training split.",
     )
     loss: Literal["mse", "bce"] = Field(
         "mse", description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1]."
@@ -143,19 +148,21 @@ class AutoencoderConfig(Section):
         return (("loss bce", "loss mse"),) if self.loss == "bce" else ()
 
     @model_validator(mode="after")
-    def cross_entropy_needs_probabilities(self) -> Self:
-        if self.loss == "bce" and self.output_activation != "sigmoid":
+    def standardised_values_are_restored_from_linear_outputs(self) -> Self:
+        if self.standardize != "none" and (self.output_activation != "linear" or self.loss != "mse"):
+            is_mse = self.loss == "mse"
             raise ValueError(
-                f"loss bce needs outputs in [0, 1]: set output_activation to sigmoid, not {self.output_activation}"
+                f"standardize {self.standardize} needs unbounded outputs: set output_activation to linear"
+                f"{'' if is_mse else ' and loss to mse'}, not {self.output_activation}"
+                f"{'' if is_mse else f' and {self.loss}'}"
             )
         return self
 
     @model_validator(mode="after")
-    def standardised_samples_are_restored_from_linear_outputs(self) -> Self:
-        if self.standardize == "sample" and self.output_activation != "linear":
+    def cross_entropy_needs_probabilities(self) -> Self:
+        if self.loss == "bce" and self.output_activation != "sigmoid":
             raise ValueError(
-                "standardize sample needs unbounded outputs: set output_activation to linear, not "
-                f"{self.output_activation}"
+                f"loss bce needs outputs in [0, 1]: set output_activation to sigmoid, not {self.output_activation}"
             )
         return self
 

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.diagnosis.diagnosis import diagnose
@@ -22,6 +21,7 @@ from sweeps.models.diagnosis.evidence import (
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.metrics import References
 from sweeps.models.networks.network import Activations, Batch, Network
+from sweeps.models.training.losses import squared_error
 from sweeps.models.training.objectives import Objective
 
 # These give shares of units and of variance to a few hundredths: no threshold of a diagnosis is finer.
@@ -52,7 +52,8 @@ class Examination:
         self._model = model
         self._settings = settings_of(model, training)
         self._references = references
-        self._column_mean = column_mean
+        # Standardised features have a mean of 0, up to rounding.
+        self._column_mean = None if network.preprocessing.scales_features else column_mean
         self._n_valid = n_valid
         self._reconstructs = not model.classifies
         self._history: list[tuple[int, dict[str, float]]] = []
@@ -71,14 +72,15 @@ class Examination:
     def findings(self, train: Batch, valid: Batch) -> list[Finding]:
         """Diagnose the training so far, from a few hundred or more clean training and validation samples."""
         last_loss, train_mse = self._losses(train)
-        originals, activations = valid[0], self._activations(valid[0])
+        activations = self._activations(valid[0])
+        originals, reconstructions = self._compared(valid[0], activations)
         evidence = Evidence(
             settings=self._settings,
             references=self._references,
             history=self._history,
             column_mean=self._column_mean,
             originals=_array(originals) if self._reconstructs else None,
-            reconstructions=_array(activations.reconstruction) if self._reconstructs else None,
+            reconstructions=_array(reconstructions) if self._reconstructs else None,
             layers=self._layers(activations),
             filters=_array(self._network.first_layer_filters()),
             first_loss=self._first_loss,
@@ -119,7 +121,18 @@ class Examination:
         """Return the terms of the loss, and the mean squared error, from one pass."""
         activations = self._activations(train[0])
         loss, penalty = self.objective.terms(activations, train)
-        return LossTerms(loss.item(), penalty.item()), functional.mse_loss(activations.reconstruction, train[0]).item()
+        squared, n_values = squared_error(activations, train[0])
+        return LossTerms(loss.item(), penalty.item()), squared.item() / max(int(n_values), 1)
+
+    def _compared(self, inputs: Tensor, activations: Activations) -> tuple[Tensor, Tensor]:
+        """Return inputs and reconstructions, (samples, features), in the units of errors; equal where one is missing.
+
+        A missing value is the feature's mean in both.
+        """
+        if activations.preprocessing is None:
+            return inputs, activations.reconstruction
+        originals = activations.preprocessing.filled(inputs)
+        return originals, originals + activations.error(inputs)
 
     def _layers(self, activations: Activations) -> tuple[LayerStatistics, ...]:
         """Return statistics of the hidden layers that were trained: of a classifier, only the encoder's."""

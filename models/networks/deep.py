@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sweeps.models.config import Activation, DeepConfig
 from sweeps.models.networks.network import Activations, Layer, TiedLayer, decoder_layer
-from sweeps.models.networks.standardize import as_seen
+from sweeps.models.networks.preprocessing import Preprocessing, Standardization
 
 
 def build(section: DeepConfig, input_size: int, _n_classes: int | None) -> "DeepAutoencoder":
@@ -22,7 +22,7 @@ def build(section: DeepConfig, input_size: int, _n_classes: int | None) -> "Deep
         decoder_sizes=section.decoder_sizes,
         tied_weights=section.tied_weights,
         biases=section.biases,
-        standardizes=section.standardize == "sample",
+        standardize=section.standardize,
     )
 
 
@@ -47,12 +47,12 @@ class DeepAutoencoder(nn.Module):
         decoder_sizes: Sequence[int] | None = None,
         tied_weights: bool = False,
         biases: bool = True,
-        standardizes: bool = False,
+        standardize: Standardization = "none",
     ) -> None:
         super().__init__()
         self.input_size = input_size
         self.code_size = code_size
-        self.standardizes = standardizes
+        self.preprocessing = Preprocessing(input_size, standardize)
         into = [*(activation for _ in hidden_sizes), code_activation]
         sizes = pairwise((input_size, *hidden_sizes, code_size))
         encoder = [Layer(*shape, activation, biases=biases) for shape, activation in zip(sizes, into, strict=True)]
@@ -71,7 +71,7 @@ class DeepAutoencoder(nn.Module):
 
     def forward(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""
-        x, standardized = as_seen(x, standardizes=self.standardizes)
+        x, standardized = self.preprocessing(x)
         hidden = []
         for layer in self.encoder:
             x = layer(x)
@@ -81,11 +81,13 @@ class DeepAutoencoder(nn.Module):
         for back in inner:
             x = back(x)
             hidden.append(x)
-        return Activations(tuple(hidden), code, output.logits(x), output.activation).restored(standardized)
+        return Activations(tuple(hidden), code, output.logits(x), output.activation).restored(
+            self.preprocessing, standardized
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the code: (batch, features) -> (batch, code_size)."""
-        x, _ = as_seen(x, standardizes=self.standardizes)
+        x, _ = self.preprocessing(x)
         for layer in self.encoder:
             x = layer(x)
         return x
@@ -94,7 +96,7 @@ class DeepAutoencoder(nn.Module):
         """Return the reconstruction: (batch, code_size) -> (batch, features)."""
         for layer in self.decoder:
             code = layer(code)
-        return code
+        return self.preprocessing.unscaled(code)
 
     def weights(self) -> list[Tensor]:
         """Return the weight matrices that penalties apply to: only the encoder's if they are tied."""

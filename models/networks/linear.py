@@ -4,12 +4,12 @@ from torch import Tensor, nn
 
 from sweeps.models.config import LinearConfig
 from sweeps.models.networks.network import Activations, Layer
-from sweeps.models.networks.standardize import as_seen
+from sweeps.models.networks.preprocessing import Preprocessing, Standardization
 
 
 def build(section: LinearConfig, input_size: int, _n_classes: int | None) -> "LinearNetwork":
     """Return the network of a config section, with weights of 0."""
-    return LinearNetwork(input_size, standardizes=section.standardize == "sample")
+    return LinearNetwork(input_size, standardize=section.standardize)
 
 
 class LinearNetwork(nn.Module):
@@ -17,28 +17,28 @@ class LinearNetwork(nn.Module):
 
     n_classes: int | None = None
 
-    def __init__(self, input_size: int, *, standardizes: bool = False) -> None:
+    def __init__(self, input_size: int, *, standardize: Standardization = "none") -> None:
         super().__init__()
         self.input_size = input_size
         self.code_size = input_size
-        self.standardizes = standardizes
+        self.preprocessing = Preprocessing(input_size, standardize)
         self.layer = Layer(input_size, input_size, "linear")
 
     def forward(self, x: Tensor) -> Activations:
-        """Return output and code, which are the same: (batch, features)."""
-        x, standardized = as_seen(x, standardizes=self.standardizes)
+        """Return output and code, which are the same before features are restored: (batch, features)."""
+        x, standardized = self.preprocessing(x)
         output = self.layer(x)
-        return Activations((output,), output, output, "linear").restored(standardized)
+        return Activations((output,), output, output, "linear").restored(self.preprocessing, standardized)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the code, which is the output: (batch, features)."""
-        x, _ = as_seen(x, standardizes=self.standardizes)
+        x, _ = self.preprocessing(x)
         code: Tensor = self.layer(x)
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the code itself: (batch, features)."""
-        return code
+        """Return the code, as raw values if features are standardised: (batch, features)."""
+        return self.preprocessing.unscaled(code)
 
     def weights(self) -> list[Tensor]:
         """Return the only weight matrix."""

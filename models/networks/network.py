@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from sweeps.models.config import Activation, Initialization
 from sweeps.models.networks.faulty_gradient import sigmoid_first_row
+from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.standardize import Standardized
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -28,25 +29,50 @@ Batch: TypeAlias = Sequence[Tensor]
 
 
 class Activations(NamedTuple):
-    """One forward pass. `logits` are the output before its activation: (batch, features)."""
+    """One forward pass. `logits` are the output before its activation: (batch, features).
+
+    Of a network that standardises features, the logits are the standardised output, and `preprocessing` restores it.
+    """
 
     hidden: tuple[Tensor, ...]  # all hidden layers from the input on, including the code: (batch, units)
     code: Tensor  # (batch, code_size)
     logits: Tensor
     output_activation: Activation
-    deviation: Tensor | None = None  # (batch, 1), of a network that standardises: the unit of its loss
+    deviation: Tensor | None = None  # (batch, 1), of a network that standardises samples: the unit of its loss
     class_logits: Tensor | None = None  # (batch, n_classes), of a network that classifies
+    preprocessing: Preprocessing | None = None  # of a network that standardises features or fills missing values
 
     @property
     def reconstruction(self) -> Tensor:
-        """The output, (batch, features), computed on each access: cross-entropy needs only the logits."""
-        return ACTIVATIONS[self.output_activation](self.logits)
+        """The raw output, (batch, features), computed on each access: cross-entropy needs only the logits."""
+        output = ACTIVATIONS[self.output_activation](self.logits)
+        return output if self.preprocessing is None else self.preprocessing.unscaled(output)
 
-    def restored(self, standardized: Standardized | None) -> "Activations":
-        """Return the pass with its linear output in the units of the raw input; itself if that was not standardised."""
-        if standardized is None:
-            return self
-        return self._replace(logits=standardized.restore(self.logits), deviation=standardized.deviation)
+    def restored(self, preprocessing: Preprocessing, standardized: Standardized | None) -> "Activations":
+        """Return the pass of a network with this `preprocessing`; `standardized` restores samples, if given."""
+        restored = self
+        if standardized is not None:
+            restored = self._replace(logits=standardized.restore(self.logits), deviation=standardized.deviation)
+        if not (preprocessing.scales_features or preprocessing.fills_missing):
+            return restored
+        return restored._replace(logits=preprocessing.varying(restored.logits), preprocessing=preprocessing)
+
+    def error(self, target: Tensor) -> Tensor:
+        """Return the output minus the raw `target`, (batch, features), in the units of losses and metrics.
+
+        These are the units of the data, or each feature's standard deviation if the network standardises features. The
+        error is 0 where `target` is missing (NaN): divide sums by the values that are `present`.
+        """
+        if self.preprocessing is None or not self.preprocessing.scales_features:
+            error = self.reconstruction - target
+        else:  # not from raw values: if a mean is far larger than the deviation, float32 rounds the difference away
+            error = self.logits - self.preprocessing.scaled(target)
+        present = self.present(target)
+        return error if present is None else error.where(present, 0.0)
+
+    def present(self, target: Tensor) -> Tensor | None:
+        """Return which values of `target` (batch, features) are not missing; None if the network expects all."""
+        return ~target.isnan() if self.preprocessing is not None and self.preprocessing.fills_missing else None
 
 
 class Network(Protocol):
@@ -55,6 +81,10 @@ class Network(Protocol):
     input_size: int
     code_size: int
     n_classes: int | None  # None for a network that does not classify
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What it does to its raw input before the first layer."""
 
     def __call__(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""
@@ -65,7 +95,7 @@ class Network(Protocol):
     def decode(self, code: Tensor) -> Tensor:
         """Return the reconstruction from a code: (batch, code_size) -> (batch, features).
 
-        A network that standardises returns standardised samples: a code has neither their mean nor their deviation.
+        A network that standardises samples returns standardised ones: a code has neither their mean nor deviation.
         """
 
     def weights(self) -> list[Tensor]:

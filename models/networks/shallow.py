@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from sweeps.models.config import Activation, ShallowConfig
 from sweeps.models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
-from sweeps.models.networks.standardize import as_seen
+from sweeps.models.networks.preprocessing import Preprocessing, Standardization
 
 
 def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "ShallowAutoencoder":
@@ -15,7 +15,7 @@ def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "S
         activation=section.activation,
         output_activation=section.output_activation,
         tied_weights=section.tied_weights,
-        standardizes=section.standardize == "sample",
+        standardize=section.standardize,
     )
 
 
@@ -32,29 +32,31 @@ class ShallowAutoencoder(nn.Module):
         activation: Activation = "relu",
         output_activation: Activation = "linear",
         tied_weights: bool = False,
-        standardizes: bool = False,
+        standardize: Standardization = "none",
     ) -> None:
         super().__init__()
         self.input_size = input_size
         self.code_size = hidden_size
-        self.standardizes = standardizes
+        self.preprocessing = Preprocessing(input_size, standardize)
         self.encoder = Layer(input_size, hidden_size, activation)
         self.decoder = decoder_layer(self.encoder, output_activation, tied=tied_weights, gain=1.0)
 
     def forward(self, x: Tensor) -> Activations:
         """Encode and decode: (batch, features)."""
-        x, standardized = as_seen(x, standardizes=self.standardizes)
+        x, standardized = self.preprocessing(x)
         code = self.encoder(x)
-        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(standardized)
+        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(
+            self.preprocessing, standardized
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the code: (batch, features) -> (batch, hidden)."""
-        x, _ = as_seen(x, standardizes=self.standardizes)
+        x, _ = self.preprocessing(x)
         return ACTIVATIONS[self.encoder.activation](self.encoder.logits(x))
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the reconstruction: (batch, hidden) -> (batch, features)."""
-        return ACTIVATIONS[self.decoder.activation](self.decoder.logits(code))
+        return self.preprocessing.unscaled(ACTIVATIONS[self.decoder.activation](self.decoder.logits(code)))
 
     def weights(self) -> list[Tensor]:
         """Return the weight matrices that penalties apply to: one if they are tied."""

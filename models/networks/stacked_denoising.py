@@ -10,8 +10,8 @@ from sweeps.models.config import Activation, StackedDenoisingConfig
 from sweeps.models.errors import ModelError
 from sweeps.models.networks.deep import DeepAutoencoder
 from sweeps.models.networks.network import Activations, Layer
+from sweeps.models.networks.preprocessing import Preprocessing, Standardization
 from sweeps.models.networks.shallow import ShallowAutoencoder
-from sweeps.models.networks.standardize import as_seen
 
 
 def build(section: StackedDenoisingConfig, input_size: int, n_classes: int | None) -> "StackedDenoisingAutoencoder":
@@ -30,7 +30,7 @@ def build(section: StackedDenoisingConfig, input_size: int, n_classes: int | Non
         code_activation=section.code_activation,
         output_activation=section.output_activation,
         tied_weights=section.tied_weights,
-        standardizes=section.standardize == "sample",
+        standardize=section.standardize,
         n_classes=n_classes if section.classifies else None,
     )
 
@@ -53,7 +53,7 @@ class StackedDenoisingAutoencoder(nn.Module):
         code_activation: Activation | None = None,
         output_activation: Activation = "sigmoid",
         tied_weights: bool = True,
-        standardizes: bool = False,
+        standardize: Standardization = "none",
         n_classes: int | None = None,
     ) -> None:
         super().__init__()
@@ -68,15 +68,15 @@ class StackedDenoisingAutoencoder(nn.Module):
             code_activation=activation if code_activation is None else code_activation,
             output_activation=output_activation,
             tied_weights=tied_weights,
-            standardizes=standardizes,
+            standardize=standardize,
         )
         if n_classes is not None:
             self.classifier = Layer(self.code_size, n_classes, "linear", gain=0.0)
 
     @property
-    def standardizes(self) -> bool:
-        """Whether each sample is standardised on its way in."""
-        return self.unrolled.standardizes
+    def preprocessing(self) -> Preprocessing:
+        """What it does to its raw input before the first layer."""
+        return self.unrolled.preprocessing
 
     def forward(self, x: Tensor) -> Activations:
         """Encode and decode through all layers, and classify if built with `n_classes`: (batch, features)."""
@@ -107,7 +107,7 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     def hidden(self, x: Tensor, n_layers: int | None = None) -> tuple[Tensor, ...]:
         """Return the activations of the first `n_layers` layers, or of all, without corruption: each (batch, units)."""
-        x, _ = as_seen(x, standardizes=self.standardizes)
+        x, _ = self.preprocessing(x)
         hidden = []
         for layer in islice(self.unrolled.encoder, n_layers):
             x = layer(x)
@@ -119,11 +119,13 @@ class StackedDenoisingAutoencoder(nn.Module):
         return self.hidden(x, k)[-1] if k else x
 
     def layer(self, k: int) -> ShallowAutoencoder:
-        """Return the autoencoder of layer `k`: it shares this network's parameters."""
+        """Return the autoencoder of layer `k`: it shares this network's parameters and preprocessing."""
         encoder, decoder = self.unrolled.encoder[k], self.unrolled.decoder[-1 - k]
         n_units, n_inputs = encoder.weight.shape
-        autoencoder = ShallowAutoencoder(n_inputs, n_units, standardizes=self.standardizes and k == 0)
+        autoencoder = ShallowAutoencoder(n_inputs, n_units)
         autoencoder.encoder, autoencoder.decoder = encoder, decoder
+        if k == 0:
+            autoencoder.preprocessing = self.preprocessing
         return autoencoder
 
     @torch.no_grad()

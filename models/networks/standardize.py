@@ -21,25 +21,31 @@ class Standardized(NamedTuple):
         return torch.addcmul(self.mean, outputs, self.deviation)
 
 
-def standardize(x: Tensor) -> Standardized:
-    """Subtract each sample's mean over its features, and divide by its standard deviation: (batch, features)."""
-    mean = x.mean(dim=-1, keepdim=True)
-    centred = x - mean
-    deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
-    varies = deviation > _ROUNDING * x.abs().amax(dim=-1, keepdim=True)
+def standardize(x: Tensor, present: Tensor | None = None) -> Standardized:
+    """Subtract each sample's mean over its features, and divide by its standard deviation: (batch, features).
+
+    With `present`, a mask of the same shape, only those features count; if a sample has none, all do.
+    """
+    if present is None:
+        mean = x.mean(dim=-1, keepdim=True)
+        centred = x - mean
+        deviation, largest = centred.square().mean(dim=-1, keepdim=True).sqrt(), x.abs().amax(dim=-1, keepdim=True)
+    else:
+        counts = present | ~present.any(dim=-1, keepdim=True)
+        n_values = counts.sum(dim=-1, keepdim=True)
+        mean = (x * counts).sum(dim=-1, keepdim=True) / n_values
+        centred = x - mean
+        deviation = ((centred.square() * counts).sum(dim=-1, keepdim=True) / n_values).sqrt()
+        largest = (x.abs() * counts).amax(dim=-1, keepdim=True)
+    varies = deviation > _ROUNDING * largest
     values = torch.where(varies, centred / torch.where(varies, deviation, 1.0), 0.0)
     return Standardized(values, mean, torch.where(varies, deviation, 0.0))
 
 
-def as_seen(x: Tensor, *, standardizes: bool) -> tuple[Tensor, Standardized | None]:
-    """Return the first layer's input for `x`, (batch, features), and if it is standardised, what restores it."""
-    if not standardizes:
-        return x, None
-    standardized = standardize(x)
-    return standardized.values, standardized
-
-
 def relative(error: Tensor, deviation: Tensor) -> Tensor:
-    """Return an error (batch, features) in units of each sample's `deviation` (batch, 1); 0 for constant samples."""
+    """Return an error (batch, features) in units of `deviation`, 0 where that is 0.
+
+    `deviation` is that of each sample, (batch, 1), or of each feature, (features,).
+    """
     varies = deviation > 0
     return torch.where(varies, error / torch.where(varies, deviation, 1.0), 0.0)

@@ -102,7 +102,7 @@ class Member(nn.Module):
     def loss(self, batch: Batch, draws: SharedDraws, generator: torch.Generator) -> Tensor:
         """Return the penalised loss of a batch; `generator` is for random draws other than corruption."""
         if isinstance(self.objective, Reconstruction):
-            return self.objective.undoing(draws.corrupt(batch[0], self.objective.noise), batch[0])
+            return self.objective.undoing(self.objective.noisy(batch[0], draws.corrupt), batch[0])
         return self.objective(batch, generator)
 
     def take(self, metrics: dict[str, float], epoch: int) -> None:

@@ -1,6 +1,6 @@
 """Objectives: the penalised loss that a training minimises, and the parameters that it trains."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,7 +44,13 @@ class Reconstruction:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the penalised reconstruction loss of a batch; labels are ignored."""
-        return self.undoing(corrupt(batch[0], self.noise, generator), batch[0])
+        return self.undoing(self.noisy(batch[0], lambda x, noise: corrupt(x, noise, generator)), batch[0])
+
+    def noisy(self, clean: Tensor, corrupt: Callable[[Tensor, Noise], Tensor]) -> Tensor:
+        """Return `clean` (batch, features) with this objective's noise, which `corrupt` applies; itself at level 0."""
+        if self.noise.level == 0:
+            return clean
+        return self.network.preprocessing.corrupted(clean, lambda x: corrupt(x, self.noise))
 
     def undoing(self, noisy: Tensor, clean: Tensor) -> Tensor:
         """Return the penalised loss of reconstructing `clean` from `noisy`, both (batch, features)."""

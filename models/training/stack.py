@@ -31,7 +31,8 @@ def architecture(trainee: Trainee) -> Hashable | None:
     return (
         type(network),
         network.input_size,
-        getattr(network, "standardizes", False),
+        network.preprocessing.standardization,
+        network.preprocessing.fills_missing,
         layers,
         tuple(name for name, _ in _named_parameters(network)),
         objective.loss,
@@ -74,7 +75,7 @@ class Stack:
         inputs = [batches[trainee.index][0] for trainee in self.trainees]
         shared = all(x is inputs[0] for x in inputs)
         clean = inputs[0] if shared else torch.stack(inputs)  # (batch, features) for all, or (K, batch, features)
-        noisy = self._noise.corrupt(clean, inputs[0], draws)  # likewise
+        noisy = self._noisy(clean, inputs[0], draws)  # likewise
         state = {f"network.{name}": tensor for name, tensor in self._leaves.items()} | self._padding.masks
         losses = vmap(self._loss_of, in_dims=(0, _axis(noisy), _axis(clean), 0, 0, 0))(
             state, noisy, clean, self._coefficients, self._padding.n_weights, self._padding.n_units
@@ -84,6 +85,13 @@ class Stack:
         with torch.no_grad():
             self._optimizer.step(gradients, self._rates)
         return losses.detach()
+
+    def _noisy(self, clean: Tensor, like: Tensor, draws: SharedDraws) -> Tensor:
+        preprocessing = self._objectives[0].network.preprocessing  # of the same training split for all
+        if not (preprocessing.scales_features and self._noise.is_any):
+            return self._noise.corrupt(clean, like, draws)
+        scaled = preprocessing.scaled(clean)
+        return preprocessing.unscaled(self._noise.corrupt(scaled, scaled if clean is like else like, draws))
 
     def _loss_of(self, state: Mapping[str, Tensor], *given: object) -> Tensor:
         loss: Tensor = functional_call(self._loss, dict(state), given)
@@ -149,6 +157,7 @@ class _StackedNoise:
     """The corruption of each member; members are sorted by kind of noise."""
 
     def __init__(self, noises: Sequence[Noise], like: Tensor) -> None:
+        self.is_any = any(noise.level > 0 for noise in noises)
         self._shared = noises[0] if len(set(noises)) == 1 else None
         self._levels = [
             NoiseLevels(kind, [noise.level for noise in of_kind], like)

@@ -2,20 +2,20 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sweeps.models.metrics import References, code_sparsity, dead_units, mse_over_pca, probe_error, r2
 from sweeps.models.networks.corruption import Noise, corrupt
 from sweeps.models.networks.network import Batch, Network
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
+from sweeps.models.training.losses import squared_error
 
 
 class Validation:
     """The metrics of one pass over a split, by name without a `valid/` or `test/` prefix.
 
     `denoise_mse` is measured at `noise`, with the same draws in every pass and every training. `references` must be
-    those of the split; without them `r2` and `mse_over_pca` are left out. A network that classifies gives
-    `classification_error` if the batches have labels.
+    those of the split, in the units of the network's errors (`Activations.error`); without them `r2` and `mse_over_pca`
+    are left out. A network that classifies gives `classification_error` if the batches have labels.
     """
 
     def __init__(self, network: Network, noise: Noise, references: References | None = None) -> None:
@@ -28,6 +28,7 @@ class Validation:
         """Start a pass over batches on `device`."""
         self._generator = seeded_generator(0, VALIDATION_NOISE, device=device)
         self._n_samples = 0
+        self._n_values: Tensor | int = 0
         self._squared = torch.zeros((), device=device)
         self._denoised_squared = torch.zeros((), device=device)
         self._wrong: Tensor | None = None
@@ -40,10 +41,12 @@ class Validation:
         clean = batch[0]
         activations = self.network(clean)
         self._n_samples += len(clean)
-        self._squared += _squared_error(activations.reconstruction, clean)
+        squared, n_values = squared_error(activations, clean)
+        self._squared += squared
+        self._n_values += n_values
         if self.noise.level > 0:
-            noisy = corrupt(clean, self.noise, self._generator)
-            self._denoised_squared += _squared_error(self.network(noisy).reconstruction, clean)
+            noisy = self.network.preprocessing.corrupted(clean, lambda x: corrupt(x, self.noise, self._generator))
+            self._denoised_squared += squared_error(self.network(noisy), clean)[0]
         if len(batch) > 1 and activations.class_logits is not None:
             wrong = (activations.class_logits.argmax(dim=1) != batch[1]).sum()
             self._wrong = wrong if self._wrong is None else self._wrong + wrong
@@ -53,7 +56,7 @@ class Validation:
         """Return the metrics of all batches since `start`. Raises ValueError if there were none."""
         if self._code_range is None:
             raise ValueError("metrics need at least one batch, and there was none: call update first")
-        n_values = self._n_samples * self.network.input_size
+        n_values = max(int(self._n_values), 1)
         mse = self._squared.item() / n_values
         metrics = {"mse": mse}
         if self.references is not None:
@@ -85,7 +88,3 @@ def probe(network: Network, train: Batch, inputs: Tensor, labels: Tensor) -> flo
     """
     train_codes, codes = (network.encode(samples).float().cpu().numpy() for samples in (train[0], inputs))
     return probe_error(train_codes, train[1].cpu().numpy(), codes, labels.cpu().numpy())
-
-
-def _squared_error(reconstruction: Tensor, clean: Tensor) -> Tensor:
-    return functional.mse_loss(reconstruction, clean, reduction="sum")

@@ -42,6 +42,7 @@ def objective_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[Tri
     for metric in dict.fromkeys(metrics):
         if metric in REQUIREMENTS:
             issues += [_at_objective(metric, text, *concerns) for text, *concerns in REQUIREMENTS[metric](trials)]
+        issues += _unit_issues(metric, trials)
     return issues
 
 
@@ -142,6 +143,8 @@ def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     return [(text, "model", "data")]
 
 
+# Metrics in units of the reconstruction error, or relative to another one.
+_ERRORS = ("train/loss", "valid/mse", "valid/r2", "valid/mse_over_pca", "valid/denoise_mse")
 REQUIREMENTS: dict[str, Callable[[Sequence[TrialConfig]], list[tuple[str, ...]]]] = {
     "train/loss": _training_loss,
     "valid/mse_over_pca": _bottleneck,
@@ -149,6 +152,20 @@ REQUIREMENTS: dict[str, Callable[[Sequence[TrialConfig]], list[tuple[str, ...]]]
     "valid/probe_error": _probe,
     "valid/classification_error": _classification,
 }
+
+
+def _unit_issues(metric: str, trials: Sequence[TrialConfig]) -> list[Issue]:
+    """Errors of trials must be in the same units, which model.standardize decides."""
+    ways = {trial.model.standardize for trial in trials}
+    # Only the training loss is in units of a sample's deviation.
+    differ = len(ways) > 1 if metric == "train/loss" else "feature" in ways and len(ways) > 1
+    if metric not in _ERRORS or not differ:
+        return []
+    text = (
+        f"must be in the same units in every trial, and model.standardize {' and '.join(sorted(ways))} have different "
+        "ones: keep one of them, or rank by valid/probe_error"
+    )
+    return [_at_objective(metric, text, "model.standardize")]
 
 
 def _at_objective(metric: str, text: str, *concerns: str) -> Issue:

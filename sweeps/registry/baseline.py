@@ -62,7 +62,9 @@ def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, lo
     if loss == "classification_error":
         reason = "hidden layers must beat a softmax on the inputs"
         return Baseline("a linear classifier on the inputs", reason, loss, linear_classifier_predictor(samples))
-    pca = None if code_size is None or code_size >= n_features else pca_predictor(arrays, code_size)
+    pca = None
+    if code_size is not None and code_size < n_features:
+        pca = pca_predictor(arrays, code_size, standardize=trial.model.standardize == "feature")
     if pca is not None:
         return Baseline(f"PCA with {code_size} components", "it has the same code size", loss, pca)
     no_bottleneck = f"a code of {code_size or n_features} for {n_features} features is no bottleneck"

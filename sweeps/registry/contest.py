@@ -14,9 +14,10 @@ from sweeps.config.promotion import PromotionConfig
 from sweeps.evaluation import measure
 from sweeps.models.metrics import dead_units
 from sweeps.models.networks.network import Activations, Network
+from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.registry.baseline import classifies
 from sweeps.registry.benchmark import Benchmark
-from sweeps.registry.packaging import CLASSES, CODE, ERROR, RECONSTRUCTION
+from sweeps.registry.packaging import CLASSES, CODE, ERROR, RECONSTRUCTION, sample_errors
 from sweeps.registry.rediagnosis import Rediagnosis
 from sweeps.registry.sample_losses import Predictor, network_predictor, package_predictor, sample_losses
 from sweeps.registry.scoring import PackagedModel
@@ -96,7 +97,7 @@ class Contest:
     def test_metrics(self) -> dict[str, float]:
         """Measure the metrics of the packaged challenger on the test split; they are named `test/...`."""
         benchmark = self.benchmark
-        network = cast("Network", _PackageAsNetwork(self.model, self.predict))
+        network = cast("Network", _PackageAsNetwork(self.model, self.predict, self.network.preprocessing))
         metrics = measure(network, benchmark.trial, benchmark.arrays, benchmark.arrays.test)
         if classifies(benchmark.trial):
             losses = sample_losses(self.predict, "classification_error", benchmark.samples)
@@ -108,7 +109,9 @@ class Contest:
         scale = np.float32(self.benchmark.arrays.scale)
         scaled = self.some_inputs.astype(np.float32) * scale
         trained, reloaded = network_predictor(self.network)(scaled), self.model.outputs(self.some_inputs)
-        error = np.square(trained.reconstruction - scaled).mean(axis=1, keepdims=True)
+        with torch.no_grad():
+            samples = torch.from_numpy(scaled)
+            error = sample_errors(self.network(samples), samples).numpy()
         pairs = [
             (reloaded[RECONSTRUCTION] * scale, trained.reconstruction),
             (reloaded[CODE], trained.code),
@@ -123,16 +126,18 @@ class Contest:
 class _PackageAsNetwork:
     """A packaged model with the interface of a network that `measure` needs: scaled inputs in, activations out."""
 
-    def __init__(self, model: PackagedModel, predict: Predictor) -> None:
+    def __init__(self, model: PackagedModel, predict: Predictor, preprocessing: Preprocessing) -> None:
         self.input_size = model.n_features
         first, end = model.columns[CODE]
         self.code_size = end - first
+        self.preprocessing = preprocessing
         self._predict = predict
 
     def __call__(self, x: Tensor) -> Activations:
         outputs = self._predict(x.numpy())
         code = torch.from_numpy(np.ascontiguousarray(outputs.code))
-        return Activations((code,), code, torch.from_numpy(outputs.reconstruction), "linear")
+        reconstruction = self.preprocessing.scaled(torch.from_numpy(outputs.reconstruction))
+        return Activations((code,), code, reconstruction, "linear").restored(self.preprocessing, None)
 
     def encode(self, x: Tensor) -> Tensor:
         return self(x).code

@@ -13,7 +13,7 @@ from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sweeps.models.networks.network import Network
+from sweeps.models.networks.network import Activations, Network
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
 # What a packaged model needs where it runs; this project is not needed.
@@ -71,8 +71,9 @@ class Package:
 class Standalone(nn.Module):
     """Raw samples (batch, features) -> (batch, columns), with the data set's scaling inside.
 
-    The reconstruction is in raw units. Its error is the squared error of the scaled values, averaged over the features
-    as in `valid/mse`.
+    The reconstruction is in raw units. Its error is that of `valid/mse`, averaged over the features: the squared error
+    of the scaled values, or of standardised ones if the network standardises features. Missing values do not count; the
+    error of a sample without any present value is NaN.
     """
 
     def __init__(self, network: Network, scale: float) -> None:
@@ -84,12 +85,18 @@ class Standalone(nn.Module):
         """(batch, features) -> (batch, columns)."""
         scaled = samples * self.scale
         activations = self.network(scaled)
-        reconstruction = activations.reconstruction
-        error = (reconstruction - scaled).square().mean(dim=1, keepdim=True)
-        outputs = [reconstruction / self.scale, activations.code, error]
+        outputs = [activations.reconstruction / self.scale, activations.code, sample_errors(activations, scaled)]
         if activations.class_logits is not None:
             outputs.append(activations.class_logits.softmax(dim=1))
         return torch.cat(outputs, dim=1)
+
+
+def sample_errors(activations: Activations, scaled: Tensor) -> Tensor:
+    """Return the mean squared error of each sample, (batch, 1), over the values of `scaled` that are present."""
+    squared, present = activations.error(scaled).square(), activations.present(scaled)
+    if present is None:
+        return squared.mean(dim=1, keepdim=True)
+    return squared.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True)
 
 
 def pinned_requirements() -> list[str]:

@@ -14,6 +14,7 @@ from sweeps.storage.layout import home
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.trial.pca_cache import pca_of
+from sweeps.trial.references import needs_statistics, references_for, statistics_of
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
@@ -52,13 +53,15 @@ def rediagnose(
 
 def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history: History, epoch: int) -> list[str]:
     """Return the names of the findings that the trial's own diagnosis would have reported at `epoch`."""
-    pca, references = pca_of(arrays, home() / "references")
+    pca, _ = pca_of(arrays, home() / "references")
+    references = references_for(trial.model, arrays, home() / "references")
     phases = build_phases(
         trial.model,
         trial.training,
         input_size=arrays.n_features,
         n_classes=arrays.n_classes,
         references=references,
+        statistics=statistics_of(arrays) if needs_statistics(trial.model, arrays) else None,
     )
     data = ArrayDataModule(arrays, batch_size=trial.training.batch_size, seed=trial.training.seed)
     train, last = data.train_sample(N_TRAIN_SAMPLES), phases[-1].member

@@ -7,20 +7,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sweeps.config import TrialConfig
 from sweeps.config.promotion import Loss
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.models.build import input_noise
+from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import linear_answers
-from sweeps.models.networks.corruption import corrupt
+from sweeps.models.networks.corruption import Noise, corrupt
 from sweeps.models.networks.network import Network
+from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from sweeps.models.pca import PrincipalComponents, fit_pca
+from sweeps.models.pca import PrincipalComponents, feature_means, fit_pca
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.scoring import BATCH, PackagedModel
 from sweeps.registry.significance import Losses
+from sweeps.trial.references import standardized, statistics_of
 
 Array = NDArray[Any]
 # A linear classifier on raw inputs needs more samples than one on codes; fitting it on these takes seconds.
@@ -48,7 +52,8 @@ class Samples:
     """Scaled test samples, (samples, features), and what the losses need besides.
 
     `corrupted` are the test samples with the trial's noise, the same for every model; without noise, the test samples
-    themselves. A linear classifier is fitted on `train_inputs` and `train_labels`.
+    themselves. A linear classifier is fitted on `train_inputs` and `train_labels`. `unit`, (features,), is that of the
+    trial's errors: each feature's standard deviation, 0 if it is constant; None for the units of the data.
     """
 
     inputs: Array
@@ -56,6 +61,7 @@ class Samples:
     corrupted: Array
     train_inputs: Array
     train_labels: Array | None
+    unit: Array | None = None
 
     @classmethod
     def of(cls, trial: TrialConfig, arrays: DataArrays, loss: Loss) -> "Samples":
@@ -64,14 +70,14 @@ class Samples:
         inputs = test.valid_inputs()
         n_train = trial.training.probe_samples if loss == "probe_error" else _N_CLASSIFIER_SAMPLES
         train_inputs, *train_labels = test.train_sample(n_train)
-        noise = input_noise(trial.model)
-        corrupted = corrupt(inputs, noise, seeded_generator(0, VALIDATION_NOISE)) if noise.level > 0 else inputs
+        statistics = statistics_of(arrays) if trial.model.standardize == "feature" else None
         return cls(
             inputs.numpy(),
             arrays.test.labels,
-            corrupted.numpy(),
+            _corrupted(inputs, input_noise(trial.model), statistics).numpy(),
             train_inputs.numpy(),
             train_labels[0].numpy() if train_labels else None,
+            None if statistics is None else statistics.deviation,
         )
 
 
@@ -79,7 +85,7 @@ def sample_losses(predict: Predictor, loss: Loss, samples: Samples) -> Losses:
     """Return the loss of each test sample, (samples,): its mean squared error, or 1 for a wrong label."""
     if loss in ("mse", "denoise_mse"):
         inputs = samples.inputs if loss == "mse" else samples.corrupted
-        return _squared_errors(predict(inputs).reconstruction, samples.inputs)
+        return _squared_errors(predict(inputs).reconstruction, samples)
     assert samples.labels is not None
     labels = predict(samples.inputs).labels
     if loss == "probe_error":
@@ -119,18 +125,30 @@ def network_predictor(network: Network) -> Predictor:
     return predict
 
 
-def pca_predictor(arrays: DataArrays, n_components: int) -> Predictor | None:
-    """Return PCA fitted on the training split; None if it is exact, since the data have no higher rank."""
-    whole = fit_pca(arrays.train.inputs, arrays.scale)
+def pca_predictor(arrays: DataArrays, n_components: int, *, standardize: bool = False) -> Predictor | None:
+    """Return PCA fitted on the training split; None if it is exact, since the data have no higher rank.
+
+    With `standardize`, it is fitted on standardised features; its reconstructions are in the units of the data.
+    """
+    statistics = statistics_of(arrays) if standardize else None
+    fitted_on = arrays if statistics is None else standardized(arrays, statistics)
+    whole = fit_pca(fitted_on.train.inputs, fitted_on.scale)
     if n_components >= whole.rank:
         return None
     pca = PrincipalComponents(whole.mean, whole.components[:, :n_components], n_components)
-    return lambda scaled: Outputs(pca.reconstruct(scaled), pca.encode(scaled))
+    if statistics is None:
+        return lambda scaled: Outputs(pca.reconstruct(scaled), pca.encode(scaled))
+
+    def predict(scaled: Array) -> Outputs:
+        values = statistics.standardize(scaled)
+        return Outputs(statistics.restore(pca.reconstruct(values)), pca.encode(values))
+
+    return predict
 
 
 def mean_predictor(arrays: DataArrays) -> Predictor:
     """Return the predictor of the training mean."""
-    mean = arrays.train.inputs.mean(axis=0, dtype=np.float64) * arrays.scale
+    mean = feature_means(arrays.train.inputs) * arrays.scale
     return lambda scaled: Outputs(np.broadcast_to(mean, scaled.shape), np.zeros((len(scaled), 1)))
 
 
@@ -146,6 +164,25 @@ def linear_classifier_predictor(samples: Samples) -> Predictor:
     return lambda scaled: Outputs(scaled, scaled, linear_answers(samples.train_inputs, train_labels, scaled))
 
 
-def _squared_errors(reconstruction: Array, inputs: Array) -> Losses:
-    errors: Losses = np.square(np.subtract(reconstruction, inputs, dtype=np.float64)).mean(axis=1)
-    return errors
+def _squared_errors(reconstruction: Array, samples: Samples) -> Losses:
+    """Return the squared error of each sample, (samples,), in the trial's units, over the mean count of present values.
+
+    Missing values do not count. The mean over samples is the error over all values present, as in `test/mse`.
+    """
+    errors = np.subtract(reconstruction, samples.inputs, dtype=np.float64)
+    if samples.unit is not None:
+        errors = np.divide(errors, samples.unit, out=np.zeros_like(errors), where=samples.unit > 0)
+    present = ~np.isnan(samples.inputs)
+    n_present = np.count_nonzero(present) / len(present)  # exactly the number of features if nothing is missing
+    losses: Losses = np.square(errors).sum(axis=1, where=present) / n_present
+    return losses
+
+
+def _corrupted(inputs: Tensor, noise: Noise, statistics: FeatureStatistics | None) -> Tensor:
+    """Return `inputs` (samples, features) with a trial's noise, which corrupts standardised values if it has them."""
+    if noise.level == 0:
+        return inputs
+    preprocessing = Preprocessing(inputs.shape[1], "none" if statistics is None else "feature")
+    if statistics is not None:
+        preprocessing.set_statistics(statistics)
+    return preprocessing.corrupted(inputs, lambda x: corrupt(x, noise, seeded_generator(0, VALIDATION_NOISE)))

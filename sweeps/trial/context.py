@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.batches import ArrayDataModule
+from sweeps.models.config import ModelConfig
+from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
+from sweeps.trial.references import pick_references
 
 Accelerator = Literal["cpu", "gpu"]
 
@@ -22,6 +25,7 @@ class TrialContext:
     """The sweep, its data, the references its metrics compare with, and the folder it records to.
 
     `column_mean`, (features,), is the mean of the scaled training inputs; without it, a diagnosis reports less.
+    `statistics` and `standardized` are those of `Dataset`.
     """
 
     sweep: SweepConfig
@@ -30,6 +34,12 @@ class TrialContext:
     folder: SweepFolder
     column_mean: NDArray[np.float64] | None = None
     accelerator: Accelerator = "cpu"
+    statistics: FeatureStatistics | None = None
+    standardized: References | None = None
+
+    def references_for(self, model: ModelConfig) -> References:
+        """Return the references of a model's metrics, in the units of its errors."""
+        return pick_references(model, self.references, self.standardized)
 
     @cached_property
     def data(self) -> ArrayDataModule:

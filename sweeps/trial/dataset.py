@@ -11,23 +11,34 @@ from sweeps.config import SweepConfig, TrialConfig
 from sweeps.datamodules.arrays import DataArrays, DatasetError, check_unit_interval
 from sweeps.datamodules.build import load_arrays
 from sweeps.errors import DataError
+from sweeps.models.config import ModelConfig
+from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
 from sweeps.trial.pca_cache import pca_of
+from sweeps.trial.references import needs_statistics, pick_references, standardized_references, statistics_of
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The arrays that workers get, without the test split, and the references that metrics compare with.
 
-    `pca` is fitted on the scaled training inputs; it keeps the first thousand components.
+    `pca` is fitted on the scaled training inputs; it keeps the first thousand components. `statistics`, of the scaled
+    training inputs, are there if a model needs them. `standardized` are the references of the models that standardise
+    features, if there are any.
     """
 
     arrays: Mapping[str, Any]
     references: References
     pca: PrincipalComponents
     description: Mapping[str, Any]
+    statistics: FeatureStatistics | None = None
+    standardized: References | None = None
+
+    def references_for(self, model: ModelConfig) -> References:
+        """Return the references of a model's metrics, in the units of its errors."""
+        return pick_references(model, self.references, self.standardized)
 
     @property
     def column_mean(self) -> NDArray[np.float64]:
@@ -42,7 +53,7 @@ class Dataset:
 
 def load_dataset(config: SweepConfig) -> Dataset:
     """Load the data of a sweep and fit its references. Raises DataError as `load_suitable` does."""
-    return fit_references(load_suitable(config))
+    return fit_references(config, load_suitable(config))
 
 
 def load_suitable(config: SweepConfig) -> DataArrays:
@@ -54,10 +65,15 @@ def load_suitable(config: SweepConfig) -> DataArrays:
     return arrays
 
 
-def fit_references(arrays: DataArrays) -> Dataset:
-    """Fit the references of a data set. Never fork meanwhile: OpenBLAS' threads would deadlock."""
-    pca, references = pca_of(arrays, home() / "references")
-    return Dataset(arrays.without_test(), references, pca, arrays.describe())
+def fit_references(config: SweepConfig, arrays: DataArrays) -> Dataset:
+    """Fit the references of a sweep's data set. Never fork meanwhile: OpenBLAS' threads would deadlock."""
+    folder, models = home() / "references", [trial.model for trial in config.corner_trials()]
+    pca, references = pca_of(arrays, folder)
+    statistics = statistics_of(arrays) if any(needs_statistics(model, arrays) for model in models) else None
+    standardized = None
+    if statistics is not None and any(model.standardize == "feature" for model in models):
+        standardized = standardized_references(arrays, statistics, folder)
+    return Dataset(arrays.without_test(), references, pca, arrays.describe(), statistics, standardized)
 
 
 def load_splits(config: SweepConfig) -> DataArrays:

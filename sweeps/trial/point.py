@@ -69,7 +69,8 @@ def prepare_point(point_id: str, point: Point, context: TrialContext, reports: R
         trial.training,
         input_size=context.arrays.n_features,
         n_classes=context.arrays.n_classes,
-        references=context.references,
+        references=context.references_for(trial.model),
+        statistics=context.statistics,
     )
     folder = context.folder.point(point_id)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def _recorder(
         trial.training,
         network,
         last_phase.member.objective,
-        context.references,
+        context.references_for(trial.model),
         context.column_mean,
         len(context.arrays.valid.inputs),
     )

@@ -3,9 +3,18 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sweeps.datamodules.build import load_arrays
-from sweeps.datamodules.config import ArrayConfig, BlobsConfig, DataConfig, DigitsConfig, RowsConfig, UniformConfig
+from sweeps.datamodules.config import (
+    ArrayConfig,
+    BlobsConfig,
+    DataConfig,
+    DigitsConfig,
+    RowsConfig,
+    TableConfig,
+    UniformConfig,
+)
 
 SMALL: list[DataConfig] = [DigitsConfig(), BlobsConfig(), UniformConfig(n_samples=9), RowsConfig(rows=((1.0, 2.0),))]
 
@@ -26,3 +35,24 @@ def test_a_users_array_may_have_labels_in_an_npz_or_with_labels_path(
     section = ArrayConfig(path=Path(path), labels_path=None if labels_path is None else Path(labels_path))
     assert section.may_have_labels == may
     assert section.n_features is None
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.PARQUET", "x.feather"])
+def test_a_table_names_its_section_and_arrays_point_to_it(name: str) -> None:
+    assert not TableConfig(path=Path(name)).may_have_labels
+    assert TableConfig(path=Path(name), label_column="y").may_have_labels
+    with pytest.raises(ValidationError, match=r"for a table, set data\.name to table"):
+        ArrayConfig(path=Path(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("x.npz", ": for arrays, set data.name to array"), ("x.xlsx", "not x.xlsx")]
+)
+def test_a_table_must_be_of_a_known_format(name: str, hint: str) -> None:
+    with pytest.raises(ValidationError, match=rf"must end in \.csv, \.parquet or \.feather.*{hint}"):
+        TableConfig(path=Path(name))
+
+
+def test_a_label_column_cannot_be_dropped() -> None:
+    with pytest.raises(ValidationError, match="drop_columns must not name the label_column 'y'"):
+        TableConfig(path=Path("x.csv"), label_column="y", drop_columns=("y",))

@@ -23,10 +23,13 @@ from sweeps.models.metrics import (
     code_sparsity,
     dead_units,
     filter_structure,
+    linear_answers,
     mse_over_pca,
     probe_error,
     r2,
+    references_of,
 )
+from sweeps.models.pca import fit_pca
 
 Array = NDArray[Any]
 CODES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.floats(-1e3, 1e3, width=32))
@@ -279,3 +282,31 @@ def test_structure_does_not_change_with_scale_and_offset_and_ignores_constant_fi
     assert filter_structure(-7 * filters + 2, (4, 4)) == pytest.approx(expected, abs=1e-5)
     assert filter_structure(np.concatenate([filters, np.full((2, 16), 0.1)]), (4, 4)) == pytest.approx(expected)
     assert filter_structure(np.zeros((2, 16)), (4, 4)) == 0.0
+
+
+@settings(deadline=None)
+@given(st.integers(2, 12), st.integers(1, 8), st.floats(0, 0.9), st.integers(0, 2**32 - 1))
+def test_references_count_only_values_that_are_present(
+    n_samples: int, n_features: int, share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    train, valid = rng.normal(2, 1, (n_samples, n_features)), rng.normal(2, 1, (7, n_features))
+    train[1:][rng.random((n_samples - 1, n_features)) < share] = np.nan
+    valid[1:][rng.random((6, n_features)) < share] = np.nan
+    pca = fit_pca(train, 0.5)
+    computed = references_of(pca, valid, 0.5).pca_mse
+    for n_components in range(n_features + 1):
+        kept = pca.components[:, : min(n_components, pca.rank)]
+        errors = pca.mean + (np.nan_to_num(valid * 0.5 - pca.mean) @ kept) @ kept.T - valid * 0.5
+        assert computed[n_components] == pytest.approx(np.nanmean(errors**2), rel=1e-9, abs=1e-12)
+
+
+def test_the_classifier_takes_missing_values_as_the_training_mean() -> None:
+    rng = np.random.default_rng(0)
+    train, labels, codes = rng.normal(size=(80, 3)), np.arange(80) % 2, rng.normal(size=(40, 3))
+    train[:, 0] += 4 * labels
+    codes[::2, 0] = np.nan
+    filled = np.where(np.isnan(codes), train.mean(axis=0), codes)
+    np.testing.assert_array_equal(linear_answers(train, labels, codes), linear_answers(train, labels, filled))
+    train[::3, 1] = np.nan
+    assert np.mean(linear_answers(train, labels, train) != labels) < 0.1

@@ -45,3 +45,14 @@ def test_the_number_of_components_is_limited_by_the_data() -> None:
     pca = fit_pca(RNG.normal(size=(5, 9)), 1.0)
     assert pca.first(100).components.shape == pca.components.shape == (9, 5)
     assert pca.rank == 4
+
+
+def test_missing_values_count_as_the_mean_of_their_feature() -> None:
+    train, valid = RNG.normal(3, 2, size=(50, 6)), RNG.normal(3, 2, size=(9, 6))
+    train[RNG.random(train.shape) < 0.2] = np.nan
+    valid[RNG.random(valid.shape) < 0.2] = np.nan
+    mean = np.nanmean(train, axis=0)
+    pca, complete = fit_pca(train, 1.0), fit_pca(np.where(np.isnan(train), mean, train), 1.0)
+    np.testing.assert_allclose(pca.mean, mean)
+    np.testing.assert_allclose(pca.components, complete.components, atol=1e-12)
+    np.testing.assert_allclose(pca.encode(valid), complete.encode(np.where(np.isnan(valid), mean, valid)), atol=1e-12)

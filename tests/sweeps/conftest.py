@@ -101,7 +101,16 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
             folder.id, config.name, config.experiment, config.to_dict(), 0, dataset=dataset.description
         )
         arrays = DataArrays.from_dict(dataset.arrays)
-        context = TrialContext(config, arrays, dataset.references, folder, dataset.column_mean)
+        context = TrialContext(
+            config,
+            arrays,
+            dataset.references,
+            folder,
+            dataset.column_mean,
+            "cpu",
+            dataset.statistics,
+            dataset.standardized,
+        )
         with Journal.create(folder.journal, record) as journal:
             inputs = SweepInputs(dataset, Share(1, 0, 1), decide_packing(config), Event())
             callback = JournalCallback(SweepRun(config, inputs, folder, journal, "", lambda: True, 0.0))

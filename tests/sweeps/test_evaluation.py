@@ -59,8 +59,36 @@ def test_metrics_compare_the_test_split_with_references_fitted_on_train(small_sw
     assert evaluation.metrics["test/mse_over_pca"] == pytest.approx(mse / pca_mse, rel=1e-5)
 
 
-def test_evaluating_the_validation_split_reproduces_the_trials_metrics(small_sweep: MakeSweep, run_here: Run) -> None:
-    result = run_here(small_sweep(model=NOISY, training={"epochs": 4, "probe_samples": 500}))
+def test_metrics_of_a_model_that_standardises_features_compare_with_pca_of_the_correlation_matrix(
+    small_sweep: MakeSweep, run_here: Run
+) -> None:
+    config = small_sweep(model={"name": "shallow", "hidden_size": 8, "standardize": "feature"})
+    result = run_here(config)
+    metrics = evaluate(result).metrics
+
+    arrays = load_splits(config)
+    raw, raw_test = scaled(arrays.train, arrays.scale), scaled(arrays.test, arrays.scale)
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    unit = np.where(deviation > 0, deviation, np.inf)  # the corners of the digits are constant
+    train, test = (raw - mean) / unit, (raw_test - mean) / unit
+    network = load_network(find(result.sweep).point("0000").best_network)
+    with torch.no_grad():
+        output = network(torch.from_numpy(raw_test).float()).reconstruction.double().numpy()
+    mse = np.square((output - raw_test) / unit).mean()
+    pca = PCA(8).fit(train)
+
+    assert metrics["test/mse"] == pytest.approx(mse, rel=1e-4)
+    assert metrics["test/r2"] == pytest.approx(1 - mse / np.square(test).mean(), rel=1e-4)
+    pca_mse = np.square(pca.inverse_transform(pca.transform(test)) - test).mean()
+    assert metrics["test/mse_over_pca"] == pytest.approx(mse / pca_mse, rel=1e-4)
+
+
+@pytest.mark.parametrize("standardize", ["none", "feature"])
+def test_evaluating_the_validation_split_reproduces_the_trials_metrics(
+    small_sweep: MakeSweep, run_here: Run, standardize: str
+) -> None:
+    model = NOISY | {"standardize": standardize}
+    result = run_here(small_sweep(model=model, training={"epochs": 4, "probe_samples": 500}))
     assert result.best is not None
     arrays = data_of(result)
     network = load_best_network(result, result.best.trial)

@@ -1,4 +1,4 @@
-"""The files a job takes to the cluster: this code, the sweep file, and arrays from this machine's disk."""
+"""The files a job takes to the cluster: this code, the sweep file, and arrays and tables from this machine's disk."""
 
 import hashlib
 import shutil
@@ -51,7 +51,7 @@ def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
 
     Raises DataError if one is too large to send.
     """
-    named = {key: Path(name) for key, name in _array_files(config.to_dict()["data"]).items()}
+    named = _array_files(config.to_dict()["data"])
     local = {key: path for key, path in named.items() if path.is_file()}
     for key, path in local.items():
         n_bytes = path.stat().st_size
@@ -63,8 +63,8 @@ def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
     return list(local.values()), [path for key, path in named.items() if key not in local]
 
 
-def _array_files(data: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(data[key]) for key in ("path", "labels_path") if data.get(key)}
+def _array_files(data: Mapping[str, Any]) -> dict[str, Path]:
+    return {key: Path(data[key]).expanduser() for key in ("path", "labels_path") if data.get(key)}
 
 
 def _copy_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Path]]:
@@ -74,8 +74,7 @@ def _copy_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list
     """
     folders = []
     shipped = dict(data)
-    for key, name in _array_files(data).items():
-        path = Path(name)
+    for key, path in _array_files(data).items():
         if path.is_file():
             folder = _copy(path, root)
             folders.append(folder)

@@ -121,9 +121,10 @@ class JournalCallback(tune.Callback):
 
     def _levels(self, trial: TrialConfig) -> dict[str, float]:
         """Return the reference levels of the loss curve."""
-        levels = {"mean predictor": self._run.inputs.dataset.references.mean_mse}
+        references = self._run.inputs.dataset.references_for(trial.model)
+        levels = {"mean predictor": references.mean_mse}
         code_size = trial.model.code_size
-        pca = None if code_size is None else self._run.inputs.dataset.references.pca(code_size)
+        pca = None if code_size is None else references.pca(code_size)
         return levels if pca is None else levels | {f"PCA, {code_size} components": pca}
 
     def _record_epoch(self, event: EpochEnded) -> None:

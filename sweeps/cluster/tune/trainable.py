@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sweeps.config import SweepConfig
 from sweeps.gc_tuning import imports_to_stay
+from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
@@ -24,7 +25,8 @@ class TrialInputs:
     """The inputs that all packs of a sweep share, as plain values and arrays; Ray stores them once per node.
 
     `arrays` is a `DataArrays` as a dict, `pca_mse` the validation error of PCA by number of components, `column_mean`,
-    (features,), the mean of the scaled training inputs. `sampling` is how to measure system metrics, if at all.
+    (features,), the mean of the scaled training inputs. `statistics` and `standardized` are those of `Dataset`.
+    `sampling` is how to measure system metrics, if at all.
     """
 
     sweep: Mapping[str, Any]
@@ -33,6 +35,8 @@ class TrialInputs:
     column_mean: NDArray[np.float64]
     folder: str
     accelerator: Literal["cpu", "gpu"]
+    statistics: FeatureStatistics | None = None
+    standardized: References | None = None
     sampling: Sampling | None = None
 
 
@@ -60,6 +64,8 @@ def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
             SweepFolder(place(inputs.folder)),
             inputs.column_mean,
             inputs.accelerator,
+            inputs.statistics,
+            inputs.standardized,
         )
         with with_system_metrics(points, inputs.sampling, _report_to_tune) as report:
             train_points(points, context, report)

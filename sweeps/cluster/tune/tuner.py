@@ -59,5 +59,7 @@ def _trial_inputs(run: SweepRun) -> TrialInputs:
         column_mean=dataset.column_mean,
         folder=str(run.folder.path),
         accelerator="gpu" if run.inputs.share.gpus else "cpu",
+        statistics=dataset.statistics,
+        standardized=dataset.standardized,
         sampling=sampling_from_environment(),
     )

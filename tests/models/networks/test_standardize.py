@@ -112,7 +112,7 @@ def test_only_the_first_layer_of_a_stack_standardises() -> None:
 
     expected = stack.unrolled.encoder[0]((RAW - mean) / deviation)  # type: ignore[attr-defined]
     torch.testing.assert_close(codes, expected, atol=1e-3, rtol=1e-3)
-    assert [stack.layer(k).standardizes for k in (0, 1)] == [True, False]  # type: ignore[attr-defined]
+    assert [stack.layer(k).preprocessing.standardization for k in (0, 1)] == ["sample", "none"]  # type: ignore[attr-defined]
 
 
 def test_standardised_samples_are_learnt_and_raw_ones_are_not(fit, batches) -> None:  # type: ignore[no-untyped-def]

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweeps.models.build import Phase, build_phases
 from sweeps.models.config import ModelConfig, TrainingConfig
+from sweeps.models.feature_statistics import feature_statistics
 from sweeps.models.networks.corruption import Noise
 from sweeps.models.networks.network import Batch
 from sweeps.models.training.learners import Alone, alike
@@ -27,6 +28,7 @@ from sweeps.models.training.stacked_optimizers import StackedAdam, StackedSGD
 from sweeps.models.training.validation import Validation
 
 INPUTS = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
+STATISTICS = feature_statistics(INPUTS.numpy(), 1.0)
 CONFIGS: TypeAdapter[Any] = TypeAdapter(ModelConfig)
 
 # A model and the training settings that differ between members.
@@ -43,7 +45,7 @@ MOMENTA = st.sampled_from([0.0, 0.5, 0.9])
 def architectures(draw: st.DrawFn) -> dict[str, Any]:
     """The settings that all members of a stack share."""
     name = draw(st.sampled_from(["shallow", "deep", "linear", "stacked_denoising"]))
-    shared: dict[str, Any] = {"name": name, "standardize": draw(st.sampled_from(["none", "sample"]))}
+    shared: dict[str, Any] = {"name": name, "standardize": draw(st.sampled_from(["none", "sample", "feature"]))}
     if name != "linear":
         shared |= {"activation": draw(ACTIVATIONS), "tied_weights": draw(st.booleans())}
         if shared["standardize"] == "none" and draw(st.booleans()):
@@ -106,7 +108,9 @@ SCHEDULES = ["constant", "cosine"]
 def phases(trial: Trial, dtype: torch.dtype = torch.float64) -> list[Phase]:
     model, training = trial
     config = CONFIGS.validate_python(model)
-    built = build_phases(config, TrainingConfig(**training), input_size=INPUTS.shape[1], n_classes=None)
+    built = build_phases(
+        config, TrainingConfig(**training), input_size=INPUTS.shape[1], n_classes=None, statistics=STATISTICS
+    )
     for phase in built:
         phase.member.to(dtype)
     return built
@@ -215,10 +219,10 @@ def test_members_share_no_stack_when_only_one_standardises_its_inputs(name: str)
     model: dict[str, Any] = {"name": name, "output_activation": "linear", "loss": "mse"}
     if name == "stacked_denoising":
         model |= {"fine_tuning": "reconstruction"}
-    trained = [phases((model | {"standardize": of}, {}))[-1].member for of in ("none", "sample", "none")]
+    trained = [phases((model | {"standardize": of}, {}))[-1].member for of in ("none", "sample", "none", "feature")]
     trainees = [Trainee(k, of, of.torch_optimizer()) for k, of in enumerate(trained)]
     groups = [[trainee.index for trainee in group] for group in alike(trainees, stacks=True)]
-    assert groups == [[0, 2], [1]]
+    assert groups == [[0, 2], [1], [3]]
 
 
 def test_a_diverging_member_leaves_without_affecting_the_others(fit, batches) -> None:  # type: ignore[no-untyped-def]

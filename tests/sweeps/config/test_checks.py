@@ -21,6 +21,14 @@ Issues = Callable[..., list[str]]
         (["objective.metric=valid/probe_error", "data={name: array, path: x.npy}"], "needs data with labels"),
         (["objective.metric=valid/classification_error"], "needs model.name stacked_denoising"),
         (["objective.metric=train/loss", "search.model.weight_l1={uniform: [0, 1]}"], "rank by valid/probe_error"),
+        (
+            ["objective.metric=valid/mse", "search={model.standardize: {choice: [none, feature]}}"],
+            "valid/mse must be in the same units in every trial, and model.standardize feature and none have different",
+        ),
+        (
+            ["objective.metric=train/loss", "search={model.standardize: {choice: [none, sample]}}"],
+            "train/loss must be in the same units in every trial",
+        ),
         (["objective.metric=valid/mse_over_pca"], "needs a code smaller than the 64 inputs in every trial"),
         (
             ["objective.metric=valid/mse_over_pca", "model={name: linear}", "search={}"],
@@ -78,6 +86,8 @@ def test_sections_that_contradict_one_another_are_rejected(
         ["objective.metric=train/loss"],
         ["objective.metric=valid/probe_error", "data={name: array, path: x.npz}"],
         ["objective.metric=valid/mse_over_pca", "search.model.hidden_size={int: [8, 63]}"],
+        ["objective.metric=valid/probe_error", "search={model.standardize: {choice: [none, sample, feature]}}"],
+        ["objective.metric=valid/mse", "search={model.standardize: {choice: [none, sample]}}"],
         ["stopping={name: asha, grace_epochs: 2}"],
         ["stopping={name: asha, grace_epochs: 2}", "training={epochs: 9, patience: 8, validate_every: 8}"],
         ["promotion={compare: denoise_mse, confidence: 0.9}", "search.model.noise.level={uniform: [0.1, 0.5]}"],

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sweeps.registry.benchmark import data_identity, has_same_data
-from sweeps.registry.sample_losses import sample_losses
+from sweeps.registry.sample_losses import mean_predictor, sample_losses
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,20 @@ def test_losses_of_pca_are_those_of_scikit_learn(benchmark_of: Any) -> None:
     expected = np.square(pca.inverse_transform(pca.transform(test)) - test).mean(axis=1)
     found = sample_losses(benchmark.baseline.predict, "mse", benchmark.samples)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_losses_of_a_model_that_standardises_features_are_in_units_of_deviations(benchmark_of: Any) -> None:
+    benchmark = benchmark_of(model={"name": "shallow", "hidden_size": 8, "standardize": "feature"})
+    scaler = StandardScaler().fit(benchmark.arrays.train.inputs.astype(np.float64))
+    train = scaler.transform(benchmark.arrays.train.inputs)
+    test = np.where(scaler.var_ > 0, scaler.transform(benchmark.arrays.test.inputs), 0)
+    pca = PCA(8).fit(train)
+    expected = np.square(pca.inverse_transform(pca.transform(test)) - test).mean(axis=1)
+    of_mean = sample_losses(mean_predictor(benchmark.arrays), "mse", benchmark.samples)
+
+    found = sample_losses(benchmark.baseline.predict, "mse", benchmark.samples)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    np.testing.assert_allclose(of_mean, np.square(test).mean(axis=1), rtol=1e-5)
 
 
 def test_losses_of_the_mean_average_to_its_mse(benchmark_of: Any) -> None:

@@ -36,9 +36,10 @@ def by_name(results: list[GateResult]) -> dict[str, GateResult]:
     [
         {"model": {"name": "shallow", "hidden_size": 8, "noise": {"level": 0.2}}},
         {"model": {"name": "linear", "standardize": "sample"}},
+        {"model": {"name": "shallow", "hidden_size": 8, "noise": {"level": 0.2}, "standardize": "feature"}},
         {"model": STACK},
     ],
-    ids=["noisy", "standardised", "classifier"],
+    ids=["noisy", "standardised samples", "standardised features", "classifier"],
 )
 def test_metrics_of_the_packaged_model_equal_those_of_the_network_on_the_test_split(
     run_one: Any, tmp_path: Path, sections: dict[str, Any]

@@ -53,6 +53,22 @@ def test_arrays_of_this_disk_are_shipped_by_their_digest_and_named_so(small_swee
     assert str(tmp_path) not in text
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
+def test_tables_are_shipped_too_also_from_the_home_folder(
+    small_sweep: MakeSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / f"own{suffix}").write_bytes(b"x,y\n1,a\n")
+    config = small_sweep(data={"name": "table", "path": f"~/own{suffix}", "label_column": "y"})
+    assert array_files(config) == ([tmp_path / f"own{suffix}"], [])
+    with job_files(config) as files:
+        (folder,) = files.array_folders
+        assert (folder / f"own{suffix}").read_bytes() == b"x,y\n1,a\n"
+        shipped = (files.working_folder / "sweep.yaml").read_text()
+    assert f"path: {folder.name}/own{suffix}\n" in shipped
+    assert "label_column: y\n" in shipped
+
+
 def test_a_path_that_is_not_here_is_left_to_the_cluster(small_sweep: MakeSweep) -> None:
     with job_files(on_array(small_sweep, Path("/shared/images.npy"))) as files:
         assert load(files.working_folder / "sweep.yaml").to_dict()["data"]["path"] == "/shared/images.npy"

@@ -1,0 +1,152 @@
+"""Read a user's table from a `.csv`, `.parquet` or `.feather` file, validated throughout; no pickle is ever read."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.config import TABLE_SUFFIXES
+
+# What pandas reads as missing, and "?", as UCI's data sets write it.
+MISSING_TEXTS = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
+    *("NULL", "NaN", "None", "n/a", "nan", "null", "?"),
+)
+# pyarrow reads a CSV file in blocks, and takes a column's type from the first: there must be one block, of 31 bits.
+MAX_CSV_BYTES = 2**31 - 2
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+
+def read_table(path: Path, text_columns: Collection[str] = ()) -> Any:
+    """Return the table in a file as a `pyarrow.Table`, with missing cells as nulls. Raises DatasetError.
+
+    The suffix names the format. In a CSV file, cells of MISSING_TEXTS are missing, and a column whose other cells are
+    all numbers is numeric, unless `text_columns` names it.
+    """
+    path = path.expanduser()
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DatasetError(f"{path} must be a table in a file that ends in {_listed(TABLE_SUFFIXES)}: correct its path")
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "there is no such file"
+        raise DatasetError(f"{path} must be a table in a {path.suffix} file, and {found}: correct its path")
+    _refuse_larger_than_memory(path, path.stat().st_size)
+    table = _read(path, reader, text_columns)
+    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated:
+        raise DatasetError(
+            f"{path} must name each column differently; {_listed([repr(name) for name in repeated])} names several: "
+            f"rename them"
+        )
+    if not table.num_rows or not table.num_columns:
+        raise DatasetError(f"{path} must hold at least one row below its column names; it holds none")
+    return table
+
+
+def _read(path: Path, reader: Callable[[Path, Collection[str]], Any], text_columns: Collection[str]) -> Any:
+    from pyarrow import ArrowException
+
+    try:
+        table = reader(path, text_columns)
+        table.validate(full=True)
+    except (ArrowException, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise DatasetError(
+            f"{path} must be a {path.suffix.lower()} file; it cannot be read as one: {reason}: correct or replace it"
+        ) from error
+    return table
+
+
+def _read_csv(path: Path, text_columns: Collection[str]) -> Any:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    n_bytes = path.stat().st_size
+    if n_bytes > MAX_CSV_BYTES:
+        raise DatasetError(f"{path} must have less than 2 GiB as .csv, not {n_bytes / 2**30:.1f}: save it as .parquet")
+    table = csv.read_csv(
+        path,
+        read_options=csv.ReadOptions(block_size=n_bytes + 1, use_threads=False),  # with threads, errors name no row
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            null_values=list(MISSING_TEXTS),
+            strings_can_be_null=True,
+            column_types={name: pa.string() for name in text_columns},
+        ),
+    )
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    if table.num_columns == 1:
+        _refuse_other_separator(path, table.column_names[0])
+    columns = [_cleaned(path, name, table[name], name in text_columns) for name in _unique(table)]
+    return pa.table(columns, names=table.column_names) if columns else table
+
+
+def _unique(table: Any) -> list[str]:
+    """Return the column names, none if a name is repeated: `read_table` refuses such a table."""
+    names: list[str] = table.column_names
+    return names if len(set(names)) == len(names) else []
+
+
+def _cleaned(path: Path, name: str, column: Any, is_text: bool) -> Any:
+    """Return a column without spaces around its cells; numeric if its cells are numbers and it need not be text."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_binary(column.type):
+        raise DatasetError(f"{path} must be text in UTF-8; column {name!r} is not: save the file as UTF-8")
+    if not pa.types.is_string(column.type):
+        return column
+    trimmed = compute.utf8_trim_whitespace(column)
+    is_missing = compute.is_in(trimmed, value_set=pa.array(MISSING_TEXTS))
+    trimmed = compute.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
+    if is_text or not compute.any(is_missing).as_py():
+        return trimmed  # all that kept pyarrow from reading numbers would have been a missing cell with spaces
+    try:
+        return trimmed.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return trimmed
+
+
+def _refuse_other_separator(path: Path, name: str) -> None:
+    for separator, words in _OTHER_SEPARATORS.items():
+        if separator in name:
+            raise DatasetError(
+                f"{path} must separate its columns by commas; they seem separated by {words}: convert it"
+            )
+
+
+def _read_parquet(path: Path, _text_columns: Collection[str]) -> Any:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
+        _refuse_larger_than_memory(path, sum(group.total_byte_size for group in groups))
+        return file.read()
+
+
+def _read_feather(path: Path, _text_columns: Collection[str]) -> Any:
+    from pyarrow import feather
+
+    return feather.read_table(path)
+
+
+def _refuse_larger_than_memory(path: Path, n_bytes: int) -> None:
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if n_bytes > memory_bytes:
+        raise DatasetError(
+            f"{path} must fit in memory; it would take {n_bytes / 2**30:.1f} GiB of the {memory_bytes / 2**30:.1f} GiB "
+            f"of this machine: use fewer rows or columns"
+        )
+
+
+def _listed(names: Collection[str], at_most: int = 10) -> str:
+    return ", ".join(list(names)[:at_most]) + (", ..." if len(names) > at_most else "")
+
+
+_READERS: Mapping[str, Callable[[Path, Collection[str]], Any]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".feather": _read_feather,
+}
