@@ -74,6 +74,14 @@ def read_array(path: Path, key: str) -> NDArray[Any] | None:
         raise _unreadable(path, str(error)) from error
 
 
+def array_names(path: Path) -> list[str]:
+    """Return the names of the arrays of an `.npz`, none for an `.npy`. Raises DatasetError."""
+    try:
+        return _keys(path) if path.is_file() and _is_npz(path) else []
+    except DAMAGE as error:
+        raise _unreadable(path, str(error)) from error
+
+
 def _is_npz(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.evaluation import data_of, load_best_network, ranked_trial
 from sweeps.models.networks.network import Network
 from sweeps.registry.alias_history import GATES_TAG, Move, MoveKind, now
@@ -48,7 +49,8 @@ class Challenger:
     def package(self) -> Package:
         """The network, ready to be saved as an MLflow model."""
         arrays = self.benchmark.arrays
-        return Package(self.network, arrays.scale, arrays.valid.inputs)
+        table = None if arrays.table is None else TableEncoding.from_dict(arrays.table)
+        return Package(self.network, arrays.scale, arrays.valid.inputs, table, takes_missing=arrays.has_missing)
 
 
 def version_tags(

@@ -17,10 +17,10 @@ from sweeps.models.networks.network import Activations, Network
 from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.registry.baseline import classifies
 from sweeps.registry.benchmark import Benchmark
+from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.packaging import CLASSES, CODE, ERROR, RECONSTRUCTION, sample_errors
 from sweeps.registry.rediagnosis import Rediagnosis
 from sweeps.registry.sample_losses import Predictor, network_predictor, package_predictor, sample_losses
-from sweeps.registry.scoring import PackagedModel
 
 # Samples on which the reloaded model is compared with the trained network.
 _N_COMPARED = 2000

@@ -1,37 +1,55 @@
-"""A network as a standalone MLflow model: raw samples in, named columns out, and no pickled code to load."""
+"""A network as a standalone MLflow model: raw samples in, named columns out, and no pickled code to load.
 
+The model has two flavors. `pytorch` is the exported network, and all that this project loads. `python_function` runs
+the model's copy of `registry/predictor.py`, and takes data frames and arrays of any numeric type.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
 import mlflow.pytorch
 import numpy as np
 import torch
 from mlflow.models import Model, ModelSignature
-from mlflow.types import Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.models.networks.network import Activations, Network
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
 # What a packaged model needs where it runs; this project is not needed.
 _REQUIREMENTS = ("mlflow", "torch", "numpy")
 _FLOAT32 = np.dtype(np.float32)
+_PREDICTOR, _LAYOUT = "predictor.py", "layout.json"
 # With a single example, torch.export would fix the batch size at 1.
 _N_EXAMPLES = 2
+
+_SINGULAR = {CLASSES: "class_probability"}
 
 Columns = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Package:
-    """A network, the `scale` that raw samples are multiplied by, and `examples` of them, (samples, features)."""
+    """A network, the `scale` that raw samples are multiplied by, and `examples` of them, (samples, features).
+
+    `table` is the encoding of the table that it was trained on, if it was one; `takes_missing` whether the network
+    replaces NaN, a missing value.
+    """
 
     network: Network
     scale: float
     examples: NDArray[Any]
+    table: TableEncoding | None = None
+    takes_missing: bool = False
 
     @property
     def columns(self) -> Columns:
@@ -49,12 +67,8 @@ class Package:
     def save(self, folder: Path, model: Model | None = None) -> None:
         """Write the MLflow model to `folder`, which must not exist; `model` carries its MLflow ids, if it has any."""
         examples = np.asarray(self.examples[np.arange(_N_EXAMPLES) % len(self.examples)], np.float32)
-        columns = self.columns
-        width = max(end for _, end in columns.values())
-        signature = ModelSignature(
-            inputs=Schema([TensorSpec(_FLOAT32, (-1, self.network.input_size))]),
-            outputs=Schema([TensorSpec(_FLOAT32, (-1, width))]),
-        )
+        # For the export alone; `_add_predictor` replaces it.
+        signature = ModelSignature(inputs=Schema([TensorSpec(_FLOAT32, (-1, self.network.input_size))]))
         mlflow.pytorch.save_model(
             _exported(Standalone(self.network, self.scale), examples),
             str(folder),
@@ -62,10 +76,25 @@ class Package:
             signature=signature,
             input_example=examples,
             pip_requirements=pinned_requirements(),
-            metadata={"columns": {name: list(ends) for name, ends in columns.items()}, "scale": self.scale},
+            metadata=self._facts(),
             serialization_format="pt2",
         )
-        _set_cpu_device(folder)
+        _add_predictor(folder, self._layout())
+
+    def _facts(self) -> dict[str, Any]:
+        """Return the metadata of the model, by which `PackagedModel` reads it."""
+        return {
+            "columns": {name: list(ends) for name, ends in self.columns.items()},
+            "n_features": self.network.input_size,
+            "scale": self.scale,
+            "table": None if self.table is None else self.table.to_dict(),
+            "takes_missing": self.takes_missing,
+        }
+
+    def _layout(self) -> dict[str, Any]:
+        """Return what the predictor must know: the names of its outputs, and how it encodes a table."""
+        names = column_names(self.columns, None if self.table is None else self.table.feature_names)
+        return {key: self._facts()[key] for key in ("n_features", "table")} | {"outputs": names}
 
 
 class Standalone(nn.Module):
@@ -99,6 +128,15 @@ def sample_errors(activations: Activations, scaled: Tensor) -> Tensor:
     return squared.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True)
 
 
+def column_names(columns: Columns, features: Sequence[str] | None = None) -> list[str]:
+    """Return a name for each output column: `reconstruction_FEATURE`, `code_0`, ..., `reconstruction_error`.
+
+    Features without names are numbered from 0.
+    """
+    ordered = sorted(columns.items(), key=lambda column: column[1])
+    return [name for output, (first, end) in ordered for name in _names(output, end - first, features)]
+
+
 def pinned_requirements() -> list[str]:
     """Return the requirements of a packaged model, at the installed versions, without torch's local build tag."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
@@ -109,6 +147,14 @@ def size_in_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def _names(output: str, n_columns: int, features: Sequence[str] | None) -> list[str]:
+    if output == ERROR:
+        return [ERROR]
+    if output == RECONSTRUCTION and features is not None:
+        return [f"{output}_{feature}" for feature in features]
+    return [f"{_SINGULAR.get(output, output)}_{number}" for number in range(n_columns)]
+
+
 def _exported(module: nn.Module, examples: NDArray[np.float32]) -> nn.Module:
     """Return the module as exported by torch, for batches of any size; torch raises if it fits one size only."""
     batch = torch.export.Dim("batch")
@@ -116,8 +162,22 @@ def _exported(module: nn.Module, examples: NDArray[np.float32]) -> nn.Module:
     return program.module()
 
 
-def _set_cpu_device(folder: Path) -> None:
-    """Make pyfunc load the model on the CPU, where its weights are; by default it fails on a host with a GPU."""
+def _add_predictor(folder: Path, layout: dict[str, Any]) -> None:
+    """Make `mlflow.pyfunc` run the predictor, on the CPU, where the exported weights are.
+
+    The signature names the outputs only: MLflow would reject float64, or whole numbers, for the inputs of any other.
+    """
+    shutil.copyfile(Path(__file__).with_name(_PREDICTOR), folder / _PREDICTOR)
+    (folder / _LAYOUT).write_text(json.dumps(layout))
     model = Model.load(str(folder))
-    model.flavors["python_function"]["config"]["device"] = "cpu"
+    env = model.flavors["python_function"]["env"]
+    mlflow.pyfunc.add_to_model(
+        model,
+        "mlflow.pyfunc.model",
+        conda_env=env["conda"],
+        python_env=env["virtualenv"],
+        model_code_path=_PREDICTOR,
+        artifacts={"network": {"path": "data/model.pt2"}, "layout": {"path": _LAYOUT}},
+    )
+    model.signature = ModelSignature(outputs=Schema([ColSpec(DataType.float, name) for name in layout["outputs"]]))
     model.save(str(folder / "MLmodel"))

@@ -23,9 +23,9 @@ from sweeps.registry.contest import Champion, Contest, Reseeding
 from sweeps.registry.gates import GateResult, failed, judge
 from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, RegisteredModel, RegistryStore
 from sweeps.registry.names import check_names
+from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
 from sweeps.registry.reseeding import reseed
-from sweeps.registry.scoring import PackagedModel
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult

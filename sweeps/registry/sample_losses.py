@@ -21,8 +21,8 @@ from sweeps.models.networks.network import Network
 from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
 from sweeps.models.pca import PrincipalComponents, feature_means, fit_pca
+from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
-from sweeps.registry.scoring import BATCH, PackagedModel
 from sweeps.registry.significance import Losses
 from sweeps.trial.references import standardized, statistics_of
 

@@ -1,17 +1,11 @@
-"""Predict with a packaged model: its outputs by name, batch by batch."""
+"""Score files of samples with a packaged model: an array or a table in, outputs by name out."""
 
-import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 
-import mlflow.pyfunc
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,127 +13,99 @@ from sweeps.errors import InputError
 from sweeps.registry.alias_history import find_model_with_alias
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.names import check_names
-from sweeps.registry.packaging import Columns, size_in_bytes
+from sweeps.registry.packaged_model import PackagedModel, batches
+from sweeps.registry.sample_files import check_target, read_samples, write_outputs
 
-Array = NDArray[np.float32]
-BATCH = 1024
-_N_TIMED = 30
-_PICKLES = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+_MAX_NAMED = 10
 
 
 @dataclass(frozen=True)
-class PackagedModel:
-    """An MLflow model loaded from local disk: raw samples in, columns out."""
+class Scores:
+    """What `score` wrote: the file, the number of samples, the shape of each output by name.
 
-    folder: Path
-    predict: Callable[[Array], Array]
-    columns: Columns
-    n_features: int
+    `unscored` are the rows, counted from 0, with NaN or infinity in their input: all their outputs are NaN.
+    `unknown_categories` counts, by column of a table, the rows with a category that training did not see.
+    """
 
-    @classmethod
-    def load(cls, folder: Path) -> "PackagedModel":
-        """Load a model that `Package.save` wrote, without running pickled code; InputError for any other model."""
-        with _without_pickle():
-            loaded = mlflow.pyfunc.load_model(str(folder))
-        columns = (loaded.metadata.metadata or {}).get("columns")
-        if columns is None:
-            raise InputError(
-                f"{folder} must be a model that `sweeps promote` has packaged; it names no columns: promote again"
-            )
-        ordered = sorted(columns.items(), key=lambda column: column[1])
-        ends = {name: (int(first), int(end)) for name, (first, end) in ordered}
-        return cls(folder, loaded.predict, ends, int(loaded.metadata.signature.inputs.inputs[0].shape[1]))
+    target: Path
+    n_samples: int
+    shapes: Mapping[str, tuple[int, ...]]
+    unscored: tuple[int, ...] = ()
+    unknown_categories: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def size_bytes(self) -> int:
-        """The size of all its files together."""
-        return size_in_bytes(self.folder)
+    def exit_status(self) -> int:
+        """0, or 3 if some samples have no score."""
+        return 3 if self.unscored else 0
 
-    def outputs(self, samples: NDArray[Any]) -> dict[str, Array]:
-        """Return the outputs, (samples, columns) by name, for raw `samples` (samples, features) of any numeric type."""
-        tensor = np.concatenate([self.predict(batch) for batch in _batches(samples)])
-        return {name: tensor[:, first:end] for name, (first, end) in self.columns.items()}
+    @property
+    def issues(self) -> list[str]:
+        """What is wrong with the samples, one line for each kind."""
+        issues = [
+            f"{count} of {self.n_samples} samples have a category of column {name!r} that training did not see"
+            for name, count in self.unknown_categories.items()
+        ]
+        if self.unscored:
+            rows = ", ".join(map(str, self.unscored[:_MAX_NAMED])) + (
+                ", ..." if len(self.unscored) > _MAX_NAMED else ""
+            )
+            issues.append(
+                f"{len(self.unscored)} of {self.n_samples} samples hold NaN, infinity or values beyond float32, so "
+                f"their outputs are NaN: rows {rows}, counted from 0"
+            )
+        return issues
 
-    def latency_ms(self, sample: NDArray[Any]) -> float:
-        """Return the median time to predict one sample, in milliseconds, after a warm-up."""
-        one = np.asarray(sample, np.float32).reshape(1, -1)
-        self.predict(one)
-        return median(_timed(self.predict, one) for _ in range(_N_TIMED)) * 1000
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        return {
+            "out": str(self.target),
+            "samples": self.n_samples,
+            "outputs": shapes,
+            "unscored": len(self.unscored),
+            "unscored_rows": list(self.unscored[:1000]),
+            "unknown_categories": dict(self.unknown_categories),
+        }
 
 
-def score(model: PackagedModel, source: Path, target: Path) -> dict[str, Any]:
-    """Write the outputs for the samples in `source` to `target`: by name to an .npz, or all columns to an .npy.
+def score(model: PackagedModel, source: Path, target: Path, key: str | None = None) -> Scores:
+    """Write the outputs for the samples in `source` to `target`.
 
-    `source` is an .npy of numbers, samples first, then any shape. Returns the file written and the shapes in it; raises
-    InputError if either file is not as described.
+    `source` is an .npy or .npz of numbers, samples first, then any shape, or a .csv, .parquet or .feather with a column
+    for each feature; `key` names the array of an .npz. `target` gets the outputs by name (.npz), all columns in one
+    array (.npy), or named columns (.csv, .parquet, .feather). Raises InputError if either file is not as described.
     """
-    _check_target(target)
-    outputs = model.outputs(_samples(source, model.n_features))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.suffix == ".npz":
-        np.savez(target, **outputs)  # type: ignore[arg-type]  # the stub mistakes the arrays for `allow_pickle`
-    else:
-        np.save(target, np.concatenate(list(outputs.values()), axis=1))
-    shapes = {name: list(values.shape) for name, values in outputs.items()}
-    return {"out": str(target), "samples": len(next(iter(outputs.values()))), "outputs": shapes}
+    check_target(target, source)
+    samples, unknown = read_samples(source, model, key)
+    outputs = model.outputs(samples)
+    unscored = _rows_without_score(samples, takes_missing=model.takes_missing)
+    for values in outputs.values():
+        values[unscored] = np.nan
+    write_outputs(target, outputs, model.column_names)
+    shapes = {name: values.shape for name, values in outputs.items()}
+    return Scores(target, len(samples), shapes, tuple(unscored.tolist()), unknown)
 
 
-def score_by_alias(store: RegistryStore, address: str, source: Path, target: Path) -> dict[str, Any]:
-    """Score with the version at `address`, NAME@ALIAS. Returns the result of `score`, with the version."""
+def score_by_alias(
+    store: RegistryStore, address: str, source: Path, target: Path, key: str | None = None
+) -> tuple[Scores, str]:
+    """Score with the version at `address`, NAME@ALIAS. Returns the result of `score`, and the version."""
     name, _, alias = address.partition("@")
     if not alias:
         raise InputError(f"the model must be named as NAME@ALIAS, for instance {name}@champion, not {address!r}")
     check_names(name, alias)
-    _check_target(target)
+    check_target(target, source)
     version = find_model_with_alias(store, name, alias).aliases[alias]
     with tempfile.TemporaryDirectory(prefix="sweeps-score-") as folder:
         files = store.download(f"models:/{name}/{version}", Path(folder))
-        scored = score(PackagedModel.load(files), source, target)
-    return scored | {"model": name, "alias": alias, "version": version}
+        return score(PackagedModel.load(files), source, target, key), version
 
 
-def _check_target(target: Path) -> None:
-    """Raise InputError unless `target` has a suffix that scores can be written to."""
-    if target.suffix not in (".npz", ".npy"):
-        raise InputError(f"OUT must end in .npz (outputs by name) or .npy (all columns), not {target.name!r}")
-
-
-@contextmanager
-def _without_pickle() -> Iterator[None]:
-    """Make MLflow refuse to run pickled code from a model's files, whatever the environment says."""
-    before = os.environ.get(_PICKLES)
-    os.environ[_PICKLES] = "false"
-    try:
-        yield
-    finally:
-        del os.environ[_PICKLES]
-        if before is not None:
-            os.environ[_PICKLES] = before
-
-
-def _samples(source: Path, n_features: int) -> NDArray[Any]:
-    """Memory-map the samples of a file, (samples, features)."""
-    try:
-        array = np.load(source, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{source} must be an .npy of numbers, but cannot be read as one: {error}") from error
-    if not isinstance(array, np.ndarray) or array.ndim < 2 or array.dtype.kind not in "biuf":
-        raise InputError(f"{source} must hold one array of numbers, samples first: write it with numpy.save")
-    samples: NDArray[Any] = array.reshape(len(array), prod(array.shape[1:]))
-    if not len(samples) or samples.shape[1] != n_features:
-        raise InputError(
-            f"{source} must hold samples of the {n_features} values that the model was trained on, but holds "
-            f"{len(samples)} samples of {samples.shape[1]}: score data of the same kind"
-        )
-    return samples
-
-
-def _batches(samples: NDArray[Any]) -> Iterator[Array]:
-    for start in range(0, len(samples), BATCH):
-        yield np.asarray(samples[start : start + BATCH], np.float32)
-
-
-def _timed(predict: Callable[[Array], Array], sample: Array) -> float:
-    started = perf_counter()
-    predict(sample)
-    return perf_counter() - started
+def _rows_without_score(samples: NDArray[Any], *, takes_missing: bool) -> NDArray[np.intp]:
+    """Return the rows with infinity, a value beyond float32 or, unless the model takes them, a missing value."""
+    if samples.dtype.kind != "f":
+        return np.empty(0, np.intp)
+    is_unusable = [
+        (np.isinf(batch) if takes_missing else ~np.isfinite(batch)).any(axis=1) for batch in batches(samples)
+    ]
+    return np.flatnonzero(np.concatenate(is_unusable))

@@ -3,8 +3,8 @@
 from sweeps.models.networks.network import Network
 from sweeps.registry.benchmark import Benchmark
 from sweeps.registry.contest import Contest
+from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.rediagnosis import Rediagnosis
-from sweeps.registry.scoring import PackagedModel
 
 STACK = {
     "name": "stacked_denoising",

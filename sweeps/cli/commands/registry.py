@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sweeps.cli.commands import locate, remote
-from sweeps.cli.options import Address, Json, Run, Trial, library_output_to_stderr, print_result
+from sweeps.cli.options import Address, Json, Run, Trial, library_output_to_stderr, log_line, print_result
 
 # A promotion trains with --seeds, or if the sweep file asks for it.
 REMOTE_TIMEOUT_SECONDS = 24 * 3600.0
@@ -89,11 +89,27 @@ def history(model: Model, alias: Alias = "champion", as_json: Json = False) -> N
 def score(
     model: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="A registered model.", show_default=False)],
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="An .npy with samples along the first axis.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="Samples: an .npy or .npz, samples first, or a .csv, .parquet or .feather with a column per feature.",
+            show_default=False,
+        ),
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="An .npz (outputs by name) or .npy (columns).", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="An .npz (outputs by name), .npy (all columns), .csv, .parquet or .feather (named columns).",
+            show_default=False,
+        ),
     ],
+    inputs_key: Annotated[
+        str | None,
+        typer.Option(
+            "--inputs-key", metavar="KEY", help="The array of an .npz; by default inputs.", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score samples with a registered model: write reconstructions, codes, and the error of each sample."""
@@ -102,9 +118,12 @@ def score(
         from sweeps.registry.scoring import score_by_alias
         from sweeps.tracking.mlflow.uri import tracking_uri
 
-        scored = score_by_alias(RegistryStore(tracking_uri()), model, source, target)
-    outputs = ", ".join(f"{name} {tuple(shape)}" for name, shape in scored["outputs"].items())
-    line = (
-        f"{scored['out']}: {outputs} of {scored['samples']} samples by {scored['model']}, version {scored['version']}"
-    )
-    print_result(scored, as_json, lambda: typer.echo(line))
+        scores, version = score_by_alias(RegistryStore(tracking_uri()), model, source, target, inputs_key)
+    name, _, alias = model.partition("@")
+    outputs = ", ".join(f"{output} {shape}" for output, shape in scores.shapes.items())
+    line = f"{target}: {outputs} of {scores.n_samples} samples by {name}, version {version}"
+    plain = scores.to_dict() | {"model": name, "alias": alias, "version": version}
+    print_result(plain, as_json, lambda: typer.echo(line))
+    for issue in scores.issues:
+        log_line(issue)
+    raise typer.Exit(scores.exit_status)

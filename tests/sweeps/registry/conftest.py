@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 from challengers import TRAINING
+from packages import SCALE, raw_samples, trained
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.build import load_arrays
 from sweeps.datamodules.config import DigitsConfig
 from sweeps.evaluation import data_of
+from sweeps.models.config import ModelConfig
+from sweeps.models.networks.network import Network
 from sweeps.registry.benchmark import Benchmark
+from sweeps.registry.packaged_model import PackagedModel
+from sweeps.registry.packaging import Package
 from sweeps.storage.layout import find
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.mlflow.shipper import sync
@@ -73,3 +78,19 @@ def benchmark_of(small_sweep: Callable[..., SweepConfig], digits_arrays: DataArr
 @pytest.fixture(scope="session")
 def digits_arrays() -> DataArrays:
     return load_arrays(DigitsConfig())
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelConfig], tuple[Network, PackagedModel]]:
+    """A network and the same one packaged, saved and loaded; made once for each config."""
+    made: dict[str, tuple[Network, PackagedModel]] = {}
+
+    def make(config: ModelConfig) -> tuple[Network, PackagedModel]:
+        key = config.model_dump_json()
+        if key not in made:
+            network, folder = trained(config), tmp_path_factory.mktemp("package") / "model"
+            Package(network, SCALE, raw_samples(3)).save(folder)
+            made[key] = network, PackagedModel.load(folder)
+        return made[key]
+
+    return make

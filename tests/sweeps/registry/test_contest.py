@@ -14,9 +14,9 @@ from sweeps.registry import gates
 from sweeps.registry.benchmark import Benchmark
 from sweeps.registry.contest import Champion
 from sweeps.registry.gates import GateResult, judge
+from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.packaging import Package
 from sweeps.registry.sample_losses import network_predictor, package_predictor
-from sweeps.registry.scoring import PackagedModel
 from sweeps.registry.significance import GateOutcome
 from sweeps.tracking.results import SweepResult
 

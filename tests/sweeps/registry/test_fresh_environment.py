@@ -25,12 +25,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[3]
 INSTALL_SECONDS, START_SECONDS = 900, 600
+NAMES = [*(f"reconstruction_{n}" for n in range(64)), *(f"code_{n}" for n in range(80)), "reconstruction_error"]
 LOAD = """
 import importlib.util, sys
 import mlflow, numpy
 assert not any(map(importlib.util.find_spec, ("sweeps", "pytorch_lightning", "ray")))
 model = mlflow.pyfunc.load_model("models:/fresh@champion")
-numpy.save(sys.argv[2], model.predict(numpy.load(sys.argv[1]).astype("float32")))
+numpy.save(sys.argv[2], model.predict(numpy.load(sys.argv[1])).to_numpy())
 """
 
 
@@ -116,7 +117,8 @@ def test_served_champion_answers_over_http_with_the_same_numbers(address: str, r
     )
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         predictions = json.load(answer)["predictions"]
-    np.testing.assert_allclose(np.array(predictions), expected, atol=1e-5)
+    assert [list(row) for row in predictions] == [NAMES] * 5
+    np.testing.assert_allclose([list(row.values()) for row in predictions], expected, atol=1e-5)
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

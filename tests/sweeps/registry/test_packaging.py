@@ -2,64 +2,25 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import mlflow.pyfunc
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packages import CONFIGS, SCALE, raw_samples, trained
 
 from sweeps.errors import InputError
-from sweeps.models.build import build_network
-from sweeps.models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
-from sweeps.models.networks.network import Network
+from sweeps.models.config import ModelConfig
+from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import Package
-from sweeps.registry.scoring import BATCH, PackagedModel, score, score_by_alias
-
-N_FEATURES = 12
-SCALE = 1 / 16
-CONFIGS: list[ModelConfig] = [
-    LinearConfig(),
-    ShallowConfig(hidden_size=5, activation="sigmoid", output_activation="sigmoid", loss="bce", tied_weights=True),
-    DeepConfig(hidden_sizes=(8, 6), code_size=3, activation="elu", standardize="sample"),
-    StackedDenoisingConfig(hidden_sizes=(8, 5)),
-    StackedDenoisingConfig(hidden_sizes=(8, 5), fine_tuning="reconstruction"),
-]
-
-
-def trained(config: ModelConfig) -> Network:
-    network = build_network(config, input_size=N_FEATURES, n_classes=4, seed=1)
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for parameter in network.parameters():  # biases and a softmax start at 0
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-    return network
-
-
-def raw_samples(n_samples: int) -> np.ndarray:
-    return np.random.default_rng(n_samples).integers(0, 17, (n_samples, N_FEATURES)).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelConfig], tuple[Network, PackagedModel]]:
-    """A network and the same one packaged, saved and loaded; made once for each config."""
-    made: dict[str, tuple[Network, PackagedModel]] = {}
-
-    def make(config: ModelConfig) -> tuple[Network, PackagedModel]:
-        key = config.model_dump_json()
-        if key not in made:
-            network, folder = trained(config), tmp_path_factory.mktemp("package") / "model"
-            Package(network, SCALE, raw_samples(3)).save(folder)
-            made[key] = network, PackagedModel.load(folder)
-        return made[key]
-
-    return make
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
@@ -117,8 +78,14 @@ def test_a_model_that_standardises_takes_and_returns_raw_values(package, shift: 
 def test_the_package_describes_its_inputs_outputs_and_requirements(package) -> None:
     _, packaged = package(CONFIGS[1])
     described = yaml.safe_load((packaged.folder / "MLmodel").read_text())
-    assert json.loads(described["signature"]["inputs"])[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 12]}
-    assert json.loads(described["signature"]["outputs"])[0]["tensor-spec"]["shape"] == [-1, 12 + 5 + 1]
+    assert described["signature"]["inputs"] is None  # MLflow would refuse float64 and whole numbers
+    names = [column["name"] for column in json.loads(described["signature"]["outputs"])]
+    assert names == [
+        *(f"reconstruction_{n}" for n in range(12)),
+        *(f"code_{n}" for n in range(5)),
+        "reconstruction_error",
+    ]
+    assert described["metadata"]["n_features"] == 12
     assert described["metadata"]["columns"] == {
         "reconstruction": [0, 12],
         "code": [12, 17],
@@ -135,6 +102,43 @@ def test_it_loads_on_a_host_with_a_gpu(package, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     again = PackagedModel.load(packaged.folder)
     assert again.predict(raw_samples(2).astype(np.float32)).shape == (2, 18)
+    assert mlflow.pyfunc.load_model(str(packaged.folder)).predict(raw_samples(2)).shape == (2, 18)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, lambda raw: pd.DataFrame(raw, index=list("abcde"))])
+def test_pyfunc_takes_arrays_and_data_frames_of_any_numeric_type(package, config, dtype, container) -> None:
+    _, packaged = package(config)
+    raw = container(raw_samples(5).astype(dtype))
+    scores = mlflow.pyfunc.load_model(str(packaged.folder)).predict(raw)
+    assert list(scores.columns) == packaged.column_names
+    assert list(scores.index) == list(getattr(raw, "index", range(5)))
+    np.testing.assert_allclose(scores.to_numpy(), packaged.predict(raw_samples(5).astype(np.float32)), atol=1e-6)
+    outputs = packaged.outputs(raw_samples(5))
+    np.testing.assert_allclose(scores["code_1"], outputs["code"][:, 1], atol=1e-6) if "code_1" in scores else None
+    np.testing.assert_allclose(scores[["reconstruction_error"]], outputs["reconstruction_error"], atol=1e-6)
+
+
+def test_loading_runs_no_code_of_the_model(package, tmp_path: Path) -> None:
+    _, packaged = package(CONFIGS[1])
+    folder = tmp_path / "changed"
+    shutil.copytree(packaged.folder, folder)
+    trace = tmp_path / "has-run"
+    (folder / "predictor.py").write_text(f"open({str(trace)!r}, 'w')")
+    PackagedModel.load(folder).predict(raw_samples(2).astype(np.float32))
+    assert not trace.exists()
+
+
+def test_a_model_that_brings_code_along_is_refused(package, tmp_path: Path) -> None:
+    _, packaged = package(CONFIGS[1])
+    folder = tmp_path / "changed"
+    shutil.copytree(packaged.folder, folder)
+    described = yaml.safe_load((folder / "MLmodel").read_text())
+    described["flavors"]["pytorch"]["code"] = "code"
+    (folder / "MLmodel").write_text(yaml.safe_dump(described))
+    with pytest.raises(InputError, match="has packaged"):
+        PackagedModel.load(folder)
 
 
 def test_it_predicts_without_this_project(package, tmp_path: Path) -> None:
@@ -161,51 +165,8 @@ def test_a_model_that_was_packaged_otherwise_is_refused(tmp_path: Path) -> None:
     mlflow.pytorch.save_model(
         torch.nn.Linear(3, 1), str(tmp_path / "other"), input_example=example, pip_requirements=["torch"]
     )
-    with pytest.raises(InputError, match="names no columns"):
+    with pytest.raises(InputError, match="has packaged"):
         PackagedModel.load(tmp_path / "other")
-
-
-def test_scores_are_written_by_name_from_images_of_whole_numbers(package, tmp_path: Path) -> None:
-    _, packaged = package(CONFIGS[1])
-    images = raw_samples(6).reshape(6, 3, 4)
-    np.save(tmp_path / "images.npy", images)
-    scored = score(packaged, tmp_path / "images.npy", tmp_path / "out" / "scores.npz")
-    assert scored["outputs"] == {"reconstruction": [6, 12], "code": [6, 5], "reconstruction_error": [6, 1]}
-    written = np.load(tmp_path / "out" / "scores.npz")
-    expected = packaged.outputs(images.reshape(6, 12))
-    assert set(written) == set(expected)
-    for name in expected:
-        np.testing.assert_array_equal(written[name], expected[name])
-
-
-def test_scores_are_written_as_one_array_of_all_columns(package, tmp_path: Path) -> None:
-    _, packaged = package(CONFIGS[1])
-    np.save(tmp_path / "in.npy", raw_samples(6))
-    score(packaged, tmp_path / "in.npy", tmp_path / "out.npy")
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), packaged.predict(raw_samples(6).astype(np.float32)))
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (np.zeros((4, 11)), "12 values"),
-        (np.zeros((0, 12)), "12 values"),
-        (np.zeros(12), "samples first"),
-        (np.array([["a", "b"]]), "of numbers"),
-        (None, "cannot be read"),
-    ],
-)
-def test_a_file_that_does_not_fit_is_refused_with_the_requirement(package, tmp_path: Path, content, words: str) -> None:
-    _, packaged = package(CONFIGS[1])
-    if content is not None:
-        np.save(tmp_path / "in.npy", content)
-    with pytest.raises(InputError, match=words):
-        score(packaged, tmp_path / "in.npy", tmp_path / "out.npz")
-
-
-def test_an_output_of_another_format_is_refused_before_reading(package, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"\.npz"):
-        score(package(CONFIGS[1])[1], tmp_path / "none.npy", tmp_path / "out.csv")
 
 
 def test_nothing_is_unpickled_even_if_the_environment_allows_it(
@@ -225,9 +186,3 @@ def test_nothing_is_unpickled_even_if_the_environment_allows_it(
     with pytest.raises(MlflowException, match=r"(?i)pickle"):
         PackagedModel.load(tmp_path / "pickled")
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "true"
-
-
-def test_an_output_of_another_format_is_refused_before_a_model_is_downloaded(tmp_path: Path) -> None:
-    nowhere: Any = None  # never used
-    with pytest.raises(InputError, match=r"\.npz"):
-        score_by_alias(nowhere, "digits@champion", tmp_path / "in.npy", tmp_path / "out.csv")

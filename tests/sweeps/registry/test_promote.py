@@ -25,10 +25,10 @@ from sweeps.registry.alias_lock import Lock
 from sweeps.registry.challenger import Challenger
 from sweeps.registry.gates import GateResult, judge
 from sweeps.registry.mlflow_registry import RegistryStore
+from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.packaging import Package
 from sweeps.registry.promote import promote
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
-from sweeps.registry.scoring import PackagedModel
 from sweeps.registry.significance import GateOutcome
 from sweeps.tracking.mlflow.run_metadata import environment_tags
 from sweeps.tracking.results import SweepResult

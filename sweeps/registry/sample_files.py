@@ -1,0 +1,114 @@
+"""Files of samples to score, and files of scores: arrays and tables."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeps.datamodules.array_files import array_names, read_array
+from sweeps.datamodules.arrays import DatasetError
+from sweeps.errors import InputError
+from sweeps.registry.packaged_model import Array, PackagedModel
+from sweeps.storage.atomic_write import replacing
+
+_TABLES = (".csv", ".parquet", ".feather")
+_TARGETS = (".npz", ".npy", *_TABLES)
+_DEFAULT_KEY = "inputs"
+
+
+def check_target(target: Path, source: Path) -> None:
+    """Raise InputError unless scores can be written to `target` without replacing the samples."""
+    if target.suffix not in _TARGETS:
+        raise InputError(
+            f"OUT must end in .npz (outputs by name), .npy (all columns), or {', '.join(_TABLES)} (named columns), not "
+            f"{target.name!r}"
+        )
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"OUT must not be the file of the samples, {source}: choose another name")
+
+
+def read_samples(source: Path, model: PackagedModel, key: str | None) -> tuple[NDArray[Any], dict[str, int]]:
+    """Return the samples in a file that `model` can score, (samples, features), memory-mapped if possible.
+
+    Also return, by column of a table, how many rows have a category that training did not see: 0 in its features.
+
+    `key` names the array of an .npz. Raises InputError if the file is missing, damaged or not of the model's features.
+    """
+    try:
+        samples, unknown = _read_table(source, model) if source.suffix in _TABLES else (_read_array(source, key), {})
+        samples = _fitting(samples, source, model)
+        return (samples if model.table is None else model.table.fill(samples)), unknown
+    except DatasetError as error:
+        raise InputError(error.issues) from error
+
+
+def write_outputs(target: Path, outputs: Mapping[str, Array], names: Sequence[str]) -> None:
+    """Write outputs, (samples, columns) by name, atomically; `names` are those of all columns."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as partial, partial.open("wb") as file:
+        if target.suffix == ".npz":
+            np.savez(file, **outputs)  # type: ignore[arg-type]  # the stub mistakes the arrays for `allow_pickle`
+            return
+        columns = np.concatenate(list(outputs.values()), axis=1)
+        if target.suffix == ".npy":
+            np.save(file, columns)
+        else:
+            _write_table(file, target.suffix, columns, names)
+
+
+def _read_array(source: Path, key: str | None) -> NDArray[Any]:
+    names = array_names(source)
+    name = key or (names[0] if len(names) == 1 else _DEFAULT_KEY)
+    raw = read_array(source, name)
+    if raw is None:
+        raise InputError(
+            f"{source} must hold an array {name!r}; it holds {', '.join(names) or 'none'}: use --inputs-key"
+        )
+    if raw.dtype.kind not in "biuf":
+        raise InputError(f"{source} must hold numbers, not {raw.dtype}: convert them")
+    if raw.ndim < 2:
+        raise InputError(f"{source} must hold an array with samples first, then their values, not of shape {raw.shape}")
+    return raw.reshape(len(raw), prod(raw.shape[1:]))
+
+
+def _fitting(samples: NDArray[Any], source: Path, model: PackagedModel) -> NDArray[Any]:
+    if not len(samples) or samples.shape[1] != model.n_features:
+        raise InputError(
+            f"{source} must hold samples of the {model.n_features} values that the model was trained on, but holds "
+            f"{len(samples)} samples of {samples.shape[1]}: score data of the same kind"
+        )
+    return samples
+
+
+def _read_table(source: Path, model: PackagedModel) -> tuple[NDArray[Any], dict[str, int]]:
+    """Return the features of a table: as the model's own encoding gives them, or all columns, which must be numbers."""
+    from sweeps.datamodules.table_files import read_table
+
+    if model.table is not None:
+        table = read_table(source, model.table.text_columns)
+        return model.table.encode(table), model.table.unknown_categories(table)
+    table = read_table(source)
+    if table.num_columns != model.n_features:
+        raise InputError(
+            f"{source} must have the {model.n_features} columns that the model was trained on, and has "
+            f"{table.num_columns}: remove or add columns"
+        )
+    return np.column_stack([_numbers(source, name, table[name]) for name in table.column_names]), {}
+
+
+def _numbers(source: Path, name: str, column: Any) -> NDArray[Any]:
+    values: NDArray[Any] = column.to_numpy()
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{source} must hold numbers; column {name!r} holds {column.type}: remove or convert it")
+    return values
+
+
+def _write_table(file: IO[bytes], suffix: str, columns: Array, names: Sequence[str]) -> None:
+    import pyarrow as pa
+    from pyarrow import csv, feather, parquet
+
+    write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}[suffix]
+    write(pa.table(list(columns.T), names=list(names)), file)
