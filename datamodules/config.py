@@ -8,9 +8,22 @@ known before the data are loaded: `n_features`, None if only the data can say, a
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 ValidateOn = Literal["valid", "train", "test"]
+
+
+def _checked_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape of an image; one of three numbers must have three channels, first or last."""
+    if len(shape) == 3 and 3 not in (shape[0], shape[-1]):
+        raise ValueError(
+            "image_shape must be [height, width], [height, width, 3] or [3, height, width], "
+            f"not {list(shape)}: correct it, or leave it out"
+        )
+    return shape
+
+
+ImageShape = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3), AfterValidator(_checked_channels)]
 
 
 class SplitConfig(BaseModel):
@@ -162,7 +175,11 @@ class ArrayConfig(SplitConfig):
     labels_path: Path | None = None
     inputs_key: str = "inputs"
     labels_key: str = "labels"
-    image_shape: tuple[PositiveInt, PositiveInt] | None = None
+    image_shape: ImageShape | None = Field(
+        default=None,
+        description="Shape of a sample that is an image: [height, width], or in colour [height, width, 3], or "
+        "[3, height, width] where the channels come first; taken from the array's own shape if left out.",
+    )
     scale: PositiveFloat = 1.0
 
     @property

@@ -12,6 +12,7 @@ from PIL import Image
 from sweeps.models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
 from sweeps.models.figures.plots import draw_codes, draw_loss_curve, draw_matrix
 from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
+from sweeps.models.image_shape import ImageShape
 from sweeps.models.pca import PrincipalComponents
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -51,12 +52,9 @@ class Trial:
         return int(self.arrays["epoch"])
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width of a sample, if it is an image."""
-        if "image_shape" not in self.arrays:
-            return None
-        height, width = self.arrays["image_shape"].tolist()
-        return height, width
+    def image_shape(self) -> ImageShape:
+        """The shape of a sample, if it is an image."""
+        return tuple(self.arrays["image_shape"].tolist()) if "image_shape" in self.arrays else None
 
     @property
     def caption(self) -> str:

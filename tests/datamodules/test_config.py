@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sweeps.datamodules.build import load_arrays
 from sweeps.datamodules.config import ArrayConfig, BlobsConfig, DataConfig, DigitsConfig, RowsConfig, UniformConfig
@@ -26,3 +27,15 @@ def test_a_users_array_may_have_labels_in_an_npz_or_with_labels_path(
     section = ArrayConfig(path=Path(path), labels_path=None if labels_path is None else Path(labels_path))
     assert section.may_have_labels == may
     assert section.n_features is None
+
+
+@pytest.mark.parametrize("shape", [[28, 28], [32, 24, 3], [3, 32, 24]])
+def test_an_image_is_grey_or_has_three_channels_first_or_last(shape: list[int]) -> None:
+    section = ArrayConfig.model_validate({"path": "a.npy", "image_shape": shape})
+    assert section.image_shape == tuple(shape)
+
+
+@pytest.mark.parametrize("shape", [[28], [28, 28, 1], [4, 32, 32], [3, 4, 5, 6], [0, 28]])
+def test_other_image_shapes_are_refused(shape: list[int]) -> None:
+    with pytest.raises(ValidationError, match="image_shape"):
+        ArrayConfig.model_validate({"path": "a.npy", "image_shape": shape})

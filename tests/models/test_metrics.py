@@ -279,3 +279,9 @@ def test_structure_does_not_change_with_scale_and_offset_and_ignores_constant_fi
     assert filter_structure(-7 * filters + 2, (4, 4)) == pytest.approx(expected, abs=1e-5)
     assert filter_structure(np.concatenate([filters, np.full((2, 16), 0.1)]), (4, 4)) == pytest.approx(expected)
     assert filter_structure(np.zeros((2, 16)), (4, 4)) == 0.0
+
+
+def test_each_channel_of_a_colour_filter_counts_as_a_filter() -> None:
+    filters = np.random.default_rng(0).normal(size=(5, 4, 6, 3))
+    channels = filters.transpose(3, 0, 1, 2).reshape(15, 24)
+    assert filter_structure(filters.reshape(5, 72), (4, 6, 3)) == pytest.approx(filter_structure(channels, (4, 6)))
