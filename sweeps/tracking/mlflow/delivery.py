@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from sweeps.config.objective import stored_objectives
 from sweeps.models.figures.table import figures_from
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
@@ -218,8 +219,12 @@ class Delivery:
         if name.is_absolute() or ".." in name.parts:
             raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
         point = self._journal.point(point_id) if point_id is not None else None
-        history = self._journal.history(point_id) if point_id is not None else []
-        return draw(body["kind"], self._folder / body["source"], history, point.references if point else {})
+        source = self._folder / body["source"]
+        if point is None:
+            return draw(body["kind"], source, [], {})
+        objectives = stored_objectives(self._journal.sweep().config)
+        history = self._journal.history(point.point_id)
+        return draw(body["kind"], source, history, point.references, point.run_name, objectives)
 
 
 def _by_run(window: Sequence[Entry]) -> list[tuple[str | None, list[Entry]]]:

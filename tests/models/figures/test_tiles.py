@@ -119,7 +119,7 @@ def test_samples_without_an_image_shape_are_drawn_as_matrices() -> None:
 
 def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
     program = (
-        "import sys, sweeps.models.figures.panels, sweeps.models.figures.plots\n"
+        "import sys, sweeps.models.figures.panels, sweeps.models.figures.plots, sweeps.models.figures.learning_curves\n"
         "print({'matplotlib', 'torch'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
