@@ -55,7 +55,7 @@ def load_array(config: ArrayConfig) -> Source:
         path.name,
         Split(inputs, labels),
         scale=config.scale,
-        image_shape=config.image_shape or _image_shape(raw.shape[1:]),
+        image_shape=_image_shape(config, raw.shape[1:], path),
         n_classes=None if labels is None else int(labels.max()) + 1,
     )
 
@@ -192,10 +192,17 @@ def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | No
     return raw.astype(np.int64)
 
 
-def _image_shape(shape: Sequence[int]) -> tuple[int, int] | None:
-    """Return height and width if a sample is evidently an image with one channel."""
-    sizes = [size for size in shape if size > 1]
-    return (sizes[0], sizes[1]) if len(shape) > 1 and len(sizes) == 2 else None
+def _image_shape(config: ArrayConfig, shape: Sequence[int], path: Path) -> tuple[int, ...] | None:
+    """Return the image shape that is set, else that of a sample that is evidently an image, in grey or in colour."""
+    sizes = tuple(size for size in shape if size > 1)
+    is_grey, is_colour = len(sizes) == 2, len(sizes) == 3 and 3 in (sizes[0], sizes[-1])
+    asked = config.image_shape
+    if is_colour and asked is not None and len(asked) == len(sizes) and asked != sizes:
+        raise DatasetError(
+            f"image_shape must be {list(sizes)}, the shape of the samples in {path}; "
+            f"got {list(asked)}: correct image_shape or leave it out"
+        )
+    return asked or (sizes if len(shape) > 1 and (is_grey or is_colour) else None)
 
 
 def _crc(content: NDArray[np.uint8]) -> int:

@@ -1,5 +1,6 @@
 """The arrays of a data set, split and ready to be sent to workers; and the exception for data that cannot be used."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -63,7 +64,7 @@ class DataArrays:
     valid: Split
     test: Split
     scale: float
-    image_shape: tuple[int, int] | None
+    image_shape: tuple[int, ...] | None
     n_classes: int | None
     checksum: str
     validate_on: str
@@ -180,10 +181,10 @@ def _issues(arrays: DataArrays) -> list[str]:
     if not (np.isfinite(arrays.scale) and arrays.scale > 0):
         issues.append(f"scale must be a positive number, not {arrays.scale}")
     shape, inputs = arrays.image_shape, arrays.train.inputs
-    if shape is not None and inputs.ndim == 2 and shape[0] * shape[1] != inputs.shape[1]:
+    if shape is not None and inputs.ndim == 2 and math.prod(shape) != inputs.shape[1]:
         issues.append(
             f"image_shape must multiply to the {inputs.shape[1]} features of a sample; "
-            f"{list(shape)} gives {shape[0] * shape[1]}: correct image_shape or leave it out"
+            f"{list(shape)} gives {math.prod(shape)}: correct image_shape or leave it out"
         )
     return issues
 

@@ -8,11 +8,33 @@ known before the data are loaded: `n_features`, None if only the data can say, a
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 ValidateOn = Literal["valid", "train", "test"]
 Missing = Literal["error", "mean", "mask"]
 TABLE_SUFFIXES = (".csv", ".parquet", ".feather")
+
+
+def _checked_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape of an image; one of three numbers must have three channels, first or last."""
+    if len(shape) == 3 and 3 not in (shape[0], shape[-1]):
+        raise ValueError(
+            "image_shape must be [height, width], [height, width, 3] or [3, height, width], "
+            f"not {list(shape)}: correct it, or leave it out"
+        )
+    return shape
+
+
+ImageShape = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3), AfterValidator(_checked_channels)]
 
 
 class SplitConfig(BaseModel):
@@ -176,8 +198,10 @@ class ArrayConfig(SplitConfig):
     )
     inputs_key: str = Field("inputs", description="Name of the samples in an .npz file.")
     labels_key: str = Field("labels", description="Name of the labels in an .npz file.")
-    image_shape: tuple[PositiveInt, PositiveInt] | None = Field(
-        None, description="Height and width, to draw samples that are images."
+    image_shape: ImageShape | None = Field(
+        None,
+        description="Shape of a sample that is an image: [height, width], or in colour [height, width, 3], or "
+        "[3, height, width] where the channels come first; taken from the array's own shape if left out.",
     )
     scale: PositiveFloat = Field(1.0, description="Factor that multiplies the inputs, such as 0.00392 for bytes.")
 

@@ -24,7 +24,7 @@ class Source:
     samples: Split
     test: Split | None = None
     scale: float = 1.0
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     n_classes: int | None = None
     table: TableEncoding | None = None
     missing: MissingValues | None = None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.models.image_shape import as_images
 from sweeps.models.pca import PrincipalComponents, centred_chunks
 
 Array = NDArray[Any]
@@ -153,16 +154,20 @@ def constant_units(codes: Array) -> NDArray[np.bool_]:
     return constant
 
 
-def filter_structure(filters: Array, image_shape: tuple[int, int]) -> float:
+def filter_structure(filters: Array, image_shape: tuple[int, ...]) -> float:
     """Return the lag-1 spatial autocorrelation of filters (units, features) as images, mean over filters.
 
     It is the correlation of each pixel with its right and its lower neighbour within a filter: 0 for noise, near 1 for
-    strokes and blobs. Constant filters are skipped; if all are constant, the result is 0.
+    strokes and blobs. Each channel of a colour filter counts as a filter. Constant filters are skipped; if all are
+    constant, the result is 0.
     """
-    images = filters.reshape(-1, *image_shape).astype(np.float64)
+    images = as_images(filters, image_shape).astype(np.float64)
+    if images.ndim > 3:  # (units, height, width, channels)
+        images = np.concatenate(np.moveaxis(images, -1, 0))
+    largest = np.abs(images).max(axis=(1, 2), initial=0.0)
     images = images - images.mean(axis=(1, 2), keepdims=True)
     variances = np.square(images).mean(axis=(1, 2))
-    varied = variances > np.square(_ROUNDING * np.abs(filters).max(axis=1, initial=0.0))
+    varied = variances > np.square(_ROUNDING * largest)
     if not varied.any():
         return 0.0
     images = images[varied]

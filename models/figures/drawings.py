@@ -1,7 +1,7 @@
 """Draw each figure of a trial; a function has the name of its figure in `figures.table`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sweeps.models.figures.learning_curves import LearningCurves, RankedEpoch, draw_learning_curves
 from sweeps.models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
-from sweeps.models.figures.plots import draw_codes, draw_loss_curve, draw_matrix
+from sweeps.models.figures.plots import draw_codes, draw_matrix
 from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
+from sweeps.models.image_shape import ImageShape
 from sweeps.models.pca import PrincipalComponents
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -26,7 +28,8 @@ class Trial:
 
     `history` holds its metrics by epoch; `levels` are the errors to compare with, such as PCA's, by their captions.
     `load_source` reads the arrays of the figure's source, a snapshot or the best epoch, `load_references` those that
-    all trials of the sweep share (the mean of the data, PCA), and `load_snapshot` those of an epoch.
+    all trials of the sweep share (the mean of the data, PCA), and `load_snapshot` those of an epoch. `name` is that of
+    its run, `ranked` the epoch by which it is ranked.
     """
 
     history: Mapping[int, Mapping[str, float]]
@@ -34,6 +37,8 @@ class Trial:
     load_source: Callable[[], Arrays]
     load_references: Callable[[], Arrays]
     load_snapshot: Callable[[int], Arrays]
+    name: str = ""
+    ranked: RankedEpoch = field(default_factory=RankedEpoch)
 
     @cached_property
     def arrays(self) -> Arrays:
@@ -51,12 +56,9 @@ class Trial:
         return int(self.arrays["epoch"])
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width of a sample, if it is an image."""
-        if "image_shape" not in self.arrays:
-            return None
-        height, width = self.arrays["image_shape"].tolist()
-        return height, width
+    def image_shape(self) -> ImageShape:
+        """The shape of a sample, if it is an image."""
+        return tuple(self.arrays["image_shape"].tolist()) if "image_shape" in self.arrays else None
 
     @property
     def caption(self) -> str:
@@ -99,8 +101,10 @@ def reconstructions(trial: Trial) -> Picture:
 
 
 def loss_curve(trial: Trial) -> Picture:
-    """Draw the losses and errors of all epochs."""
-    return draw_loss_curve({name: curve for name in _CURVES if (curve := _curve(trial, name))[0]}, trial.levels)
+    """Draw the objectives, losses and errors of all epochs, and mark the one that ranks the trial."""
+    names = dict.fromkeys((*trial.ranked.objectives, *_CURVES))
+    series = {name: curve for name in names if (curve := _curve(trial, name))[0]}
+    return draw_learning_curves(LearningCurves(series, trial.levels, trial.name, trial.ranked))
 
 
 def filters_in_two_scales(trial: Trial) -> Picture:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sweeps.models.figures.tiles import GAP, GRID, Array, ImageShape, draw_filters, draw_rows, enlarged, value_range
+from sweeps.models.figures.tiles import GAP, GRID, draw_filters, draw_rows, enlarged, value_range
+from sweeps.models.image_shape import Array, ImageShape
 
 # MLflow scales an image down to its pane, 640 to 1,000 pixels wide: text remains legible at half size.
 _PANEL_PIXELS = 580
@@ -26,7 +27,7 @@ class Panel:
     image: Image.Image
 
 
-def draw_scales(title: str, filters: Array, image_shape: tuple[int, int], mean: Array) -> Image.Image:
+def draw_scales(title: str, filters: Array, image_shape: tuple[int, ...], mean: Array) -> Image.Image:
     """Draw the `mean` (features,) of the training images, and filters (units, features) in two scales, side by side.
 
     In its own range each filter shows its form; in one range for all, its strength. The mosaic is as small as possible:
@@ -54,7 +55,7 @@ def draw_labelled_rows(title: str, rows: Sequence[tuple[str, Array]], image_shap
     stacked = draw_rows([samples for _, samples in rows], image_shape, _GAP_SHADE)
     picture = enlarged(stacked, _ROWS_PIXELS, _ROWS_PIXELS)
     indent = max(_text_width(label) for label, _ in rows) + _MARGIN
-    canvas = _canvas(title, indent + picture.width, picture.height)
+    canvas = _canvas(title, indent + picture.width, picture.height, picture.mode)
     canvas.paste(picture, (_MARGIN + indent, _TOP))
     for index, (label, _) in enumerate(rows):
         middle = _TOP + round((index + 0.5) * picture.height / len(rows))
@@ -68,7 +69,8 @@ def _tiles(filters: Array, image_shape: ImageShape, *, shared: bool = False) -> 
     picture = draw_filters(filters, image_shape, "shared" if shared else "tile", grid)
     if image_shape is not None:
         n_rows = max(1, math.ceil(min(len(filters), grid * grid) / grid))
-        picture = picture.crop((0, 0, picture.width, n_rows * (image_shape[0] + GAP) - GAP))
+        tile_height = (picture.height + GAP) // grid
+        picture = picture.crop((0, 0, picture.width, n_rows * tile_height - GAP))
     return enlarged(picture, _PANEL_PIXELS, _PANEL_PIXELS)
 
 
@@ -77,7 +79,7 @@ def _side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
     widths = [max(panel.image.width, _text_width(panel.caption)) for panel in panels]
     captions = _LINE * max(len(panel.caption.splitlines()) for panel in panels)
     height = captions + max(panel.image.height for panel in panels)
-    canvas = _canvas(title, sum(widths) + _MARGIN * (len(panels) - 1), height)
+    canvas = _canvas(title, sum(widths) + _MARGIN * (len(panels) - 1), height, panels[0].image.mode)
     left, top = _MARGIN, _TOP + captions
     for panel, width in zip(panels, widths, strict=True):
         _write(canvas, (left, top - 4), panel.caption, "ld")
@@ -86,10 +88,13 @@ def _side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
     return canvas
 
 
-def _canvas(title: str, width: int, height: int) -> Image.Image:
-    """Return a white canvas with a title, and below it room for `width` x `height` pixels within the margins."""
+def _canvas(title: str, width: int, height: int, mode: str) -> Image.Image:
+    """Return a white canvas with a title, and below it room for `width` x `height` pixels within the margins.
+
+    `mode` is Pillow's: that of the pictures, "L" for grey or "RGB".
+    """
     wide = max(width, _text_width(title, _TITLE_SIZE)) + 2 * _MARGIN
-    canvas = Image.new("L", (wide, _TOP + height + _MARGIN), "white")
+    canvas = Image.new(mode, (wide, _TOP + height + _MARGIN), "white")
     _write(canvas, (_MARGIN, _MARGIN), title, "la", _TITLE_SIZE)
     return canvas
 

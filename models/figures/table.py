@@ -36,7 +36,7 @@ class Figure:
     measures: bool = False
 
     def file(self, epoch: int = 0) -> str:
-        """Return the path of its PNG among the artifacts of a run; `epoch` is that of a snapshot."""
+        """Return its name in a run, a path; `epoch` is that of a snapshot, which MLflow shows in its image grid."""
         return _FILES[self.source].format(kind=self.kind, epoch=epoch)
 
     @property

@@ -1,19 +1,18 @@
-"""Pictures without axes, drawn by Pillow: filters and reconstructions as tiles.
+"""Pictures without axes, drawn by Pillow: filters and reconstructions as tiles, those of colour images in colour.
 
 One data pixel is one image pixel, until `enlarged`. The functions keep no state: threads may draw concurrently.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Array = NDArray[Any]
+from sweeps.models.image_shape import Array, ImageShape, as_images
+
 Bytes = NDArray[np.uint8]
-ImageShape = tuple[int, int] | None
 
 GRID = 10  # tiles per side
 GAP = 1  # pixels between tiles
@@ -25,19 +24,19 @@ def draw_filters(
     """Draw the first filters (units, features) as `grid` x `grid` tiles with a gap of 1, row by row.
 
     `tile` stretches each filter from its own minimum to its maximum (Deep Learning Tutorials); `shared` uses one range
-    for all that are drawn (theanets). Unused tiles, constant filters and values that are not finite are black. Without
-    an image shape, the weights are drawn as one matrix, one row per unit.
+    for all that are drawn (theanets). The three channels of a colour filter share its range, so that its hues are those
+    of its weights. Unused tiles, constant filters and values that are not finite are black. Without an image shape, the
+    weights are drawn as one matrix, one row per unit.
     """
     if image_shape is None:
         return Image.fromarray(_stretch(filters, *value_range(filters)))
-    _check_features(filters, image_shape)
     drawn = filters[: grid * grid]
     tiles = np.zeros(drawn.shape, np.uint8)
     for tile, values in zip(tiles, drawn, strict=True):
         low, high = value_range(values)
         if low < high:
             tile[:] = _stretch(values, *(value_range(drawn) if scale == "shared" else (low, high)))
-    return Image.fromarray(_mosaic(tiles.reshape(-1, *image_shape), grid, grid))
+    return Image.fromarray(_mosaic(as_images(tiles, image_shape), grid, grid))
 
 
 def draw_rows(rows: Sequence[Array], image_shape: ImageShape, gap_shade: int = 0) -> Image.Image:
@@ -50,9 +49,7 @@ def draw_rows(rows: Sequence[Array], image_shape: ImageShape, gap_shade: int = 0
     shades = [_stretch(row, low, high) for row in rows]
     if image_shape is None:
         return Image.fromarray(_mosaic(np.stack(shades), len(rows), 1, gap_shade))
-    for row in rows:
-        _check_features(row, image_shape)
-    tiles = np.concatenate(shades).reshape(-1, *image_shape)
+    tiles = np.concatenate([as_images(shade, image_shape) for shade in shades])
     return Image.fromarray(_mosaic(tiles, len(rows), len(rows[0]), gap_shade))
 
 
@@ -68,14 +65,6 @@ def value_range(values: Array) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
-def _check_features(samples: Array, image_shape: tuple[int, int]) -> None:
-    if samples.ndim != 2 or samples.shape[1] != math.prod(image_shape):
-        raise ValueError(
-            f"an image of {image_shape[0]}x{image_shape[1]} pixels needs {math.prod(image_shape)} features a row, "
-            f"not an array of shape {samples.shape}: pass the data's own image shape, or None"
-        )
-
-
 def _stretch(values: Array, low: float, high: float) -> Bytes:
     """Return shades from black at `low` to white at `high`, clipped; all black if the two are equal."""
     if low == high:
@@ -85,9 +74,9 @@ def _stretch(values: Array, low: float, high: float) -> Bytes:
 
 
 def _mosaic(tiles: Bytes, n_rows: int, n_columns: int, gap_shade: int = 0) -> Bytes:
-    """Return tiles (n, height, width) laid out row by row on a background shade, by default black."""
+    """Return tiles (n, height, width[, 3]) laid out row by row on a background shade, by default black."""
     height, width = tiles.shape[1] + GAP, tiles.shape[2] + GAP
-    canvas = np.full((n_rows * height - GAP, n_columns * width - GAP), gap_shade, np.uint8)
+    canvas = np.full((n_rows * height - GAP, n_columns * width - GAP, *tiles.shape[3:]), gap_shade, np.uint8)
     for index, tile in enumerate(tiles):
         top, left = index // n_columns * height, index % n_columns * width
         canvas[top : top + tile.shape[0], left : left + tile.shape[1]] = tile

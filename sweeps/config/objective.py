@@ -1,9 +1,10 @@
 """The `objective` section: the metrics that rank trials."""
 
 import math
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 from pydantic import model_validator as validates
 
 from sweeps.models.config import Section
@@ -61,3 +62,13 @@ Objectives = Annotated[
     | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
     Discriminator(lambda written: "several" if isinstance(written, (list, tuple)) else "one"),
 ]
+
+
+def stored_objectives(document: Mapping[str, Any]) -> tuple[ObjectiveConfig, ...]:
+    """Return the objectives of a sweep from the dict that `SweepConfig.to_dict` returned; none if it has none."""
+    if "objective" not in document:
+        return ()
+    found = TypeAdapter[ObjectiveConfig | tuple[ObjectiveConfig, ...]](Objectives).validate_python(
+        document["objective"]
+    )
+    return (found,) if isinstance(found, ObjectiveConfig) else found

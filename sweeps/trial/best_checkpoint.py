@@ -14,6 +14,8 @@ from sweeps.models.networks.network import Network
 from sweeps.search.ranking import best_epoch
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
+from sweeps.trial.epoch_schedule import EpochSchedule
+from sweeps.trial.events import FigureSaved
 from sweeps.trial.snapshots import Snapshots
 
 
@@ -31,10 +33,11 @@ class BestNetwork:
         self._network = network
         self.objectives = objectives
         self._folder = folder
-        # The best epoch with its metrics, its network until that is written, and the epoch last drawn from.
+        # The best epoch with its metrics, its network until that is written, and the epochs last drawn from.
         self._best: tuple[int, dict[str, float]] | None = None
         self._unwritten: bytes | None = None
         self._epoch_drawn: int | None = None
+        self._epoch_in_snapshot: int | None = None
 
     @property
     def has_objective(self) -> bool:
@@ -64,6 +67,19 @@ class BestNetwork:
         elif must:
             where = self._folder.path
             raise OSError(f"{where} must have space for the best network, and had none for {patience:g} s: free some")
+
+    def save_snapshot(self, snapshots: Snapshots, schedule: EpochSchedule, epoch: int) -> tuple[FigureSaved, ...]:
+        """Save a snapshot of the best epoch unless it has one; `epoch` has just ended, and has its own."""
+        if self._best is None or self._best[0] in (epoch, self._epoch_in_snapshot) or schedule.keeps(self._best[0]):
+            return ()
+        self.write(must=False)
+        if self._unwritten is not None:
+            return ()
+        best, _ = self._best
+        saved = snapshots.save(best, load_network(self._folder.best_network))
+        if saved:
+            self._epoch_in_snapshot = best
+        return saved
 
     def save_arrays(self, snapshots: Snapshots, epoch: int, device: torch.device) -> None:
         """Save the arrays of the best epoch's detailed figures, once its network is written; `epoch` has just ended."""

@@ -19,13 +19,17 @@ def now_ms() -> int:
 
 
 class FigureSaved(BaseModel):
-    """A figure to draw later from the arrays in the file `source`, relative to the sweep's folder."""
+    """A figure to draw later from the arrays in the file `source`, relative to the sweep's folder.
+
+    `epoch` is the one that it shows; None in reports of earlier versions: the epoch of the report.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     kind: str
     source: str
+    epoch: int | None = None
 
 
 class ReportedFinding(BaseModel):

@@ -102,8 +102,9 @@ class Recorder:
         self._follow_best(metrics)
         findings = self._diagnose(metrics, device)
         figures: tuple[FigureSaved, ...] = ()
-        if self.progress.is_kept:
+        if self.progress.is_kept or self._is_compared:
             figures = self.snapshots.save(self.progress.epoch, self.measurements.network, device)
+            figures += self.best.save_snapshot(self.snapshots, self.progress.schedule, self.progress.epoch)
         self._log_epoch(metrics, figures, findings)
         is_due = bool(figures) or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
         self.must_save = is_due and self.progress.ending is not Ending.COMPLETED

@@ -31,7 +31,7 @@ class Snapshots:
     n_pretraining_epochs: int = 0
 
     @torch.no_grad()
-    def save(self, epoch: int, network: Network, device: torch.device) -> tuple[FigureSaved, ...]:
+    def save(self, epoch: int, network: Network, device: torch.device = _CPU) -> tuple[FigureSaved, ...]:
         """Save an epoch: the first filters, and reconstructions of a few validation samples. `()` on a full disk."""
         path = self.folder.snapshot(epoch)
         arrays = self._looks(network, device)
@@ -41,7 +41,7 @@ class Snapshots:
             return ()
         source = self.folder.in_sweep(path)
         return tuple(
-            FigureSaved(name=figure.file(epoch), kind=figure.kind, source=source)
+            FigureSaved(name=figure.file(epoch), kind=figure.kind, source=source, epoch=epoch)
             for figure in figures_from("snapshot")
             if figure.needs <= arrays.keys()
         )

@@ -55,12 +55,29 @@ def test_image_shape_can_be_set_for_flat_inputs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((4, 3, 1), (4, 3)), ((1, 4, 3), (4, 3)), ((4, 3, 3), None), ((5, 1), None)]
+    ("shape", "expected"),
+    [
+        ((4, 3, 1), (4, 3)),
+        ((1, 4, 3), (4, 3)),
+        ((4, 5, 3), (4, 5, 3)),
+        ((3, 4, 5), (3, 4, 5)),
+        ((4, 5, 6), None),
+        ((4, 5, 3, 2), None),
+        ((5, 1), None),
+    ],
 )
-def test_image_shape_is_guessed_for_one_channel_only(
-    tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, int] | None
+def test_image_shape_is_guessed_for_one_channel_and_for_three_first_or_last(
+    tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...] | None
 ) -> None:
     assert load(saved(tmp_path / "a.npy", np.zeros((2, *shape), np.uint8))).image_shape == expected
+
+
+def test_an_image_shape_with_the_channels_elsewhere_than_in_the_array_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.npy", np.zeros((2, 3, 4, 5), np.uint8))
+    with pytest.raises(DatasetError, match=r"image_shape must be \[3, 4, 5\], .* got \[4, 5, 3\]"):
+        load(path, image_shape=(4, 5, 3))
+    assert load(path, image_shape=(3, 4, 5)).image_shape == (3, 4, 5)
+    assert load(path, image_shape=(12, 5)).image_shape == (12, 5)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f4"])

@@ -56,3 +56,15 @@ def test_a_table_must_be_of_a_known_format(name: str, hint: str) -> None:
 def test_a_label_column_cannot_be_dropped() -> None:
     with pytest.raises(ValidationError, match="drop_columns must not name the label_column 'y'"):
         TableConfig(path=Path("x.csv"), label_column="y", drop_columns=("y",))
+
+
+@pytest.mark.parametrize("shape", [[28, 28], [32, 24, 3], [3, 32, 24]])
+def test_an_image_is_grey_or_has_three_channels_first_or_last(shape: list[int]) -> None:
+    section = ArrayConfig.model_validate({"path": "a.npy", "image_shape": shape})
+    assert section.image_shape == tuple(shape)
+
+
+@pytest.mark.parametrize("shape", [[28], [28, 28, 1], [4, 32, 32], [3, 4, 5, 6], [0, 28]])
+def test_other_image_shapes_are_refused(shape: list[int]) -> None:
+    with pytest.raises(ValidationError, match="image_shape"):
+        ArrayConfig.model_validate({"path": "a.npy", "image_shape": shape})

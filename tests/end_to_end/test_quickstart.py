@@ -90,15 +90,21 @@ def test_dataset_column_is_filled(children: list[Run], parent: Run) -> None:
     assert {run.inputs.dataset_inputs[0].dataset.name for run in (*children, parent)} == {"digits"}
 
 
-def test_figures_are_kept_at_the_start_at_powers_of_two_and_at_the_end(
-    children: list[Run], client: MlflowClient
+def test_figures_are_kept_at_the_start_at_powers_of_two_at_the_best_epoch_and_at_the_end(
+    quickstart: Any, children: list[Run], client: MlflowClient
 ) -> None:
-    run = children[0]
-    n_epochs = int(run.data.params["training.epochs"])
-    epochs = sorted({0, n_epochs, *(2**k for k in range(int(math.log2(n_epochs)) + 1))})
-    for folder in ("filters", "reconstructions"):
-        paths = [artifact.path for artifact in client.list_artifacts(run.info.run_id, folder)]
-        assert sorted(paths) == [f"{folder}/epoch-{epoch:05d}.png" for epoch in epochs]
+    ranking = quickstart.home.run_json("best", quickstart.id, "--top", "16")["ranking"]
+    best = {trial["trial"]: trial["epoch"] for trial in ranking}
+    n_epochs = int(children[0].data.params["training.epochs"])
+    kept = {0, n_epochs, *(2**k for k in range(int(math.log2(n_epochs)) + 1))}
+    assert not kept.issuperset(best.values())
+    for run in children:
+        names = [artifact.path.split("+") for artifact in client.list_artifacts(run.info.run_id, "images")]
+        for key in ("images/filters", "images/reconstructions"):
+            steps = sorted(int(name[2]) for name in names if name[0] == key and name[-1] != "compressed.webp")
+            assert set(steps) - kept <= set(range(n_epochs)), "the best epoch so far at each kept one"
+            assert len(steps) == len(set(steps))
+            assert set(steps) >= kept | {best[run.data.tags["sweeps.trial"]]}
 
 
 def test_best_trial_alone_has_detailed_figures(quickstart: Any, children: list[Run], client: MlflowClient) -> None:

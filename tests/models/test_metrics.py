@@ -310,3 +310,9 @@ def test_the_classifier_takes_missing_values_as_the_training_mean() -> None:
     np.testing.assert_array_equal(linear_answers(train, labels, codes), linear_answers(train, labels, filled))
     train[::3, 1] = np.nan
     assert np.mean(linear_answers(train, labels, train) != labels) < 0.1
+
+
+def test_each_channel_of_a_colour_filter_counts_as_a_filter() -> None:
+    filters = np.random.default_rng(0).normal(size=(5, 4, 6, 3))
+    channels = filters.transpose(3, 0, 1, 2).reshape(15, 24)
+    assert filter_structure(filters.reshape(5, 72), (4, 6, 3)) == pytest.approx(filter_structure(channels, (4, 6)))

@@ -132,9 +132,9 @@ class JournalCallback(tune.Callback):
         if event.metrics:
             self._journal.record_epoch(event.point_id, event.epoch, event.metrics, event.time_ms)
         for figure in event.figures:
-            self._journal.record_figure(
-                event.point_id, FigureRecord(figure.name, figure.kind, figure.source), event.time_ms, event.epoch
-            )
+            record = FigureRecord(figure.name, figure.kind, figure.source)
+            epoch = event.epoch if figure.epoch is None else figure.epoch
+            self._journal.record_figure(event.point_id, record, event.time_ms, epoch)
         self._running[event.point_id].add(event.epoch, event.metrics, event.time_ms)
         self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
 

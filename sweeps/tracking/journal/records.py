@@ -140,8 +140,9 @@ class BestEpoch:
 
 @dataclass(frozen=True)
 class FigureRecord:
-    """A figure to draw: `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`.
+    """A figure to draw: `name` is its artifact path (`loss_curve.png`), `kind` a kind of `figures.draw`.
 
+    Delivery puts a figure of a snapshot (`filters/epoch-00004.png`) into MLflow's image grid, by its kind and epoch.
     `source` is the file to draw it from, relative to the sweep's folder; "" if it is drawn from the journal itself.
     """
 

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from sweeps.config.objective import stored_objectives
+from sweeps.models.figures.table import figures_from
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
@@ -14,6 +16,7 @@ from sweeps.tracking.mlflow.client import Measurement, MlflowStore
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.entry_values import measurements_of, tags_of
 from sweeps.tracking.mlflow.figures import FigureError, draw
+from sweeps.tracking.mlflow.image_grid import LOGGED_IMAGES_TAG, image_files
 from sweeps.tracking.mlflow.run_metadata import NOTE_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG, diagnosis_text
 from sweeps.tracking.mlflow.uri import run_link
 
@@ -22,6 +25,8 @@ _STATUS = {SweepState.FINISHED: "FINISHED", SweepState.FAILED: "FAILED", SweepSt
 _STARTS = (EntryKind.SWEEP_START, EntryKind.POINT_START)
 _ENDS = (EntryKind.SWEEP_END, EntryKind.POINT_END)
 _RESTARTS = (EntryKind.SWEEP_RESUME, EntryKind.POINT_RETRY)
+# Kinds of figures that are images in MLflow's image grid, where epochs and trials are compared.
+_IMAGES = frozenset(figure.kind for figure in figures_from("snapshot"))
 
 WINDOW = 500
 # Figures take longer, and new entries should not wait for many of them.
@@ -46,6 +51,7 @@ class Delivery:
         self._folder = sweep_folder
         self._run_ids: dict[str | None, str] = {}
         self._has_searched = False
+        self._with_images: set[str] = set()
 
     def deliver(self, arrived: Callable[[], None] = lambda: None) -> WindowOutcome:
         """Deliver a window of undelivered entries as far as possible; call `arrived` after each successful request.
@@ -161,9 +167,18 @@ class Delivery:
         return point.run_name, point.start_ms, {**point.tags, **links}
 
     def _deliver_figure(self, entries: Sequence[Entry]) -> None:
-        ((body, point_id),) = [(entry.body, entry.point_id) for entry in entries]
-        content = self._text(point_id) if body["kind"] == "diagnosis" else self._png(point_id, body)
-        self._store.log_file(self._run_id(point_id), body["name"], content)
+        (entry,) = entries
+        kind, name = entry.body["kind"], entry.body["name"]
+        content = self._text(entry.point_id) if kind == "diagnosis" else self._png(entry.point_id, entry.body)
+        run_id = self._run_id(entry.point_id)
+        if kind not in _IMAGES:
+            self._store.log_file(run_id, name, content)
+            return
+        for file, part in image_files(run_id, kind, entry.epoch or 0, entry.time_ms, content).items():
+            self._store.log_file(run_id, file, part)
+        if run_id not in self._with_images:
+            self._store.log(run_id, [], {}, {LOGGED_IMAGES_TAG: "True"})
+            self._with_images.add(run_id)
 
     def _text(self, point_id: str | None) -> bytes:
         point = self._journal.point(point_id) if point_id is not None else None
@@ -176,8 +191,12 @@ class Delivery:
         if name.is_absolute() or ".." in name.parts:
             raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
         point = self._journal.point(point_id) if point_id is not None else None
-        history = self._journal.history(point_id) if point_id is not None else []
-        return draw(body["kind"], self._folder / body["source"], history, point.references if point else {})
+        source = self._folder / body["source"]
+        if point is None:
+            return draw(body["kind"], source, [], {})
+        objectives = stored_objectives(self._journal.sweep().config)
+        history = self._journal.history(point.point_id)
+        return draw(body["kind"], source, history, point.references, point.run_name, objectives)
 
 
 def _by_run(window: Sequence[Entry]) -> list[tuple[str | None, list[Entry]]]:

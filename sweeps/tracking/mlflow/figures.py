@@ -4,15 +4,20 @@ import io
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.config.objective import ObjectiveConfig
 from sweeps.models.figures.table import FIGURES
+from sweeps.search.ranking import best_epoch
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
+
+if TYPE_CHECKING:
+    from sweeps.models.figures.learning_curves import RankedEpoch
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
@@ -21,21 +26,22 @@ class FigureError(Exception):
     """A figure cannot be drawn, now or later: what it is drawn from is missing, damaged or of no use."""
 
 
-def draw(kind: str, source: Place, history: History, references: Mapping[str, float]) -> bytes:
+def draw(
+    kind: str,
+    source: Place,
+    history: History,
+    references: Mapping[str, float],
+    name: str = "",
+    objectives: Sequence[ObjectiveConfig] = (),
+) -> bytes:
     """Return a figure of the table `models.figures.table` as PNG.
 
     `source` is the file of arrays that it is drawn from, in the folder of its point. `history` holds the metrics by
-    epoch, `references` the errors to compare with, by name. Raises FigureError.
+    epoch, `references` the errors to compare with, by name. `name` is that of the run, and `objectives` rank it. Raises
+    FigureError.
     """
     if kind not in FIGURES:
         raise FigureError(f"a figure must be one of {', '.join(FIGURES)}, not {kind!r}")
-    try:
-        return _drawn(kind, source, history, references)
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
-        raise FigureError(f"cannot draw {kind} from {source.name}: {error}") from error
-
-
-def _drawn(kind: str, source: Place, history: History, references: Mapping[str, float]) -> bytes:
     from sweeps.models.figures.drawings import Trial  # imports Pillow: only where something is drawn
 
     folder = PointFolder(source.parent)
@@ -45,8 +51,26 @@ def _drawn(kind: str, source: Place, history: History, references: Mapping[str, 
         load_source=partial(_load, source),
         load_references=lambda: _load(folder.sweep.references),
         load_snapshot=lambda epoch: _load(folder.snapshot(epoch)),
+        name=name,
+        ranked=_ranked_epoch(history, objectives),
     )
-    picture = FIGURES[kind].draw(trial)
+    try:
+        return _as_png(FIGURES[kind].draw(trial))
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
+        raise FigureError(f"cannot draw {kind} from {source.name}: {error}") from error
+
+
+def _ranked_epoch(history: History, objectives: Sequence[ObjectiveConfig]) -> "RankedEpoch":
+    from sweeps.models.figures.learning_curves import RankedEpoch
+
+    if not objectives:
+        return RankedEpoch()
+    score = best_epoch(history, objectives)
+    names = tuple(objective.metric for objective in objectives)
+    return RankedEpoch(names, None if score is None else score.epoch, f"{objectives[0].at} epoch")
+
+
+def _as_png(picture: Any) -> bytes:
     if isinstance(picture, bytes):
         return picture
     buffer = io.BytesIO()

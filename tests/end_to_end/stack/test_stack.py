@@ -20,7 +20,6 @@ from sweeps.tracking.mlflow.run_metadata import SWEEP_TAG
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 CHROMIUM = shutil.which("chromium")
-FIGURE = "filters/epoch-00000.png"
 # So many that workers and servers are lost, and found again, while most of them are to come.
 N_EPOCHS = 600
 N_TOGETHER, N_TRIALS = 10, 20
@@ -245,7 +244,13 @@ def test_data_are_kept_when_the_stack_is_taken_down_and_brought_up(
 ) -> None:
     def kept() -> tuple[dict[str, Any], bytes, Any]:
         runs = submitted.runs()
-        figure = MlflowClient(stack.mlflow).download_artifacts(runs["0000"].info.run_id, FIGURE, str(tmp_path))
+        client, run_id = MlflowClient(stack.mlflow), runs["0000"].info.run_id
+        (name,) = [
+            artifact.path
+            for artifact in client.list_artifacts(run_id, "images")
+            if artifact.path.startswith("images/filters+step+0+") and artifact.path.endswith(".png")
+        ]
+        figure = client.download_artifacts(run_id, name, str(tmp_path))
         ranking = json.loads(stack.inside("ray-head", "sweeps", "best", submitted.sweep, "--json"))
         return {trial: run.data.metrics for trial, run in runs.items()}, Path(figure).read_bytes(), ranking
 

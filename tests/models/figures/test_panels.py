@@ -85,3 +85,19 @@ def test_every_title_caption_and_label_is_drawn() -> None:
     wide = draw_stages("a title that is far longer than the picture below it is wide " * 2, [("", filters)], (8, 8))
     assert (pixels(wide)[:30, -60:-14] < 128).any()  # up to its end
     assert (pixels(wide)[:, -14:] == 255).all()  # within the margin
+
+
+def test_pictures_of_colour_images_keep_their_colours() -> None:
+    filters, samples = RNG.normal(size=(9, 6 * 6 * 3)), RNG.random((4, 6 * 6 * 3))
+    canvases = [
+        (draw_scales("Filters", filters, (6, 6, 3), samples[0]), draw_filters(filters, (6, 6, 3), grid=3), 580),
+        (draw_stages("Filters", [("", filters)], (6, 6, 3)), draw_filters(filters, (6, 6, 3), grid=3), 580),
+        (draw_labelled_rows("Samples", [("originals", samples)], (6, 6, 3)), draw_rows([samples], (6, 6, 3)), 900),
+    ]
+    for canvas, picture, size in canvases:
+        assert canvas.mode == "RGB"
+        expected = enlarged(picture, size, size).getcolors(maxcolors=10**6)
+        found = {colour: count for count, colour in canvas.getcolors(maxcolors=10**6)}
+        coloured = [(count, colour) for count, colour in expected if len(set(colour)) > 1]
+        assert coloured
+        assert all(found[colour] >= count for count, colour in coloured)

@@ -119,8 +119,42 @@ def test_samples_without_an_image_shape_are_drawn_as_matrices() -> None:
 
 def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
     program = (
-        "import sys, sweeps.models.figures.panels, sweeps.models.figures.plots\n"
+        "import sys, sweeps.models.figures.panels, sweeps.models.figures.plots, sweeps.models.figures.learning_curves\n"
         "print({'matplotlib', 'torch'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+COLOUR_FILTERS = RNG.normal(size=(2, 3 * 4 * 3)) * [[1.0], [100.0]]
+
+
+def colours(image: Image.Image) -> np.ndarray:
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def test_a_colour_filter_is_stretched_by_one_range_for_its_three_channels() -> None:
+    picture = colours(draw_filters(COLOUR_FILTERS, (3, 4, 3)))
+    assert picture.shape == (39, 49, 3)
+    for index, weights in enumerate(COLOUR_FILTERS):
+        expected = (weights - weights.min()) / (weights.max() - weights.min()) * 255
+        tile_of_it = picture[:3, 5 * index : 5 * index + 4]
+        assert np.abs(tile_of_it.ravel() - expected).max() <= 0.5
+
+
+def test_filters_with_the_channels_first_look_the_same() -> None:
+    last = RNG.normal(size=(2, 3, 4, 3))
+    first = last.transpose(0, 3, 1, 2)
+    drawn = [draw_filters(last.reshape(2, 36), (3, 4, 3)), draw_filters(first.reshape(2, 36), (3, 3, 4))]
+    np.testing.assert_array_equal(*map(colours, drawn))
+
+
+def test_colour_samples_are_drawn_in_colour() -> None:
+    red = np.zeros((2, 2, 2, 3))
+    red[..., 0] = 1
+    picture = colours(draw_rows([red.reshape(2, 12), 1 - red.reshape(2, 12)], (2, 2, 3), gap_shade=90))
+    assert picture.shape == (5, 5, 3)
+    assert (picture[:2, :2] == [255, 0, 0]).all()
+    assert (picture[3:, 3:] == [0, 255, 255]).all()
+    assert (picture[2] == 90).all()

@@ -332,8 +332,10 @@ def test_a_point_out_of_patience_ends_like_a_completed_one(
     assert isinstance(ended, PointEnded)
     assert 2 <= last.epoch < 40
     assert (ended.failed, ended.tags["sweeps.stopped_early"]) == (False, "patience")
+    with np.load(folder.best_arrays) as file:
+        best = int(file["epoch"])
     assert [figure.name for figure in last.figures] == [
-        f"{kind}/epoch-{last.epoch:05d}.png" for kind in ("filters", "reconstructions")
+        f"{kind}/epoch-{epoch:05d}.png" for epoch in (last.epoch, best) for kind in ("filters", "reconstructions")
     ]
     assert ended.findings is not None
     assert ended.findings == last.findings

@@ -20,7 +20,7 @@ from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder, SweepFolder
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
-from sweeps.trial.events import Event
+from sweeps.trial.events import EpochEnded, Event
 from sweeps.trial.figure_references import save_references
 from sweeps.trial.pack import train_points
 
@@ -38,14 +38,19 @@ def folder(tmp_path: Path) -> PointFolder:
     return SweepFolder(tmp_path).point("0000")
 
 
-def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: int | None = None) -> None:
-    def report(epoch: int | None, _objectives: Mapping[str, Any], _events: list[Event]) -> None:
+def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: int | None = None) -> list[EpochEnded]:
+    """Train a point and return the epochs that it reports."""
+    reported: list[EpochEnded] = []
+
+    def report(epoch: int | None, _objectives: Mapping[str, Any], events: list[Event]) -> None:
         if stop_at is not None and epoch == stop_at:
             raise CutOffError
+        reported.extend(event for event in events if isinstance(event, EpochEnded))
 
     torch.set_num_threads(1)
     arrays, sweep_folder = DataArrays.from_dict(dataset.arrays), SweepFolder(folder.path.parent.parent)
     train_points({folder.point_id: {}}, TrialContext(sweep, arrays, dataset.references, sweep_folder), report)
+    return reported
 
 
 def load(path: Path) -> Mapping[str, NDArray[Any]]:
@@ -68,6 +73,25 @@ def test_detailed_figures_show_the_best_network(small_sweep: MakeSweep, digits: 
         reconstructions = network(torch.from_numpy(best["originals"])).reconstruction.numpy()
     np.testing.assert_allclose(best["reconstructions"], reconstructions, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(best["filters"], network.first_layer_filters().detach())
+
+
+def test_best_epoch_has_a_snapshot_and_is_reported_under_its_own_epoch(
+    small_sweep: MakeSweep, digits: Dataset, folder: PointFolder
+) -> None:
+    # A rate that overshoots: the best epoch, the third, is no power of two.
+    sweep = small_sweep(training={"epochs": 12, "learning_rate": 0.3, "probe_samples": 0})
+    reported = train(sweep, digits, folder)
+    best = load(folder.best_arrays)
+    epoch = int(best["epoch"])
+    assert epoch not in (1, 2, 4, 8, 12)
+    snapshot = load(folder.snapshot(epoch))
+    for name in ("filters", "originals", "reconstructions"):
+        np.testing.assert_array_equal(snapshot[name], best[name])
+    shown = [(figure.kind, figure.epoch) for event in reported for figure in event.figures]
+    assert len(shown) == len(set(shown))
+    assert {("filters", epoch), ("reconstructions", epoch)} <= set(shown)
+    for event in reported:
+        assert all((folder.sweep.path / figure.source).exists() for figure in event.figures)
 
 
 def test_best_epoch_is_saved_before_a_kept_epoch_is_reported(

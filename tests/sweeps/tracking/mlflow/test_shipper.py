@@ -1,6 +1,7 @@
 """Delivery to a real MLflow server: what arrives, once, whatever happens on the way."""
 
 import math
+import re
 import socket
 import sqlite3
 import subprocess
@@ -125,14 +126,23 @@ def test_diagnosis_arrives_as_a_tag_and_a_text(server: MlflowServer, write_journ
     assert text == "Dead units\n  share: 0.5\n  Advice: Lower training.learning_rate.\n"
 
 
-def test_figures_arrive_as_artifacts(server: MlflowServer, write_journal: WriteJournal) -> None:
+def artifacts(server: MlflowServer, journal: Journal, point_id: str) -> list[str]:
+    """The artifacts of a point's run by path."""
+    run_id = journal.delivery.run_ids()[point_id]
+    folder = server.folder / "artifacts" / str(journal.sweep().experiment_id) / run_id / "artifacts"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_figures_arrive_as_artifacts_and_snapshots_as_images_of_their_epochs(
+    server: MlflowServer, write_journal: WriteJournal
+) -> None:
     journal = write_journal("figures", n_points=1, figures=True)
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
-    run_id = journal.delivery.run_ids()["p0"]
-    artifacts = server.folder / "artifacts" / str(journal.sweep().experiment_id) / run_id / "artifacts"
-    found = {str(path.relative_to(artifacts)): path.read_bytes()[:4] for path in artifacts.rglob("*.png")}
-    names = ("filters/epoch-00000.png", "reconstructions/epoch-00000.png", "loss_curve.png")
-    assert found == dict.fromkeys(names, b"\x89PNG")
+    found = artifacts(server, journal, "p0")
+    stems = [f"images/{key}+step+0+timestamp+1700000000000+" for key in ("filters", "reconstructions")]
+    expected = [re.escape(stem) + r"[0-9a-f-]{36}" + end for stem in stems for end in (r"\+compressed\.webp", r"\.png")]
+    assert all(map(re.fullmatch, [*expected, r"loss_curve\.png"], found))
+    assert runs(server.store, "figures")["p0"]["tags"]["mlflow.loggedImages"] == "True"
 
 
 def test_every_end_has_its_state_in_mlflow(server: MlflowServer, write_journal: WriteJournal) -> None:
@@ -216,11 +226,12 @@ def test_more_metrics_than_a_request_takes_arrive(server: MlflowServer, write_jo
 def test_replaying_the_whole_journal_adds_nothing(server: MlflowServer, write_journal: WriteJournal) -> None:
     journal = write_journal("replay", figures=True)
     sync(journal, server.uri, journal.path.parent, 60)
-    before = runs(server.store, "replay")
+    before, files = runs(server.store, "replay"), artifacts(server, journal, "p0")
     journal.delivery.deliver_to("elsewhere")
     assert journal.delivery.n_undelivered() > 0
     assert sync(journal, server.uri, journal.path.parent, 60) == DELIVERED
     assert runs(server.store, "replay") == before
+    assert artifacts(server, journal, "p0") == files
     assert stored_metrics(server.store, "replay") == recorded_metrics(journal)
 
 
