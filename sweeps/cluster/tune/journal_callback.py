@@ -95,7 +95,8 @@ class JournalCallback(tune.Callback):
         if not self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"])):
             self._journal.retry_point(entry["id"], "the sweep was resumed", now_ms())
         self._running.add(entry["id"])
-        self._progress.point_started(entry["id"])
+        name, n_epochs = run_name(entry["point"]), self._config.trial_at(entry["point"]).n_epochs
+        self._progress.point_started(entry["id"], name, n_epochs)
 
     def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
         trial = self._config.trial_at(point)
@@ -128,7 +129,7 @@ class JournalCallback(tune.Callback):
             )
         if best_epoch([(event.epoch, event.metrics)], self._config.objectives) is not None:
             self._measured.add(event.point_id)
-        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
+        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics, event.time_ms, event.worker)
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         if self._config.figures.detailed == "all":
@@ -139,7 +140,7 @@ class JournalCallback(tune.Callback):
             self._journal.record_figure(point_id, FigureRecord("diagnosis.txt", "diagnosis"), time_ms)
         self._running.discard(point_id)
         self._ended.add(point_id)
-        self._progress.point_ended(point_id, state)
+        self._progress.point_ended(point_id, state, reason)
 
     def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
         """Return the last findings that a point reported; None where it was not diagnosed.
