@@ -24,9 +24,10 @@ from sweeps.tracking.crash_recovery import recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.journal.write_buffer import JournalBehind
+from sweeps.tracking.mlflow.links import VIEW_TAG, where_to_look
 from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
-from sweeps.tracking.progress import Progress
+from sweeps.tracking.progress import Progress, Stage
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.tracking.resume_state import seconds_left
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
@@ -51,27 +52,38 @@ def run(
     """Train every trial of a sweep, here or on the cluster that RAY_ADDRESS names, and record it.
 
     `offline` starts even if MLflow is unreachable. `sweep_id` is the new sweep's id, if it already has one. `watch`
-    gets the sweep's counters, which the sweep keeps up to date. `started`, in seconds since 1970, is when the command
-    began: the result's seconds count from there. `uri` is the MLflow store to deliver to, by default the environment's.
-    Raises InputError before any trial starts; a failure of a trial is part of the result.
+    gets the sweep's counters at the start, and the sweep keeps them up to date. `started`, in seconds since 1970, is
+    when the command began: the result's seconds count from there. `uri` is the MLflow store to deliver to, by default
+    the environment's. Raises InputError before any trial starts; a failure of a trial is part of the result.
     """
     began = started or time.time()
+    progress = start_progress(config, watch)
     uri = tracking_uri(uri)
     if not offline:
         check_tracker(uri)
     layout.check_home()
     recover_lost_sweeps(uri)
-    with prepare(config) as inputs:
+    with prepare(config, progress) as inputs:
         folder = layout.create(config.name, sweep_id)
+        progress.sweep_id = folder.id
         with own_sweep(folder) as is_owner:
             folder.write_config(config.to_yaml())
             with Journal.create(folder.journal, _record(config, folder, inputs, began)) as journal:
-                train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began), watch)
+                train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began, progress))
     return load_result(folder)
 
 
+def start_progress(config: SweepConfig, watch: Watch | None, sweep_id: str = "") -> Progress:
+    """Return the counters of a sweep that starts, after `watch` got them."""
+    progress = Progress.of(config, sweep_id)
+    progress.enter(Stage.STARTING, "reading the data")
+    if watch is not None:
+        watch(progress)
+    return progress
+
+
 @contextmanager
-def prepare(config: SweepConfig) -> Iterator[SweepInputs]:
+def prepare(config: SweepConfig, progress: Progress) -> Iterator[SweepInputs]:
     """Load the data, connect to Ray, and turn Ctrl-C into an event while the context lasts."""
     from sweeps.trial.dataset import fit_references
 
@@ -81,15 +93,23 @@ def prepare(config: SweepConfig) -> Iterator[SweepInputs]:
         session.prepare(address)
         if arrays.done():
             arrays.result()  # if the data are bad, raise before Ray starts
+        joining = "starting Ray" if session.is_local_address(address) else f"joining the Ray cluster at {address}"
+        progress.enter(Stage.STARTING, joining)
         # Signal handlers after the connection: Ray sets its own for SIGTERM.
         with session.connect(address) as cluster, interruption() as interrupted:
+            progress.cluster = str(cluster)
             _log_packing(config, packing)
             share = share_of(config.resources, cluster, packs=packing.is_packed)
+            progress.n_at_once, progress.packs = share.concurrency, packing.is_packed
+            if not arrays.done():
+                progress.enter(Stage.STARTING, "waiting for the data")
+            loaded = arrays.result()
+            progress.enter(Stage.STARTING, "fitting reference models")
             # References after Ray has started: fitting them beside a fork deadlocks.
-            yield SweepInputs(fit_references(config, arrays.result()), share, packing, interrupted)
+            yield SweepInputs(fit_references(config, loaded), share, packing, interrupted)
 
 
-def train_and_record(run: SweepRun, watch: Watch | None) -> None:
+def train_and_record(run: SweepRun) -> None:
     """Train the remaining points of a sweep while its journal is copied to its folder and to MLflow; record its end.
 
     Raises SweepLocked if another process takes over the sweep meanwhile.
@@ -98,8 +118,8 @@ def train_and_record(run: SweepRun, watch: Watch | None) -> None:
     with record_in_background(
         run.journal, run.folder, run.store_uri, run.is_owner, run.inputs.interrupted
     ) as recording:
-        if watch is not None:
-            watch(run.progress)
+        run.progress.where_to_look = _page_finder(run, recording)
+        run.progress.enter(Stage.TRAINING)
         try:
             _train(run, recording)
         except SweepFailed:
@@ -108,6 +128,7 @@ def train_and_record(run: SweepRun, watch: Watch | None) -> None:
             recording.check_owner()
             _end(run, SweepState.FAILED)
             raise
+        run.progress.enter(Stage.DELIVERING)
         recording.check_owner()
         atomic_write.try_to_remove(run.folder.layers)  # only running trials use them
         recording.flush_journal()
@@ -117,6 +138,12 @@ def train_and_record(run: SweepRun, watch: Watch | None) -> None:
         recording.check_owner()
 
 
+def _page_finder(run: SweepRun, recording: Recording) -> Callable[[], str]:
+    """Return a function that returns where MLflow shows the runs, "" until MLflow answers; any thread may call it."""
+    view = run.journal.sweep().tags.get(VIEW_TAG)
+    return lambda: where_to_look(run.store_uri, recording.experiment_id, run.config, run.folder.id, view)
+
+
 def _train(run: SweepRun, recording: Recording) -> None:
     """Train every remaining point with Ray Tune, until all ended, time is up, or the sweep is interrupted or lost."""
     from sweeps.cluster.tune.journal_callback import JournalCallback
@@ -124,9 +151,11 @@ def _train(run: SweepRun, recording: Recording) -> None:
 
     interrupted = run.inputs.interrupted
     callback = JournalCallback(run)
-    deadline = time.monotonic() + seconds_left(run.config, run.journal)
+    deadline = run.progress.deadline = time.monotonic() + seconds_left(run.config, run.journal)
 
     def is_over() -> bool:
+        if interrupted.is_set():
+            run.progress.enter(Stage.STOPPING, "stopping: trials end with their current epoch")
         return interrupted.is_set() or recording.is_lost or time.monotonic() > deadline
 
     try:
@@ -191,7 +220,7 @@ def _record(config: SweepConfig, folder: SweepFolder, inputs: SweepInputs, began
         config=config.to_dict(),
         start_ms=round(began * 1000),
         params=flatten(config.to_dict()),
-        tags=environment_tags(),
+        tags=environment_tags() | {VIEW_TAG: folder.id},
         dataset=inputs.dataset.description,
         description=config.description,
     )

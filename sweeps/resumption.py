@@ -8,7 +8,7 @@ from typing import Any
 from sweeps.cluster.tune.sweep_run import SweepRun
 from sweeps.config import SweepConfig
 from sweeps.errors import DataError, SweepDone
-from sweeps.launch import Watch, prepare, train_and_record
+from sweeps.launch import Watch, prepare, start_progress, train_and_record
 from sweeps.signals import interruption
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner, own_sweep
@@ -18,7 +18,7 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.results import SweepResult, load_result
-from sweeps.tracking.resume_state import ResumeState, extended, read_resume_state, seconds_left
+from sweeps.tracking.resume_state import ResumeState, count_ended, extended, read_resume_state, seconds_left
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
 from sweeps.trial.events import now_ms
 
@@ -49,12 +49,14 @@ def resume(
         _check_remaining(folder.id, journal, config, state, is_longer=n_more > 0)
         uri = store_of(journal)
         recover_lost_sweeps(uri)
-        with prepare(config) as inputs:
+        progress = start_progress(config, watch, folder.id)
+        count_ended(progress, state)
+        with prepare(config, progress) as inputs:
             _check_data(record, inputs.dataset.description)
             folder.write_config(config.to_yaml())
             tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}
             journal.resume_sweep(config.to_dict() if n_more else None, tags, now_ms())
-            train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began, state), watch)
+            train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began, progress, state))
     return load_result(folder)
 
 

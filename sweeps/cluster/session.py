@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sweeps.cluster import local_ray
+from sweeps.cluster import discovery, local_ray
 from sweeps.cluster.authentication import PROBE_TIMEOUT_SECONDS, authenticate
 from sweeps.errors import ClusterError
 
@@ -45,14 +45,28 @@ class Node:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The resources of each host of a cluster; a trial runs on one host."""
+    """The resources of each host of a cluster; a trial runs on one host.
+
+    `address` is that of its head; None if this process has started Ray. `note` says why it is this one, if there was a
+    choice.
+    """
 
     nodes: tuple[Node, ...]
+    address: str | None = None
+    note: str = ""
 
     @property
     def gpus(self) -> float:
         """Return the number of GPUs of all hosts."""
         return sum(node.gpus for node in self.nodes)
+
+    def __str__(self) -> str:
+        """Return which cluster this is and what it has, in one line."""
+        parts = [] if self.address is None else [_count(len(self.nodes), "node")]
+        parts.append(_count(sum(node.cpus for node in self.nodes), "CPU"))
+        parts += [_count(self.gpus, "GPU")] if self.gpus else []
+        where = "Ray started on this machine" if self.address is None else f"Ray cluster at {self.address}"
+        return f"{where}: {', '.join(parts)}" + (f" ({self.note})" if self.note else "")
 
 
 def prepare(address: str | None) -> None:
@@ -76,17 +90,24 @@ def connect(address: str | None) -> Iterator[Cluster]:
     import ray
 
     if ray.is_initialized():
-        yield _resources()
+        yield _resources(_head())
         return
-    if address in (None, "", "local"):
+    is_local, note = is_local_address(address), ""
+    if is_local:
         _start_local()
     else:
+        note = discovery.explain_auto() if address == "auto" else ""
         _connect(str(address))
     try:
         _let_tune_use_idle_workers()  # imports Tune while Ray starts workers
-        yield _resources()
+        yield _resources(None if is_local else _head(), note)
     finally:
         ray.shutdown()
+
+
+def is_local_address(address: str | None) -> bool:
+    """Return whether a sweep starts a Ray of its own on this machine."""
+    return address in (None, "", "local")
 
 
 def check_address(address: str) -> None:
@@ -152,8 +173,18 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _resources() -> Cluster:
+def _head() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
+
+
+def _resources(address: str | None, note: str = "") -> Cluster:
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return Cluster(tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive))
+    return Cluster(tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive), address, note)

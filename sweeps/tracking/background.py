@@ -30,6 +30,12 @@ class Recording:
     folder: SweepFolder
     segment_writer: SegmentWriter
     interrupted: threading.Event
+    shipper: Shipper
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The experiment of the runs; None until MLflow answers."""
+        return self.shipper.experiment_id
 
     @property
     def is_lost(self) -> bool:
@@ -77,7 +83,7 @@ def record_in_background(
         shipper.start()
         is_cancelled = interrupted.is_set
         try:
-            yield Recording(journal, folder, segment_writer, interrupted)
+            yield Recording(journal, folder, segment_writer, interrupted, shipper)
             is_cancelled = _from_now_on(interrupted)
         finally:
             segment_writer.commit()  # MLflow gets only what the folder has

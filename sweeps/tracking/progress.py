@@ -1,68 +1,193 @@
-"""The progress of a sweep: counted by the driver, shown in a terminal."""
+"""The progress of a sweep: counted by the driver, shown in a terminal or a log."""
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from heapq import nsmallest
 
-from sweeps.config import ObjectiveConfig
+from sweeps.config import ObjectiveConfig, SweepConfig
+from sweeps.search.ranking import EpochValue
 from sweeps.tracking.journal.records import PointState
+from sweeps.tracking.time_left import Survival, Trained
+from sweeps.tracking.trial_progress import TrialProgress
+
+
+class Stage(StrEnum):
+    """What a sweep does now."""
+
+    STARTING = "starting"
+    TRAINING = "training"
+    STOPPING = "stopping"
+    DELIVERING = "delivering to MLflow"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a sweep, in words, and when it began in monotonic seconds."""
+
+    stage: Stage
+    text: str
+    began: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that failed, and why."""
+
+    point_id: str
+    name: str
+    reason: str
 
 
 @dataclass
 class Progress:
-    """Counts of a sweep's points and the best value so far. Written by the driver's thread, read by the display."""
+    """Counters of a sweep and its trials so far. Written by the driver's thread, read by the display.
+
+    It exists from the start of the command: `sweep_id` and `cluster` are empty until they are known. `n_epochs` is the
+    length of the longest trial. `n_at_once` counts packs if trials are packed, else trials. `deadline` is when
+    `budget.seconds` is used up, in monotonic seconds.
+    """
 
     sweep_id: str
     n_points: int
     n_epochs: int
     objective: ObjectiveConfig
-    budget_seconds: float | None = None
-    n_at_once: int = 1  # packs, if trials are packed, else points
+    n_at_once: int = 1
     packs: bool = False
+    cluster: str = ""
+    deadline: float = math.inf
+    trials: dict[str, TrialProgress] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     ended: dict[PointState, int] = field(default_factory=dict)
-    best_point: str | None = None
-    best_value: float = math.nan
+    failures: list[Failure] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     ready_ms: dict[str, int] = field(default_factory=dict)  # first report of each worker
-    _started: float | None = None
+    where_to_look: Callable[[], str] = str  # "" until it is known
+    _n_most_running: int = 0
+    _measured_ms: float = 0.0
+    _measured_epochs: int = 0
+    _reported: float = 0.0
+
+    @classmethod
+    def of(cls, config: SweepConfig, sweep_id: str = "") -> "Progress":
+        """Return the counters of a sweep that starts."""
+        return cls(sweep_id, config.n_trials, config.n_epochs, config.objectives[0])
 
     @property
     def n_ended(self) -> int:
         """Return how many points have ended, in any state."""
-        return sum(self.ended.values())
+        return sum(self.ended.copy().values())
 
     @property
     def n_to_come(self) -> int:
         """Return how many points have not started."""
         return max(0, self.n_points - self.n_ended - len(self.running))
 
-    def point_started(self, point_id: str) -> None:
-        """Count a started point."""
-        self._started = self._started or time.monotonic()
+    @property
+    def stage(self) -> Stage:
+        """Return what the sweep does now."""
+        return self.steps[-1].stage if self.steps else Stage.STARTING
+
+    @property
+    def best_point(self) -> str | None:
+        """Return the trial with the best value so far; None if no trial has one."""
+        return next((trial.point_id for trial in self.leaders(1)), None)
+
+    @property
+    def best_value(self) -> float:
+        """Return the best value so far; NaN if no trial has one."""
+        return next((trial.value for trial in self.leaders(1)), math.nan)
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether any worker of this start has reported."""
+        return bool(self._reported)
+
+    def enter(self, stage: Stage, text: str = "") -> None:
+        """Begin the next step of the sweep; `text` says what it is, by default the stage."""
+        if not self.steps or self.steps[-1].text != (text or stage):
+            self.steps.append(Step(stage, text or str(stage), time.monotonic()))
+
+    def point_started(self, point_id: str, name: str = "", n_epochs: int | None = None, at_ms: int = 0) -> None:
+        """Count a started point, which trains `n_epochs` at most."""
+        self.trials[point_id] = TrialProgress(point_id, name, n_epochs or self.n_epochs, clock_ms=at_ms or _now_ms())
         self.running[point_id] = 0
+        self._n_most_running = max(self._n_most_running, len(self.running))
 
     def worker_ready(self, worker: str, time_ms: int) -> None:
         """Record when a worker first reported."""
         self.ready_ms.setdefault(worker, time_ms)
 
-    def epoch_ended(self, point_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Count an epoch and update the best value."""
+    def epoch_ended(
+        self, point_id: str, epoch: int, metrics: Mapping[str, float], at_ms: int = 0, worker: str = ""
+    ) -> None:
+        """Count an epoch that a worker ended at a time, measure how long it took, and update the best value."""
+        trial = self.trials[point_id]
+        # The start of a worker's process is no part of its first trial's epochs.
+        if at_ms and (ms := trial.advance(epoch, at_ms, self.ready_ms.get(worker, 0))) is not None:
+            self._measured_ms += ms[0]
+            self._measured_epochs += ms[1]
+        trial.epoch = epoch
         self.running[point_id] = epoch
-        value = metrics.get(self.objective.metric, math.nan)
-        if self.objective.is_better(value, self.best_value):
-            self.best_point, self.best_value = point_id, value
+        self._reported = time.monotonic()
+        if self.objective.metric in metrics:
+            trial.add_value(epoch, metrics[self.objective.metric], self.objective)
 
-    def point_ended(self, point_id: str, state: PointState) -> None:
-        """Count an ended point; its untrained epochs count as done."""
+    def point_ended(self, point_id: str, state: PointState, reason: str | None = None) -> None:
+        """Count an ended point; unless it was killed, its untrained epochs count as done."""
         self.running.pop(point_id, None)
         self.ended[state] = self.ended.get(state, 0) + 1
+        trial = self.trials.setdefault(point_id, TrialProgress(point_id, "", self.n_epochs))
+        trial.state = state
+        if state is PointState.FAILED and reason is not None:
+            self.failures.append(Failure(point_id, trial.name, reason))
+
+    def restore(self, point_id: str, name: str, n_epochs: int, state: PointState, values: Sequence[EpochValue]) -> None:
+        """Count a point that ended in an earlier start of the sweep, with the value that ranked it after each epoch."""
+        trial = self.trials[point_id] = TrialProgress(point_id, name, n_epochs)
+        for epoch, value in values:
+            trial.epoch = epoch
+            trial.add_value(epoch, value, self.objective)
+        self.point_ended(point_id, state)
+
+    def leaders(self, n: int) -> list[TrialProgress]:
+        """Return the `n` trials that lead by the first objective, best first; a failed trial is none of them."""
+        sign = 1 if self.objective.direction == "minimize" else -1
+        measured = [
+            t for t in list(self.trials.values()) if math.isfinite(t.value) and t.state is not PointState.FAILED
+        ]
+        return nsmallest(n, measured, key=lambda trial: sign * trial.value)
+
+    def epochs(self) -> tuple[int, int]:
+        """Return how many epochs are done, and how many there are in all trials."""
+        trials = list(self.trials.values())
+        done = sum(trial.n_done for trial in trials)
+        known = sum(trial.n_epochs for trial in trials)
+        return done, known + round(max(0, self.n_points - len(trials)) * self._typical_epochs(trials))
 
     def seconds_left(self) -> float | None:
-        """Estimate the seconds to the end at the current pace; None while that is unknown."""
-        done = self.n_ended + sum(self.running.copy().values()) / self.n_epochs
-        if self._started is None or done < 0.5:
+        """Estimate the seconds to the end, from the measured seconds of an epoch; None until one is measured.
+
+        Trials to come are expected to be stopped early as often as those before them.
+        """
+        if not self._measured_epochs:
             return None
-        elapsed = time.monotonic() - self._started
-        left = elapsed / done * max(0.0, self.n_points - done)
-        return left if self.budget_seconds is None else min(left, max(0.0, self.budget_seconds - elapsed))
+        trials = list(self.trials.values())
+        per_epoch = self._measured_ms / 1000 / self._measured_epochs
+        survival = Survival([Trained(t.epoch, is_stopped=t.is_stopped) for t in trials if t.epoch])
+        running = [survival.remaining(t.epoch, t.n_epochs) for t in trials if t.point_id in self.running]
+        whole = survival.remaining(0, round(self._typical_epochs(trials))) if self.n_to_come else 0.0
+        n_parallel = max(1, self._n_most_running if self.packs else min(self.n_at_once, self.n_points))
+        epochs = max([(sum(running) + self.n_to_come * whole) / n_parallel, whole, *running])
+        since_report = min(time.monotonic() - self._reported, per_epoch)
+        left = max(0.0, epochs * per_epoch - since_report)
+        return min(left, max(0.0, self.deadline - time.monotonic()))
+
+    def _typical_epochs(self, trials: list[TrialProgress]) -> float:
+        return sum(trial.n_epochs for trial in trials) / len(trials) if trials else float(self.n_epochs)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

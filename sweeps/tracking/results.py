@@ -12,7 +12,8 @@ from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
 from sweeps.tracking.journal.restore import read_journal
-from sweeps.tracking.mlflow.uri import experiment_link, run_link, tracking_uri, without_credentials
+from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
+from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 
 # Tags of the parent run: seconds from the start of the command until its end, and until all workers were ready.
 SECONDS = "sweeps.seconds"
@@ -112,16 +113,18 @@ class SweepResult:
         """Return the store of the runs, without credentials: the one delivered to so far, else the current one."""
         return self.store or without_credentials(tracking_uri())
 
+    def links(self, address: str) -> list[str]:
+        """Return the pages of the runs on the MLflow server at `address`: their table, and their charts."""
+        assert self.record.experiment_id is not None, "MLflow has the experiment"
+        view = self.record.tags.get(VIEW_TAG)
+        return sweep_links(address, self.record.experiment_id, self.config, self.sweep, view)
+
     def where_to_look(self) -> str:
-        """Return where the runs are shown: a page of the tracking server, or the command for a local store."""
-        uri = self.tracking_uri
-        if not uri.startswith("http"):
-            return f"`sweeps ui` shows the runs in the MLflow UI (MLFLOW_TRACKING_URI={uri})"
-        if self.record.experiment_id is None:
+        """Return where the runs are shown: pages of the tracking server, or the command for a local store."""
+        uri, view = self.tracking_uri, self.record.tags.get(VIEW_TAG)
+        if uri.startswith("http") and self.record.experiment_id is None:
             return f"the MLflow server at {uri} has none of the runs yet"
-        if self.record.run_id is None:
-            return experiment_link(uri, self.record.experiment_id)
-        return run_link(uri, self.record.experiment_id, self.record.run_id)
+        return where_to_look(uri, self.record.experiment_id, self.config, self.sweep, view)
 
     def count(self, state: PointState) -> int:
         """Return how many points are in a state."""

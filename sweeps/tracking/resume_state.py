@@ -67,13 +67,10 @@ def count_ended(progress: Progress, state: ResumeState) -> None:
     """Add the points that have ended to the counters."""
     if state.result is None:
         return
-    for point in state.result.points:
-        if point.state in ENDED:
-            progress.point_ended(point.point_id, point.state)
-    best = state.result.best
-    if best is not None:
-        progress.best_point = best.trial
-        progress.best_value = best.metrics[progress.objective.metric]
+    ended = [point for point in state.result.points if point.state in ENDED]
+    for point, (_, values) in zip(ended, state.ended_values, strict=True):
+        n_epochs = state.result.config.trial_at(dict(point.point)).n_epochs
+        progress.restore(point.point_id, point.run_name, n_epochs, point.state, values)
 
 
 def extended(config: SweepConfig, n_more: int) -> SweepConfig:

@@ -21,6 +21,7 @@ from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
@@ -113,7 +114,9 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
         )
         with Journal.create(folder.journal, record) as journal:
             inputs = SweepInputs(dataset, Share(1, 0, 1), decide_packing(config), Event())
-            callback = JournalCallback(SweepRun(config, inputs, folder, journal, "", lambda: True, 0.0))
+            callback = JournalCallback(
+                SweepRun(config, inputs, folder, journal, "", lambda: True, 0.0, Progress.of(config))
+            )
             for index, point in enumerate(corner_points(config.search)):
                 entry = {"id": f"{index:04d}", "index": index, "point": point}
                 trial: Any = SimpleNamespace(config={"points": [entry]})

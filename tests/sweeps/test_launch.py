@@ -13,6 +13,7 @@ from sweeps.datamodules.arrays import DataArrays
 from sweeps.launch import prepare
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
+from sweeps.tracking.progress import Progress
 from sweeps.trial import dataset
 from sweeps.trial.pca_cache import pca_of
 
@@ -29,6 +30,11 @@ def test_references_are_fitted_after_ray_has_started(
         return pca_of(arrays, folder)
 
     monkeypatch.setattr(dataset, "pca_of", fit)
-    with patch.dict(os.environ), prepare(small_sweep()) as inputs:  # it sets Ray's variables permanently
+    config = small_sweep()
+    progress = Progress.of(config)
+    with patch.dict(os.environ), prepare(config, progress) as inputs:  # it sets Ray's variables permanently
         assert len(inputs.dataset.pca_mse) > 1
     assert had_started == [True]
+    steps = [step.text for step in progress.steps if step.text != "waiting for the data"]
+    assert steps == ["reading the data", "starting Ray", "fitting reference models"]
+    assert progress.cluster.startswith("Ray started on this machine: ")

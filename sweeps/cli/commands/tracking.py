@@ -1,11 +1,14 @@
 """Commands about MLflow's copy of a sweep: deliver to it, look at it."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sweeps.cli.commands import locate, remote
 from sweeps.cli.options import Address, Json, Sweep, print_result
+
+if TYPE_CHECKING:
+    from sweeps.tracking.results import SweepResult
 
 # How long a sweep of thousands of trials takes to deliver from the cluster to a busy MLflow server.
 REMOTE_TIMEOUT_SECONDS = 3600.0
@@ -42,18 +45,53 @@ def sync(
 
 
 def ui(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SWEEP]", help="The sweep whose runs to show; by default the newest.", show_default=False
+        ),
+    ] = None,
     port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Serve the MLflow UI for the store at MLFLOW_TRACKING_URI, and print its address."""
-    from sweeps.tracking.mlflow.ui import newest_experiment, serve
-    from sweeps.tracking.mlflow.uri import experiment_link, tracking_uri
+    """Open the MLflow UI of a sweep's tracking store, and print the sweep's page.
+
+    The store is the one that has the sweep's runs. Without SWEEP it is MLFLOW_TRACKING_URI, a `mlflow.db` in this
+    folder, or the store of the newest sweep. A store that is a server needs no other: its page is printed.
+    """
+    from sweeps.tracking.mlflow.ui import serve, store_here, store_of_sweep
+    from sweeps.tracking.mlflow.uri import without_credentials
+    from sweeps.tracking.results import load_result
+
+    if sweep is None:
+        uri, shown = store_here()
+    else:
+        folder = locate.find_sweep(sweep, None)
+        if isinstance(folder, locate.Elsewhere):
+            return _print_tracked(folder)
+        shown = load_result(folder)
+        uri = store_of_sweep(shown)
+    if uri.startswith("http"):
+        return _print_pages(without_credentials(uri), shown)
+    raise typer.Exit(serve(uri, port, lambda address: _print_pages(address, shown, is_served=True)))
+
+
+def _print_pages(address: str, shown: "SweepResult | None", *, is_served: bool = False) -> None:
+    """Print the pages of a sweep; the list of experiments if there is none."""
+    experiments = f"{address.rstrip('/')}/#/experiments?workflowType=machine_learning"
+    runs, *charts = [experiments] if shown is None else shown.links(address)
+    typer.echo(f"MLflow UI: {runs}" + ("  (stop with Ctrl-C)" if is_served else ""))
+    for link in charts:
+        typer.echo(f"charts: {link}")
+
+
+def _print_tracked(sweep: locate.Elsewhere) -> None:
+    """Print the page of a sweep that only the MLflow server knows."""
+    from sweeps.errors import UnknownSweep
+    from sweeps.tracking.mlflow.run_lookup import find_tracked
+    from sweeps.tracking.mlflow.uri import tracking_uri
 
     uri = tracking_uri()
-
-    def announce(address: str) -> None:
-        """Print the page of the newest sweep in this store; the list of experiments if there is none."""
-        newest = newest_experiment(uri)
-        page = experiment_link(address, newest) if newest else f"{address}/#/experiments?workflowType=machine_learning"
-        typer.echo(f"MLflow UI: {page}  (stop with Ctrl-C)")
-
-    raise typer.Exit(serve(uri, port, announce))
+    tracked = find_tracked(uri, sweep.name) if uri.startswith("http") else None
+    if tracked is None:
+        raise sweep.unknown or UnknownSweep(f"no sweep {sweep.name!r}: not found locally or in MLflow")
+    typer.echo(f"MLflow UI: {tracked.link}")

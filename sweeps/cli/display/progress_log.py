@@ -1,36 +1,36 @@
 """Progress of a sweep as log lines: for the log of a job, and where there is no terminal."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sweeps.cli.display.announcements import Announcements, duration
 from sweeps.tracking.journal.records import PointState
-from sweeps.tracking.progress import Progress
+from sweeps.tracking.progress import Progress, Stage
 from sweeps.tracking.results import SweepResult
 
 # In the log of a job, whose newest line `sweeps status` shows; and where a person may read every line.
 SECONDS_BETWEEN_LINES, SECONDS_BETWEEN_LINES_FOR_READERS = 5.0, 30.0
+# How often to look for what is said once: steps, failures.
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @contextmanager
 def log_progress(
     log: Callable[[str], None], seconds_between_lines: float = SECONDS_BETWEEN_LINES
 ) -> Iterator[Callable[[Progress], None]]:
-    """Log the sweep's id once it has one, and its progress whenever that has changed."""
+    """Log what is said once as soon as it is known, and the counters at intervals if they have changed."""
     has_ended = threading.Event()
-    watched: list[Progress] = []
+    logs: list[_Log] = []
 
     def follow() -> None:
-        last = None
-        while not has_ended.wait(seconds_between_lines):
-            line = _line(watched[0]) if watched else "loading data, connecting to Ray"
-            if line != last:
-                log(line)
-            last = line
+        while not has_ended.wait(min(seconds_between_lines, _SECONDS_BETWEEN_LOOKS)):
+            if logs:
+                logs[-1].write()
 
     def watch(progress: Progress) -> None:
-        watched.append(progress)
-        log(_first_line(progress))
+        logs.append(_Log(progress, log, seconds_between_lines))
 
     thread = threading.Thread(target=follow, name="progress-log", daemon=True)
     thread.start()
@@ -39,6 +39,36 @@ def log_progress(
     finally:
         has_ended.set()
         thread.join()
+        if logs:
+            logs[-1].announce()
+
+
+class _Log:
+    """The log of one sweep."""
+
+    def __init__(self, progress: Progress, log: Callable[[str], None], seconds_between_lines: float) -> None:
+        self._progress = progress
+        self._announcements = Announcements(progress)
+        self._log = log
+        self._seconds = seconds_between_lines
+        self._written = time.monotonic()
+        self._last = ""
+
+    def write(self) -> None:
+        """Log what is new and said once, and the counters when they are due."""
+        self.announce()
+        if self._progress.stage is not Stage.TRAINING or time.monotonic() - self._written < self._seconds:
+            return
+        self._written = time.monotonic()
+        line = _line(self._progress)
+        if line != self._last:
+            self._log(line + _time_left(self._progress))
+        self._last = line
+
+    def announce(self) -> None:
+        """Log what is new and said once."""
+        for line in self._announcements.new():
+            self._log(line.text)
 
 
 def last_line(result: SweepResult) -> str:
@@ -53,15 +83,17 @@ def last_line(result: SweepResult) -> str:
     return line
 
 
-def _first_line(progress: Progress) -> str:
-    how = "in packs" if progress.packs else "one by one"
-    return f"{progress.sweep_id}: {progress.n_points} trials {how}, {progress.n_at_once} at once"
-
-
 def _line(progress: Progress) -> str:
     failed = progress.ended.get(PointState.FAILED, 0)
     n_ended = progress.ended.get(PointState.FINISHED, 0) + failed  # killed trials will be resumed
+    done, total = progress.epochs()
     line = f"{n_ended} of {progress.n_points} trials ended, {failed} failed, {len(progress.running)} running"
-    if progress.best_point is not None:
-        line += f", best {progress.objective.metric} {progress.best_value:.6g} (trial {progress.best_point})"
+    line += f", {done} of {total} epochs"
+    for best in progress.leaders(1):
+        line += f", best {progress.objective.metric} {best.value:.6g} (trial {best.point_id}, epoch {best.best_epoch})"
     return line
+
+
+def _time_left(progress: Progress) -> str:
+    left = progress.seconds_left()
+    return "" if left is None else f", about {duration(left)} left"

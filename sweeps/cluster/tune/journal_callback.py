@@ -13,7 +13,7 @@ from sweeps.models.diagnosis.findings import FindingName
 from sweeps.search.stopping import LOST_PROCESS, STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.best_so_far import BestSoFar
 from sweeps.tracking.followed_point import FollowedPoint, follow
-from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, label_of
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import EPOCHS_TAG, environment_tags, flatten, run_name
 from sweeps.tracking.sweep_end import record_best_epoch
@@ -99,11 +99,13 @@ class JournalCallback(tune.Callback):
     def _start(self, entry: Mapping[str, Any]) -> None:
         """Record that a point starts, or starts again in a resumed sweep."""
         point_id, epochs = entry["id"], []
-        if not self._journal.start_point(self._record(point_id, entry["index"], entry["point"])):
+        record = self._record(point_id, entry["index"], entry["point"])
+        if not self._journal.start_point(record):
             self._journal.retry_point(point_id, "the sweep was resumed", now_ms())
             epochs = self._journal.epochs(point_id)
         self._running[point_id] = follow(self._config.objectives, epochs)
-        self._progress.point_started(point_id)
+        n_epochs = self._config.trial_at(entry["point"]).n_epochs
+        self._progress.point_started(point_id, label_of(record.run_name, point_id), n_epochs)
 
     def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
         trial = self._config.trial_at(point)
@@ -136,7 +138,7 @@ class JournalCallback(tune.Callback):
             epoch = event.epoch if figure.epoch is None else figure.epoch
             self._journal.record_figure(event.point_id, record, event.time_ms, epoch)
         self._running[event.point_id].add(event.epoch, event.metrics, event.time_ms)
-        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics)
+        self._progress.epoch_ended(event.point_id, event.epoch, event.metrics, event.time_ms, event.worker)
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         if self._config.figures.detailed == "all":
@@ -149,7 +151,7 @@ class JournalCallback(tune.Callback):
         if diagnosis is not None:
             self._journal.record_figure(point_id, FigureRecord("diagnosis.txt", "diagnosis"), time_ms)
         self._ended.add(point_id)
-        self._progress.point_ended(point_id, state)
+        self._progress.point_ended(point_id, state, reason)
         if state is not PointState.KILLED:  # a resume continues it
             self._best.record(self._journal, best, time_ms)
 

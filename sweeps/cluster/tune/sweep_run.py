@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sweeps.cluster.resources import Share
@@ -12,7 +11,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.progress import Progress
-from sweeps.tracking.resume_state import ResumeState, count_ended
+from sweeps.tracking.resume_state import ResumeState
 
 if TYPE_CHECKING:
     from sweeps.trial.dataset import Dataset
@@ -33,7 +32,7 @@ class SweepRun:
     """One start of a sweep, from `began` in seconds since 1970: a new one, or one that resumes `resume_state`.
 
     `journal` records it, `folder` and the MLflow store at `store_uri` get copies. `is_owner` returns whether this
-    process still owns the sweep.
+    process still owns the sweep. `progress` has the counters that the live view shows.
     """
 
     config: SweepConfig
@@ -43,22 +42,8 @@ class SweepRun:
     store_uri: str
     is_owner: IsOwner
     began: float
+    progress: Progress
     resume_state: ResumeState = field(default_factory=ResumeState)
-
-    @cached_property
-    def progress(self) -> Progress:
-        """The counters that the live view shows; they begin with the points that have ended."""
-        progress = Progress(
-            self.folder.id,
-            self.config.n_trials,
-            self.config.n_epochs,
-            self.config.objectives[0],
-            self.config.budget.seconds,
-            n_at_once=self.inputs.share.concurrency,
-            packs=self.inputs.packing.is_packed,
-        )
-        count_ended(progress, self.resume_state)
-        return progress
 
     @property
     def startup_seconds(self) -> float | None:

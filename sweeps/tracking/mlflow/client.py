@@ -76,6 +76,11 @@ class MlflowStore:
             if not token:
                 return found
 
+    def set_experiment_tag(self, key: str, value: str) -> None:
+        """Set a tag of the experiment."""
+        with translated_errors(self.uri):
+            self._client.set_experiment_tag(self.experiment_id, key, value)
+
     def create_run(self, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
         """Create a run and return its id."""
         with translated_errors(self.uri):

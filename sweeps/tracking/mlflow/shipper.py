@@ -15,11 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.config import SweepConfig
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.mlflow.client import MlflowStore
-from sweeps.tracking.mlflow.connection import Unavailable
+from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.delivery import Delivery, WindowOutcome
+from sweeps.tracking.mlflow.links import SHARED_VIEW_TAG, VIEW_TAG, view_state
 from sweeps.tracking.mlflow.uri import without_credentials
 
 INTERVAL_SECONDS = 1.0
@@ -51,6 +53,11 @@ class Shipper:
         self._loop = _Loop(journal.path, tracking_uri, sweep_folder)
         self._thread = threading.Thread(target=self._loop.run, name="shipper", daemon=True)
 
+    @property
+    def experiment_id(self) -> str | None:
+        """Return the experiment of the runs; None until MLflow answers."""
+        return self._loop.experiment_id
+
     def start(self) -> None:
         """Start delivering."""
         self._thread.start()
@@ -76,6 +83,7 @@ class _Loop:
 
     def __init__(self, journal_path: Path, tracking_uri: str, sweep_folder: Place) -> None:
         self.error: str | None = None
+        self.experiment_id: str | None = None
         self._journal_path = journal_path
         self._uri = tracking_uri
         self._folder = sweep_folder
@@ -149,8 +157,19 @@ class _Loop:
     def _connect(self, journal: Journal) -> Delivery:
         sweep = journal.sweep()
         store = MlflowStore(self._uri, sweep.experiment, sweep.sweep_id)
+        if view := sweep.tags.get(VIEW_TAG):
+            self._share_view(store, view, SweepConfig.restore(sweep.config))
         journal.delivery.set_experiment_id(store.experiment_id)
+        self.experiment_id = store.experiment_id
         return Delivery(journal, store, self._folder)
+
+    def _share_view(self, store: MlflowStore, view: str, config: SweepConfig) -> None:
+        try:
+            store.set_experiment_tag(SHARED_VIEW_TAG + view, view_state(config, view))
+        except Refused as error:  # runs may be written, the experiment itself not
+            logger.warning(
+                "The links to this sweep will not open: MLflow must accept a tag of its experiment: %s", error
+            )
 
     def _is_finished(self, journal: Journal) -> bool:
         if self._deadline is None:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from sweeps.errors import SweepError, TrackingError
-from sweeps.storage.layout import all_folders
+from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.tracking.journal.restore import read_journal
-from sweeps.tracking.mlflow.uri import without_credentials
+from sweeps.tracking.mlflow.uri import sqlite_path, tracking_uri, without_credentials
+from sweeps.tracking.results import SweepResult, load_result
 
 HOST = "127.0.0.1"
 # Long, for a machine that is busy with trials; a server that ends is reported at once.
@@ -65,15 +66,55 @@ def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
         server.wait()
 
 
-def newest_experiment(uri: str) -> str | None:
-    """Return the experiment id of the newest sweep here that has runs in the store at `uri`; None if there is none."""
-    store = without_credentials(uri)
+def newest_sweep(uri: str | None = None) -> SweepFolder | None:
+    """Return the newest sweep here that has runs in the store at `uri`, by default in any; None if there is none."""
+    store = None if uri is None else without_credentials(uri)
     for folder in reversed(all_folders()):
         with suppress(SweepError), read_journal(folder) as journal:  # `sweeps list` reports an unreadable one
-            experiment_id = journal.delivery.experiment_id()
-            if experiment_id and journal.delivery.store() == store:
-                return experiment_id
+            if journal.delivery.experiment_id() and store in (None, journal.delivery.store()):
+                return folder
     return None
+
+
+def store_here() -> tuple[str, SweepResult | None]:
+    """Return the store to show if no sweep is named, and the newest sweep with runs in it, if any.
+
+    The store is MLFLOW_TRACKING_URI, else MLflow's default in this folder if the file is there, else that of the newest
+    sweep. Raises TrackingError if there is none: MLflow's server would create an empty one.
+    """
+    uri = tracking_uri()
+    path = sqlite_path(uri)
+    is_there = bool(os.environ.get("MLFLOW_TRACKING_URI")) or (path is not None and path.exists())
+    newest = newest_sweep(uri if is_there else None)
+    result = None if newest is None else load_result(newest)
+    if is_there:
+        return uri, result
+    if result is None:
+        raise TrackingError(
+            "there must be a tracking store to show: MLFLOW_TRACKING_URI is not set, this folder has no mlflow.db, and "
+            "no sweep here has runs in MLflow. Run a sweep first, or set MLFLOW_TRACKING_URI"
+        )
+    return store_of_sweep(result), result
+
+
+def store_of_sweep(result: SweepResult) -> str:
+    """Return the URI of the store that has a sweep's runs; TrackingError if it has none, or the file is gone.
+
+    The credentials come from MLFLOW_TRACKING_URI if that names the same store: no sweep records them.
+    """
+    if result.store is None or result.record.experiment_id is None:
+        raise TrackingError(
+            f"{result.sweep} must be in MLflow to be shown, and nothing of it is delivered yet: "
+            f"`sweeps sync {result.sweep}` delivers it"
+        )
+    path = sqlite_path(result.store)
+    if path is not None and not path.exists():
+        raise TrackingError(
+            f"the MLflow store {path} of {result.sweep} must exist, and does not: move it back, or set "
+            f"MLFLOW_TRACKING_URI to another store and run `sweeps sync {result.sweep}`"
+        )
+    current = tracking_uri()
+    return current if without_credentials(current) == result.store else result.store
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:

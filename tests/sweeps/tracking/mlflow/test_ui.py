@@ -1,4 +1,4 @@
-"""The experiment that `sweeps ui` opens."""
+"""The sweep and the store that `sweeps ui` opens."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
-from sweeps.tracking.mlflow.ui import newest_experiment
+from sweeps.tracking.mlflow.ui import newest_sweep
 
 STORE = "postgresql://host/mlflow"
 
@@ -28,7 +28,10 @@ def sweeps(own_home: Path) -> None:
 
 
 @pytest.mark.usefixtures("sweeps")
-def test_it_is_that_of_the_newest_sweep_in_the_store() -> None:
-    assert newest_experiment("postgresql://me:hunter2@host/mlflow") == "2"
-    assert newest_experiment("sqlite:///other.db") == "3"
-    assert newest_experiment("sqlite:///empty.db") is None
+@pytest.mark.parametrize(
+    ("uri", "day"),
+    [("postgresql://me:hunter2@host/mlflow", 2), ("sqlite:///other.db", 3), (None, 3), ("sqlite:///empty.db", None)],
+)
+def test_it_is_the_newest_sweep_in_the_store_or_in_any(uri: str | None, day: int | None) -> None:
+    newest = newest_sweep(uri)
+    assert (newest and newest.id) == (day and f"small-2026010{day}-000000-abcd")

@@ -1,0 +1,102 @@
+"""Links to a sweep's trials in the MLflow UI: the runs table and the chart view, sorted, with useful columns.
+
+Columns do not fit in a link: the UI reads them, the filter and the sort order from a tag of the experiment, as it does
+for links that its own "Share" button makes. `VIEW_TAG` of the parent run says that the experiment has this tag.
+"""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from sweeps.config import SweepConfig
+from sweeps.tracking.mlflow.uri import experiment_link, without_credentials
+
+# The tag of a parent run: the key of the view that links to the sweep name.
+VIEW_TAG = "sweeps.view"
+SHARED_VIEW_TAG = "mlflow.sharedViewState."
+# The best trials: charts of all trials of a large sweep cannot be read.
+_SHOWN_IN_CHARTS = "FIRST_20_RUNS"
+_SECTION = "Sweep"
+# What the UI expects of a line chart; other charts ignore it.
+_LINE = {
+    "lineSmoothness": 0,
+    "scaleType": "linear",
+    "xAxisScaleType": "linear",
+    "xAxisKey": "step",
+    "selectedXAxisMetricKey": "",
+    "yAxisKey": "metric",
+    "yAxisExpressions": [],
+    "range": {},
+    "useGlobalXaxisKey": True,
+    "useGlobalLineSmoothing": True,
+}
+_COLUMN_WIDTH = 180
+_ALSO_SHOWN = ("valid/mse", "valid/mse_over_pca")
+_SHOWN_TAGS = ("sweeps.rank", "sweeps.best_epoch", "sweeps.epochs", "sweeps.stopped_by", "sweeps.diagnosis")
+
+
+def view_state(config: SweepConfig, sweep_id: str) -> str:
+    """Return the value of the experiment's tag: which runs the UI shows, in which order, with which columns."""
+    objectives = [str(objective.metric) for objective in config.objectives]
+    metrics = [f"best/{name}" for name in dict.fromkeys([*objectives, *_ALSO_SHOWN])]
+    columns = [f"metrics.`{name}`" for name in metrics]
+    columns += [f"params.`{path}`" for path in config.search]
+    columns += [f"tags.`{name}`" for name in _SHOWN_TAGS]
+    state: dict[str, Any] = _facets(config, sweep_id) | {
+        "selectedColumns": columns,
+        "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *columns],
+        "columnWidths": dict.fromkeys(columns, _COLUMN_WIDTH),
+        "runsHiddenMode": _SHOWN_IN_CHARTS,
+        "compareRunSections": [{"uuid": _SECTION, "name": _SECTION, "display": True, "isReordered": True}],
+        "isAccordionReordered": True,  # else the UI sorts sections by name, and puts this one below its own
+        "compareRunCharts": _charts(objectives, config),
+    }
+    return json.dumps(state)
+
+
+def _charts(objectives: list[str], config: SweepConfig) -> list[dict[str, Any]]:
+    """Return the charts that come first: curves over epochs, and the searched settings against the best objective."""
+    curves = dict.fromkeys([*objectives, "valid/mse", "train/loss"])
+    cards: list[dict[str, Any]] = [
+        {"type": "LINE", "metricKey": name, "selectedMetricKeys": [name], "displayName": name} for name in curves
+    ]
+    if config.search:
+        against = {"selectedParams": list(config.search), "selectedMetrics": [f"best/{name}" for name in objectives]}
+        cards.insert(1, {"type": "PARALLEL", "showAllRuns": True, **against})
+    common = {"metricSectionId": _SECTION, "deleted": False, "isGenerated": False, "runsCountToCompare": 100}
+    return [common | _LINE | card | {"uuid": f"sweep-{index}"} for index, card in enumerate(cards)]
+
+
+def sweep_links(address: str, experiment_id: str, config: SweepConfig, sweep_id: str, view: str | None) -> list[str]:
+    """Return the addresses of a sweep's runs table and of its charts on the MLflow server at `address`.
+
+    `view` is the key of its view; without one, for sweeps of earlier versions, the links filter and sort only.
+    """
+    query: dict[str, str | bool] = {"viewStateShareKey": view} if view else _facets(config, sweep_id, prefix="")
+    words = urlencode({key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()})
+    table = f"{experiment_link(address, experiment_id)}&{words}"
+    return [table, f"{table}&compareRunsMode=CHART"]
+
+
+def where_to_look(uri: str, experiment_id: str | None, config: SweepConfig, sweep_id: str, view: str | None) -> str:
+    """Return where the runs of a sweep are shown: pages of the tracking server, or the command for a local store."""
+    if not uri.startswith("http"):
+        return f"`sweeps ui {sweep_id}` shows the runs in the MLflow UI"
+    if experiment_id is None:
+        return ""
+    return with_names(sweep_links(without_credentials(uri), experiment_id, config, sweep_id, view))
+
+
+def with_names(links: list[str]) -> str:
+    """Return the links of `sweep_links`, one a line, each with what it shows."""
+    return "\n".join(f"MLflow {name}: {link}" for name, link in zip(("runs", "charts"), links, strict=True))
+
+
+def _facets(config: SweepConfig, sweep_id: str, prefix: str = "best/") -> dict[str, str | bool]:
+    objective = config.objectives[0]
+    return {
+        "searchFilter": f"tags.`sweeps.sweep` = '{sweep_id}' AND tags.`sweeps.trial` LIKE '%'",
+        "orderByKey": f"metrics.`{prefix}{objective.metric}`",
+        "orderByAsc": objective.direction == "minimize",
+        "startTime": "ALL",
+    }
