@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
+from sweeps.models.diagnosis.findings import with_severities
 from sweeps.search.ranking import History, Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned
@@ -26,7 +27,8 @@ MAX_FINALISTS = 10
 class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
-    `diagnosis` holds the findings at its last epoch, each with name, evidence and advice; None if not diagnosed.
+    `diagnosis` holds the findings at its last epoch, each with name, severity, evidence, advice and the change that it
+    advises; None if not diagnosed.
     """
 
     trial: str
@@ -216,9 +218,8 @@ def _as_interrupted(result: SweepResult) -> SweepResult:
 
 
 def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
-    return RankedTrial(
-        point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], point.diagnosis
-    )
+    diagnosis = with_severities(point.diagnosis)
+    return RankedTrial(point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], diagnosis)
 
 
 def _number(text: str | None) -> float | None:
