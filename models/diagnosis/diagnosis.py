@@ -4,41 +4,51 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-import numpy as np
-
-from sweeps.models.diagnosis.evidence import Array, Evidence, LayerSettings, LayerStatistics, Settings
-from sweeps.models.diagnosis.findings import Finding, FindingName
+from sweeps.models.diagnosis.changes import (
+    lower_penalties,
+    lower_rate,
+    more_epochs,
+    more_training,
+    reset_initialization,
+    resize,
+    revive,
+    set_noise,
+    standardize,
+)
+from sweeps.models.diagnosis.evidence import Evidence
+from sweeps.models.diagnosis.findings import Change, Finding, FindingName, Severity
 from sweeps.models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
 from sweeps.models.diagnosis.symptoms import (
     HARDLY_ANY,
-    IDLE_UNITS,
     answers_the_mean,
+    excess_over_pca,
+    falls_short,
     features_hardly_vary,
     largest_penalty_share,
     last_mse,
     last_r2,
     layer_with_dead_units,
+    penalty_share,
     relative_spread,
     squared_mean,
 )
+from sweeps.models.diagnosis.units import dead_units, follows_mean, saturated_units
 from sweeps.models.metrics import mse_over_pca, r2
 
 # Fully trained linear autoencoders came within 1 % of PCA on 60,000 samples and 3 % on 1,400: 5 % is not chance.
 _WORSE_THAN_PCA = 1.05
-# Above one half, an optimizer step lowers the penalty more than the reconstruction error.
-_DOMINANT_PENALTY = 0.5
+# A twentieth of a tiny error is tiny: networks with many units leave less than that of the variance to either.
+_WORSE_BY_VARIANCE = 0.02
+# Healthy penalties took up to a fifth of the loss, and more where the error was tiny: if 95 % of the variance is
+# explained, no penalty has kept the network from learning.
+_DOMINANT_PENALTY, _UNHARMED_R2 = 0.3, 0.95
+# In a network that falls short, this share explains why.
+_HARMFUL_PENALTY = 0.2
 # If the output is the mean, a tenth suffices: most of an untrained loss is the mean, which biases fit at no penalty.
 _COLLAPSING_PENALTY = 0.1
 # Without a bottleneck or noise, 95 % explained variance is copying: most bottlenecks let less through.
 _COPIED_R2 = 0.95
-# At a cosine of 0.5, a quarter of a filter's energy lies along the mean. At a correlation of 0.5, the mean explains a
-# quarter of the variance of a filter's strength over the features. Measured: 0.53 to 0.58 for nine units on a stripe of
-# blobs; 0.16 for 64 units with penalties, which learn single blobs; 0.09 for nine units on digits.
-_FOLLOWS_MEAN = 0.5
-# By chance both are about 1 / sqrt(features): three times that must stay below the threshold.
-_MIN_FEATURES_TO_FOLLOW = 36
-# Relative, of float32.
-_ROUNDING = 1e-6
+_FIRST_ROW = "sigmoid_first_row"
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
@@ -47,16 +57,18 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     A consequence is not reported in addition to its cause: outputs that are the mean because the features hardly vary
     are not reported as collapsed, and a network that explains next to nothing is not compared with PCA.
     """
-    return list(chain.from_iterable(rule(evidence) for rule in _RULES))
+    findings = chain.from_iterable(rule(evidence) for rule in _RULES)
+    return sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
 
 
 def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
     if features_hardly_vary(evidence):
         ratio = math.sqrt(evidence.references.mean_mse / squared_mean(evidence))
-        yield Finding(
+        yield Finding.advising(
             FindingName.HARDLY_VARIES,
             {"r2": last_r2(evidence), "standard deviation over mean": ratio},
-            "Set model.standardize to sample: the variance is far too small relative to the mean to show in the loss.",
+            standardize(evidence.settings),
+            "the variance is far too small relative to the mean to show in the loss",
         )
 
 
@@ -66,19 +78,29 @@ def _collapsed(evidence: Evidence) -> Iterator[Finding]:
     numbers = {"r2": last_r2(evidence), "spread of the output over that of the input": relative_spread(evidence)}
     share = largest_penalty_share(evidence)
     if share > _COLLAPSING_PENALTY:
-        names = " and ".join(evidence.settings.penalties) or "the penalties"
-        yield Finding(
-            FindingName.COLLAPSED, {**numbers, "penalty share": share}, f"Lower {names} by a factor of 10 or more."
+        yield Finding.advising(
+            FindingName.COLLAPSED,
+            {**numbers, "penalty share": share},
+            lower_penalties(evidence.settings, 100),
+            "a constant output is cheaper than any code",
         )
-    elif dead := layer_with_dead_units(evidence):
-        yield Finding(FindingName.COLUMN_MEAN, numbers, _revival(dead, evidence.settings))
-    else:
-        yield Finding(
-            FindingName.COLUMN_MEAN,
-            numbers,
-            "Raise training.epochs or training.learning_rate until the output follows the input; if that changes "
-            "nothing, check that the gradient uses every row of a batch.",
-        )
+        return
+    changes, reason = _away_from_the_mean(evidence)
+    yield Finding.advising(FindingName.COLUMN_MEAN, numbers, changes, reason)
+
+
+def _away_from_the_mean(evidence: Evidence) -> tuple[tuple[Change, ...], str]:
+    """Return what lets the output follow the input, and why."""
+    wrong = {layer.settings.setting for layer in evidence.layers if layer.settings.activation == _FIRST_ROW}
+    if wrong:
+        changes = tuple(Change(setting, _FIRST_ROW, "sigmoid") for setting in sorted(wrong))
+        return changes, "the gradient must use every row of a batch"
+    if dead := layer_with_dead_units(evidence):
+        return revive(dead, evidence), "its dead units pass nothing on"
+    return more_training(evidence), (
+        "the output does not follow the input yet; if that changes nothing, check that the gradient uses every row of "
+        "a batch"
+    )
 
 
 def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
@@ -90,73 +112,65 @@ def _hardly_trained(evidence: Evidence) -> Iterator[Finding]:
     if features_hardly_vary(evidence) or any(learning_rate_too_high(evidence)):
         return
     settings = evidence.settings
-    if evidence.last_loss and evidence.last_loss.penalty_share > HARDLY_ANY:
-        advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'} by a factor of 10 or more."
+    resets = [change for layer in evidence.layers for change in reset_initialization(layer, settings)]
+    if penalty_share(evidence) > HARDLY_ANY:
+        changes, reason = lower_penalties(settings), "training lowers the penalties, not the reconstruction error"
+    elif resets:
+        changes, reason = tuple(resets[:1]), "the units start where their activation is flat"
     else:
-        advice = f"Raise training.learning_rate, now {settings.learning_rate:g}, or training.epochs."
-    yield Finding(
-        FindingName.HARDLY_TRAINED, {"r2": unseen, "spread of the output over that of the input": spread}, advice
+        changes, reason = more_training(evidence), "the network is still no better than the mean"
+    yield Finding.advising(
+        FindingName.HARDLY_TRAINED,
+        {"r2": unseen, "spread of the output over that of the input": spread},
+        changes,
+        reason,
     )
 
 
 def _penalty(evidence: Evidence) -> Iterator[Finding]:
     """Find a penalty that dominates the loss; in a collapsed network, where it may be 0 by now, also at the start."""
-    share = largest_penalty_share(evidence)
-    if not answers_the_mean(evidence):
-        share = evidence.last_loss.penalty_share if evidence.last_loss else 0.0
-    if share > _DOMINANT_PENALTY:
-        names = " or ".join(evidence.settings.penalties) or "the penalties"
-        # Not measured for a classifier.
-        explained = {} if math.isnan(last_mse(evidence)) else {"r2": last_r2(evidence)}
-        yield Finding(
-            FindingName.PENALTY,
-            {"penalty share": share, **explained},
-            f"Lower {names}, or set model.penalty_reduction to mean if it is sum.",
-        )
-
-
-def _idle_units(evidence: Evidence) -> Iterator[Finding]:
-    for number, layer in enumerate(evidence.layers, start=1):
-        place = {"layer": float(number)} if len(evidence.layers) > 1 else {}
-        if layer.dead_share > IDLE_UNITS:
-            yield Finding(FindingName.DEAD, {"share": layer.dead_share, **place}, _revival(layer, evidence.settings))
-        if layer.saturated_share > IDLE_UNITS:
-            yield Finding(
-                FindingName.SATURATED, {"share": layer.saturated_share, **place}, _desaturation(layer.settings)
-            )
-
-
-def _revival(layer: LayerStatistics, settings: Settings) -> str:
-    first = "Lower model.hidden_l1" if settings.hidden_l1 > 0 else "Lower training.learning_rate"
-    is_relu = layer.settings.activation == "relu"
-    return f"{first} or {f'set {layer.settings.setting} to elu' if is_relu else f'reduce {settings.size_setting}'}."
-
-
-def _desaturation(layer: LayerSettings) -> str:
-    """Advise another activation only if one that cannot saturate is allowed."""
-    if layer.cures and layer.activation not in layer.cures:
-        first = f"Set {layer.setting} to {' or '.join(layer.cures)} in place of {layer.activation}, or raise"
-    else:
-        first = "Lower training.learning_rate or raise"
-    return f"{first} model.weight_l2 so that sums stay where the activation has a slope."
+    answers = answers_the_mean(evidence)
+    share = largest_penalty_share(evidence) if answers else penalty_share(evidence)
+    if not (share > _DOMINANT_PENALTY or (share > _HARMFUL_PENALTY and falls_short(evidence))):
+        return
+    # Not measured for a classifier.
+    explained = {} if math.isnan(last_mse(evidence)) else {"r2": last_r2(evidence)}
+    yield Finding.advising(
+        FindingName.PENALTY,
+        {"penalty share": share, **explained},
+        lower_penalties(evidence.settings, 100 if answers else 10),
+        "the optimizer lowers the penalty in place of the reconstruction error",
+        harmless=last_r2(evidence) > _UNHARMED_R2,
+    )
 
 
 def _worse_than_pca(evidence: Evidence) -> Iterator[Finding]:
-    settings, mse = evidence.settings, last_mse(evidence)
-    ratio = mse_over_pca(mse, settings.code_size, evidence.references)
+    ratio = mse_over_pca(last_mse(evidence), evidence.settings.code_size, evidence.references)
     if ratio is None or not ratio > _WORSE_THAN_PCA or last_r2(evidence) < HARDLY_ANY:
         return
-    if evidence.last_loss and evidence.last_loss.penalty_share > HARDLY_ANY:
-        advice = f"Lower {' or '.join(settings.penalties) or 'the penalties'}: they raise the reconstruction error."
-    elif layer_with_dead_units(evidence):
-        advice = f"Revive the dead units first: until then the code is smaller than {settings.size_setting} says."
-    elif any(still_improving(evidence)):
-        advice = "Raise training.epochs: it was still improving."
-    elif settings.noise_level > 0:
-        advice = f"Lower model.noise.level, now {settings.noise_level:g}, if clean reconstruction is what you want."
-    else:
-        advice = f"Try another training.learning_rate, now {settings.learning_rate:g}, or model.activation."
-    yield Finding(FindingName.WORSE_THAN_PCA, {"mse over PCA": ratio, "r2": last_r2(evidence)}, advice)
+    if excess_over_pca(evidence) < _WORSE_BY_VARIANCE or any(overfitting(evidence)):
+        return
+    changes, reason = _towards_pca(evidence)
+    numbers = {"mse over PCA": ratio, "r2": last_r2(evidence)}
+    harmless = not falls_short(evidence)
+    yield Finding.advising(FindingName.WORSE_THAN_PCA, numbers, changes, reason, harmless=harmless)
+
+
+def _towards_pca(evidence: Evidence) -> tuple[tuple[Change, ...], str]:
+    """Return what lowers an error that PCA shows to be too high, and why."""
+    settings = evidence.settings
+    improving = next(iter(still_improving(evidence)), None)
+    if penalty_share(evidence) > HARDLY_ANY:
+        return lower_penalties(settings), "the penalties raise the reconstruction error"
+    if dead := layer_with_dead_units(evidence):
+        return revive(dead, evidence), f"with dead units the code is smaller than {settings.size_setting} says"
+    if improving:
+        return tuple(improving.changes), "the error was still falling"
+    if settings.noise_level > 0:
+        return set_noise(settings, settings.noise_level / 3), "the noise is more than the network can undo"
+    if any(learning_rate_too_high(evidence)):
+        return lower_rate(settings), "the loss was restless"
+    return more_epochs(settings), "PCA of the same size shows that a lower error is possible"
 
 
 def _copied(evidence: Evidence) -> Iterator[Finding]:
@@ -164,50 +178,13 @@ def _copied(evidence: Evidence) -> Iterator[Finding]:
     size = n_features if settings.code_size is None else settings.code_size
     free = size >= n_features and settings.noise_level == 0 and not settings.penalties
     if free and last_r2(evidence) > _COPIED_R2:
-        narrower = f"Lower {settings.size_setting} below {n_features}"
-        if settings.code_size is None:
-            narrower = f"Set {settings.size_setting} to shallow, with a model.hidden_size below {n_features}"
         dearer = "model.noise.level or model.hidden_l1" if settings.denoises else "model.hidden_l1"
-        yield Finding(
+        yield Finding.advising(
             FindingName.COPIED,
             {"code size": size, "features": n_features, "r2": last_r2(evidence)},
-            f"{narrower}, or raise {dearer}, so that copying is no longer the best solution.",
+            resize(settings, max(1, n_features // 2)),
+            f"copying must not be the best solution; a larger {dearer} also prevents it",
         )
-
-
-def _follows_mean(evidence: Evidence) -> Iterator[Finding]:
-    """Find filters that look like the mean of the data, or whose absolute weights are large where the mean is large."""
-    if evidence.filters is None or evidence.column_mean is None or evidence.settings.code_size is None:
-        return
-    filters, mean = evidence.filters, evidence.column_mean
-    if evidence.layers:  # the filters of dead units often look like minus the mean
-        filters = filters[~evidence.layers[0].dead]
-    cosine = _median(np.abs(_cosines(filters, mean)))
-    correlation = _median(_cosines(_centred(np.abs(filters)), _centred(mean)))
-    if len(mean) >= _MIN_FEATURES_TO_FOLLOW and max(cosine, correlation) > _FOLLOWS_MEAN:
-        yield Finding(
-            FindingName.FOLLOWS_MEAN,
-            {"cosine with the mean": cosine, "correlation of the filters' strength with the mean": correlation},
-            f"Raise {evidence.settings.size_setting}, now {evidence.settings.code_size}, together with model.hidden_l1 "
-            "and model.weight_l1, so that a unit can represent a part of the image.",
-        )
-
-
-def _centred(values: Array) -> Array:
-    """Return values (..., features) minus their mean over the features; 0 where only rounding remains."""
-    centred = values - values.mean(axis=-1, keepdims=True)
-    return np.where(np.abs(centred) > _ROUNDING * np.abs(values).max(axis=-1, keepdims=True), centred, 0.0)
-
-
-def _cosines(filters: Array, direction: Array) -> Array:
-    """Return the cosines between `direction` and the filters (units, features) that are not 0."""
-    lengths = np.linalg.norm(filters, axis=1) * np.linalg.norm(direction)
-    cosines: Array = (filters @ direction)[lengths > 0] / lengths[lengths > 0]
-    return cosines
-
-
-def _median(values: Array) -> float:
-    return float(np.median(values)) if values.size else 0.0
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
@@ -216,10 +193,11 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _collapsed,
     _hardly_trained,
     _penalty,
-    _idle_units,
+    overfitting,
+    dead_units,
+    saturated_units,
     _worse_than_pca,
     _copied,
-    _follows_mean,
-    overfitting,
+    follows_mean,
     still_improving,
 )

@@ -27,7 +27,8 @@ class Settings:
     """The settings that a diagnosis considers and may advise to change; `..._setting` is the path of a setting.
 
     Without a code, `code_size` is None, and `size_setting` is where a model with a code is chosen. `noise_level` is the
-    corruption in the last phase of training, which a family has only if it `denoises`.
+    corruption in the last phase of training, which a family has only if it `denoises`. `hidden_sizes` is set only if
+    the code is the last of them.
     """
 
     code_size: int | None
@@ -39,6 +40,13 @@ class Settings:
     hidden_l1: float = 0.0
     rate_setting: str = "training.learning_rate"
     denoises: bool = True
+    optimizer: str = "adam"
+    epochs: int = 20
+    initialization: str = "glorot"
+    standardize: str = "none"
+    output_activation: str = "linear"
+    loss: str = "mse"
+    hidden_sizes: tuple[int, ...] = ()
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -157,6 +165,13 @@ def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
         weight_l2=model.weight_l2,
         hidden_l1=model.hidden_l1,
         denoises=model.denoises,
+        optimizer=training.optimizer,
+        epochs=training.epochs,
+        initialization=model.initialization,
+        standardize=model.standardize,
+        output_activation=model.output_activation,
+        loss=model.loss,
+        hidden_sizes=model.encoder_sizes if model.size_setting == "model.hidden_sizes" else (),
     )
 
 

@@ -15,6 +15,12 @@ _FAR_FROM_MEAN = -1.0
 _VARIANCE_OVER_SQUARED_MEAN = 1e-3
 # Losing up to one unit in ten costs less than the step from one hidden size of a search to the next.
 IDLE_UNITS = 0.1
+# The error above that of PCA of the same size, as a share of the variance. Healthy networks without noise and penalties
+# stayed below 0.12 and most faulty ones above; noise and penalties cost healthy ones up to 0.32
+# (docs/diagnosis-evidence.md).
+_EXCESS, _EXCESS_AT_A_PRICE = 0.15, 0.35
+# Without a bottleneck there is no PCA to compare with, and healthy networks explained more than 60 % of the variance.
+_EXPLAINED_WITHOUT_BOTTLENECK = 0.5
 
 
 def last_mse(evidence: Evidence) -> float:
@@ -25,6 +31,26 @@ def last_mse(evidence: Evidence) -> float:
 def last_r2(evidence: Evidence) -> float:
     """Return the share of the variance that is explained at the end; NaN if `last_mse` is."""
     return r2(last_mse(evidence), evidence.references)
+
+
+def excess_over_pca(evidence: Evidence) -> float:
+    """Return the error above that of PCA of the same size as a share of the variance; NaN if there is no such PCA."""
+    floor = evidence.references.pca(evidence.settings.code_size)
+    return math.nan if floor is None else (last_mse(evidence) - floor) / max(evidence.references.mean_mse, 1e-300)
+
+
+def falls_short(evidence: Evidence) -> bool:
+    """Return whether the network reconstructs far worse than its size allows: what else is wrong then does harm."""
+    excess = excess_over_pca(evidence)
+    if math.isnan(excess):
+        return last_r2(evidence) < _EXPLAINED_WITHOUT_BOTTLENECK
+    pays = evidence.settings.noise_level > 0 or bool(evidence.settings.penalties)
+    return excess > (_EXCESS_AT_A_PRICE if pays else _EXCESS)
+
+
+def root_mean_square(evidence: Evidence) -> float:
+    """Return the size of the inputs: the root of their mean square."""
+    return math.sqrt(max(0.0, evidence.references.mean_mse) + squared_mean(evidence))
 
 
 def squared_mean(evidence: Evidence) -> float:
@@ -54,6 +80,11 @@ def answers_the_mean(evidence: Evidence) -> bool:
 def largest_penalty_share(evidence: Evidence) -> float:
     """Return the penalties' share of the loss, from 0 to 1, before the first or after the last step: the larger one."""
     return max((terms.penalty_share for terms in (evidence.first_loss, evidence.last_loss) if terms), default=0.0)
+
+
+def penalty_share(evidence: Evidence) -> float:
+    """Return the penalties' share of the loss after the last step, from 0 to 1."""
+    return evidence.last_loss.penalty_share if evidence.last_loss else 0.0
 
 
 def layer_with_dead_units(evidence: Evidence) -> LayerStatistics | None:

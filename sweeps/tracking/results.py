@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.errors import SweepError
+from sweeps.models.diagnosis.findings import with_severities
 from sweeps.search.ranking import History, Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned
@@ -27,8 +28,8 @@ MAX_FINALISTS = 10
 class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
-    `diagnosis` holds the findings at its last epoch, each with name, evidence and advice; None if not diagnosed.
-    `epochs` is how many it trained so far, pretraining included. `stopped_by` is what ended its training, as
+    `diagnosis` holds the findings at its last epoch, each with name, severity, evidence, advice and the change that it
+    advises; None if not diagnosed. `epochs` is how many it trained so far, pretraining included. `stopped_by` is what ended its training, as
     `sweeps.search.stopping` names it; None while it runs.
     """
 
@@ -235,7 +236,7 @@ def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[
         point=point.point,
         epoch=epoch,
         metrics=history[epoch],
-        diagnosis=point.diagnosis,
+        diagnosis=with_severities(point.diagnosis),
         epochs=max(history),
         stopped_by=point.stopped_by,
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.errors import UnknownTrial
+from sweeps.models.diagnosis.findings import with_severities
 from sweeps.storage.layout import SweepFolder, all_folders, find
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.journal.restore import read_journal
@@ -63,7 +64,7 @@ def load_trial(run: str | NamedRun, trial: str | None = None) -> TrialResult:
         point=point.point,
         state=point.state,
         reason=point.reason,
-        diagnosis=point.diagnosis,
+        diagnosis=with_severities(point.diagnosis),
     )
 
 

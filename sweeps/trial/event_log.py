@@ -93,4 +93,9 @@ class EventLog:
 def _to_reported(findings: Sequence[Finding] | None) -> tuple[ReportedFinding, ...] | None:
     if findings is None:
         return None
-    return tuple(ReportedFinding(name=str(f.name), evidence=dict(f.evidence), advice=f.advice) for f in findings)
+    return tuple(
+        ReportedFinding(
+            name=str(f.name), severity=str(f.severity), evidence=dict(f.evidence), advice=f.advice, change=f.change
+        )
+        for f in findings
+    )

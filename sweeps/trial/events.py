@@ -33,13 +33,19 @@ class FigureSaved(BaseModel):
 
 
 class ReportedFinding(BaseModel):
-    """A finding of the diagnosis: its name, the numbers that show it, and what to change."""
+    """A finding of the diagnosis: its name and severity, the numbers that show it, and what to change.
+
+    `change` holds the new value of each setting to change, by dotted path; the advice says the same in words.
+    `severity` is None in checkpoints from before it existed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    severity: str | None = None
     evidence: dict[str, float]
     advice: str
+    change: dict[str, Any] = {}
 
 
 class EpochEnded(BaseModel):

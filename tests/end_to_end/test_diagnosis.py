@@ -44,7 +44,7 @@ def runs(sweep: Any) -> dict[str, Run]:
 
 
 def names(diagnosis: list[dict[str, Any]]) -> list[str]:
-    assert all(set(finding) == {"name", "evidence", "advice"} for finding in diagnosis)
+    assert all(set(finding) == {"name", "severity", "evidence", "advice", "change"} for finding in diagnosis)
     return [finding["name"] for finding in diagnosis]
 
 
@@ -56,6 +56,12 @@ def test_best_tells_what_is_wrong_with_each_trial(sweep: Any) -> None:
     shown = home.sweeps("best", sweep_id).stdout
     assert "hardly trained: no better than the mean: 0001" in shown
     assert f"sweeps diagnose {sweep_id}/TRIAL" in shown
+
+
+def test_the_change_that_a_finding_advises_can_be_set_as_it_is(sweep: Any) -> None:
+    home, sweep_id = sweep
+    (failure, *_) = home.run_json("diagnose", f"{sweep_id}/0001")["diagnosis"]
+    assert (failure["severity"], failure["change"]) == ("failure", {"training.learning_rate": 1e-6})
 
 
 def test_a_trial_that_was_stopped_early_is_not_told_to_train_longer(sweep: Any) -> None:
@@ -70,8 +76,8 @@ def test_a_trial_that_was_stopped_early_is_not_told_to_train_longer(sweep: Any) 
 def test_diagnose_prints_name_evidence_and_advice(sweep: Any) -> None:
     home, sweep_id = sweep
     shown = home.sweeps("diagnose", f"{sweep_id}/0001").stdout
-    assert "Hardly trained: no better than the mean\n  r2: -" in shown
-    assert "Advice: Raise training.learning_rate, now 1e-07, or training.epochs." in shown
+    assert "Hardly trained: no better than the mean (failure)\n  r2: -" in shown
+    assert "Advice: Raise training.learning_rate from 1e-07 to 1e-06: " in shown
 
 
 def test_a_trial_that_diverged_is_diagnosed_too(sweep: Any, runs: dict[str, Run]) -> None:
@@ -87,7 +93,10 @@ def test_mlflow_has_the_names_as_a_tag_and_the_whole_as_a_text(sweep: Any, runs:
     assert len(runs) == 3
     for trial, run in runs.items():
         diagnosis = home.run_json("diagnose", f"{sweep_id}/{trial}")["diagnosis"]
-        assert run.data.tags["sweeps.diagnosis"] == (", ".join(names(diagnosis)) or "no findings")
+        serious = [finding["name"] for finding in diagnosis if finding["severity"] != "note"]
+        assert run.data.tags["sweeps.diagnosis"] == (
+            ", ".join(serious) or ("only notes" if diagnosis else "no findings")
+        )
         text = load_text(f"{run.info.artifact_uri}/diagnosis.txt")
         assert all(finding["advice"] in text for finding in diagnosis)
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from sweeps.cli.display.console import open_console
 from sweeps.cli.display.trial import number
+from sweeps.models.diagnosis.findings import serious_names
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.results import RankedTrial, SweepResult
 
@@ -115,10 +116,10 @@ def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
 
 
 def _print_findings(console: Console, result: SweepResult, top: int) -> None:
-    """Print each finding on the trials shown, with those that have it: the gravest of the best trial first."""
+    """Print each finding above a note on the trials shown, with those that have it: the best trial's gravest first."""
     trials: dict[str, list[str]] = {}
     for ranked in result.ranking[:top]:
-        for name in dict.fromkeys(finding["name"] for finding in ranked.diagnosis or ()):
+        for name in serious_names(ranked.diagnosis or ()):
             trials.setdefault(name, []).append(ranked.trial)
     if not trials:
         return

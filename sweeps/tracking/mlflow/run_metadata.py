@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweeps.config.search_space import Choices, Interval, SearchSpace, corners
+from sweeps.models.diagnosis.findings import serious_names, severity_of
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 
 SWEEP_TAG = "sweeps.sweep"
@@ -33,6 +34,7 @@ OWNER_TAG = "mlflow.user"
 NOTE_TAG = "mlflow.note.content"
 DIAGNOSIS_TAG = "sweeps.diagnosis"
 NO_FINDINGS = "no findings"
+ONLY_NOTES = "only notes"
 
 _ALIASES = {
     "model.name": "model",
@@ -92,12 +94,12 @@ def dataset_fields(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def diagnosis_names(diagnosis: Sequence[Mapping[str, Any]]) -> str:
-    """Name the findings of a diagnosis in one line, each once, most severe first."""
-    return ", ".join(dict.fromkeys(finding["name"] for finding in diagnosis)) or NO_FINDINGS
+    """Name the findings above a note in one line, each once, most severe first."""
+    return ", ".join(serious_names(diagnosis)) or (ONLY_NOTES if diagnosis else NO_FINDINGS)
 
 
 def diagnosis_text(diagnosis: Sequence[Mapping[str, Any]]) -> str:
-    """Write out a diagnosis: for each finding its name, evidence and advice."""
+    """Write out a diagnosis: for each finding its name, severity, evidence and advice."""
     return "\n".join(map(_finding_text, diagnosis)) or f"{NO_FINDINGS.capitalize()}.\n"
 
 
@@ -172,7 +174,8 @@ def _flattened(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _finding_text(finding: Mapping[str, Any]) -> str:
     evidence = "\n".join(f"  {name}: {value:.3g}" for name, value in finding["evidence"].items())
-    return f"{finding['name'].capitalize()}\n{evidence}\n  Advice: {finding['advice']}\n"
+    name = f"{finding['name'].capitalize()} ({severity_of(finding)})"
+    return f"{name}\n{evidence}\n  Advice: {finding['advice']}\n"
 
 
 def _version(package: str) -> str | None:

@@ -154,9 +154,9 @@ def test_decoder_units_that_a_classifier_does_not_train_are_not_judged() -> None
 @pytest.mark.parametrize(
     ("layer", "setting"),
     [
-        (0, "model.pretraining.learning_rate, now 0.7,"),
-        (1, "model.pretraining.code_learning_rate, now 0.3,"),
-        (None, "training.learning_rate, now 0.02,"),
+        (0, "model.pretraining.learning_rate from 0.7 to 0.007"),
+        (1, "model.pretraining.code_learning_rate from 0.3 to 0.003"),
+        (None, "training.learning_rate from 0.02 to 0.0002"),
     ],
 )
 def test_a_divergence_blames_the_learning_rate_of_the_diverged_phase(layer: int | None, setting: str) -> None:
@@ -170,7 +170,7 @@ def test_a_divergence_blames_the_learning_rate_of_the_diverged_phase(layer: int 
 def test_a_code_layer_without_its_own_rate_uses_that_of_the_others() -> None:
     examination = examination_of(STACK.model_copy(update={"pretraining": PretrainingConfig(learning_rate=0.7)}))
     (finding,) = examination.findings_of_divergence(4, layer=1)
-    assert finding.advice.startswith("Lower model.pretraining.learning_rate, now 0.7,")
+    assert finding.advice.startswith("Lower model.pretraining.learning_rate from 0.7 to 0.007")
 
 
 @pytest.mark.parametrize("decoder_sizes", [(6,), (6, 7, 5)])

@@ -63,7 +63,7 @@ def test_a_trial_has_its_diagnosis_when_it_has_ended(sweep: SweepFolder) -> None
         "point": {"training.seed": 1},
         "state": "FINISHED",
         "reason": None,
-        "diagnosis": [DEAD],
+        "diagnosis": [DEAD | {"severity": "warning"}],  # stored before findings had a severity
     }
     assert load_trial(sweep.id, "0000").diagnosis == []
     assert load_trial(sweep.id, "0002").diagnosis is None

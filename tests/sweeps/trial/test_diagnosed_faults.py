@@ -93,18 +93,18 @@ def test_a_good_trial_has_no_findings(train: Train) -> None:
 
 
 FAULTY = [
-    (SLOW, FindingName.HARDLY_TRAINED, "training.learning_rate, now 1e-05"),
-    (CRUSHED, FindingName.COLLAPSED, "Lower model.weight_l1 and model.hidden_l1"),
-    (CRUSHED, FindingName.PENALTY, "Lower model.weight_l1 or model.hidden_l1"),
-    (CRUSHED, FindingName.DEAD, "Lower model.hidden_l1 or set model.activation to elu."),
-    (FASTER, FindingName.LEARNING_RATE, "training.learning_rate, now 0.3"),
-    (FASTER, FindingName.DEAD, "Lower training.learning_rate or set model.activation to elu."),
-    (FASTER, FindingName.COLUMN_MEAN, "Lower training.learning_rate or set model.activation to elu."),
-    (FLAT, FindingName.SATURATED, "Set model.activation to relu or elu in place of sigmoid"),
-    (FLAT, FindingName.HARDLY_TRAINED, "training.epochs"),
+    (SLOW, FindingName.HARDLY_TRAINED, "Raise training.learning_rate from 1e-05 to 0.001"),
+    (CRUSHED, FindingName.COLLAPSED, "Lower model.weight_l1 from 5 to 0.05 and lower model.hidden_l1 from 5 to 0.05"),
+    (CRUSHED, FindingName.PENALTY, "Lower model.weight_l1 from 5 to 0.05 and lower model.hidden_l1 from 5 to 0.05"),
+    (CRUSHED, FindingName.DEAD, "Lower model.weight_l1 from 5 to 0.5 and lower model.hidden_l1 from 5 to 0.5"),
+    (FASTER, FindingName.LEARNING_RATE, "Lower training.learning_rate from 0.3 to 0.03"),
+    (FASTER, FindingName.DEAD, "Lower training.learning_rate from 0.3 to 0.03"),
+    (FASTER, FindingName.COLUMN_MEAN, "Lower training.learning_rate from 0.3 to 0.03"),
+    (FLAT, FindingName.SATURATED, "Set model.initialization to glorot in place of unit_interval"),
+    (FLAT, FindingName.HARDLY_TRAINED, "Set model.initialization to glorot in place of unit_interval"),
     (SHORT, FindingName.WORSE_THAN_PCA, "Raise training.epochs"),
     (SHORT, FindingName.STILL_IMPROVING, "Raise training.epochs"),
-    (WIDE, FindingName.COPIED, "Lower model.hidden_size below 64, or raise model.noise.level or model.hidden_l1"),
+    (WIDE, FindingName.COPIED, "Lower model.hidden_size from 128 to 32"),
     (FEW, FindingName.OVERFITTING, "data.n_train"),
 ]
 
@@ -151,7 +151,7 @@ def test_a_sound_trial_does_not_get_the_finding(train: Train, settings: Settings
 
 def test_high_noise_is_named_when_the_error_is_worse_than_pca(train: Train) -> None:
     noisy = {"model": {"activation": "tanh", "noise": {"level": 0.5}}, "epochs": 30, "learning_rate": 0.01}
-    assert "model.noise.level, now 0.5" in found(train(noisy))[FindingName.WORSE_THAN_PCA].advice
+    assert "Lower model.noise.level from 0.5 to 0.167" in found(train(noisy))[FindingName.WORSE_THAN_PCA].advice
 
 
 def test_a_stack_fine_tuned_on_clean_samples_is_not_judged_by_noise(train: Train) -> None:
@@ -160,7 +160,6 @@ def test_a_stack_fine_tuned_on_clean_samples_is_not_judged_by_noise(train: Train
     assert noisy[-1] > 1.05 * min(noisy)  # training does not lower it, which is no evidence against the training
     findings = found(events)
     assert FindingName.OVERFITTING not in findings
-    assert FindingName.STILL_IMPROVING in findings
     assert "model.noise.level" not in findings[FindingName.WORSE_THAN_PCA].advice
 
 
@@ -169,4 +168,4 @@ def test_advice_for_a_code_that_diverges_in_pretraining_names_its_own_learning_r
     units = {"activation": "relu", "output_activation": "linear", "loss": "mse"}
     model = STACK | units | {"pretraining": pretraining}
     (finding,) = found(train({"model": model, "epochs": 2})).values()
-    assert "model.pretraining.code_learning_rate, now 1e+30" in finding.advice
+    assert "Lower model.pretraining.code_learning_rate from 1e+30 to 1e+28" in finding.advice

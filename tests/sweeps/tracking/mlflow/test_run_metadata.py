@@ -145,8 +145,16 @@ def test_diagnosis_names_each_fault_once() -> None:
     assert diagnosis_names([]) == "no findings"
 
 
+def test_diagnosis_names_no_notes() -> None:
+    note = {"name": "dead units", "severity": "note", "evidence": {}, "advice": "Lower x."}
+    assert diagnosis_names([note]) == "only notes"
+    assert diagnosis_names([note | {"severity": "warning"}, note]) == "dead units"
+    stored_without_severity = {"name": "still improving when it stopped", "evidence": {}, "advice": "Lower x."}
+    assert diagnosis_names([stored_without_severity]) == "only notes"
+
+
 def test_diagnosis_is_written_out_with_evidence_and_advice() -> None:
     dead = {"name": "dead units", "evidence": {"share": 0.5123, "layer": 1.0}, "advice": "Lower x."}
-    assert diagnosis_text([dead]) == "Dead units\n  share: 0.512\n  layer: 1\n  Advice: Lower x.\n"
+    assert diagnosis_text([dead]) == "Dead units (warning)\n  share: 0.512\n  layer: 1\n  Advice: Lower x.\n"
     assert diagnosis_text([dead, dead]).count("\n\nDead units") == 1
     assert diagnosis_text([]) == "No findings.\n"

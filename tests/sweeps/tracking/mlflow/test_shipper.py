@@ -123,7 +123,7 @@ def test_diagnosis_arrives_as_a_tag_and_a_text(server: MlflowServer, write_journ
     assert run["tags"]["sweeps.diagnosis"] == "dead units"
     artifacts = server.folder / "artifacts" / str(journal.sweep().experiment_id) / run["id"] / "artifacts"
     text = (artifacts / "diagnosis.txt").read_text()
-    assert text == "Dead units\n  share: 0.5\n  Advice: Lower training.learning_rate.\n"
+    assert text == "Dead units (warning)\n  share: 0.5\n  Advice: Lower training.learning_rate.\n"
 
 
 def artifacts(server: MlflowServer, journal: Journal, point_id: str) -> list[str]:
