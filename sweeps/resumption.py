@@ -49,7 +49,7 @@ def resume(
         _check_remaining(folder.id, journal, config, state, is_longer=n_more > 0)
         uri = store_of(journal)
         recover_lost_sweeps(uri)
-        with prepare(config) as inputs:
+        with prepare(config, is_measured=state.is_measured) as inputs:
             _check_data(record, inputs.dataset.description)
             folder.write_config(config.to_yaml())
             tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}

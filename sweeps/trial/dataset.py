@@ -14,6 +14,7 @@ from sweeps.errors import DataError
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
+from sweeps.trial.data_requirements import needs_references, reference_issues, requirement_issues
 from sweeps.trial.pca_cache import pca_of
 
 
@@ -42,22 +43,42 @@ class Dataset:
 
 def load_dataset(config: SweepConfig) -> Dataset:
     """Load the data of a sweep and fit its references. Raises DataError as `load_suitable` does."""
-    return fit_references(load_suitable(config))
+    return fit_references(config, load_suitable(config))
 
 
-def load_suitable(config: SweepConfig) -> DataArrays:
-    """Load all splits of a sweep's data. Raises DataError if missing, damaged, or unfit for one of its models."""
+def load_suitable(config: SweepConfig, *, is_measured: bool = False) -> DataArrays:
+    """Load all splits of a sweep's data.
+
+    Raises DataError if they are missing, damaged, unfit for one of its models, or cannot give one of its objectives or
+    gates. `is_measured` leaves the last out: trials of the sweep have values of its objectives already.
+    """
     arrays = load_splits(config)
     issues = _misfits(list(config.corner_trials()), arrays)
+    if not is_measured:
+        issues += requirement_issues(config, arrays)
     if issues:
         raise DataError(issues)
     return arrays
 
 
-def fit_references(arrays: DataArrays) -> Dataset:
-    """Fit the references of a data set. Never fork meanwhile: OpenBLAS' threads would deadlock."""
+def fit_references(config: SweepConfig, arrays: DataArrays, *, is_measured: bool = False) -> Dataset:
+    """Fit the references of a data set. Never fork meanwhile: OpenBLAS' threads would deadlock.
+
+    Raises DataError if an objective is a ratio to one of them that is 0, unless `is_measured`.
+    """
     pca, references = pca_of(arrays, home() / "references")
+    issues = [] if is_measured else reference_issues(config, references)
+    if issues:
+        raise DataError(issues)
     return Dataset(arrays.without_test(), references, pca, arrays.describe())
+
+
+def check_data(config: SweepConfig) -> DataArrays:
+    """Load the data of a sweep, and raise DataError if a sweep could not start with them."""
+    arrays = load_suitable(config)
+    if needs_references(config):
+        fit_references(config, arrays)
+    return arrays
 
 
 def load_splits(config: SweepConfig) -> DataArrays:

@@ -48,12 +48,15 @@ def best(
     """Rank a sweep's trials; with several objectives, show the Pareto front first."""
     from sweeps.cli.display.sweep import print_ranking
     from sweeps.tracking.results import load_result
+    from sweeps.tracking.unranked import why_unranked
 
     folder = locate.find_sweep(sweep, address)
     if isinstance(folder, locate.Elsewhere):
         remote.run_there(context, folder)
     result = load_result(folder)
-    print_result(result.to_dict(top=top), as_json, lambda: print_ranking(result, top))
+    unranked = why_unranked(result)
+    plain = result.to_dict(top=top) | ({} if unranked is None else {"unranked": unranked})
+    print_result(plain, as_json, lambda: print_ranking(result, top))
 
 
 def diagnose(
