@@ -11,3 +11,11 @@ def load_arrays(config: DataConfig) -> DataArrays:
     """Load the data set that `config` names, and split it. Raises DatasetError with one line per issue."""
     source: Source = resolve_name(config.loader)(config)
     return split(source, config)
+
+
+def label_advice(config: DataConfig) -> str:
+    """Return how to get labels for data that were read without any."""
+    if config.label_adviser is None:
+        return "use labelled data"
+    advice: str = resolve_name(config.label_adviser)(config)
+    return advice

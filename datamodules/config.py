@@ -51,6 +51,10 @@ class SplitConfig(BaseModel):
 
     # (section) -> Source: the whole data set, before it is split.
     loader: ClassVar[str]
+    # The setting that names the labels of a user's own data; empty if the data set decides.
+    labels_setting: ClassVar[str] = ""
+    # (section) -> str: which setting would give labels to data that were read without any. None: no setting can.
+    label_adviser: ClassVar[str | None] = None
 
     n_train: PositiveInt | None = Field(None, description="Training samples; by default all that remain.")
     n_valid: PositiveInt | None = Field(
@@ -189,6 +193,8 @@ class ArrayConfig(SplitConfig):
     """
 
     loader: ClassVar[str] = "sweeps.datamodules.array_files:load_array"
+    labels_setting: ClassVar[str] = "data.labels_path"
+    label_adviser: ClassVar[str | None] = "sweeps.datamodules.label_arrays:label_advice"
     n_features: ClassVar[None] = None
 
     name: Literal["array"] = Field("array", description="The data set.")

@@ -83,16 +83,18 @@ def start_progress(config: SweepConfig, watch: Watch | None, sweep_id: str = "")
 
 
 @contextmanager
-def prepare(config: SweepConfig, progress: Progress) -> Iterator[SweepInputs]:
-    """Load the data, connect to Ray, and turn Ctrl-C into an event while the context lasts."""
+def prepare(config: SweepConfig, progress: Progress, *, is_measured: bool = False) -> Iterator[SweepInputs]:
+    """Load the data, connect to Ray, and turn Ctrl-C into an event while the context lasts.
+
+    Raises DataError if the data cannot give an objective or a gate; `is_measured` if earlier trials show that they can.
+    """
     from sweeps.trial.dataset import fit_references
 
     address = os.environ.get("RAY_ADDRESS")
     packing = decide_packing(config)
-    with _loading(config) as arrays:
+    with _loading(config, is_measured) as loading:
         session.prepare(address)
-        if arrays.done():
-            arrays.result()  # if the data are bad, raise before Ray starts
+        arrays = loading.result()  # if the data are bad, raise before Ray starts
         joining = "starting Ray" if session.is_local_address(address) else f"joining the Ray cluster at {address}"
         progress.enter(Stage.STARTING, joining)
         # Signal handlers after the connection: Ray sets its own for SIGTERM.
@@ -101,12 +103,10 @@ def prepare(config: SweepConfig, progress: Progress) -> Iterator[SweepInputs]:
             _log_packing(config, packing)
             share = share_of(config.resources, cluster, packs=packing.is_packed)
             progress.n_at_once, progress.packs = share.concurrency, packing.is_packed
-            if not arrays.done():
-                progress.enter(Stage.STARTING, "waiting for the data")
-            loaded = arrays.result()
             progress.enter(Stage.STARTING, "fitting reference models")
             # References after Ray has started: fitting them beside a fork deadlocks.
-            yield SweepInputs(fit_references(config, loaded), share, packing, interrupted)
+            dataset = fit_references(config, arrays, is_measured=is_measured)
+            yield SweepInputs(dataset, share, packing, interrupted)
 
 
 def train_and_record(run: SweepRun) -> None:
@@ -194,13 +194,13 @@ def _log_packing(config: SweepConfig, packing: Packing) -> None:
 
 
 @contextmanager
-def _loading(config: SweepConfig) -> "Iterator[Future[DataArrays]]":
-    """Load the data in a thread, while Ray is imported and started."""
+def _loading(config: SweepConfig, is_measured: bool) -> "Iterator[Future[DataArrays]]":
+    """Load and check the data in a thread, while Ray is imported."""
     from sweeps.trial.dataset import load_suitable
 
     background = ThreadPoolExecutor(1)
     try:
-        yield background.submit(load_suitable, config)
+        yield background.submit(load_suitable, config, is_measured=is_measured)
     finally:
         background.shutdown(wait=False, cancel_futures=True)
 

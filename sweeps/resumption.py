@@ -51,7 +51,7 @@ def resume(
         recover_lost_sweeps(uri)
         progress = start_progress(config, watch, folder.id)
         count_ended(progress, state)
-        with prepare(config, progress) as inputs:
+        with prepare(config, progress, is_measured=state.is_measured) as inputs:
             _check_data(record, inputs.dataset.description)
             folder.write_config(config.to_yaml())
             tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}

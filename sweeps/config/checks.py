@@ -89,7 +89,9 @@ def _probe(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
         text = "needs training.probe_samples above 0 in every trial, not 0: raise it"
         issues.append((text, "training.probe_samples"))
     if not trials[0].data.may_have_labels:
-        text = f"needs data with labels, and {trials[0].data.name} has none: use labelled data, or another metric"
+        data = trials[0].data
+        source = f"set {data.labels_setting}" if data.labels_setting else "use labelled data"
+        text = f"needs data with labels, and {data.name} has none: {source}, or use another metric"
         issues.append((text, "data"))
     return issues
 

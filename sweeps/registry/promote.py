@@ -25,6 +25,7 @@ from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, RegisteredMode
 from sweeps.registry.names import check_names
 from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
+from sweeps.registry.refusal import Refusal
 from sweeps.registry.reseeding import reseed
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.progress import Progress
@@ -36,7 +37,8 @@ from sweeps.tracking.trial_lookup import NamedRun, find_trial
 class _Attempt:
     """One attempt to promote a challenger in a store.
 
-    `replaced` is the version that the challenger replaces, None if there is none; `gates` are empty until they judged.
+    `replaced` is the version that the challenger replaces, None if there is none; `gates` are empty until they judged,
+    and `advice` until they refused.
     """
 
     store: RegistryStore
@@ -44,6 +46,7 @@ class _Attempt:
     challenger: Challenger
     replaced: str | None = None
     gates: Sequence[GateResult] = ()
+    advice: str | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -54,7 +57,15 @@ class _Attempt:
         """Return the result of the attempt."""
         ranked, sweep = self.challenger.ranked, self.challenger.result.sweep
         return Promotion(
-            self.request, sweep, ranked.trial, ranked.run_id, verdict, tuple(self.gates), version, self.replaced
+            self.request,
+            sweep,
+            ranked.trial,
+            ranked.run_id,
+            verdict,
+            tuple(self.gates),
+            version,
+            self.replaced,
+            self.advice,
         )
 
 
@@ -86,6 +97,9 @@ def promote(
             reseed=_reseed(attempt, watch),
         )
         attempt = replace(attempt, replaced=None if champion is None else champion.version, gates=judge(contest))
+        if attempt.is_refused:
+            refusal = Refusal(challenger, champion, request, attempt.gates)
+            attempt = replace(attempt, advice=refusal.advice())
     if request.dry_run or attempt.is_refused:
         return attempt.end(_verdict(attempt))
     assert model_id is not None

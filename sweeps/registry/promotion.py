@@ -39,6 +39,7 @@ class Promotion:
     """The verdict on a challenger and the gates behind it.
 
     `version` is None if none was registered; `replaced` is the champion that the challenger was judged against.
+    `advice` is what to do after a refusal, if the gates do not say it themselves.
     """
 
     request: Request
@@ -49,6 +50,7 @@ class Promotion:
     gates: Sequence[GateResult]
     version: str | None
     replaced: str | None
+    advice: str | None = None
 
     @property
     def is_forced(self) -> bool:
@@ -73,4 +75,5 @@ class Promotion:
             "trial": self.trial,
             "run_id": self.run_id,
             "gates": [gate.to_dict() for gate in self.gates],
+            "advice": self.advice,
         }

@@ -29,8 +29,8 @@ class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
     `diagnosis` holds the findings at its last epoch, each with name, severity, evidence, advice and the change that it
-    advises; None if not diagnosed. `epochs` is how many it trained so far, pretraining included. `stopped_by` is what ended its training, as
-    `sweeps.search.stopping` names it; None while it runs.
+    advises; None if not diagnosed. `epochs` is how many it trained so far, pretraining included. `stopped_by` is what
+    ended its training, as `sweeps.search.stopping` names it; None while it runs.
     """
 
     trial: str

@@ -41,6 +41,12 @@ class ResumeState:
         points = () if self.result is None else self.result.points
         return frozenset(point.point_id for point in points if point.state in ENDED)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether a point has a value of the objective: the data can give it."""
+        values = [*(values for _, values in self.ended_values), *self.unfinished_values.values()]
+        return any(math.isfinite(value) for points in values for _, value in points)
+
     def n_remaining(self, config: SweepConfig) -> int:
         """Return the number of points that have not ended."""
         return config.n_trials - len(self.ended)

@@ -23,10 +23,13 @@ class SweepEnd:
 
 
 def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
-    """Return how a sweep ended; a Ctrl-C after the end of the last trial does not count."""
+    """Return how a sweep ended; a Ctrl-C after the end of the last trial does not count.
+
+    A sweep that ranks no trial has FAILED: it has not measured what it was asked for.
+    """
     if interrupted and (result.count(PointState.KILLED) or len(result.points) < result.config.n_trials):
         return SweepState.INTERRUPTED
-    return SweepState.FINISHED if result.count(PointState.FINISHED) else SweepState.FAILED
+    return SweepState.FINISHED if result.ranking else SweepState.FAILED
 
 
 def record_end(journal: Journal, result: SweepResult, end: SweepEnd) -> None:

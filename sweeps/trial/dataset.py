@@ -16,6 +16,7 @@ from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
+from sweeps.trial.data_requirements import needs_references, reference_issues, requirement_issues
 from sweeps.trial.pca_cache import pca_of
 from sweeps.trial.references import needs_statistics, pick_references, standardized_references, statistics_of
 
@@ -56,24 +57,44 @@ def load_dataset(config: SweepConfig) -> Dataset:
     return fit_references(config, load_suitable(config))
 
 
-def load_suitable(config: SweepConfig) -> DataArrays:
-    """Load all splits of a sweep's data. Raises DataError if missing, damaged, or unfit for one of its models."""
+def load_suitable(config: SweepConfig, *, is_measured: bool = False) -> DataArrays:
+    """Load all splits of a sweep's data.
+
+    Raises DataError if they are missing, damaged, unfit for one of its models, or cannot give one of its objectives or
+    gates. `is_measured` leaves the last out: trials of the sweep have values of its objectives already.
+    """
     arrays = load_splits(config)
     issues = _misfits(list(config.corner_trials()), arrays)
+    if not is_measured:
+        issues += requirement_issues(config, arrays)
     if issues:
         raise DataError(issues)
     return arrays
 
 
-def fit_references(config: SweepConfig, arrays: DataArrays) -> Dataset:
-    """Fit the references of a sweep's data set. Never fork meanwhile: OpenBLAS' threads would deadlock."""
+def fit_references(config: SweepConfig, arrays: DataArrays, *, is_measured: bool = False) -> Dataset:
+    """Fit the references of a sweep's data set. Never fork meanwhile: OpenBLAS' threads would deadlock.
+
+    Raises DataError if an objective is a ratio to one of them that is 0, unless `is_measured`.
+    """
     folder, models = home() / "references", [trial.model for trial in config.corner_trials()]
     pca, references = pca_of(arrays, folder)
     statistics = statistics_of(arrays) if any(needs_statistics(model, arrays) for model in models) else None
     standardized = None
     if statistics is not None and any(model.standardize == "feature" for model in models):
         standardized = standardized_references(arrays, statistics, folder)
+    issues = [] if is_measured else reference_issues(config, standardized or references)
+    if issues:
+        raise DataError(issues)
     return Dataset(arrays.without_test(), references, pca, arrays.describe(), statistics, standardized)
+
+
+def check_data(config: SweepConfig) -> DataArrays:
+    """Load the data of a sweep, and raise DataError if a sweep could not start with them."""
+    arrays = load_suitable(config)
+    if needs_references(config):
+        fit_references(config, arrays)
+    return arrays
 
 
 def load_splits(config: SweepConfig) -> DataArrays:

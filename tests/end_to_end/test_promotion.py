@@ -91,7 +91,8 @@ def test_the_table_of_gates_has_a_line_for_each_and_a_conclusion(story: Story) -
     for name, gate in gates(story.worse).items():
         (line,) = [line for line in lines if line.startswith(name)]
         assert gate["outcome"] in line
-    assert "would not be promoted to digits@champion; failed gates: champion; this was a dry run" in lines[-1]
+    assert "would not be promoted to digits@champion; failed gates: champion; this was a dry run" in lines[-2]
+    assert lines[-1].startswith("next: it is not shown to beat the champion: ")
 
 
 def test_the_promoted_model_scores_raw_images(story: Story) -> None:

@@ -66,14 +66,16 @@ def best(
     from sweeps.cli.display.ranking_rows import ranking_rows
     from sweeps.cli.display.sweep import print_ranking
     from sweeps.tracking.results import load_result
+    from sweeps.tracking.unranked import why_unranked
 
     folder = locate.find_sweep(sweep, address)
     if isinstance(folder, locate.Elsewhere):
         remote.run_there(context, folder)
     result = load_result(folder)
     shown = top or DEFAULT_TOP
+    unranked = why_unranked(result)
     print_table(
-        lambda: result.to_dict(top=shown),
+        lambda: result.to_dict(top=shown) | ({} if unranked is None else {"unranked": unranked}),
         lambda: ranking_rows(result, top if as_csv else shown),
         lambda: print_ranking(result, shown),
         as_json=as_json,

@@ -187,8 +187,12 @@ def _progress_display(log: bool) -> "AbstractContextManager[Callable[[Progress],
 def _finish(result: "SweepResult", log: bool, as_json: bool) -> NoReturn:
     from sweeps.cli.display import progress_log
     from sweeps.cli.display.sweep import print_summary
+    from sweeps.tracking.journal.records import SweepState
+    from sweeps.tracking.unranked import why_unranked
 
     if log:
         log_line(progress_log.last_line(result))
     print_result(result.to_dict(), as_json, lambda: print_summary(result))
+    if result.record.state is SweepState.FAILED and (unranked := why_unranked(result)):
+        log_line(unranked)
     raise typer.Exit(result.exit_status)

@@ -61,7 +61,7 @@ def logs(
 def _check_arrays(config: "SweepConfig") -> None:
     """Check the arrays that will be sent with the sweep; print a line for each file that will not.
 
-    Raises DataError if an array is damaged or does not fit the sweep.
+    Raises DataError if an array is damaged or does not fit the sweep, or cannot give an objective or a gate.
     """
     from sweeps.cluster.jobs.runtime_env import array_files
 
@@ -69,6 +69,6 @@ def _check_arrays(config: "SweepConfig") -> None:
     for path in missing:
         log_line(f"{path} is not on this machine: the cluster must have it at that path")
     if local and not missing:
-        from sweeps.trial.dataset import load_suitable
+        from sweeps.trial.dataset import check_data
 
-        load_suitable(config)
+        check_data(config)

@@ -26,16 +26,30 @@ def show(
     typer.echo(recipe_text(recipe), nl=False)
 
 
-def validate(recipe: Recipe, overrides: Overrides = None, as_json: Json = False) -> None:
+def validate(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    data: Annotated[
+        bool, typer.Option("--data", help="Also read the data, and check that they give every objective and gate.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check a sweep file and every corner of its search space; start nothing."""
     from sweeps.config import load
 
     config = load(recipe, overrides or [])
-    print_result(
-        {"valid": True, "name": config.name, "trials": config.n_trials, "config": config.to_dict()},
-        as_json,
-        lambda: typer.echo(f"{recipe} is valid: {config.n_trials} trials of {config.n_epochs} epochs"),
-    )
+    plain = {"valid": True, "name": config.name, "trials": config.n_trials, "config": config.to_dict()}
+    line = f"{recipe} is valid: {config.n_trials} trials of {config.n_epochs} epochs"
+    if data:
+        from sweeps.trial.dataset import check_data
+
+        described = check_data(config).describe()
+        plain["data"] = described
+        sizes = ", ".join(f"{described[f'n_{split}']} {split}" for split in ("train", "valid", "test"))
+        line += f"; its data give every objective and gate: {sizes}"
+    else:
+        line += " (its data were not read: --data reads and checks them)"
+    print_result(plain, as_json, lambda: typer.echo(line))
 
 
 def schema() -> None:

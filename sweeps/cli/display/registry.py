@@ -28,6 +28,8 @@ def print_promotion(promotion: Promotion) -> None:
     if promotion.gates:
         console.print(_gate_table(promotion))
     console.print(Text(f"\n{_conclusion(promotion)}"), soft_wrap=True)
+    if promotion.advice is not None:
+        console.print(Text(f"next: {promotion.advice}"), soft_wrap=True)
 
 
 def print_history(name: str, alias: str, moves: Sequence[Move], holder: str | None) -> None:

@@ -10,6 +10,7 @@ from sweeps.cli.display.trial import number
 from sweeps.models.diagnosis.findings import serious_names
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.results import RankedTrial, SweepResult
+from sweeps.tracking.unranked import why_unranked
 
 ALSO_SHOWN = ("valid/mse",)
 
@@ -45,7 +46,7 @@ def print_ranking(result: SweepResult, top: int) -> None:
     if result.ranking:
         _print_ranking(console, result, top)
     else:
-        console.print(f"{result.sweep}: no trial has finished yet")
+        console.print(f"{result.sweep}: {why_unranked(result)}", soft_wrap=True, highlight=False, markup=False)
     _print_failed(console, result)
 
 
