@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sweeps.errors import InputError
 from sweeps.models.build import build_network
 from sweeps.models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
+from sweeps.models.feature_statistics import feature_statistics
 from sweeps.models.networks.network import Network
 from sweeps.registry.packaging import Package
 from sweeps.registry.scoring import BATCH, PackagedModel, score, score_by_alias
@@ -30,11 +31,13 @@ CONFIGS: list[ModelConfig] = [
     DeepConfig(hidden_sizes=(8, 6), code_size=3, activation="elu", standardize="sample"),
     StackedDenoisingConfig(hidden_sizes=(8, 5)),
     StackedDenoisingConfig(hidden_sizes=(8, 5), fine_tuning="reconstruction"),
+    DeepConfig(hidden_sizes=(8, 6), code_size=3, activation="elu", standardize="feature"),
 ]
 
 
-def trained(config: ModelConfig) -> Network:
-    network = build_network(config, input_size=N_FEATURES, n_classes=4, seed=1)
+def trained(config: ModelConfig, train: np.ndarray | None = None) -> Network:
+    statistics = feature_statistics(raw_samples(50) if train is None else train, SCALE)
+    network = build_network(config, input_size=N_FEATURES, n_classes=4, seed=1, statistics=statistics)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in network.parameters():  # biases and a softmax start at 0
@@ -74,7 +77,26 @@ def test_batches_of_any_size_have_the_outputs_of_the_network(package, config: Mo
     reconstruction = expected.reconstruction.numpy()
     np.testing.assert_allclose(outputs["reconstruction"] * SCALE, reconstruction, atol=1e-5)
     np.testing.assert_allclose(outputs["code"], expected.code.numpy(), atol=1e-5)
-    error = np.square(reconstruction.astype(np.float64) - scaled.numpy()).mean(axis=1, keepdims=True)
+    deviation = feature_statistics(raw_samples(50), SCALE).deviation if config.standardize == "feature" else 1
+    error = np.square((reconstruction.astype(np.float64) - scaled.numpy()) / deviation).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(outputs["reconstruction_error"], error, rtol=1e-4)
+
+
+@pytest.mark.parametrize("standardize", ["none", "sample", "feature"])
+def test_missing_values_are_filled_and_count_in_no_error(tmp_path: Path, standardize: Any) -> None:
+    raw = raw_samples(9).astype(np.float32)
+    raw[np.random.default_rng(0).random(raw.shape) < 0.3] = np.nan
+    config = ShallowConfig(hidden_size=5, standardize=standardize)
+    network = trained(config, raw)
+    Package(network, SCALE, raw[:3]).save(tmp_path / "model")
+    outputs = PackagedModel.load(tmp_path / "model").outputs(raw)
+
+    scaled = torch.from_numpy(raw * np.float32(SCALE))
+    with torch.no_grad():
+        reconstruction = network(scaled).reconstruction.numpy()
+    deviation = feature_statistics(raw, SCALE).deviation if standardize == "feature" else 1
+    error = np.nanmean(np.square((reconstruction - scaled.numpy()) / deviation), axis=1, keepdims=True)
+    np.testing.assert_allclose(outputs["reconstruction"] * SCALE, reconstruction, atol=1e-5)
     np.testing.assert_allclose(outputs["reconstruction_error"], error, rtol=1e-4)
 
 
