@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 
 from sweeps.models.diagnosis.evidence import Array, Evidence, LayerSettings, LayerStatistics, Settings
+from sweeps.models.diagnosis.feature_scales import different_scales
 from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
 from sweeps.models.diagnosis.symptoms import (
@@ -45,9 +46,10 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     """Return the findings of a training, most serious first; an empty list if there are none.
 
     A consequence is not reported in addition to its cause: outputs that are the mean because the features hardly vary
-    are not reported as collapsed, and a network that explains next to nothing is not compared with PCA.
+    are not reported as collapsed, and a network that explains next to nothing is not compared with PCA. If the features
+    have very different scales, every other rule judges the largest of them only, so that is the only finding.
     """
-    return list(chain.from_iterable(rule(evidence) for rule in _RULES))
+    return list(different_scales(evidence)) or list(chain.from_iterable(rule(evidence) for rule in _RULES))
 
 
 def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.models.diagnosis.feature_scales import FeatureScales
 from sweeps.models.metrics import References, constant_units
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Settings:
     """The settings that a diagnosis considers and may advise to change; `..._setting` is the path of a setting.
 
     Without a code, `code_size` is None, and `size_setting` is where a model with a code is chosen. `noise_level` is the
-    corruption in the last phase of training, which a family has only if it `denoises`.
+    corruption in the last phase of training, which a family has only if it `denoises`. A `bounded_output` cannot be
+    standardised.
     """
 
     code_size: int | None
@@ -39,6 +41,7 @@ class Settings:
     hidden_l1: float = 0.0
     rate_setting: str = "training.learning_rate"
     denoises: bool = True
+    bounded_output: bool = False
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -101,7 +104,8 @@ class Evidence:
     `originals` and `reconstructions` (samples, features) are of clean validation samples; a few hundred suffice.
     `layers` are the hidden layers in order, `filters` (units, features) those of the first. `first_loss` is measured
     before the first step, `last_loss` after the last. `train_mse` is the error on clean training samples. `n_valid` is
-    the number of samples behind the `valid/...` metrics.
+    the number of samples behind the `valid/...` metrics. `scales` are those of the training samples, in the units of
+    the loss.
     """
 
     settings: Settings
@@ -116,6 +120,7 @@ class Evidence:
     last_loss: LossTerms | None = None
     train_mse: float | None = None
     n_valid: int | None = None
+    scales: FeatureScales | None = None
 
     def values(self, metric: str) -> list[float]:
         """Return a metric's values in the order of epochs, including those that are not finite."""
@@ -157,6 +162,7 @@ def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
         weight_l2=model.weight_l2,
         hidden_l1=model.hidden_l1,
         denoises=model.denoises,
+        bounded_output=model.output_activation != "linear" or model.loss != "mse",
     )
 
 

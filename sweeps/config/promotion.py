@@ -9,6 +9,7 @@ from sweeps.models.config import Section
 Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
 # The values of `models.diagnosis.findings.FindingName`.
 Diagnosis = Literal[
+    "features of very different scales",
     "learning rate too high",
     "no better than the mean: the features hardly vary",
     "collapsed to the mean",
@@ -37,6 +38,7 @@ class PromotionConfig(Section):
     compare: Loss | None = None
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     blocking: tuple[Diagnosis, ...] = (
+        "features of very different scales",
         "learning rate too high",
         "no better than the mean: the features hardly vary",
         "collapsed to the mean",
