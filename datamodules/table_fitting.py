@@ -1,6 +1,7 @@
 """Fit the encoding of a table: the kind of each column, the categories of text, and the classes of the labels."""
 
 from collections import Counter
+from difflib import get_close_matches
 from typing import Any
 
 from sweeps.datamodules.arrays import DatasetError
@@ -42,12 +43,17 @@ def fit_encoding(table: Any, config: TableConfig) -> TableEncoding:
 def _refuse_absent(names: list[str], config: TableConfig) -> None:
     settings = {"label_column": (config.label_column,), "drop_columns": config.drop_columns}
     issues = [
-        f"data.{setting} must name columns of {config.path}; it has no {listed(absent)}, but {listed(names)}"
+        f"data.{setting} must name columns of {config.path}; it has no {listed(absent)}{_similar(absent[0], names)}"
         for setting, asked in settings.items()
         if (absent := [name for name in asked if name is not None and name not in names])
     ]
     if issues:
         raise DatasetError(*issues)
+
+
+def _similar(name: str, names: list[str]) -> str:
+    similar = get_close_matches(name, names, n=1)
+    return f": did you mean {similar[0]!r}?" if similar else f", but {listed(names)}"
 
 
 def _column(name: str, column: Any, config: TableConfig) -> Column:

@@ -184,11 +184,10 @@ def probe_error(train_codes: Array, train_labels: Array, valid_codes: Array, val
 def linear_answers(train_codes: Array, train_labels: Array, codes: Array) -> Array:
     """Return the labels (samples,) that a linear classifier, fitted on the training codes, predicts for `codes`.
 
-    All codes are (samples, units); a missing value, NaN, counts as the training mean. The classifier is multinomial
-    logistic regression with scikit-learn's default L2 penalty, on codes standardised by the training codes' mean and
-    standard deviation. If `train_labels` hold a single class, it is predicted for every sample. The result is
-    deterministic: a single thread computes it, because rounding would depend on the number of threads; on matrices this
-    small, more threads are also ten times slower.
+    All codes are (samples, units). The classifier is multinomial logistic regression with scikit-learn's default L2
+    penalty, on codes standardised by the training codes' mean and standard deviation. If `train_labels` hold a single
+    class, it is predicted for every sample. The result is deterministic: a single thread computes it, because rounding
+    would depend on the number of threads; on matrices this small, more threads are also ten times slower.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -200,8 +199,6 @@ def linear_answers(train_codes: Array, train_labels: Array, codes: Array) -> Arr
         scaler = StandardScaler().fit(train_codes.astype(np.float64))
         # Stopping at 1e-3 changes the error by less than the choice of samples does, and takes half the steps of 1e-4.
         classifier = LogisticRegression(tol=1e-3, max_iter=1000)
-        standardized = (scaler.transform(samples.astype(np.float64)) for samples in (train_codes, codes))
-        train, others = (np.where(np.isnan(samples), 0.0, samples) for samples in standardized)
-        classifier.fit(train, train_labels)
-        answers: Array = classifier.predict(others)
+        classifier.fit(scaler.transform(train_codes.astype(np.float64)), train_labels)
+        answers: Array = classifier.predict(scaler.transform(codes.astype(np.float64)))
     return answers

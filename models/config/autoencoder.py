@@ -147,6 +147,11 @@ class AutoencoderConfig(Section):
         """The settings that need inputs in [0, 1], each with what to use for other inputs."""
         return (("loss bce", "loss mse"),) if self.loss == "bce" else ()
 
+    @property
+    def complete_data_needs(self) -> tuple[tuple[str, str], ...]:
+        """The settings that need inputs without missing values, each with what to use for other inputs."""
+        return ()
+
     @model_validator(mode="after")
     def standardised_values_are_restored_from_linear_outputs(self) -> Self:
         if self.standardize != "none" and (self.output_activation != "linear" or self.loss != "mse"):

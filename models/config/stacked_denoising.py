@@ -89,9 +89,17 @@ class StackedDenoisingConfig(AutoencoderConfig):
     @property
     def unit_interval_needs(self) -> tuple[tuple[str, str], ...]:
         """Cross-entropy, and Boltzmann machines, whose visible units are logistic."""
+        return (*super().unit_interval_needs, *self._machines)
+
+    @property
+    def complete_data_needs(self) -> tuple[tuple[str, str], ...]:
+        """Boltzmann machines, whose free energy is that of whole samples."""
+        return self._machines
+
+    @property
+    def _machines(self) -> tuple[tuple[str, str], ...]:
         machines = ("pretraining.method contrastive_divergence", "method denoising")
-        needs = super().unit_interval_needs
-        return (*needs, machines) if self.pretraining.uses_boltzmann_machines else needs
+        return (machines,) if self.pretraining.uses_boltzmann_machines else ()
 
     @model_validator(mode="after")
     def cross_entropy_needs_codes_that_are_probabilities(self) -> Self:

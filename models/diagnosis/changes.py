@@ -4,6 +4,7 @@
 """
 
 import math
+from typing import Literal
 
 from sweeps.models.diagnosis.evidence import Evidence, LayerStatistics, Settings
 from sweeps.models.diagnosis.findings import Change
@@ -71,7 +72,7 @@ def desaturate(layer: LayerStatistics, evidence: Evidence) -> tuple[Change, ...]
     if resets := reset_initialization(layer, settings):
         return resets
     if root_mean_square(evidence) > _LARGE_INPUTS and settings.standardize == "none":
-        return standardize(settings)
+        return standardize(settings, "sample")
     if settings.optimizer == "adam" and settings.learning_rate >= _HIGH_ADAM_RATE:
         return lower_rate(settings)
     if layer.settings.cures and layer.settings.activation not in layer.settings.cures:
@@ -86,9 +87,9 @@ def reset_initialization(layer: LayerStatistics, settings: Settings) -> tuple[Ch
     return (Change("model.initialization", settings.initialization, "glorot"),)
 
 
-def standardize(settings: Settings) -> tuple[Change, ...]:
-    """Standardise each sample, with the unbounded outputs that this needs."""
-    changes = [Change("model.standardize", settings.standardize, "sample")]
+def standardize(settings: Settings, unit: Literal["sample", "feature"]) -> tuple[Change, ...]:
+    """Standardise each sample or each feature, with the unbounded outputs that this needs."""
+    changes = [Change("model.standardize", settings.standardize, unit)]
     if settings.loss == "bce":
         changes.append(Change("model.loss", "bce", "mse"))
     if settings.output_activation != "linear":

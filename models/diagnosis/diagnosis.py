@@ -16,6 +16,7 @@ from sweeps.models.diagnosis.changes import (
     standardize,
 )
 from sweeps.models.diagnosis.evidence import Evidence
+from sweeps.models.diagnosis.feature_scales import different_scales
 from sweeps.models.diagnosis.findings import Change, Finding, FindingName, Severity
 from sweeps.models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
 from sweeps.models.diagnosis.symptoms import (
@@ -55,9 +56,10 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     """Return the findings of a training, most serious first; an empty list if there are none.
 
     A consequence is not reported in addition to its cause: outputs that are the mean because the features hardly vary
-    are not reported as collapsed, and a network that explains next to nothing is not compared with PCA.
+    are not reported as collapsed, and a network that explains next to nothing is not compared with PCA. If the features
+    have very different scales, every other rule judges the largest of them only, so that is the only finding.
     """
-    findings = chain.from_iterable(rule(evidence) for rule in _RULES)
+    findings = list(different_scales(evidence)) or chain.from_iterable(rule(evidence) for rule in _RULES)
     return sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
 
 
@@ -67,7 +69,7 @@ def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
         yield Finding.advising(
             FindingName.HARDLY_VARIES,
             {"r2": last_r2(evidence), "standard deviation over mean": ratio},
-            standardize(evidence.settings),
+            standardize(evidence.settings, "sample"),
             "the variance is far too small relative to the mean to show in the loss",
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.models.diagnosis.feature_scales import FeatureScales
 from sweeps.models.metrics import References, constant_units
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class Evidence:
     `originals` and `reconstructions` (samples, features) are of clean validation samples; a few hundred suffice.
     `layers` are the hidden layers in order, `filters` (units, features) those of the first. `first_loss` is measured
     before the first step, `last_loss` after the last. `train_mse` is the error on clean training samples. `n_valid` is
-    the number of samples behind the `valid/...` metrics.
+    the number of samples behind the `valid/...` metrics. `scales` are those of the training samples, in the units of
+    the loss.
     """
 
     settings: Settings
@@ -124,6 +126,7 @@ class Evidence:
     last_loss: LossTerms | None = None
     train_mse: float | None = None
     n_valid: int | None = None
+    scales: FeatureScales | None = None
 
     def values(self, metric: str) -> list[float]:
         """Return a metric's values in the order of epochs, including those that are not finite."""

@@ -18,6 +18,7 @@ from sweeps.models.diagnosis.evidence import (
     layer_statistics,
     settings_of,
 )
+from sweeps.models.diagnosis.feature_scales import FeatureScales, feature_scales
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.metrics import References
 from sweeps.models.networks.network import Activations, Batch, Network
@@ -58,10 +59,12 @@ class Examination:
         self._reconstructs = not model.classifies
         self._history: list[tuple[int, dict[str, float]]] = []
         self._first_loss: LossTerms | None = None
+        self._scales: FeatureScales | None = None
 
     def begin(self, train: Batch) -> None:
         """Measure the loss before the first step, on clean training samples."""
         self._first_loss = self._losses(train)[0]
+        self._scales = self._scales_of(train[0])
 
     def add_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Keep the metrics of an epoch that a diagnosis needs."""
@@ -87,6 +90,7 @@ class Examination:
             last_loss=last_loss,
             train_mse=train_mse if self._reconstructs else None,
             n_valid=self._n_valid,
+            scales=self._scales_of(train[0]),
         )
         return diagnose(evidence)
 
@@ -100,17 +104,22 @@ class Examination:
         if rate is not None:
             settings = replace(settings, learning_rate=rate[0], rate_setting=rate[1])
         broken = (epoch, {"train/loss": float("nan"), "valid/mse": float("nan")})
-        return diagnose(Evidence(settings, self._references, [*self._history, broken]))
+        return diagnose(Evidence(settings, self._references, [*self._history, broken], scales=self._scales))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold, as plain values."""
-        return {"history": self._history, "first_loss": None if self._first_loss is None else asdict(self._first_loss)}
+        return {
+            "history": self._history,
+            "first_loss": None if self._first_loss is None else asdict(self._first_loss),
+            "scales": None if self._scales is None else asdict(self._scales),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
-        first = state["first_loss"]
+        first, scales = state["first_loss"], state.get("scales")  # earlier versions keep no scales
         self._history = list(state["history"])
         self._first_loss = None if first is None else LossTerms(**first)
+        self._scales = None if scales is None else FeatureScales(**scales)
 
     @torch.no_grad()
     def _activations(self, inputs: Tensor) -> Activations:
@@ -133,6 +142,10 @@ class Examination:
             return inputs, activations.reconstruction
         originals = activations.preprocessing.filled(inputs)
         return originals, originals + activations.error(inputs)
+
+    def _scales_of(self, inputs: Tensor) -> FeatureScales | None:
+        """Return the scales of inputs (samples, features) in the units of errors."""
+        return feature_scales(_array(self._network.preprocessing.filled(inputs)))
 
     def _layers(self, activations: Activations) -> tuple[LayerStatistics, ...]:
         """Return statistics of the hidden layers that were trained: of a classifier, only the encoder's."""

@@ -17,6 +17,7 @@ class Severity(StrEnum):
 class FindingName(StrEnum):
     """The name of a finding."""
 
+    DIFFERENT_SCALES = "features of very different scales"
     LEARNING_RATE = "learning rate too high"
     HARDLY_VARIES = "no better than the mean: the features hardly vary"
     COLLAPSED = "collapsed to the mean"

@@ -9,6 +9,7 @@ from sweeps.models.config import Section
 Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
 # The values of `models.diagnosis.findings.FindingName`.
 Diagnosis = Literal[
+    "features of very different scales",
     "learning rate too high",
     "no better than the mean: the features hardly vary",
     "collapsed to the mean",
@@ -42,6 +43,7 @@ class PromotionConfig(Section):
     )
     blocking: tuple[Diagnosis, ...] = Field(
         (
+            "features of very different scales",
             "learning rate too high",
             "no better than the mean: the features hardly vary",
             "collapsed to the mean",

@@ -1,7 +1,7 @@
 """The simple model that a challenger must beat, and the reason for choosing it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.config.objective import ObjectiveConfig
@@ -11,11 +11,13 @@ from sweeps.models.build import input_noise
 from sweeps.registry.sample_losses import (
     Predictor,
     Samples,
+    filling_predictor,
     identity_predictor,
     linear_classifier_predictor,
     mean_predictor,
     pca_predictor,
 )
+from sweeps.trial.references import any_missing
 
 _LOSS_OF_METRIC: Mapping[str, Loss] = {
     "valid/denoise_mse": "denoise_mse",
@@ -52,6 +54,12 @@ def classifies(trial: TrialConfig) -> bool:
 
 
 def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:
+    """Choose the baseline of a trial's network; missing values of its input are filled with the training mean."""
+    baseline = _choose(trial, arrays, samples, loss)
+    return replace(baseline, predict=filling_predictor(baseline.predict, arrays)) if any_missing(arrays) else baseline
+
+
+def _choose(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:
     """Choose the baseline of a trial's network.
 
     Where the code is a bottleneck, the baseline is PCA with as many components: its reconstruction, its reconstruction
@@ -61,7 +69,7 @@ def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, lo
     n_features, code_size = arrays.n_features, trial.model.code_size
     if loss == "classification_error":
         reason = "hidden layers must beat a softmax on the inputs"
-        return Baseline("a linear classifier on the inputs", reason, loss, linear_classifier_predictor(samples))
+        return Baseline("a linear classifier on the inputs", reason, loss, linear_classifier_predictor(samples, arrays))
     pca = None
     if code_size is not None and code_size < n_features:
         pca = pca_predictor(arrays, code_size, standardize=trial.model.standardize == "feature")

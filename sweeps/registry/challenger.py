@@ -50,7 +50,7 @@ class Challenger:
         """The network, ready to be saved as an MLflow model."""
         arrays = self.benchmark.arrays
         table = None if arrays.table is None else TableEncoding.from_dict(arrays.table)
-        return Package(self.network, arrays.scale, arrays.valid.inputs, table, takes_missing=arrays.has_missing)
+        return Package(self.network, arrays.scale, arrays.valid.inputs, table)
 
 
 def version_tags(

@@ -41,15 +41,13 @@ Columns = dict[str, tuple[int, int]]
 class Package:
     """A network, the `scale` that raw samples are multiplied by, and `examples` of them, (samples, features).
 
-    `table` is the encoding of the table that it was trained on, if it was one; `takes_missing` whether the network
-    replaces NaN, a missing value.
+    `table` is the encoding of the table that it was trained on, if it was one.
     """
 
     network: Network
     scale: float
     examples: NDArray[Any]
     table: TableEncoding | None = None
-    takes_missing: bool = False
 
     @property
     def columns(self) -> Columns:
@@ -88,7 +86,7 @@ class Package:
             "n_features": self.network.input_size,
             "scale": self.scale,
             "table": None if self.table is None else self.table.to_dict(),
-            "takes_missing": self.takes_missing,
+            "takes_missing": self.network.preprocessing.fills_missing,
         }
 
     def _layout(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sweeps.models.networks.corruption import Noise, corrupt
 from sweeps.models.networks.network import Network
 from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.seeds import VALIDATION_NOISE, seeded_generator
-from sweeps.models.pca import PrincipalComponents, feature_means, fit_pca
+from sweeps.models.pca import PrincipalComponents, fit_pca
 from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import CLASSES, CODE, RECONSTRUCTION
 from sweeps.registry.significance import Losses
@@ -148,7 +148,7 @@ def pca_predictor(arrays: DataArrays, n_components: int, *, standardize: bool = 
 
 def mean_predictor(arrays: DataArrays) -> Predictor:
     """Return the predictor of the training mean."""
-    mean = feature_means(arrays.train.inputs) * arrays.scale
+    mean = statistics_of(arrays).mean
     return lambda scaled: Outputs(np.broadcast_to(mean, scaled.shape), np.zeros((len(scaled), 1)))
 
 
@@ -157,11 +157,19 @@ def identity_predictor(scaled: Array) -> Outputs:
     return Outputs(scaled, scaled)
 
 
-def linear_classifier_predictor(samples: Samples) -> Predictor:
-    """Return a linear classifier fitted on the inputs."""
-    train_labels = samples.train_labels
+def linear_classifier_predictor(samples: Samples, arrays: DataArrays) -> Predictor:
+    """Return a linear classifier fitted on the inputs, missing ones filled with the training mean."""
+    train_inputs, train_labels = samples.train_inputs, samples.train_labels
     assert train_labels is not None
-    return lambda scaled: Outputs(scaled, scaled, linear_answers(samples.train_inputs, train_labels, scaled))
+    if np.isnan(train_inputs).any():
+        train_inputs = np.where(np.isnan(train_inputs), statistics_of(arrays).mean, train_inputs)
+    return lambda scaled: Outputs(scaled, scaled, linear_answers(train_inputs, train_labels, scaled))
+
+
+def filling_predictor(predict: Predictor, arrays: DataArrays) -> Predictor:
+    """Return a predictor that fills missing values with the training mean first."""
+    mean = statistics_of(arrays).mean
+    return lambda scaled: predict(np.where(np.isnan(scaled), mean, scaled))
 
 
 def _squared_errors(reconstruction: Array, samples: Samples) -> Losses:

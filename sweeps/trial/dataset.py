@@ -18,7 +18,13 @@ from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
 from sweeps.trial.data_requirements import needs_references, reference_issues, requirement_issues
 from sweeps.trial.pca_cache import pca_of
-from sweeps.trial.references import needs_statistics, pick_references, standardized_references, statistics_of
+from sweeps.trial.references import (
+    any_missing,
+    needs_statistics,
+    pick_references,
+    standardized_references,
+    statistics_of,
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,12 @@ def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
             check_unit_interval(arrays, *needs)
         except DatasetError as error:
             issues.extend(error.issues)
+    if any_missing(arrays):
+        issues += [
+            f"{needed_by} needs data without missing values, and {arrays.name} has some: use {instead}, or set "
+            "data.missing to mean"
+            for needed_by, instead in sorted({needs for trial in trials for needs in trial.model.complete_data_needs})
+        ]
     if arrays.n_classes is None:
         issues += [
             f"{setting.path} {setting.with_labels} needs labels and {arrays.name} has none: set it to "

@@ -14,7 +14,12 @@ from sweeps.trial.pca_cache import pca_of
 
 def needs_statistics(model: ModelConfig, arrays: DataArrays) -> bool:
     """Return whether a network needs the statistics of the training split, to standardise or to fill missing values."""
-    return model.standardize == "feature" or has_missing(*_inputs(arrays))
+    return model.standardize == "feature" or any_missing(arrays)
+
+
+def any_missing(arrays: DataArrays) -> bool:
+    """Return whether any split has missing values."""
+    return has_missing(*_inputs(arrays))
 
 
 def statistics_of(arrays: DataArrays) -> FeatureStatistics:

@@ -137,6 +137,8 @@ def test_all_that_is_wrong_with_the_columns_is_reported_at_once() -> None:
     with pytest.raises(DatasetError) as error:
         fit(table, label_column="d", drop_columns=("e",))
     assert [issue.split()[0] for issue in error.value.issues] == ["data.label_column", "data.drop_columns"]
+    with pytest.raises(DatasetError, match="did you mean 'class'"):
+        fit(PEOPLE, label_column="klass")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from sweeps.models.metrics import (
     code_sparsity,
     dead_units,
     filter_structure,
-    linear_answers,
     mse_over_pca,
     probe_error,
     r2,
@@ -299,17 +298,6 @@ def test_references_count_only_values_that_are_present(
         kept = pca.components[:, : min(n_components, pca.rank)]
         errors = pca.mean + (np.nan_to_num(valid * 0.5 - pca.mean) @ kept) @ kept.T - valid * 0.5
         assert computed[n_components] == pytest.approx(np.nanmean(errors**2), rel=1e-9, abs=1e-12)
-
-
-def test_the_classifier_takes_missing_values_as_the_training_mean() -> None:
-    rng = np.random.default_rng(0)
-    train, labels, codes = rng.normal(size=(80, 3)), np.arange(80) % 2, rng.normal(size=(40, 3))
-    train[:, 0] += 4 * labels
-    codes[::2, 0] = np.nan
-    filled = np.where(np.isnan(codes), train.mean(axis=0), codes)
-    np.testing.assert_array_equal(linear_answers(train, labels, codes), linear_answers(train, labels, filled))
-    train[::3, 1] = np.nan
-    assert np.mean(linear_answers(train, labels, train) != labels) < 0.1
 
 
 def test_each_channel_of_a_colour_filter_counts_as_a_filter() -> None:

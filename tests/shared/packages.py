@@ -5,6 +5,7 @@ import torch
 
 from sweeps.models.build import build_network
 from sweeps.models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
+from sweeps.models.feature_statistics import feature_statistics
 from sweeps.models.networks.network import Network
 
 N_FEATURES = 12
@@ -15,11 +16,14 @@ CONFIGS: list[ModelConfig] = [
     DeepConfig(hidden_sizes=(8, 6), code_size=3, activation="elu", standardize="sample"),
     StackedDenoisingConfig(hidden_sizes=(8, 5)),
     StackedDenoisingConfig(hidden_sizes=(8, 5), fine_tuning="reconstruction"),
+    DeepConfig(hidden_sizes=(8, 6), code_size=3, activation="elu", standardize="feature"),
 ]
 
 
-def trained(config: ModelConfig) -> Network:
-    network = build_network(config, input_size=N_FEATURES, n_classes=4, seed=1)
+def trained(config: ModelConfig, train: np.ndarray | None = None) -> Network:
+    """A network with the feature statistics of `train`, by default of 50 raw samples."""
+    statistics = feature_statistics(raw_samples(50) if train is None else train, SCALE)
+    network = build_network(config, input_size=N_FEATURES, n_classes=4, seed=1, statistics=statistics)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in network.parameters():  # biases and a softmax start at 0

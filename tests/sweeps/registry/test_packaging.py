@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from packages import CONFIGS, SCALE, raw_samples, trained
 
 from sweeps.errors import InputError
-from sweeps.models.config import ModelConfig
+from sweeps.models.config import ModelConfig, ShallowConfig
+from sweeps.models.feature_statistics import feature_statistics
 from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import Package
 
@@ -35,7 +37,26 @@ def test_batches_of_any_size_have_the_outputs_of_the_network(package, config: Mo
     reconstruction = expected.reconstruction.numpy()
     np.testing.assert_allclose(outputs["reconstruction"] * SCALE, reconstruction, atol=1e-5)
     np.testing.assert_allclose(outputs["code"], expected.code.numpy(), atol=1e-5)
-    error = np.square(reconstruction.astype(np.float64) - scaled.numpy()).mean(axis=1, keepdims=True)
+    deviation = feature_statistics(raw_samples(50), SCALE).deviation if config.standardize == "feature" else 1
+    error = np.square((reconstruction.astype(np.float64) - scaled.numpy()) / deviation).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(outputs["reconstruction_error"], error, rtol=1e-4)
+
+
+@pytest.mark.parametrize("standardize", ["none", "sample", "feature"])
+def test_missing_values_are_filled_and_count_in_no_error(tmp_path: Path, standardize: Any) -> None:
+    raw = raw_samples(9).astype(np.float32)
+    raw[np.random.default_rng(0).random(raw.shape) < 0.3] = np.nan
+    config = ShallowConfig(hidden_size=5, standardize=standardize)
+    network = trained(config, raw)
+    Package(network, SCALE, raw[:3]).save(tmp_path / "model")
+    outputs = PackagedModel.load(tmp_path / "model").outputs(raw)
+
+    scaled = torch.from_numpy(raw * np.float32(SCALE))
+    with torch.no_grad():
+        reconstruction = network(scaled).reconstruction.numpy()
+    deviation = feature_statistics(raw, SCALE).deviation if standardize == "feature" else 1
+    error = np.nanmean(np.square((reconstruction - scaled.numpy()) / deviation), axis=1, keepdims=True)
+    np.testing.assert_allclose(outputs["reconstruction"] * SCALE, reconstruction, atol=1e-5)
     np.testing.assert_allclose(outputs["reconstruction_error"], error, rtol=1e-4)
 
 
