@@ -1,16 +1,19 @@
 """The setup of a sweep before its first trial."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 import ray
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.launch import prepare
+from sweeps.errors import DataError
+from sweeps.launch import prepare, session
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
 from sweeps.trial import dataset
@@ -32,3 +35,21 @@ def test_references_are_fitted_after_ray_has_started(
     with patch.dict(os.environ), prepare(small_sweep()) as inputs:  # it sets Ray's variables permanently
         assert len(inputs.dataset.pca_mse) > 1
     assert had_started == [True]
+
+
+def test_data_that_cannot_give_the_objective_are_refused_before_ray_starts_however_slowly_they_load(
+    small_sweep: Callable[..., SweepConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, connect = dataset.load_splits, Mock()
+
+    def load_slowly(config: SweepConfig) -> DataArrays:
+        time.sleep(0.5)
+        return load(config)
+
+    monkeypatch.setattr(dataset, "load_splits", load_slowly)
+    monkeypatch.setattr(session, "prepare", Mock())
+    monkeypatch.setattr(session, "connect", connect)
+    sections: dict[str, Any] = {"data": {"name": "digits", "n_test": 0}, "promotion": {"compare": "mse"}}
+    with pytest.raises(DataError, match=r"promotion\.compare"), prepare(small_sweep(**sections)):
+        pass
+    assert not connect.called
