@@ -132,3 +132,15 @@ def test_data_files_that_try_to_break_out_are_refused(
         path = sweep_file(data={"name": "array", "path": str(tmp_path / name), "n_valid": 5, "n_test": 5})
         assert told in " ".join(refused(home, "run", path))
     assert not (tmp_path / "sprung").exists()
+
+
+def test_labels_that_were_not_read_are_named_before_anything_starts(
+    home: Any, tmp_path: Path, sweep_file: Callable[..., str]
+) -> None:
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", X=draw.uniform(size=(120, 4, 4)), y=draw.integers(0, 3, 120))
+    data = {"name": "array", "path": str(tmp_path / "mine.npz"), "inputs_key": "X"}
+    path = sweep_file(data=data, objective={"metric": "valid/probe_error"}, training={"epochs": 1})
+    for command in (["run", path], ["validate", path, "--data"], ["submit", path, "--address", "http://127.0.0.1:9"]):
+        (line,) = refused(home, *command)
+        assert "data.labels_key: the file also holds y" in line

@@ -50,6 +50,14 @@ def test_validate_counts_with_overrides() -> None:
     assert json.loads(done.stdout)["trials"] == 3
 
 
+def test_validate_reads_the_data_only_if_asked() -> None:
+    assert "data" not in json.loads(runner.invoke(app, ["validate", "quickstart", "--json"]).stdout)
+    printed = json.loads(runner.invoke(app, ["validate", "quickstart", "--data", "--json"]).stdout)
+    assert (printed["data"]["n_train"], printed["data"]["n_classes"]) == (1000, 10)
+    said = runner.invoke(app, ["validate", "quickstart", "--data"]).stdout
+    assert "its data give every objective and gate: 1000 train, 500 valid, 297 test" in said
+
+
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_shown_recipe_is_a_file_that_validate_takes(recipe: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"

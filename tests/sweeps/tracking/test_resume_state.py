@@ -48,6 +48,14 @@ def test_finished_points_are_told_with_their_best_value_failed_ones_without_and_
     assert state.n_remaining(config) == 3
 
 
+def test_a_value_of_the_objective_shows_that_the_data_give_it(small_sweep: MakeSweep, tmp_path: Path) -> None:
+    config = small_sweep(search=SEARCH, budget={"trials": 5})
+    with journal_of(config, tmp_path, [PointState.KILLED]) as journal:
+        assert read_resume_state(journal, SweepFolder(tmp_path), config).is_measured
+        other = small_sweep(search=SEARCH, budget={"trials": 5}, objective={"metric": "valid/r2"})
+        assert not read_resume_state(journal, SweepFolder(tmp_path), other).is_measured
+
+
 def test_each_history_is_read_once(small_sweep: MakeSweep, tmp_path: Path, histories_read: list[str]) -> None:
     config = small_sweep(search=SEARCH, budget={"trials": 5})
     states = [PointState.FINISHED, PointState.FAILED, PointState.KILLED, PointState.RUNNING]
