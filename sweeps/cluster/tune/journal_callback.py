@@ -17,7 +17,7 @@ from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord,
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import EPOCHS_TAG, environment_tags, flatten, run_name
 from sweeps.tracking.sweep_end import record_best_epoch
-from sweeps.trial.events import EpochEnded, ReportedFinding, from_plain, now_ms
+from sweeps.trial.events import EpochEnded, ReportedFinding, SystemSampled, from_plain, now_ms
 
 
 class JournalCallback(tune.Callback):
@@ -53,6 +53,9 @@ class JournalCallback(tune.Callback):
         events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
         for event in events:
             if event.point_id in self._ended:
+                continue
+            if isinstance(event, SystemSampled):
+                self._journal.record_system_metrics(event.point_id, event.metrics, event.time_ms)
                 continue
             if event.findings is not None:
                 self._findings[event.point_id] = event.findings

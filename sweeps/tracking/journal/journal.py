@@ -113,6 +113,11 @@ class Journal:
         """Record metrics of the whole sweep after `n_ended` points have ended."""
         self._append(EntryKind.PROGRESS, None, time_ms, {"metrics": dict(metrics)}, n_ended)
 
+    def record_system_metrics(self, point_id: str, metrics: Mapping[str, float], time_ms: int) -> None:
+        """Record a sample of the machine that trains a point; samples are numbered from 0, as MLflow numbers them."""
+        number = queries.n_entries(self._connection, EntryKind.SYSTEM_METRICS, point_id)
+        self._append(EntryKind.SYSTEM_METRICS, point_id, time_ms, {"metrics": dict(metrics)}, number)
+
     def resume_sweep(self, config: Mapping[str, Any] | None, tags: Mapping[str, str], time_ms: int) -> None:
         """Record that the sweep is resumed, or extended if there is a new `config`; `tags` are those of its run."""
         self._append(EntryKind.SWEEP_RESUME, None, time_ms, {"config": config, "tags": dict(tags)})

@@ -162,6 +162,7 @@ class EntryKind(StrEnum):
     BEST_EPOCH = "best_epoch"
     RANK = "rank"
     PROGRESS = "progress"
+    SYSTEM_METRICS = "system_metrics"
     SWEEP_RESUME = "sweep_resume"
     SWEEP_END = "sweep_end"
 

@@ -15,7 +15,7 @@ from sweeps.tracking.mlflow.run_metadata import (
     diagnosis_names,
 )
 
-_MEASURED = (EntryKind.EPOCH, EntryKind.PROGRESS)
+_MEASURED = (EntryKind.EPOCH, EntryKind.PROGRESS, EntryKind.SYSTEM_METRICS)
 
 
 def measurements_of(entry: Entry) -> list[Measurement]:
