@@ -186,6 +186,9 @@ def test_trials_of_an_earlier_version_are_ranked_once_their_sweep_is_extended(
     driver.play({"0000": ("end", mse(3, 2, 9)), "0001": ("end", mse(4, 5))})
     with sqlite3.connect(driver.folder.journal) as journal:  # what earlier versions recorded
         journal.execute("DELETE FROM entries WHERE kind IN ('best_epoch', 'rank', 'progress')")
+        journal.execute(
+            "UPDATE entries SET body = json_remove(body, '$.tags.\"sweeps.epochs\"') WHERE kind = 'point_end'"
+        )
     driver.deliver(uri)
     driver.extend(1)
     driver.play({"0002": ("end", mse(3, 5))})
