@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweeps.search.stopping import STOPPED_EARLY
+from sweeps.search.stopping import STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import BestEpoch, PointState, SweepState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import BEST_PREFIX, BEST_TRIAL_TAG, ranking_description
+from sweeps.tracking.mlflow.run_metadata import BEST_PREFIX, BEST_TRIAL_TAG, EPOCHS_TAG, ranking_description
 from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult
 
 
@@ -55,14 +55,15 @@ def record_outcome(
 
 
 def _record_ranking(journal: Journal, result: SweepResult, time_ms: int) -> None:
-    """Record each rank that has changed, and the best epochs that earlier versions of this program left out."""
+    """Record each rank that has changed, and what earlier versions of this program did not record of a trial."""
     bests, ranks = journal.best_epochs(), journal.ranks()
     for rank, trial in enumerate(result.ranking, start=1):
+        tags: dict[str, str] = {}
         if trial.trial not in bests:
-            point = follow(result.config.objectives, journal.epochs(trial.trial))
-            record_best_epoch(journal, trial.trial, point)
-        if ranks.get(trial.trial) != rank:
-            journal.record_rank(trial.trial, rank, time_ms)
+            record_best_epoch(journal, trial.trial, follow(result.config.objectives, journal.epochs(trial.trial)))
+            tags = {EPOCHS_TAG: str(trial.epochs), STOPPED_BY: str(trial.stopped_by)}
+        if tags or ranks.get(trial.trial) != rank:
+            journal.record_rank(trial.trial, rank, tags, time_ms)
 
 
 def record_best_epoch(journal: Journal, point_id: str, point: FollowedPoint) -> BestEpoch | None:

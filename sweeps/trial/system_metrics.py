@@ -71,12 +71,11 @@ class _Sampler:
         self._lock = threading.Lock()
         self._samples: list[tuple[int, Mapping[str, float]]] = []
         self._monitors = _monitors()
-        for monitor in self._monitors:  # the first value of the CPU's use has no meaning: it is the use since the last
-            monitor.collect_metrics()
-            monitor.clear_metrics()
+        self._begin()
 
     def run(self) -> None:
         """Sample until stopped."""
+        self._begin()
         while True:
             for _ in range(self._sampling.n_samples):
                 if self.stopped.wait(self._sampling.interval_seconds):
@@ -92,6 +91,13 @@ class _Sampler:
         with self._lock:
             samples, self._samples = self._samples, []
         return samples
+
+    def _begin(self) -> None:
+        """Begin to measure the use of the CPU, which counts since the last measurement in the same thread."""
+        with self._lock:
+            for monitor in self._monitors:
+                monitor.collect_metrics()
+                monitor.clear_metrics()
 
     def _collect(self) -> None:
         with self._lock:

@@ -105,9 +105,9 @@ class Journal:
         body = {"metrics": dict(best.metrics), "last_epochs": dict(best.last_epochs)}
         self._append(EntryKind.BEST_EPOCH, point_id, time_ms, body, best.epoch)
 
-    def record_rank(self, point_id: str, rank: int, time_ms: int) -> None:
-        """Record the rank of a point at the end of the sweep; a later one replaces it."""
-        self._append(EntryKind.RANK, point_id, time_ms, {"rank": rank})
+    def record_rank(self, point_id: str, rank: int, tags: Mapping[str, str], time_ms: int) -> None:
+        """Record the rank of a point at the end of the sweep, and more `tags` of its run; a later rank replaces it."""
+        self._append(EntryKind.RANK, point_id, time_ms, {"rank": rank, "tags": dict(tags)})
 
     def record_progress(self, n_ended: int, metrics: Mapping[str, float], time_ms: int) -> None:
         """Record metrics of the whole sweep after `n_ended` points have ended."""

@@ -42,7 +42,7 @@ def tags_of(entry: Entry, complete_links: Callable[[str], str]) -> dict[str, str
         case EntryKind.BEST_EPOCH:
             return {BEST_EPOCH_TAG: str(entry.epoch)}
         case EntryKind.RANK:
-            return {RANK_TAG: f"{entry.body['rank']:04d}"}
+            return {**entry.body["tags"], RANK_TAG: f"{entry.body['rank']:04d}"}
         case EntryKind.SWEEP_RESUME:
             return dict(entry.body["tags"])
         case EntryKind.SWEEP_END:

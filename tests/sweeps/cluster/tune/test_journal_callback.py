@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from mlflow_ranking import check_ranking
 
 from sweeps.cluster.resources import Share
@@ -46,6 +47,7 @@ class Driver:
         self.record = SweepRecord(self.folder.id, config.name, "winners", config.to_dict(), 1_000)
         Journal.create(self.folder.journal, self.record).close()
         self.time_ms = 2_000
+        self.samples: list[dict[str, Any]] = []
 
     def callback(self, journal: Journal) -> JournalCallback:
         inputs = SweepInputs(self.dataset, Share(1, 0, 1), Packing(""), Event())
@@ -87,6 +89,7 @@ class Driver:
                 {"event": "epoch", "point_id": point_id, "epoch": n, "metrics": metrics, "time_ms": self._now()}
                 for n, metrics in enumerate(history, start=1)
             ]
+            reports += self.samples
             if (end := ENDS.get(how)) is not None:
                 reports.append({"event": "end", "point_id": point_id, "time_ms": self.time_ms, **end})
             callback.on_trial_result(0, [], trial, {"events": reports})
@@ -183,10 +186,27 @@ def test_trials_of_an_earlier_version_are_ranked_once_their_sweep_is_extended(
     driver.play({"0000": ("end", mse(3, 2, 9)), "0001": ("end", mse(4, 5))})
     with sqlite3.connect(driver.folder.journal) as journal:  # what earlier versions recorded
         journal.execute("DELETE FROM entries WHERE kind IN ('best_epoch', 'rank', 'progress')")
+        journal.execute(
+            "UPDATE entries SET body = json_remove(body, '$.tags.\"sweeps.epochs\"') WHERE kind = 'point_end'"
+        )
     driver.deliver(uri)
     driver.extend(1)
     driver.play({"0002": ("end", mse(3, 5))})
     check_ranking(uri, driver.deliver(uri))
+
+
+def test_samples_of_the_machine_are_numbered_on_after_a_resume(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("sampled", 1)
+    for history, last in ((mse(3), "interrupt"), (mse(3, 2), "end")):
+        sample = {"event": "system", "point_id": "0000", "metrics": {"system/cpu_utilization_percentage": 50.0}}
+        driver.samples = [sample, sample]
+        driver.play({"0000": ("running" if last == "interrupt" else "end", history)}, last=last)
+    result = driver.deliver(uri)
+    check_ranking(uri, result)
+    (trial,) = result.ranking
+    assert "system/cpu_utilization_percentage" not in trial.metrics
+    samples = MlflowClient(uri).get_metric_history(str(trial.run_id), "system/cpu_utilization_percentage")
+    assert [sample.step for sample in samples] == [0, 1, 2, 3]
 
 
 def test_a_point_that_is_ranked_by_its_last_epoch_gets_no_second_last_value(drive: Callable[..., Driver]) -> None:
