@@ -10,7 +10,7 @@ from sweeps.search.ranking import History, Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.mlflow.uri import experiment_link, run_link, tracking_uri, without_credentials
 
@@ -40,6 +40,11 @@ class RankedTrial:
     diagnosis: Sequence[Mapping[str, Any]] | None
     epochs: int
     stopped_by: str | None
+
+    @property
+    def label(self) -> str:
+        """The run's name without the trial's id."""
+        return label_of(self.run_name, self.trial)
 
 
 @dataclass(frozen=True)

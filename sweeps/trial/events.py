@@ -74,7 +74,18 @@ class PointEnded(BaseModel):
     time_ms: int = Field(default_factory=now_ms)
 
 
-Event = EpochEnded | PointEnded
+class SystemSampled(BaseModel):
+    """What the machine of a point was used for while it trained: MLflow's system metrics."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: Literal["system"] = "system"
+    point_id: str
+    metrics: dict[str, float]
+    time_ms: int = Field(default_factory=now_ms)
+
+
+Event = EpochEnded | PointEnded | SystemSampled
 _EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Annotated[Event, Field(discriminator="event")]])
 
 
