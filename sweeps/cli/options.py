@@ -9,24 +9,56 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from sweeps.cli import completion
+
 Sweep = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep's id, or the beginning of it.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A sweep: its id, a unique prefix of it, its name (the newest of that name), or latest.",
+        show_default=False,
+        autocompletion=completion.sweeps,
+    ),
+]
+# By its id alone, where the newest sweep of a name may not be the one that is meant.
+SweepIdOrPrefix = Annotated[
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A sweep: its id, or a unique prefix of it.",
+        show_default=False,
+        autocompletion=completion.sweeps,
+    ),
 ]
 Recipe = Annotated[
     str,
     typer.Argument(
-        metavar="RECIPE|FILE", help="A built-in recipe (see `sweeps recipes`) or a sweep file.", show_default=False
+        metavar="RECIPE|FILE",
+        help="A built-in recipe (see `sweeps recipes`) or a sweep file.",
+        show_default=False,
+        autocompletion=completion.sweep_files,
     ),
 ]
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="SWEEP/TRIAL, SWEEP, or the id of an MLflow run.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="SWEEP/TRIAL such as latest/0007, SWEEP, or the id of an MLflow run.",
+        show_default=False,
+        autocompletion=completion.runs,
+    ),
 ]
 Trial = Annotated[
     str | None, typer.Option("--trial", help="A trial of the sweep; by default the best.", show_default=False)
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Override a setting, e.g. budget.trials=4; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override a setting, e.g. budget.trials=4; repeatable.",
+        autocompletion=completion.assignments,
+    ),
 ]
 Offline = Annotated[
     bool,

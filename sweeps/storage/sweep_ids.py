@@ -39,8 +39,13 @@ def is_newest(typed: str, sweep_id: str) -> bool:
     """Return whether `typed` can only mean this sweep as the newest: it is `latest` or the sweep's name."""
     if typed == LATEST:
         return True
+    return typed != "" and name_of(sweep_id) == slug(typed)
+
+
+def name_of(sweep_id: str) -> str | None:
+    """Return the name with which an id begins; None if the id was not made by `new_id`."""
     found = _ID.fullmatch(sweep_id)
-    return found is not None and typed != "" and found["name"] == slug(typed)
+    return found["name"] if found else None
 
 
 def _started(sweep_id: str) -> str:

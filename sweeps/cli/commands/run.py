@@ -19,6 +19,7 @@ from sweeps.cli.options import (
     Recipe,
     Sweep,
     SweepId,
+    SweepIdOrPrefix,
     library_output_to_stderr,
     log_line,
     print_result,
@@ -93,7 +94,7 @@ def stop(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
 
 def delete(
     context: typer.Context,
-    sweep: Sweep,
+    sweep: SweepIdOrPrefix,
     runs: Annotated[bool, typer.Option("--runs", help="Also delete its runs in MLflow.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Delete even if records are undelivered.")] = False,
     missing_ok: MissingOk = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sweeps.cli import completion
 from sweeps.cli.options import Json, Overrides, Recipe, print_result
 
 
@@ -18,7 +19,12 @@ def recipes(as_json: Json = False) -> None:
 
 
 def show(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe.", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A built-in recipe.", show_default=False, autocompletion=completion.recipes
+        ),
+    ],
 ) -> None:
     """Print a recipe as a sweep file, to edit and run."""
     from sweeps.config import recipe_text
@@ -62,7 +68,11 @@ def schema() -> None:
 def explain(
     path: Annotated[
         str | None,
-        typer.Argument(metavar="[PATH]", help="A setting or section, e.g. model.noise; by default all sections."),
+        typer.Argument(
+            metavar="[PATH]",
+            help="A setting or section, e.g. model.noise; by default all sections.",
+            autocompletion=completion.settings,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,8 +1,9 @@
 """The console of results: tables fit a terminal, and keep their whole lines in a file or a pipe."""
 
 import os
+import re
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -10,6 +11,19 @@ from rich.table import Table
 
 # Wider than any line of a table.
 _UNLIMITED = 100_000
+
+
+class _WithoutPadding:
+    """Standard output without the spaces that fill up the lines of a table: they can be thousands."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(re.sub(r" +(?=\n)", "", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def is_unlimited(console: Console) -> bool:
@@ -23,6 +37,8 @@ def open_console(*, wide: bool = False, **options: Any) -> Console:
     Without a terminal nothing wraps, unless COLUMNS gives a width: a command that runs on a cluster gets its user's.
     """
     is_file = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
+    if is_file:
+        options["file"] = _WithoutPadding(sys.stdout)
     return Console(width=_UNLIMITED if wide or is_file else None, **options)
 
 

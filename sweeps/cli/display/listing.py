@@ -87,7 +87,7 @@ def _row(result: SweepResult) -> dict[str, Any]:
         "best_trial": best and best.trial,
         "metric": metric,
         "value": best and best.metrics.get(metric),
-        "best_name": best and best.run_name,
+        "best_name": best and best.label,
         "started": _time(result.record.start_ms),
         "seconds": result.seconds,
         "experiment": result.record.experiment,

@@ -100,19 +100,19 @@ def _print_failed(console: Console, result: SweepResult) -> None:
 
 
 def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
-    """Return a table of rank, trial, point, objectives and how the trial ended; `--wide` has every metric."""
+    """Return a table of rank, trial, point, ranked epoch of those trained, objectives and what stopped the trial."""
     names = [*result.objective_metrics, *(name for name in ALSO_SHOWN if name not in result.objective_metrics)]
     table = Table(box=None, pad_edge=False)
     for heading in ("", "trial", "point"):
         table.add_column(heading, overflow="fold")
-    for heading in ("epoch", "epochs", *names):
+    for heading in ("epoch", *names):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("stopped by", overflow="fold")
     for rank, trial in enumerate(trials, start=1):
         mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(rank)
         values = (number(trial.metrics.get(name)) for name in names)
-        epochs = (str(trial.epoch), str(trial.epochs))
-        table.add_row(mark, trial.trial, trial.label, *epochs, *values, trial.stopped_by or "")
+        epoch = f"{trial.epoch}/{trial.epochs}"
+        table.add_row(mark, trial.trial, trial.label, epoch, *values, trial.stopped_by or "")
     return table
 
 

@@ -1,27 +1,33 @@
 """The command line: what it prints, how it exits, and what it does not load."""
 
 import json
+import platform
+import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from sweeps.cli import app as table
 from sweeps.cli.app import app
+from sweeps.cli.examples import EXAMPLES
 from sweeps.config import recipe_names
 from sweeps.errors import ClusterError, DataError, StorageError
 
 HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "matplotlib", "optuna")
 
 runner = CliRunner()
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["validate", "quickstart"], ["recipes"], ["schema"], ["explain", "model"]]
+    "arguments", [["--help"], ["validate", "quickstart"], ["recipes"], ["schema"], ["explain", "model"], ["--version"]]
 )
 def test_quick_commands_load_no_heavy_package(arguments: list[str]) -> None:
     code = f"""
@@ -121,3 +127,39 @@ def test_an_array_that_is_not_here_is_left_to_the_cluster(tmp_path: Path) -> Non
     done = submit_array(tmp_path / "images.npy")
     assert "images.npy is not on this machine" in done.stderr
     assert isinstance(done.exception, ClusterError)
+
+
+def test_version_names_the_libraries_without_importing_them() -> None:
+    done = runner.invoke(app, ["--version"])
+    assert done.exit_code == 0
+    versions = dict(line.split() for line in done.stdout.splitlines())
+    assert (
+        versions.items()
+        >= {
+            "sweeps": version("autoencoder-sweeps"),
+            "python": platform.python_version(),
+            "torch": version("torch"),
+            "ray": version("ray"),
+        }.items()
+    )
+
+
+def test_without_a_command_the_help_is_printed_and_the_status_is_that_of_bad_input() -> None:
+    done = runner.invoke(app, [])
+    assert done.exit_code == 2
+    assert "Commands" in done.output
+
+
+@pytest.mark.parametrize(("command", "line"), [(command, line) for command in EXAMPLES for line in EXAMPLES[command]])
+def test_an_example_is_a_command_that_the_program_takes(command: str, line: str) -> None:
+    assert len(line) <= 76
+    program, name, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
+    assert (program, name) == ("sweeps", command)
+    COMMANDS[command].make_context(name, arguments)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_has_its_examples_whole_in_80_columns(command: str) -> None:
+    printed = runner.invoke(app, [command, "--help"], env={"COLUMNS": "80"}).stdout
+    lines = [line.strip() for line in printed.splitlines()]
+    assert all(line in lines for line in EXAMPLES[command])

@@ -14,7 +14,7 @@ from sweeps.errors import ConfigError
 
 PATHS = list(dict.fromkeys(settings(SweepConfig)))
 # What a data set needs beside its name.
-REQUIRED = {"array": {"path": "samples.npy"}, "rows": {"rows": [[0.0], [1.0]]}}
+REQUIRED = {"array": {"path": "samples.npy"}, "table": {"path": "samples.csv"}, "rows": {"rows": [[0.0], [1.0]]}}
 
 
 def properties(schema: Any, where: str) -> Iterator[tuple[str, Any]]:
