@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from polling import wait_until
 
 pytestmark = pytest.mark.slow
@@ -36,15 +36,20 @@ def address(quickstart: Any) -> Iterator[str]:
     server.communicate(timeout=30)
 
 
+def open_page(browser: Browser) -> Page:
+    """A page that shares no storage with others: MLflow keeps there which rows are open."""
+    page = browser.new_page(viewport={"width": 1500, "height": 1100})
+    page.set_default_timeout(SECONDS * 1000)
+    return page
+
+
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     if CHROMIUM is None:
         pytest.skip("needs a browser: install Debian's chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 1500, "height": 1100})
-        page.set_default_timeout(SECONDS * 1000)
-        yield page
+        yield open_page(browser)
         browser.close()
 
 
@@ -87,6 +92,8 @@ def test_figure_shows_in_the_artifact_viewer(page: Page, experiment: str, quicks
 
 
 def test_image_grid_compares_filters_of_trials_at_any_epoch(page: Page, experiment: str, quickstart: Any) -> None:
+    assert page.context.browser is not None
+    page = open_page(page.context.browser)
     page.goto(f"{experiment}?workflowType=machine_learning&compareRunsMode=CHART")
     page.get_by_role("link", name=quickstart.id).wait_for()
     page.locator("[role=gridcell] button").first.click()
