@@ -12,7 +12,7 @@ from PIL import Image
 from sweeps.models.figures.learning_curves import LearningCurves, RankedEpoch, draw_learning_curves
 from sweeps.models.figures.panels import draw_labelled_rows, draw_scales, draw_stages
 from sweeps.models.figures.plots import draw_codes, draw_matrix
-from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.tiles import draw_all_filters, draw_rows, enlarged
 from sweeps.models.image_shape import ImageShape
 from sweeps.models.pca import PrincipalComponents
 
@@ -92,7 +92,7 @@ class Trial:
 
 def filters(trial: Trial) -> Picture:
     """Draw the filters of the first layer at an epoch."""
-    return enlarged(draw_filters(trial.arrays["filters"], trial.image_shape))
+    return enlarged(draw_all_filters(trial.arrays["filters"], trial.image_shape))
 
 
 def reconstructions(trial: Trial) -> Picture:

@@ -120,8 +120,8 @@ def _draw_panel(axis: "Axes", curves: LearningCurves, metrics: Sequence[str], *,
     axis.set_xlabel("epoch")
     axis.set_ylabel(_UNITS.get(metrics[0], metrics[0]), fontsize=9)
     axis.grid(alpha=0.3)
-    # Above the axes, so that it covers no curve; in one column where the panel is narrower than two.
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2 if is_wide else 1, fontsize=8, frameon=False)
+    # Above the axes, so that it covers no curve.
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False)
 
 
 def _draw_curves(axis: "Axes", curves: LearningCurves, metrics: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sweeps.models.figures.tiles import GAP, GRID, draw_filters, draw_rows, enlarged, value_range
+from sweeps.models.figures.tiles import GRID, draw_all_filters, draw_rows, enlarged, value_range
 from sweeps.models.image_shape import Array, ImageShape
 
 # MLflow scales an image down to its pane, 640 to 1,000 pixels wide: text remains legible at half size.
@@ -64,13 +64,7 @@ def draw_labelled_rows(title: str, rows: Sequence[tuple[str, Array]], image_shap
 
 
 def _tiles(filters: Array, image_shape: ImageShape, *, shared: bool = False) -> Image.Image:
-    """Draw filters in the smallest square grid that holds them, at most 10x10, without empty rows."""
-    grid = min(GRID, max(1, math.ceil(math.sqrt(len(filters)))))
-    picture = draw_filters(filters, image_shape, "shared" if shared else "tile", grid)
-    if image_shape is not None:
-        n_rows = max(1, math.ceil(min(len(filters), grid * grid) / grid))
-        tile_height = (picture.height + GAP) // grid
-        picture = picture.crop((0, 0, picture.width, n_rows * tile_height - GAP))
+    picture = draw_all_filters(filters, image_shape, "shared" if shared else "tile")
     return enlarged(picture, _PANEL_PIXELS, _PANEL_PIXELS)
 
 

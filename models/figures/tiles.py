@@ -3,6 +3,7 @@
 One data pixel is one image pixel, until `enlarged`. The functions keep no state: threads may draw concurrently.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -37,6 +38,17 @@ def draw_filters(
         if low < high:
             tile[:] = _stretch(values, *(value_range(drawn) if scale == "shared" else (low, high)))
     return Image.fromarray(_mosaic(as_images(tiles, image_shape), grid, grid))
+
+
+def draw_all_filters(filters: Array, image_shape: ImageShape, scale: Literal["tile", "shared"] = "tile") -> Image.Image:
+    """Draw filters as `draw_filters` does, in the smallest square grid that holds them, without empty rows."""
+    grid = min(GRID, max(1, math.ceil(math.sqrt(len(filters)))))
+    picture = draw_filters(filters, image_shape, scale, grid)
+    if image_shape is None:
+        return picture
+    n_rows = max(1, math.ceil(min(len(filters), grid * grid) / grid))
+    tile_height = (picture.height + GAP) // grid
+    return picture.crop((0, 0, picture.width, n_rows * tile_height - GAP))
 
 
 def draw_rows(rows: Sequence[Array], image_shape: ImageShape, gap_shade: int = 0) -> Image.Image:

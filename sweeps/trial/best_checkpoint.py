@@ -95,10 +95,16 @@ class BestNetwork:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold, as plain values."""
-        return {"best": self._best, "unwritten_best": self._unwritten, "told": self.objective}
+        return {
+            "best": self._best,
+            "unwritten_best": self._unwritten,
+            "told": self.objective,
+            "best_in_snapshot": self._epoch_in_snapshot,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self._best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self._unwritten = state["unwritten_best"]
         self.objective = state["told"]
+        self._epoch_in_snapshot = state.get("best_in_snapshot")  # absent from checkpoints of earlier versions

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from polling import wait_until
 
 pytestmark = pytest.mark.slow
@@ -36,15 +36,20 @@ def address(quickstart: Any) -> Iterator[str]:
     server.communicate(timeout=30)
 
 
+def open_page(browser: Browser) -> Page:
+    """A page that shares no storage with others: MLflow keeps there which rows are open."""
+    page = browser.new_page(viewport={"width": 1500, "height": 1100})
+    page.set_default_timeout(SECONDS * 1000)
+    return page
+
+
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     if CHROMIUM is None:
         pytest.skip("needs a browser: install Debian's chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 1500, "height": 1100})
-        page.set_default_timeout(SECONDS * 1000)
-        yield page
+        yield open_page(browser)
         browser.close()
 
 
@@ -71,15 +76,35 @@ def test_metric_charts_show(page: Page, experiment: str, quickstart: Any) -> Non
     page.locator(".js-plotly-plot").first.wait_for()
 
 
-def test_filter_image_shows_in_the_artifact_viewer(page: Page, experiment: str, quickstart: Any) -> None:
-    run_id = quickstart.printed["best"]["run_id"]
-    page.goto(f"{experiment}/{run_id}/artifacts/filters/epoch-00020.png?workflowType=machine_learning")
-    page.get_by_text("filters/epoch-00020.png").first.wait_for()
+def is_drawn(viewer: Locator) -> bool:
+    """Whether an image shows: tiles stretched from black to white, not an empty box."""
+    shown = Image.open(io.BytesIO(viewer.screenshot())).convert("L")
+    return shown.getextrema() == (0, 255)
+
+
+def test_figure_shows_in_the_artifact_viewer(page: Page, experiment: str, quickstart: Any) -> None:
+    run_id, figure = quickstart.printed["best"]["run_id"], "detailed/filters_in_two_scales.png"
+    page.goto(f"{experiment}/{run_id}/artifacts/{figure}?workflowType=machine_learning")
+    page.get_by_text(figure).first.wait_for()
     viewer = page.locator("img[src^=blob], img[src^='data:image'], .image-outer-container img").first
     viewer.wait_for()
+    wait_until(lambda: is_drawn(viewer), seconds=30)
 
-    def is_drawn() -> bool:
-        shown = Image.open(io.BytesIO(viewer.screenshot())).convert("L")
-        return shown.getextrema() == (0, 255)  # tiles stretched from black to white, not an empty box
 
-    wait_until(is_drawn, seconds=30)
+def test_image_grid_compares_filters_of_trials_at_any_epoch(page: Page, experiment: str, quickstart: Any) -> None:
+    assert page.context.browser is not None
+    page = open_page(page.context.browser)
+    page.goto(f"{experiment}?workflowType=machine_learning&compareRunsMode=CHART")
+    page.get_by_role("link", name=quickstart.id).wait_for()
+    page.locator("[role=gridcell] button").first.click()
+    page.get_by_role("link", name=re.compile(r"^h=\d+ l1=")).first.wait_for()
+    page.get_by_placeholder("Search metric charts").fill("filters")
+    page.locator("[data-component-id=fullscreen_button_chartcard]").first.click()
+    grid = page.get_by_role("dialog").filter(has=page.get_by_role("slider"))
+    for epoch in (0, 20):
+        grid.get_by_role("spinbutton").fill(str(epoch))
+        grid.get_by_role("spinbutton").press("Tab")
+        images = grid.locator(f"img[src*='filters%2Bstep%2B{epoch}%2B']")
+        expect(images.nth(2)).to_be_attached(timeout=SECONDS * 1000)  # MLflow shows ten runs, the parent among them
+        images.first.scroll_into_view_if_needed()
+        wait_until(lambda images=images: is_drawn(images.first), seconds=30)  # type: ignore[misc]

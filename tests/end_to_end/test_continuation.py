@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from sweeps.config import load
 from sweeps.search.searchers import point_searcher
@@ -49,6 +50,8 @@ def test_a_sweep_whose_driver_is_killed_is_resumed_and_nothing_is_lost_doubled_o
         with home.journal(sweep_id) as journal:
             assert [epoch for epoch, _ in journal.history(point.point_id)] == list(range(1, 151))
         assert run_ids.get(point.point_id, point.run_id) == point.run_id
+        shown = images(home, point.run_id)
+        assert len(shown) == len(set(shown)) >= 2 * 10  # epochs 0, 1, 2, 4, ... 128, 150
     recorded, stored = home.recorded_and_stored(sweep_id)
     assert stored == recorded
     assert home.statuses("small") == ["FINISHED"] * 3
@@ -57,8 +60,16 @@ def test_a_sweep_whose_driver_is_killed_is_resumed_and_nothing_is_lost_doubled_o
     # Nothing that the first driver had trained is trained again, but what a point did after its last checkpoint.
     after = snapshots(home, sweep_id)
     again = {path for path in before if after[path] != before[path]}
-    last = {max(path for path in before if path.parent == folder) for folder in {path.parent for path in before}}
+    # The last kept epoch has a snapshot, and with it the best one up to then.
+    by_point = [[path for path in before if path.parent == folder] for folder in {path.parent for path in before}]
+    last = {path for paths in by_point for path in sorted(paths, key=before.__getitem__)[-2:]}
     assert again <= {path for path in last if path.parent.name not in finished}
+
+
+def images(home: Any, run_id: str) -> list[str]:
+    """The key and step of each image of a run, as often as MLflow's image grid finds it."""
+    names = [artifact.path.split("+") for artifact in MlflowClient(home.uri).list_artifacts(run_id, "images")]
+    return [f"{name[0]}+{name[2]}" for name in names if name[-1] != "compressed.webp"]
 
 
 def test_stop_ends_a_sweep_cleanly_and_resume_goes_on_for_one_process_at_a_time(

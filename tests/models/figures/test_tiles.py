@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeps.models.figures.tiles import draw_filters, draw_rows, enlarged
+from sweeps.models.figures.tiles import draw_all_filters, draw_filters, draw_rows, enlarged
 
 RNG = np.random.default_rng(0)
 
@@ -67,6 +67,15 @@ def test_a_smaller_grid_holds_fewer_filters_in_larger_tiles() -> None:
     image = pixels(draw_filters(filters, (2, 2), grid=3))
     assert image.shape == (8, 8)
     np.testing.assert_array_equal(image[6:, 6:], tile(draw_filters(filters, (2, 2)), 8, 2))
+
+
+@pytest.mark.parametrize(("n_units", "size"), [(1, (2, 2)), (3, (5, 5)), (5, (8, 5)), (100, (29, 29)), (120, (29, 29))])
+def test_all_filters_are_drawn_in_the_smallest_grid_without_empty_rows(n_units: int, size: tuple[int, int]) -> None:
+    filters = RNG.normal(size=(n_units, 4))
+    picture = draw_all_filters(filters, (2, 2))
+    assert picture.size == size
+    grid = (size[0] + 1) // 3
+    np.testing.assert_array_equal(pixels(picture), pixels(draw_filters(filters, (2, 2), grid=grid))[: size[1]])
 
 
 @pytest.mark.parametrize(
