@@ -47,6 +47,7 @@ class Settings:
     standardize: str = "none"
     output_activation: str = "linear"
     loss: str = "mse"
+    penalty_reduction: str = "mean"
     hidden_sizes: tuple[int, ...] = ()
 
     @property
@@ -174,6 +175,7 @@ def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
         standardize=model.standardize,
         output_activation=model.output_activation,
         loss=model.loss,
+        penalty_reduction=model.penalty_reduction,
         hidden_sizes=model.encoder_sizes if model.size_setting == "model.hidden_sizes" else (),
     )
 

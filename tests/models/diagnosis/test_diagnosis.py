@@ -177,6 +177,15 @@ def test_a_rising_error_on_the_training_samples_is_not_overfitting() -> None:
     assert FindingName.OVERFITTING in found(replace(restless, train_mse=0.03))
 
 
+def test_against_memorising_training_ends_at_its_best_epoch_and_weights_decay_more() -> None:
+    memorises = replace(GOOD, history=history(0.05, 0.03, 0.04), train_mse=0.02)
+    assert found(memorises)[FindingName.OVERFITTING].change == {"training.epochs": 2, "model.weight_l2": 0.1}
+    settings = replace(GOOD.settings, weight_l2=0.1)
+    assert found(replace(memorises, settings=settings))[FindingName.OVERFITTING].change["model.weight_l2"] == 1.0
+    summed = replace(settings, penalty_reduction="sum")  # of which the scale is another
+    assert found(replace(memorises, settings=summed))[FindingName.OVERFITTING].change == {"training.epochs": 2}
+
+
 def test_constant_mean_outputs_are_not_overfitting() -> None:
     mean = np.tile(VALID.mean(axis=0), (300, 1))
     collapsed = replace(GOOD, history=history(1.2 * MEAN, MEAN, 1.2 * MEAN), train_mse=MEAN, reconstructions=mean)
