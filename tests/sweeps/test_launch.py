@@ -10,10 +10,9 @@ import ray
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
-from sweeps.launch import prepare
+from sweeps.launch import prepare, start_progress
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
-from sweeps.tracking.progress import Progress
 from sweeps.trial import dataset
 from sweeps.trial.pca_cache import pca_of
 
@@ -31,7 +30,7 @@ def test_references_are_fitted_after_ray_has_started(
 
     monkeypatch.setattr(dataset, "pca_of", fit)
     config = small_sweep()
-    progress = Progress.of(config)
+    progress = start_progress(config, None)
     with patch.dict(os.environ), prepare(config, progress) as inputs:  # it sets Ray's variables permanently
         assert len(inputs.dataset.pca_mse) > 1
     assert had_started == [True]
