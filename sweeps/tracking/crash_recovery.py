@@ -11,10 +11,11 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointState, SweepState
 from sweeps.tracking.journal.restore import open_journal, read_journal
 from sweeps.tracking.journal.segment_writer import SegmentWriter
-from sweeps.tracking.mlflow.run_metadata import ranking_description
+from sweeps.tracking.mlflow.run_metadata import EPOCHS_TAG
 from sweeps.tracking.mlflow.shipper import ShipperStatus, sync
 from sweeps.tracking.mlflow.uri import without_credentials
 from sweeps.tracking.results import read_result
+from sweeps.tracking.sweep_end import record_outcome
 
 PROCESS_LOST = "the process that ran the sweep was lost"
 PATIENCE_SECONDS = 10.0
@@ -30,10 +31,10 @@ def end_lost_sweep(journal: Journal, folder: SweepFolder) -> bool:
     last_ms = journal.last_ms()
     for point in journal.points():
         if point.state is PointState.RUNNING:
-            journal.end_point(point.point_id, PointEnd(PointState.KILLED, PROCESS_LOST), last_ms)
-    result = read_result(journal, folder)
-    description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
-    journal.end_sweep(SweepState.INTERRUPTED, description, {}, last_ms)
+            epochs = journal.epochs(point.point_id)
+            tags = {EPOCHS_TAG: str(epochs[-1].epoch if epochs else 0)}
+            journal.end_point(point.point_id, PointEnd(PointState.KILLED, PROCESS_LOST, tags), last_ms)
+    record_outcome(journal, read_result(journal, folder), SweepState.INTERRUPTED, {}, last_ms)
     return True
 
 

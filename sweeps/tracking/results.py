@@ -10,7 +10,7 @@ from sweeps.search.ranking import History, Score, best_epoch, front, rank
 from sweeps.storage.layout import SweepFolder, all_folders
 from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
@@ -28,6 +28,8 @@ class RankedTrial:
     """A trial at the epoch by which it is ranked.
 
     `diagnosis` holds the findings at its last epoch, each with name, evidence and advice; None if not diagnosed.
+    `epochs` is how many it trained so far, pretraining included. `stopped_by` is what ended its training, as
+    `sweeps.search.stopping` names it; None while it runs.
     """
 
     trial: str
@@ -37,6 +39,13 @@ class RankedTrial:
     epoch: int
     metrics: Mapping[str, float]
     diagnosis: Sequence[Mapping[str, Any]] | None
+    epochs: int
+    stopped_by: str | None
+
+    @property
+    def label(self) -> str:
+        """The run's name without the trial's id."""
+        return label_of(self.run_name, self.trial)
 
 
 @dataclass(frozen=True)
@@ -220,7 +229,15 @@ def _as_interrupted(result: SweepResult) -> SweepResult:
 
 def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[str, float]]) -> RankedTrial:
     return RankedTrial(
-        point.point_id, point.run_id, point.run_name, point.point, epoch, history[epoch], point.diagnosis
+        trial=point.point_id,
+        run_id=point.run_id,
+        run_name=point.run_name,
+        point=point.point,
+        epoch=epoch,
+        metrics=history[epoch],
+        diagnosis=point.diagnosis,
+        epochs=max(history),
+        stopped_by=point.stopped_by,
     )
 
 

@@ -1,11 +1,14 @@
 """How a sweep ended, written to its journal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sweeps.search.stopping import STOPPED_BY, STOPPED_EARLY
+from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointState, SweepState
+from sweeps.tracking.journal.records import BestEpoch, PointState, SweepState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import ranking_description
+from sweeps.tracking.mlflow.run_metadata import BEST_PREFIX, BEST_TRIAL_TAG, EPOCHS_TAG, ranking_description
 from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult
 
 
@@ -34,6 +37,51 @@ def record_end(journal: Journal, result: SweepResult, end: SweepEnd) -> None:
     tags = {SECONDS: f"{end.seconds:.3f}"}
     if end.startup_seconds is not None:
         tags[STARTUP_SECONDS] = f"{end.startup_seconds:.3f}"
-    metrics = [objective.metric for objective in result.config.objectives]
-    description = ranking_description(result.record, result.points, result.ranking, metrics)
-    journal.end_sweep(end.state, description, tags, end.time_ms)
+    record_outcome(journal, result, end.state, tags, end.time_ms)
+
+
+def record_outcome(
+    journal: Journal, result: SweepResult, state: SweepState, tags: Mapping[str, str], time_ms: int
+) -> None:
+    """Record the state of a sweep, its ranking, the metrics of its best trial, and how its trials ended."""
+    _record_ranking(journal, result, time_ms)
+    journal.record_progress(result.n_ended, _counts(result) | _metrics_of_best(result), time_ms)
+    description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
+    best = {} if result.best is None else {BEST_TRIAL_TAG: result.best.trial}
+    journal.end_sweep(state, description, {**tags, **best}, time_ms)
+
+
+def _record_ranking(journal: Journal, result: SweepResult, time_ms: int) -> None:
+    """Record each rank that has changed, and what earlier versions of this program did not record of a trial."""
+    bests, ranks = journal.best_epochs(), journal.ranks()
+    for rank, trial in enumerate(result.ranking, start=1):
+        tags: dict[str, str] = {}
+        if trial.trial not in bests:
+            record_best_epoch(journal, trial.trial, follow(result.config.objectives, journal.epochs(trial.trial)))
+            tags = {EPOCHS_TAG: str(trial.epochs), STOPPED_BY: str(trial.stopped_by)}
+        if tags or ranks.get(trial.trial) != rank:
+            journal.record_rank(trial.trial, rank, tags, time_ms)
+
+
+def record_best_epoch(journal: Journal, point_id: str, point: FollowedPoint) -> BestEpoch | None:
+    """Record the epoch by which a point that has finished is ranked, and return it; None if no epoch counts."""
+    best = point.best()
+    if best is not None:
+        # Later than all its epochs, so that MLflow takes the ranked value of an objective for its last one.
+        journal.record_best(point_id, best, point.last_ms + 1)
+    return best
+
+
+def _metrics_of_best(result: SweepResult) -> dict[str, float]:
+    metrics = {} if result.best is None else result.best.metrics
+    return {BEST_PREFIX + name: value for name, value in metrics.items()}
+
+
+def _counts(result: SweepResult) -> dict[str, float]:
+    """Return how many trials ended in which way; those stopped early are among the finished ones."""
+    return {
+        "trials/finished": result.count(PointState.FINISHED),
+        "trials/stopped_early": sum(STOPPED_EARLY in p.tags for p in result.points if p.state is PointState.FINISHED),
+        "trials/failed": result.count(PointState.FAILED),
+        "trials/interrupted": result.count(PointState.KILLED),
+    }

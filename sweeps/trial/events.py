@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 HOST_TAG = "sweeps.host"
 # The tag of a run: the shape of each weight matrix that was trained, inputs × units.
 WEIGHTS_TAG = "sweeps.weights"
-# The tag of a run that was stopped early: the rule that stopped it.
-STOPPED_EARLY = "sweeps.stopped_early"
 # The tag of a run: how many of its pretraining epochs it adopted from another run of the sweep.
 REUSED_EPOCHS = "sweeps.reused_epochs"
 
@@ -76,7 +74,18 @@ class PointEnded(BaseModel):
     time_ms: int = Field(default_factory=now_ms)
 
 
-Event = EpochEnded | PointEnded
+class SystemSampled(BaseModel):
+    """What the machine of a point was used for while it trained: MLflow's system metrics."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: Literal["system"] = "system"
+    point_id: str
+    metrics: dict[str, float]
+    time_ms: int = Field(default_factory=now_ms)
+
+
+Event = EpochEnded | PointEnded | SystemSampled
 _EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Annotated[Event, Field(discriminator="event")]])
 
 

@@ -13,10 +13,11 @@ from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.errors import DivergedError
 from sweeps.models.training.objectives import Objective
+from sweeps.search.stopping import DIVERGED, STOPPED_BY, STOPPED_EARLY
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork
 from sweeps.trial.event_log import EventLog
-from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, STOPPED_EARLY, WEIGHTS_TAG, FigureSaved, reason_of
+from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, WEIGHTS_TAG, FigureSaved, reason_of
 from sweeps.trial.measurements import Measurements
 from sweeps.trial.point_progress import Ending, PointProgress
 from sweeps.trial.snapshots import Snapshots
@@ -146,7 +147,7 @@ class Recorder:
         self.progress.ending = Ending.FAILED
         if isinstance(error, DivergedError):
             findings = self.measurements.diagnose_divergence(self.progress.epoch, self.progress.phase)
-            self.log.add_failure(" ".join(str(error).split()), {}, findings)
+            self.log.add_failure(" ".join(str(error).split()), {STOPPED_BY: DIVERGED}, findings)
         else:
             logging.getLogger(__name__).error("Trial %s failed", self.folder.point_id, exc_info=error)
             self.log.add_failure(reason_of(error), self._run_tags())

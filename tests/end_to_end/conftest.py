@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow_ranking import check_ranking
 
+from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord
+from sweeps.tracking.results import load_result
 
 SWEEP_SECONDS = 240
 
@@ -99,10 +102,23 @@ class Home:
             for point in journal.points():
                 history = journal.history(point.point_id)
                 recorded.update((point.point_id, name, epoch, m[name]) for epoch, m in history for name in m)
-                for name in {name for _, metrics in history for name in metrics}:
+                names = {name for _, metrics in history for name in metrics}
+                if (best := journal.best_epochs().get(point.point_id)) is not None:
+                    recorded.update((point.point_id, f"best/{name}", best.epoch, v) for name, v in best.metrics.items())
+                    last = best.last_epochs.items()
+                    recorded.update((point.point_id, name, epoch, best.metrics[name]) for name, epoch in last)
+                    names |= {f"best/{name}" for name in best.metrics}
+                for name in names:
                     found = client.get_metric_history(point.run_id, name)
                     stored.update((point.point_id, name, m.step, m.value) for m in found)
         return recorded, stored
+
+    def check_winner(self, sweep_id: str) -> None:
+        """Check that MLflow ranks the trials of a sweep as `sweeps best` does."""
+        (folder,) = self.path.glob(f"*/{sweep_id}")
+        result = load_result(SweepFolder(folder))
+        assert self.run_json("best", sweep_id, "--top", "1000") == json.loads(json.dumps(result.to_dict(top=1000)))
+        check_ranking(self.uri, result)
 
     def only_sweep(self) -> str | None:
         """Return the id of the home's only sweep, or None if there is none yet."""

@@ -69,7 +69,7 @@ def test_parent_opens_to_its_sixteen_children(page: Page, experiment: str, quick
     page.goto(f"{experiment}?workflowType=machine_learning")
     page.get_by_role("link", name=quickstart.id).wait_for()
     page.locator("[role=gridcell] button").first.click()
-    children = page.get_by_role("link", name=re.compile(r"^h=\d+ l1="))
+    children = page.get_by_role("link", name=re.compile(r"^\d{4} h=\d+ l1="))
     expect(children).to_have_count(16, timeout=SECONDS * 1000)
     page.get_by_text(re.compile(r"^digits \(")).first.wait_for()  # the dataset column
 

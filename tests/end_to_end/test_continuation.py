@@ -52,6 +52,7 @@ def test_a_sweep_whose_driver_is_killed_is_resumed_and_nothing_is_lost_doubled_o
     recorded, stored = home.recorded_and_stored(sweep_id)
     assert stored == recorded
     assert home.statuses("small") == ["FINISHED"] * 3
+    home.check_winner(sweep_id)
 
     # Nothing that the first driver had trained is trained again, but what a point did after its last checkpoint.
     after = snapshots(home, sweep_id)
@@ -103,5 +104,6 @@ def test_an_extended_sweep_goes_on_with_the_points_that_a_longer_one_would_have_
             longer.tell(proposal.index, [min(values)])
     assert [point.point for point in points] == [proposal.point for proposal in [*asked, *longer.ask(2)]]
     assert home.statuses("small") == ["FINISHED"] * 4
+    home.check_winner(sweep_id)
     (fault,) = home.run_json("resume", sweep_id, status=2)["errors"]
     assert "sweeps extend" in fault

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow_ranking import check_ranking
 
 from sweeps.cluster.session import connect
 from sweeps.config import load
@@ -38,7 +39,9 @@ def swept(sweep_file: Callable[..., str], own_home: Path) -> Callable[..., dict[
         training = {"epochs": 3, "probe_samples": 300}
         given = sections or {"search": SPACE, "budget": {"trials": N_POINTS}}
         path = sweep_file(training=training, execution=execution, experiment=execution, **given)
-        assert run(load(path)).exit_status == 0
+        result = run(load(path))
+        assert result.exit_status == 0
+        check_ranking(f"sqlite:///{own_home}/mlflow.db", result)
         client = MlflowClient(f"sqlite:///{own_home}/mlflow.db")
         runs = client.search_runs([client.get_experiment_by_name(execution).experiment_id])
         return {of.data.tags["sweeps.trial"]: of for of in runs if "sweeps.trial" in of.data.tags}

@@ -56,6 +56,7 @@ def test_a_stored_sweep_resumes_to_what_it_would_have_been(stored: Any, tmp_path
             assert old.history(point.point_id) == new.history(point.point_id), point.point_id
     recorded, delivered = stored.recorded_and_stored(INTERRUPTED)
     assert delivered == recorded
+    stored.check_winner(INTERRUPTED)
 
 
 def test_a_trial_of_a_stored_sweep_is_evaluated_promoted_and_its_sweep_deleted(stored: Any) -> None:

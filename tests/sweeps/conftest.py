@@ -140,7 +140,10 @@ def histories_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Iterator[Callable[..., SweepResult]]:
-    """The result of a sweep whose points have these metrics by epoch, all FINISHED unless `states` says otherwise."""
+    """The result of a sweep whose points have these metrics by epoch.
+
+    All are FINISHED unless `states` says otherwise; `tags` are those of their ends.
+    """
     journals = []
 
     def make(
@@ -148,6 +151,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
         *,
         states: dict[str, PointState] | None = None,
         state: SweepState | None = SweepState.FINISHED,
+        tags: dict[str, dict[str, str]] | None = None,
         **sections: Any,
     ) -> SweepResult:
         config = small_sweep(**sections)
@@ -160,7 +164,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
                 journal.record_epoch(point_id, epoch, metrics, epoch)
             end = (states or {}).get(point_id, PointState.FINISHED)
             if end is not PointState.RUNNING:
-                journal.end_point(point_id, PointEnd(end), 10)
+                journal.end_point(point_id, PointEnd(end, None, (tags or {}).get(point_id, {})), 10)
         if state is not None:
             journal.end_sweep(state, "", {}, 20)
         return read_result(journal, SweepFolder(tmp_path))

@@ -28,7 +28,7 @@ def print_status(result: SweepResult) -> None:
     _print_state(console, result)
     for point in result.points:
         if point.state is PointState.FAILED:
-            line = f"  trial {point.point_id} ({point.run_name}) failed: {point.reason}"
+            line = f"  trial {point.point_id} ({point.label}) failed: {point.reason}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if result.ranking:
         console.print(_ranking_table(result.ranking[:1], result))
@@ -108,7 +108,7 @@ def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
     for rank, trial in enumerate(trials, start=1):
         mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(rank)
         values = (number(trial.metrics.get(name)) for name in names)
-        table.add_row(mark, trial.trial, trial.run_name, str(trial.epoch), *values)
+        table.add_row(mark, trial.trial, trial.label, str(trial.epoch), *values)
     return table
 
 

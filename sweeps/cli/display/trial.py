@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.tracking.journal.records import PointState
+from sweeps.tracking.journal.records import PointState, label_of
 from sweeps.tracking.mlflow.run_metadata import diagnosis_text
 from sweeps.tracking.results import SweepResult
 from sweeps.tracking.trial_lookup import TrialResult
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def print_diagnosis(trial: TrialResult) -> None:
     """Print a trial's findings, each with its evidence and its advice."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{trial.sweep}/{trial.trial} ({trial.run_name}) {trial.state}", style="bold")
+    console.print(f"{trial.sweep}/{trial.trial} ({label_of(trial.run_name, trial.trial)}) {trial.state}", style="bold")
     if trial.reason is not None:
         console.print(f"{trial.reason}")
     if trial.diagnosis is not None:

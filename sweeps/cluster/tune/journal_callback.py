@@ -10,11 +10,14 @@ from sweeps.cluster.tune.sweep_run import SweepRun
 from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
 from sweeps.models.diagnosis.findings import FindingName
-from sweeps.search.ranking import best_epoch
-from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState
+from sweeps.search.stopping import LOST_PROCESS, STOPPED_BY, STOPPED_EARLY
+from sweeps.tracking.best_so_far import BestSoFar
+from sweeps.tracking.followed_point import FollowedPoint, follow
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, label_of
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten, run_name
-from sweeps.trial.events import STOPPED_EARLY, EpochEnded, ReportedFinding, from_plain, now_ms
+from sweeps.tracking.mlflow.run_metadata import EPOCHS_TAG, environment_tags, flatten, run_name
+from sweeps.tracking.sweep_end import record_best_epoch
+from sweeps.trial.events import EpochEnded, ReportedFinding, SystemSampled, from_plain, now_ms
 
 
 class JournalCallback(tune.Callback):
@@ -26,9 +29,9 @@ class JournalCallback(tune.Callback):
         self._config = run.config
         self._progress = run.progress
         self._tags = environment_tags()
-        self._running: set[str] = set()
+        self._running: dict[str, FollowedPoint] = {}
         self._ended = set(run.resume_state.ended_ids)
-        self._measured: set[str] = set()
+        self._best = BestSoFar(run.resume_state, run.config.objectives)
         self._findings: dict[str, tuple[ReportedFinding, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -50,6 +53,9 @@ class JournalCallback(tune.Callback):
         events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
         for event in events:
             if event.point_id in self._ended:
+                continue
+            if isinstance(event, SystemSampled):
+                self._journal.record_system_metrics(event.point_id, event.metrics, event.time_ms)
                 continue
             if event.findings is not None:
                 self._findings[event.point_id] = event.findings
@@ -76,7 +82,7 @@ class JournalCallback(tune.Callback):
                 continue
             if entry["id"] not in self._running:
                 self._start(entry)
-            self._end(entry["id"], PointState.FAILED, reason, {}, now_ms())
+            self._end(entry["id"], PointState.FAILED, reason, {STOPPED_BY: LOST_PROCESS}, now_ms())
         _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:
@@ -85,18 +91,21 @@ class JournalCallback(tune.Callback):
         With `keep_measured` a point that has a value of the objective is FINISHED, as if the scheduler had stopped it.
         """
         for point_id in sorted(self._running):
-            if keep_measured and point_id in self._measured:
+            if keep_measured and self._running[point_id].best() is not None:
                 self._end(point_id, PointState.FINISHED, None, {STOPPED_EARLY: reason}, now_ms())
             else:
                 self._end(point_id, PointState.KILLED, reason, {}, now_ms())
 
     def _start(self, entry: Mapping[str, Any]) -> None:
         """Record that a point starts, or starts again in a resumed sweep."""
-        if not self._journal.start_point(self._record(entry["id"], entry["index"], entry["point"])):
-            self._journal.retry_point(entry["id"], "the sweep was resumed", now_ms())
-        self._running.add(entry["id"])
-        name, n_epochs = run_name(entry["point"]), self._config.trial_at(entry["point"]).n_epochs
-        self._progress.point_started(entry["id"], name, n_epochs)
+        point_id, epochs = entry["id"], []
+        record = self._record(point_id, entry["index"], entry["point"])
+        if not self._journal.start_point(record):
+            self._journal.retry_point(point_id, "the sweep was resumed", now_ms())
+            epochs = self._journal.epochs(point_id)
+        self._running[point_id] = follow(self._config.objectives, epochs)
+        n_epochs = self._config.trial_at(entry["point"]).n_epochs
+        self._progress.point_started(point_id, label_of(record.run_name, point_id), n_epochs)
 
     def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
         trial = self._config.trial_at(point)
@@ -105,7 +114,7 @@ class JournalCallback(tune.Callback):
             point_id=point_id,
             index=index,
             point=dict(point),
-            run_name=run_name(point) or point_id,
+            run_name=run_name(point_id, point, self._config.search),
             start_ms=now_ms(),
             params=flatten(trial.to_dict()),
             tags=self._tags | seed,
@@ -127,20 +136,23 @@ class JournalCallback(tune.Callback):
             self._journal.record_figure(
                 event.point_id, FigureRecord(figure.name, figure.kind, figure.source), event.time_ms, event.epoch
             )
-        if best_epoch([(event.epoch, event.metrics)], self._config.objectives) is not None:
-            self._measured.add(event.point_id)
+        self._running[event.point_id].add(event.epoch, event.metrics, event.time_ms)
         self._progress.epoch_ended(event.point_id, event.epoch, event.metrics, event.time_ms, event.worker)
 
     def _end(self, point_id: str, state: PointState, reason: str | None, tags: Mapping[str, str], time_ms: int) -> None:
         if self._config.figures.detailed == "all":
             record_detailed_figures(self._journal, self._run.folder.point(point_id), time_ms)
         diagnosis = self._diagnosis(point_id, cut_short=state is not PointState.FINISHED or STOPPED_EARLY in tags)
+        point = self._running.pop(point_id)
+        best = record_best_epoch(self._journal, point_id, point) if state is PointState.FINISHED else None
+        tags = {**tags, EPOCHS_TAG: str(point.n_epochs)}
         self._journal.end_point(point_id, PointEnd(state, reason, tags, diagnosis), time_ms)
         if diagnosis is not None:
             self._journal.record_figure(point_id, FigureRecord("diagnosis.txt", "diagnosis"), time_ms)
-        self._running.discard(point_id)
         self._ended.add(point_id)
         self._progress.point_ended(point_id, state, reason)
+        if state is not PointState.KILLED:  # a resume continues it
+            self._best.record(self._journal, best, time_ms)
 
     def _diagnosis(self, point_id: str, *, cut_short: bool) -> list[dict[str, Any]] | None:
         """Return the last findings that a point reported; None where it was not diagnosed.

@@ -16,6 +16,7 @@ from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
 from sweeps.trial.events import Event, PointEnded, reason_of, to_plain
+from sweeps.trial.system_metrics import Sampling, with_system_metrics
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class TrialInputs:
     """The inputs that all packs of a sweep share, as plain values and arrays; Ray stores them once per node.
 
     `arrays` is a `DataArrays` as a dict, `pca_mse` the validation error of PCA by number of components, `column_mean`,
-    (features,), the mean of the scaled training inputs.
+    (features,), the mean of the scaled training inputs. `sampling` is how to measure system metrics, if at all.
     """
 
     sweep: Mapping[str, Any]
@@ -32,6 +33,7 @@ class TrialInputs:
     column_mean: NDArray[np.float64]
     folder: str
     accelerator: Literal["cpu", "gpu"]
+    sampling: Sampling | None = None
 
 
 def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
@@ -59,7 +61,8 @@ def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
             inputs.column_mean,
             inputs.accelerator,
         )
-        train_points(points, context, _report_to_tune)
+        with with_system_metrics(points, inputs.sampling, _report_to_tune) as report:
+            train_points(points, context, report)
     except Exception as error:  # not an error of a single point: the inputs they share are wrong
         logging.getLogger(__name__).exception("Trials %s failed", ", ".join(points))
         ended = [PointEnded(point_id=point_id, failed=True, reason=reason_of(error)) for point_id in points]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.cluster.tune.sweep_run import SweepRun
 from sweeps.cluster.tune.trainable import TrialInputs, train_pack
+from sweeps.trial.system_metrics import sampling_from_environment
 
 if TYPE_CHECKING:
     from ray import tune
@@ -58,4 +59,5 @@ def _trial_inputs(run: SweepRun) -> TrialInputs:
         column_mean=dataset.column_mean,
         folder=str(run.folder.path),
         accelerator="gpu" if run.inputs.share.gpus else "cpu",
+        sampling=sampling_from_environment(),
     )

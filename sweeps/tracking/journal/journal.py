@@ -21,6 +21,8 @@ from sweeps.tracking.journal import queries
 from sweeps.tracking.journal.database import EntryRow, SharedConnection, create_database, open_database
 from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.records import (
+    BestEpoch,
+    Entry,
     EntryKind,
     FigureRecord,
     PointEnd,
@@ -98,6 +100,24 @@ class Journal:
         """Record how a point ended."""
         self._append(EntryKind.POINT_END, point_id, time_ms, end_body(end))
 
+    def record_best(self, point_id: str, best: BestEpoch, time_ms: int) -> None:
+        """Record the epoch by which a finished point is ranked."""
+        body = {"metrics": dict(best.metrics), "last_epochs": dict(best.last_epochs)}
+        self._append(EntryKind.BEST_EPOCH, point_id, time_ms, body, best.epoch)
+
+    def record_rank(self, point_id: str, rank: int, tags: Mapping[str, str], time_ms: int) -> None:
+        """Record the rank of a point at the end of the sweep, and more `tags` of its run; a later rank replaces it."""
+        self._append(EntryKind.RANK, point_id, time_ms, {"rank": rank, "tags": dict(tags)})
+
+    def record_progress(self, n_ended: int, metrics: Mapping[str, float], time_ms: int) -> None:
+        """Record metrics of the whole sweep after `n_ended` points have ended."""
+        self._append(EntryKind.PROGRESS, None, time_ms, {"metrics": dict(metrics)}, n_ended)
+
+    def record_system_metrics(self, point_id: str, metrics: Mapping[str, float], time_ms: int) -> None:
+        """Record a sample of the machine that trains a point; samples are numbered from 0, as MLflow numbers them."""
+        number = queries.n_entries(self._connection, EntryKind.SYSTEM_METRICS, point_id)
+        self._append(EntryKind.SYSTEM_METRICS, point_id, time_ms, {"metrics": dict(metrics)}, number)
+
     def resume_sweep(self, config: Mapping[str, Any] | None, tags: Mapping[str, str], time_ms: int) -> None:
         """Record that the sweep is resumed, or extended if there is a new `config`; `tags` are those of its run."""
         self._append(EntryKind.SWEEP_RESUME, None, time_ms, {"config": config, "tags": dict(tags)})
@@ -129,6 +149,19 @@ class Journal:
     def history(self, point_id: str) -> list[tuple[int, dict[str, float]]]:
         """Return the metrics of a point by epoch."""
         return queries.read_history(self._connection, point_id)
+
+    def epochs(self, point_id: str) -> list[Entry]:
+        """Return the entries of a point's epochs: metrics, and when they were measured."""
+        return queries.entries_of(self._connection, (EntryKind.EPOCH,), point_id)
+
+    def best_epochs(self) -> dict[str, BestEpoch]:
+        """Return the recorded best epoch of each point that has one; earlier versions of this program recorded none."""
+        entries = queries.entries_of(self._connection, (EntryKind.BEST_EPOCH,))
+        return {str(entry.point_id): BestEpoch(entry.epoch or 0, **entry.body) for entry in entries}
+
+    def ranks(self) -> dict[str, int]:
+        """Return the last recorded rank of each point that has one."""
+        return {str(e.point_id): e.body["rank"] for e in queries.entries_of(self._connection, (EntryKind.RANK,))}
 
     def seconds_spent(self) -> float:
         """Return how long the sweep has run since its start or last extension, without the time between its runs."""

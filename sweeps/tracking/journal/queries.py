@@ -25,6 +25,13 @@ def entries_of(connection: SharedConnection, kinds: Sequence[EntryKind], point_i
     return [parse_entry(row) for row in rows]
 
 
+def n_entries(connection: SharedConnection, kind: EntryKind, point_id: str) -> int:
+    """Return how many entries of a kind there are of a point."""
+    query = "SELECT count(*) FROM entries WHERE kind = ? AND point_id = ?"
+    ((count,),) = connection.query(query, (kind, point_id))
+    return int(count)
+
+
 def has_entry(connection: SharedConnection, kinds: Sequence[EntryKind]) -> bool:
     """Return whether there is an entry of one of these kinds."""
     marks = ", ".join("?" * len(kinds))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from sweeps.search.stopping import stopped_by
 from sweeps.tracking.journal.database import EntryRow
 
 
@@ -77,6 +78,21 @@ class PointRecord:
     diagnosis: Sequence[Mapping[str, Any]] | None = None
     run_id: str | None = None
 
+    @property
+    def label(self) -> str:
+        """The run's name without the point's id."""
+        return label_of(self.run_name, self.point_id)
+
+    @property
+    def stopped_by(self) -> str | None:
+        """What ended the training, as `sweeps.search.stopping` names it; None while it runs."""
+        return stopped_by(self.state, self.tags)
+
+
+def label_of(run_name: str, point_id: str) -> str:
+    """Return a run's name without the point's id, for a text that shows the id already."""
+    return run_name.removeprefix(f"{point_id} ")
+
 
 # Recorded by later entries, not by the start entry.
 _LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
@@ -110,6 +126,19 @@ def end_body(end: PointEnd) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class BestEpoch:
+    """The epoch by which a finished point is ranked, with all its metrics.
+
+    `last_epochs` holds the objectives whose last value is another one, each with the epoch of that value: MLflow sorts
+    runs by the last value of a metric.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+    last_epochs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class FigureRecord:
     """A figure to draw: `name` is its artifact path (`filters/epoch-0004.png`), `kind` a kind of `figures.draw`.
 
@@ -122,7 +151,7 @@ class FigureRecord:
 
 
 class EntryKind(StrEnum):
-    """The kinds of entries."""
+    """The kinds of entries. `epoch` counts ended points in a PROGRESS entry, and samples in a SYSTEM_METRICS entry."""
 
     SWEEP_START = "sweep_start"
     POINT_START = "point_start"
@@ -130,6 +159,10 @@ class EntryKind(StrEnum):
     FIGURE = "figure"
     POINT_RETRY = "point_retry"
     POINT_END = "point_end"
+    BEST_EPOCH = "best_epoch"
+    RANK = "rank"
+    PROGRESS = "progress"
+    SYSTEM_METRICS = "system_metrics"
     SWEEP_RESUME = "sweep_resume"
     SWEEP_END = "sweep_end"
 

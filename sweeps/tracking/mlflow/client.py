@@ -12,11 +12,24 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sweeps.tracking.mlflow.connection import Unavailable, open_client, translated_errors
-from sweeps.tracking.mlflow.run_metadata import POINT_TAG, SWEEP_TAG, dataset_fields
+from sweeps.tracking.mlflow.run_metadata import NOTE_TAG, POINT_TAG, SWEEP_TAG, dataset_fields
 from sweeps.tracking.mlflow.uri import artifact_location
 
 # Without this tag, MLflow 3.17 shows the experiment in its GenAI pages, which hide runs.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+# What the page of an experiment says about it, unless a person has described it.
+_DESCRIPTION = """\
+Sweeps of autoencoders, recorded by `sweeps`. Each **sweep** is a parent run, and its **trials** are nested under it.
+The name of a trial begins with its number.
+
+- **Best trial**: sort by the metric `best/<objective>`, such as `best/valid/mse`, or by the tag `sweeps.rank`, the
+order of `sweeps best`. The metrics under `best/` are those of the trial's best epoch (tag `sweeps.best_epoch`).
+- **Progress**: in a parent run, `best/<objective>` is the best value so far, by the number of ended trials.
+- **Ranking**: the description of a parent run lists its best trials once the sweep has ended.
+- **Ends**: the tag `sweeps.stopped_by` names what ended a trial, `sweeps.reason` says why it failed, and
+`sweeps.diagnosis` names what its training shows.
+- **One sweep**: filter by ``tags.`sweeps.sweep` = '<sweep>'``.
+"""
 _PAGE = 100
 
 
@@ -128,7 +141,8 @@ class MlflowStore:
         if found is None:
             location = artifact_location(self.uri, self.experiment)
             try:
-                return str(self._client.create_experiment(self.experiment, location, _EXPERIMENT_TAGS))
+                tags = _EXPERIMENT_TAGS | {NOTE_TAG: _DESCRIPTION}
+                return str(self._client.create_experiment(self.experiment, location, tags))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -138,6 +152,8 @@ class MlflowStore:
                 f"the experiment {self.experiment!r} must be active, and is deleted in MLflow: restore it",
                 answered=False,
             )
+        if not found.tags.get(NOTE_TAG):
+            self._client.set_experiment_tag(found.experiment_id, NOTE_TAG, _DESCRIPTION)
         return str(found.experiment_id)
 
 

@@ -12,20 +12,11 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
 from sweeps.tracking.mlflow.client import Measurement, MlflowStore
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
+from sweeps.tracking.mlflow.entry_values import measurements_of, tags_of
 from sweeps.tracking.mlflow.figures import FigureError, draw
-from sweeps.tracking.mlflow.run_metadata import (
-    DIAGNOSIS_TAG,
-    POINT_TAG,
-    REASON_TAG,
-    ROLE_TAG,
-    SWEEP_ROLE,
-    SWEEP_TAG,
-    diagnosis_names,
-    diagnosis_text,
-)
+from sweeps.tracking.mlflow.run_metadata import NOTE_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG, diagnosis_text
 from sweeps.tracking.mlflow.uri import run_link
 
-NOTE_TAG = "mlflow.note.content"
 PARENT_TAG = "mlflow.parentRunId"
 _STATUS = {SweepState.FINISHED: "FINISHED", SweepState.FAILED: "FAILED", SweepState.INTERRUPTED: "KILLED"}
 _STARTS = (EntryKind.SWEEP_START, EntryKind.POINT_START)
@@ -109,13 +100,8 @@ class Delivery:
                 params |= entry.body["params"]
                 if dataset := entry.body["dataset"] or (point_id and self._journal.sweep().dataset):
                     self._store.log_dataset(run_id, dataset)
-            elif entry.kind == EntryKind.EPOCH:
-                metrics += [
-                    Measurement(name, value, entry.time_ms, entry.epoch or 0)
-                    for name, value in entry.body["metrics"].items()
-                ]
-            else:
-                tags |= self._tags(entry)
+            metrics += measurements_of(entry)
+            tags |= tags_of(entry, self._with_links)
         if metrics or params or tags:
             self._store.log(run_id, metrics, params, tags)
         self._set_state(run_id, [entry for entry in entries if entry.kind in (*_ENDS, *_RESTARTS)])
@@ -130,20 +116,6 @@ class Delivery:
             self._store.end_run(run_id, _STATUS[SweepState(last.body["state"])], last.time_ms)
         else:
             self._store.end_run(run_id, PointState(last.body["state"]).value, last.time_ms)
-
-    def _tags(self, entry: Entry) -> dict[str, str]:
-        if entry.kind == EntryKind.POINT_RETRY:
-            return {"sweeps.retried": entry.body["reason"], REASON_TAG: "", NOTE_TAG: ""}
-        tags = dict(entry.body["tags"])
-        if entry.kind == EntryKind.SWEEP_RESUME:
-            return tags
-        if entry.kind == EntryKind.SWEEP_END:
-            return tags | {NOTE_TAG: self._with_links(entry.body["description"])}
-        if (diagnosis := entry.body.get("diagnosis")) is not None:
-            tags |= {DIAGNOSIS_TAG: diagnosis_names(diagnosis)}
-        if reason := entry.body["reason"]:
-            tags |= {REASON_TAG: reason, NOTE_TAG: f"**{entry.body['state'].capitalize()}**: {reason}"}
-        return tags
 
     def _with_links(self, description: str) -> str:
         """Complete the links to runs; a name without a run stays plain text."""

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweeps.config.search_space import Choices, Interval, SearchSpace, corners
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 
 SWEEP_TAG = "sweeps.sweep"
@@ -19,7 +20,17 @@ POINT_TAG = "sweeps.trial"
 REASON_TAG = "sweeps.reason"
 # The role of a sweep's parent run, by which a store can be searched for sweeps.
 ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
+# What decides a trial's rank, and the rank itself: four digits, so that MLflow sorts by it.
+RANK_TAG = "sweeps.rank"
+BEST_EPOCH_TAG = "sweeps.best_epoch"
+EPOCHS_TAG = "sweeps.epochs"
+# The parent run's tag: the trial that ranks first.
+BEST_TRIAL_TAG = "sweeps.best_trial"
+# Metrics at the epoch by which a trial is ranked; in the parent run, those of the best trial so far.
+BEST_PREFIX = "best/"
 OWNER_TAG = "mlflow.user"
+# The description of a run or an experiment, in Markdown.
+NOTE_TAG = "mlflow.note.content"
 DIAGNOSIS_TAG = "sweeps.diagnosis"
 NO_FINDINGS = "no findings"
 
@@ -44,9 +55,14 @@ _GIT_SECONDS = 5
 _ROWS = 20
 
 
-def run_name(point: Mapping[str, Any]) -> str:
-    """Return a run's name, made of the point's values: `h=64 l1=1e-4 noise=0.3`."""
-    return " ".join(f"{label}={_short(point[path])}" for path, label in _labels(list(point)).items())
+def run_name(point_id: str, point: Mapping[str, Any], search: SearchSpace) -> str:
+    """Return a run's name, the point's id and its values: `0007 h=64 l1=1e-4 noise=0.3`.
+
+    Settings of which the search space has a single value come last: the MLflow UI cuts long names off.
+    """
+    varied_first = sorted(point, key=lambda path: path in search and not _varies(search[path]))
+    values = (f"{label}={_short(point[path])}" for path, label in _labels(varied_first).items())
+    return " ".join([point_id, *values])
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -114,6 +130,11 @@ def ranking_description(
     """
     parts = [sweep.description, _outcome(points), _table(ranking, objectives), _failures(points)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _varies(values: Interval | Choices) -> bool:
+    first, *others = corners(values)
+    return any(value != first for value in others)
 
 
 def _labels(paths: Sequence[str]) -> dict[str, str]:

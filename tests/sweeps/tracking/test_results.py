@@ -21,6 +21,19 @@ def test_trials_are_ranked_at_their_best_epoch(write_result: Write) -> None:
     assert [(trial.trial, trial.epoch) for trial in result.ranking] == [("b", 2), ("a", 2)]
 
 
+def test_ranked_trial_has_its_epochs_and_what_stopped_it(write_result: Write) -> None:
+    result = write_result({"a": mse(3, 2, 4), "b": mse(9, 1)}, tags={"b": {"sweeps.stopped_early": "asha"}})
+    assert [(trial.epoch, trial.epochs, trial.stopped_by) for trial in result.ranking] == [
+        (2, 2, "asha"),
+        (2, 3, "all epochs"),
+    ]
+    plain = result.to_dict(top=2)
+    assert (plain["best"]["epochs"], plain["ranking"][1]["stopped_by"]) == (2, "all epochs")
+    running = write_result({"a": mse(3)}, states={"a": PointState.RUNNING}, state=None)
+    assert running.leader is not None
+    assert running.leader.stopped_by is None
+
+
 def test_trials_are_ranked_at_their_last_epoch_if_asked(write_result: Write) -> None:
     result = write_result({"a": mse(3, 2, 4), "b": mse(9, 1, 9)}, objective={"metric": "valid/mse", "at": "last"})
     assert [(trial.trial, trial.epoch) for trial in result.ranking] == [("a", 3), ("b", 3)]

@@ -142,6 +142,7 @@ def test_a_diverging_trial_ends_as_failed_with_its_reason_and_finding(train: Tra
     end = end_of(train(SweepConfig.from_dict(DIGITS | {"training": training})))
     assert end.failed
     assert "train/loss is" in (end.reason or "")
+    assert end.tags["sweeps.stopped_by"] == "diverged"
     assert finding_names(end.findings) == {FindingName.LEARNING_RATE}
 
 

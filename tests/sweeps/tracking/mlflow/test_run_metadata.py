@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from sweeps.config.search_space import parse_range
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.mlflow.run_metadata import (
     dataset_fields,
@@ -34,7 +35,19 @@ def ended(point_id: str, state: PointState, reason: str | None = None) -> PointR
 
 def test_run_is_named_by_what_differs() -> None:
     point = {"model.hidden_size": 64, "model.weight_l1": 1e-4, "model.noise.level": 0.3}
-    assert run_name(point) == "h=64 l1=1e-4 noise=0.3"
+    assert run_name("0007", point, {}) == "0007 h=64 l1=1e-4 noise=0.3"
+    assert run_name("0000", {}, {}) == "0000"
+
+
+def test_settings_that_differ_come_first_in_a_name() -> None:
+    ranges = {
+        "model.activation": {"choice": ["relu"]},
+        "training.seed": {"grid": [3]},
+        "model.hidden_size": {"int": [8, 64]},
+    }
+    search = {path: parse_range(values) for path, values in ranges.items()}
+    point = {"model.activation": "relu", "training.seed": 3, "model.hidden_size": 9}
+    assert run_name("0001", point, search) == "0001 h=9 act=relu seed=3"
 
 
 @pytest.mark.parametrize(
@@ -57,16 +70,16 @@ def test_run_is_named_by_what_differs() -> None:
     ],
 )
 def test_value_is_short_in_a_name(value: object, shown: str) -> None:
-    assert run_name({"model.hidden_size": value}) == f"h={shown}"
+    assert run_name("0001", {"model.hidden_size": value}, {}) == f"0001 h={shown}"
 
 
 def test_unknown_path_is_named_by_its_last_part() -> None:
-    assert run_name({"training.momentum": 0.9}) == "momentum=0.9"
+    assert run_name("0001", {"training.momentum": 0.9}, {}) == "0001 momentum=0.9"
 
 
 def test_paths_with_the_same_last_part_get_different_labels() -> None:
     point = {"training.seed": 1, "data.seed": 2, "model.pretraining.epochs": 3, "training.epochs": 4}
-    assert run_name(point) == "training.seed=1 data.seed=2 pretraining.epochs=3 training.epochs=4"
+    assert run_name("0001", point, {}) == "0001 training.seed=1 data.seed=2 pretraining.epochs=3 training.epochs=4"
 
 
 def test_settings_become_flat_parameters() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from polling import wait_until
 
 from sweeps.tracking.journal.delivery_state import DeliveryState
@@ -380,6 +381,20 @@ def test_experiment_opens_among_the_pages_that_show_runs(server: MlflowServer, w
     query = "SELECT key, value FROM experiment_tags WHERE experiment_id = ?"
     tags = dict(rows(server.store, query, journal.sweep().experiment_id))
     assert tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_experiment_without_a_description_gets_one(server: MlflowServer, write_journal: WriteJournal) -> None:
+    client = MlflowClient(server.uri)
+    described, plain = client.create_experiment("described"), client.create_experiment("plain")
+    client.set_experiment_tag(described, "mlflow.note.content", "Mine.")
+    for name in ("described", "plain", "new"):
+        journal = write_journal(f"in-{name}", n_points=0, experiment=name)
+        sync(journal, server.uri, journal.path.parent, 60)
+    notes = {e.name: e.tags.get("mlflow.note.content", "") for e in client.search_experiments()}
+    assert notes["described"] == "Mine."
+    assert notes["plain"] == notes["new"]
+    assert "sort by the metric `best/<objective>`" in notes["new"]
+    assert client.get_experiment(plain).tags["mlflow.note.content"] == notes["new"]
 
 
 def test_an_entry_that_mlflow_refuses_blocks_no_others(server: MlflowServer, write_journal: WriteJournal) -> None:

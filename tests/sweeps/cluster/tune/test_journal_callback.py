@@ -1,0 +1,216 @@
+"""What the driver records of its trials: MLflow then ranks them as `sweeps best` does."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow_ranking import check_ranking
+
+from sweeps.cluster.resources import Share
+from sweeps.cluster.tune.journal_callback import JournalCallback
+from sweeps.cluster.tune.sweep_run import SweepInputs, SweepRun
+from sweeps.config import SweepConfig
+from sweeps.search.packing import Packing
+from sweeps.storage import layout
+from sweeps.tracking.crash_recovery import end_lost_sweep
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import SweepRecord, SweepState
+from sweeps.tracking.mlflow.shipper import sync
+from sweeps.tracking.results import SweepResult, load_result, read_result
+from sweeps.tracking.resume_state import extended, read_resume_state
+from sweeps.tracking.sweep_end import SweepEnd, record_end
+from sweeps.trial.dataset import Dataset
+
+pytestmark = pytest.mark.slow
+
+TWO = ({"metric": "valid/mse"}, {"metric": "valid/dead_units"})
+# An ended trial; one that the driver ends, as ASHA does; one that fails.
+ENDS: Mapping[str, dict[str, Any] | None] = {"end": {}, "asha": None, "fail": {"failed": True, "reason": "is nan"}}
+
+
+def mse(*values: float) -> list[dict[str, float]]:
+    return [{"valid/mse": value, "train/loss": value / 2} for value in values]
+
+
+class Driver:
+    """Plays what Tune would report to the callback of a sweep."""
+
+    def __init__(self, config: SweepConfig, dataset: Dataset) -> None:
+        self.config, self.dataset = config, dataset
+        self.folder = layout.create(config.name)
+        self.record = SweepRecord(self.folder.id, config.name, "winners", config.to_dict(), 1_000)
+        Journal.create(self.folder.journal, self.record).close()
+        self.time_ms = 2_000
+        self.samples: list[dict[str, Any]] = []
+
+    def callback(self, journal: Journal) -> JournalCallback:
+        inputs = SweepInputs(self.dataset, Share(1, 0, 1), Packing(""), Event())
+        state = read_resume_state(journal, self.folder, self.config)
+        return JournalCallback(SweepRun(self.config, inputs, self.folder, journal, "", lambda: True, 0.0, state))
+
+    def play(self, *packs: Mapping[str, tuple[str, Sequence[dict[str, float]]]], last: str = "end") -> None:
+        """Train packs of points, `{id: (how it ends, metrics by epoch)}`, one after another."""
+        with Journal.open(self.folder.journal) as journal:
+            if journal.sweep().state is not SweepState.RUNNING:
+                journal.resume_sweep(None, {}, self._now())
+            callback = self.callback(journal)
+            for pack in packs:
+                self._train(callback, pack)
+            if last == "lost":
+                return
+            callback.end_running("interrupted", keep_measured=False)
+            result = read_result(journal, self.folder)
+            state = SweepState.FINISHED if last == "end" else SweepState.INTERRUPTED
+            record_end(journal, result, SweepEnd(state, self._now(), 1.0))
+
+    def extend(self, n_more: int) -> None:
+        self.config = extended(self.config, n_more)
+        with Journal.open(self.folder.journal) as journal:
+            journal.resume_sweep(self.config.to_dict(), {}, self._now())
+
+    def deliver(self, uri: str) -> SweepResult:
+        with Journal.open(self.folder.journal) as journal:
+            status = sync(journal, uri, self.folder.path, 120)
+        assert (status.n_undelivered, status.n_refused, status.error) == (0, 0, None)
+        return load_result(self.folder)
+
+    def _train(self, callback: JournalCallback, pack: Mapping[str, tuple[str, Sequence[dict[str, float]]]]) -> None:
+        entries = [{"id": name, "index": int(name), "point": {"model.hidden_size": 8 + int(name)}} for name in pack]
+        trial: Any = SimpleNamespace(config={"points": entries}, run_metadata=None)
+        callback.on_trial_start(0, [], trial)
+        for point_id, (how, history) in pack.items():
+            reports = [
+                {"event": "epoch", "point_id": point_id, "epoch": n, "metrics": metrics, "time_ms": self._now()}
+                for n, metrics in enumerate(history, start=1)
+            ]
+            reports += self.samples
+            if (end := ENDS.get(how)) is not None:
+                reports.append({"event": "end", "point_id": point_id, "time_ms": self.time_ms, **end})
+            callback.on_trial_result(0, [], trial, {"events": reports})
+        if any(how == "asha" for how, _ in pack.values()):
+            callback.on_trial_complete(0, [], trial)
+
+    def _now(self) -> int:
+        self.time_ms += 10
+        return self.time_ms
+
+
+@pytest.fixture
+def drive(digits: Dataset, small_sweep: Callable[..., SweepConfig]) -> Callable[..., Driver]:
+    def make(name: str, n_trials: int, **sections: Any) -> Driver:
+        space = {"search": {"model.hidden_size": {"int": [8, 64]}}, "budget": {"trials": n_trials}}
+        return Driver(small_sweep(name=name, **space, **sections), digits)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> str:
+    """A store that all sweeps of this module share."""
+    path = tmp_path_factory.mktemp("winners") / "mlflow.db"
+    shutil.copy(empty_store, path)
+    return f"sqlite:///{path}"
+
+
+def n_metrics(uri: str) -> int:
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as store:
+        ((count,),) = store.execute("SELECT count(*) FROM metrics").fetchall()
+    return int(count)
+
+
+def test_mlflow_ranks_trials_by_their_best_epochs(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("one", 4)
+    # By last epochs, 0002 would come first, and the failed trial before all.
+    driver.play(
+        {"0000": ("end", mse(3, 1, 9))},
+        {"0001": ("fail", mse(0.1))},
+        {"0002": ("asha", mse(2, 2))},
+        {"0003": ("end", mse(5, 4))},
+    )
+    result = driver.deliver(uri)
+    assert [trial.trial for trial in result.ranking] == ["0000", "0002", "0003"]
+    check_ranking(uri, result)
+    stored = n_metrics(uri)
+    with Journal.open(driver.folder.journal) as journal:
+        journal.delivery.deliver_to("elsewhere")
+    driver.deliver(uri)
+    assert n_metrics(uri) == stored, "a second delivery adds nothing"
+
+
+def test_mlflow_ranks_trials_by_their_last_epochs_if_asked(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("last", 2, objective={"metric": "valid/mse", "at": "last"})
+    driver.play({"0000": ("end", mse(3, 1, 9))}, {"0001": ("end", mse(2, 2))})
+    check_ranking(uri, driver.deliver(uri))
+
+
+def test_mlflow_ranks_a_pareto_front_first(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("several", 4, objective=TWO)
+    values = {"0000": (3, 1), "0001": (1, 9), "0002": (2, 2), "0003": (3, 3)}
+    pack = {
+        name: ("end", [{"valid/mse": error, "valid/dead_units": dead}, {"valid/mse": 9, "valid/dead_units": 0}])
+        for name, (error, dead) in values.items()
+    }
+    driver.play(pack)
+    result = driver.deliver(uri)
+    assert [trial.trial for trial in result.ranking] == ["0001", "0002", "0000", "0003"]
+    check_ranking(uri, result)
+
+
+def test_mlflow_ranks_trials_of_a_resumed_and_extended_sweep(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("resumed", 2)
+    driver.play({"0000": ("end", mse(3, 2, 9)), "0001": ("running", mse(4, 1.5))}, last="interrupt")
+    check_ranking(uri, driver.deliver(uri))
+    driver.play({"0001": ("running", mse(4, 1.5, 2))}, last="lost")
+    with Journal.open(driver.folder.journal) as journal:
+        assert end_lost_sweep(journal, driver.folder)
+    check_ranking(uri, driver.deliver(uri))
+    driver.play({"0001": ("end", mse(4, 1.5, 2, 3))})
+    check_ranking(uri, driver.deliver(uri))
+    driver.extend(2)
+    driver.play({"0002": ("end", mse(1, 5))}, {"0003": ("fail", mse(0.5))})
+    result = driver.deliver(uri)
+    assert [trial.trial for trial in result.ranking] == ["0002", "0001", "0000"]
+    check_ranking(uri, result)
+
+
+def test_trials_of_an_earlier_version_are_ranked_once_their_sweep_is_extended(
+    drive: Callable[..., Driver], uri: str
+) -> None:
+    driver = drive("earlier", 2)
+    driver.play({"0000": ("end", mse(3, 2, 9)), "0001": ("end", mse(4, 5))})
+    with sqlite3.connect(driver.folder.journal) as journal:  # what earlier versions recorded
+        journal.execute("DELETE FROM entries WHERE kind IN ('best_epoch', 'rank', 'progress')")
+        journal.execute(
+            "UPDATE entries SET body = json_remove(body, '$.tags.\"sweeps.epochs\"') WHERE kind = 'point_end'"
+        )
+    driver.deliver(uri)
+    driver.extend(1)
+    driver.play({"0002": ("end", mse(3, 5))})
+    check_ranking(uri, driver.deliver(uri))
+
+
+def test_samples_of_the_machine_are_numbered_on_after_a_resume(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("sampled", 1)
+    for history, last in ((mse(3), "interrupt"), (mse(3, 2), "end")):
+        sample = {"event": "system", "point_id": "0000", "metrics": {"system/cpu_utilization_percentage": 50.0}}
+        driver.samples = [sample, sample]
+        driver.play({"0000": ("running" if last == "interrupt" else "end", history)}, last=last)
+    result = driver.deliver(uri)
+    check_ranking(uri, result)
+    (trial,) = result.ranking
+    assert "system/cpu_utilization_percentage" not in trial.metrics
+    samples = MlflowClient(uri).get_metric_history(str(trial.run_id), "system/cpu_utilization_percentage")
+    assert [sample.step for sample in samples] == [0, 1, 2, 3]
+
+
+def test_a_point_that_is_ranked_by_its_last_epoch_gets_no_second_last_value(drive: Callable[..., Driver]) -> None:
+    driver = drive("plain", 1)
+    driver.play({"0000": ("end", mse(3, 2))})
+    with Journal.open(driver.folder.journal) as journal:
+        assert {name: best.last_epochs for name, best in journal.best_epochs().items()} == {"0000": {}}
