@@ -233,8 +233,10 @@ class TableConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.tables:load_table"
     n_features: ClassVar[None] = None
 
-    name: Literal["table"] = "table"
-    path: Path = Field(description="The table: a .csv, .parquet or .feather file with named columns.")
+    name: Literal["table"] = Field("table", description="The data set.")
+    path: Path = Field(
+        description="The table: a .csv, .parquet or .feather file with named columns.", examples=["samples.csv"]
+    )
     label_column: str | None = Field(
         None, description="The column with each row's class, as text or integers; it is no feature."
     )

@@ -15,8 +15,8 @@ from sweeps.models.diagnosis.changes import (
     set_noise,
     standardize,
 )
+from sweeps.models.diagnosis.different_scales import different_scales
 from sweeps.models.diagnosis.evidence import Evidence
-from sweeps.models.diagnosis.feature_scales import different_scales
 from sweeps.models.diagnosis.findings import Change, Finding, FindingName, Severity
 from sweeps.models.diagnosis.learning_curves import learning_rate_too_high, overfitting, still_improving
 from sweeps.models.diagnosis.symptoms import (

@@ -35,6 +35,7 @@ class FindingName(StrEnum):
 
 _FAILURES = frozenset(
     {
+        FindingName.DIFFERENT_SCALES,
         FindingName.LEARNING_RATE,
         FindingName.HARDLY_VARIES,
         FindingName.COLLAPSED,

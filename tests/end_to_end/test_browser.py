@@ -21,17 +21,21 @@ SECONDS = 90
 
 
 @pytest.fixture(scope="module")
-def address(quickstart: Any) -> Iterator[str]:
-    """The UI that `sweeps ui` serves, as it prints it."""
+def links(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The UI that `sweeps ui` serves for the sweep, as it prints it: the table of its runs, and their charts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server: subprocess.Popen[str] = quickstart.home.start("ui", "--port", str(port))
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    environment = {key: value for key, value in quickstart.home.environment.items() if key != "MLFLOW_TRACKING_URI"}
+    command = quickstart.home.command("ui", quickstart.id, "--port", str(port))
+    server = subprocess.Popen(command, env=environment, cwd=elsewhere, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    printed = server.stdout.readline()  # comes once the server answers
-    found = re.search(r"http://\S+?(?=/#/)", printed)
-    assert found, printed
-    yield found.group()
+    printed = [server.stdout.readline() for _ in ("runs", "charts")]  # they come once the server answers
+    found = [re.search(r"http://\S+", line) for line in printed]
+    assert all(found), printed
+    assert not list(elsewhere.iterdir())  # no empty store here: the sweep's own one is served
+    yield [match.group() for match in found if match]
     server.terminate()
     server.communicate(timeout=30)
 
@@ -41,6 +45,12 @@ def open_page(browser: Browser) -> Page:
     page = browser.new_page(viewport={"width": 1500, "height": 1100})
     page.set_default_timeout(SECONDS * 1000)
     return page
+
+
+@pytest.fixture(scope="module")
+def address(links: list[str]) -> str:
+    """The address of the UI."""
+    return links[0].partition("/#/")[0]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +77,31 @@ def test_parent_opens_to_its_sixteen_children(page: Page, experiment: str, quick
     children = page.get_by_role("link", name=re.compile(r"^\d{4} h=\d+ l1="))
     expect(children).to_have_count(16, timeout=SECONDS * 1000)
     page.get_by_text(re.compile(r"^digits \(")).first.wait_for()  # the dataset column
+
+
+def test_printed_links_open_the_trials_best_first_with_the_objective_in_front(
+    page: Page, links: list[str], quickstart: Any
+) -> None:
+    page.goto("about:blank")
+    page.goto(links[0])
+    page.get_by_text(re.compile(r"^16$")).wait_for()  # matching runs: the trials, not their parent
+    header = page.locator(".ag-header-viewport [role=columnheader][aria-colindex]")
+    header.first.wait_for()
+    objective = page.locator("[role=gridcell][col-id='metrics.`best/valid/probe_error`']")
+    expect(objective.first).to_be_visible(timeout=SECONDS * 1000)
+    shown = [float(text) for text in objective.all_inner_texts() if text not in ("", "-")]
+    assert shown == sorted(shown)
+    assert min(shown) == pytest.approx(quickstart.printed["best"]["metrics"]["valid/probe_error"])
+    metrics = page.locator("[role=row] [role=gridcell][col-id^=metrics]").first
+    assert metrics.get_attribute("col-id") == "metrics.`best/valid/probe_error`"
+
+
+def test_printed_link_opens_the_charts_of_the_sweep(page: Page, links: list[str]) -> None:
+    page.goto("about:blank")
+    page.goto(links[1])
+    for title in ("valid/probe_error", "Parallel Coordinates", "valid/mse"):
+        page.get_by_text(title).first.wait_for()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SECONDS * 1000)
 
 
 def test_metric_charts_show(page: Page, experiment: str, quickstart: Any) -> None:

@@ -13,10 +13,9 @@ import ray
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.errors import DataError
-from sweeps.launch import prepare, session
+from sweeps.launch import prepare, session, start_progress
 from sweeps.models.metrics import References
 from sweeps.models.pca import PrincipalComponents
-from sweeps.tracking.progress import Progress
 from sweeps.trial import dataset
 from sweeps.trial.pca_cache import pca_of
 
@@ -34,7 +33,7 @@ def test_references_are_fitted_after_ray_has_started(
 
     monkeypatch.setattr(dataset, "pca_of", fit)
     config = small_sweep()
-    progress = Progress.of(config)
+    progress = start_progress(config, None)
     with patch.dict(os.environ), prepare(config, progress) as inputs:  # it sets Ray's variables permanently
         assert len(inputs.dataset.pca_mse) > 1
     assert had_started == [True]
@@ -56,6 +55,6 @@ def test_data_that_cannot_give_the_objective_are_refused_before_ray_starts_howev
     monkeypatch.setattr(session, "connect", connect)
     sections: dict[str, Any] = {"data": {"name": "digits", "n_test": 0}, "promotion": {"compare": "mse"}}
     config = small_sweep(**sections)
-    with pytest.raises(DataError, match=r"promotion\.compare"), prepare(config, Progress.of(config)):
+    with pytest.raises(DataError, match=r"promotion\.compare"), prepare(config, start_progress(config, None)):
         pass
     assert not connect.called

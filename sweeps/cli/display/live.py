@@ -67,12 +67,10 @@ class LiveView:
         self._progress, self._announcements = progress, Announcements(progress)
 
     def announce(self, console: Console) -> None:
-        """Print what is new and said once: a failure in one line, the rest in full, so that links can be copied."""
+        """Print what is new and said once, each as one line of output, so that links and reasons can be copied."""
         for line in self._announcements.new() if self._announcements else ():
-            if line.is_failure:
-                console.print(Text(line.text, style="red", no_wrap=True, overflow="ellipsis"))
-            elif not line.is_step:
-                console.print(line.text, highlight=False, markup=False, soft_wrap=True)
+            if not line.is_step:
+                console.print(Text(line.text, style="red" if line.is_failure else ""), soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the view for the current width of the terminal."""
@@ -86,8 +84,11 @@ class LiveView:
         if progress.stage is not Stage.TRAINING:
             yield from self._steps(progress, options)
         elif not progress.has_reports:
-            self._spinner.update(text=f"starting workers  {time.monotonic() - progress.steps[-1].began:.0f} s")
-            yield self._spinner
+            yield self._spinning(f"starting workers  {time.monotonic() - progress.steps[-1].began:.0f} s")
+
+    def _spinning(self, text: str) -> Spinner:
+        self._spinner.update(text=Text(text, no_wrap=True, overflow="ellipsis"))
+        return self._spinner
 
     def _steps(self, progress: Progress, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Show the steps of a start, or the current one after it, each with its seconds."""
@@ -97,8 +98,7 @@ class LiveView:
         for step, end in zip(steps, ends, strict=True):
             text = f"{step.text}  {end - step.began:.0f} s"
             if step is steps[-1]:
-                self._spinner.update(text=text)
-                yield self._spinner
+                yield self._spinning(text)
             else:
                 yield Text(f"{done} {text}", style="dim")
 

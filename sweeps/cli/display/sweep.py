@@ -38,6 +38,7 @@ def print_status(result: SweepResult) -> None:
     if result.leader is not None:
         console.print("best running trial:", highlight=False)
         console.print(_ranking_table([result.leader], result))
+    console.print(result.where_to_look(), soft_wrap=True, highlight=False)
 
 
 def print_ranking(result: SweepResult, top: int) -> None:

@@ -9,6 +9,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sweeps.config import SweepConfig
+from sweeps.search.stopping import STOPPED_BY
+from sweeps.tracking.mlflow.run_metadata import (
+    BEST_EPOCH_TAG,
+    BEST_PREFIX,
+    DIAGNOSIS_TAG,
+    EPOCHS_TAG,
+    POINT_TAG,
+    RANK_TAG,
+    SWEEP_TAG,
+)
 from sweeps.tracking.mlflow.uri import experiment_link, without_credentials
 
 # The tag of a parent run: the key of the view that links to the sweep name.
@@ -32,13 +42,13 @@ _LINE = {
 }
 _COLUMN_WIDTH = 180
 _ALSO_SHOWN = ("valid/mse", "valid/mse_over_pca")
-_SHOWN_TAGS = ("sweeps.rank", "sweeps.best_epoch", "sweeps.epochs", "sweeps.stopped_by", "sweeps.diagnosis")
+_SHOWN_TAGS = (RANK_TAG, BEST_EPOCH_TAG, EPOCHS_TAG, STOPPED_BY, DIAGNOSIS_TAG)
 
 
 def view_state(config: SweepConfig, sweep_id: str) -> str:
     """Return the value of the experiment's tag: which runs the UI shows, in which order, with which columns."""
     objectives = [str(objective.metric) for objective in config.objectives]
-    metrics = [f"best/{name}" for name in dict.fromkeys([*objectives, *_ALSO_SHOWN])]
+    metrics = [BEST_PREFIX + name for name in dict.fromkeys([*objectives, *_ALSO_SHOWN])]
     columns = [f"metrics.`{name}`" for name in metrics]
     columns += [f"params.`{path}`" for path in config.search]
     columns += [f"tags.`{name}`" for name in _SHOWN_TAGS]
@@ -61,7 +71,10 @@ def _charts(objectives: list[str], config: SweepConfig) -> list[dict[str, Any]]:
         {"type": "LINE", "metricKey": name, "selectedMetricKeys": [name], "displayName": name} for name in curves
     ]
     if config.search:
-        against = {"selectedParams": list(config.search), "selectedMetrics": [f"best/{name}" for name in objectives]}
+        against = {
+            "selectedParams": list(config.search),
+            "selectedMetrics": [BEST_PREFIX + name for name in objectives],
+        }
         cards.insert(1, {"type": "PARALLEL", "showAllRuns": True, **against})
     common = {"metricSectionId": _SECTION, "deleted": False, "isGenerated": False, "runsCountToCompare": 100}
     return [common | _LINE | card | {"uuid": f"sweep-{index}"} for index, card in enumerate(cards)]
@@ -92,10 +105,10 @@ def with_names(links: list[str]) -> str:
     return "\n".join(f"MLflow {name}: {link}" for name, link in zip(("runs", "charts"), links, strict=True))
 
 
-def _facets(config: SweepConfig, sweep_id: str, prefix: str = "best/") -> dict[str, str | bool]:
+def _facets(config: SweepConfig, sweep_id: str, prefix: str = BEST_PREFIX) -> dict[str, str | bool]:
     objective = config.objectives[0]
     return {
-        "searchFilter": f"tags.`sweeps.sweep` = '{sweep_id}' AND tags.`sweeps.trial` LIKE '%'",
+        "searchFilter": f"tags.`{SWEEP_TAG}` = '{sweep_id}' AND tags.`{POINT_TAG}` LIKE '%'",
         "orderByKey": f"metrics.`{prefix}{objective.metric}`",
         "orderByAsc": objective.direction == "minimize",
         "startTime": "ALL",
