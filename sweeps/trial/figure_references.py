@@ -20,13 +20,16 @@ def save_references(path: Place, config: SweepConfig, dataset: Dataset) -> None:
 
     `mean` is (features,). `components`, (features, n), has as many as the largest code that is smaller than the input.
     If a code may have two units, `codes`, (samples, 2), holds PCA's codes of the validation samples whose codes trials
-    save, and `labels`, (samples,), their labels.
+    save, and `labels`, (samples,), their labels. Nothing of PCA is written if a model standardises features: its PCA is
+    of standardised features, and these components are not.
     """
-    n_features = dataset.references.n_features
-    sizes = [size for trial in config.corner_trials() if (size := trial.model.code_size) is not None]
+    n_features, trials = dataset.references.n_features, config.corner_trials()
+    sizes = [size for trial in trials if (size := trial.model.code_size) is not None]
+    if any(trial.model.standardize == "feature" for trial in trials):
+        sizes = []
     saved: dict[str, NDArray[Any]] = {"mean": dataset.pca.mean.astype(np.float32)}
     n_components = min(max(sizes, default=0), n_features - 1)
-    if n_components and min(sizes) < n_features:
+    if (n_components and min(sizes) < n_features) or dataset.standardized is not None:
         saved["components"] = dataset.pca.first(n_components).components
     if sizes and min(sizes) <= 2 <= max(sizes) and n_features > 2 <= dataset.pca.components.shape[1]:
         saved |= _codes(dataset.pca.first(2), DataArrays.from_dict(dataset.arrays))

@@ -9,6 +9,8 @@ import pytest
 
 from sweeps.config import SweepConfig
 from sweeps.tracking.results import SweepResult
+from sweeps.trial.dataset import load_dataset
+from sweeps.trial.figure_references import save_references
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Found|You are using the) `dataloader_iter`")
 
@@ -43,3 +45,15 @@ def test_the_scales_are_found_and_following_the_advice_cures(
     assert "features of very different scales" not in [found["name"] for found in after.diagnosis or ()]
     assert after.metrics["valid/r2"] > 0.7, "far better than the mean predictor, which has 0"
     assert after.metrics["valid/mse"] < 0.3
+
+
+def test_figures_compare_with_no_pca_of_other_units(
+    tmp_path: Path, table: Path, small_sweep: Callable[..., SweepConfig]
+) -> None:
+    data, sizes = {"name": "array", "path": str(table)}, {}
+    for standardize in ("none", "feature"):
+        config = small_sweep(data=data, model={"name": "shallow", "hidden_size": 2, "standardize": standardize})
+        save_references(tmp_path / "references.npz", config, load_dataset(config))
+        with np.load(tmp_path / "references.npz") as saved:
+            sizes[standardize] = saved["components"].shape[1], "codes" in saved
+    assert sizes == {"none": (2, True), "feature": (0, False)}
