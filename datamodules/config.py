@@ -231,6 +231,7 @@ class TableConfig(SplitConfig):
     """
 
     loader: ClassVar[str] = "sweeps.datamodules.tables:load_table"
+    labels_setting: ClassVar[str] = "data.label_column"
     n_features: ClassVar[None] = None
 
     name: Literal["table"] = Field("table", description="The data set.")

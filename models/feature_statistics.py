@@ -21,7 +21,7 @@ class FeatureStatistics:
     """The `mean` and the standard `deviation` of the scaled training inputs, (features,) each, in float64.
 
     A constant feature has a deviation of 0, and a feature without values a mean of 0 too. Missing values (NaN) do not
-    count. `has_missing`: whether any split has them.
+    count. `has_missing`: whether samples may have them.
     """
 
     mean: Floats
@@ -41,8 +41,8 @@ class FeatureStatistics:
         return np.asarray(self.mean + self.deviation * standardized)
 
 
-def feature_statistics(train: Array, scale: float, *others: Array) -> FeatureStatistics:
-    """Return the statistics of `train` (samples, features) times `scale`; `others` are the inputs of other splits."""
+def feature_statistics(train: Array, scale: float) -> FeatureStatistics:
+    """Return the statistics of `train` (samples, features) times `scale`."""
     zeros = np.zeros(train.shape[1])
     count = np.maximum(_over_chunks(train, zeros, scale, lambda rows: ~np.isnan(rows)), 1)
     mean = _over_chunks(train, zeros, scale, np.nan_to_num) / count
@@ -51,12 +51,11 @@ def feature_statistics(train: Array, scale: float, *others: Array) -> FeatureSta
     for rows in centred_chunks(train, zeros, scale):
         largest = np.fmax(largest, np.abs(rows).max(axis=0, initial=0.0, where=~np.isnan(rows)))
     deviation[deviation <= np.maximum(_ROUNDING * largest, _SMALLEST)] = 0.0
-    return FeatureStatistics(mean, deviation, has_missing(train, *others))
+    return FeatureStatistics(mean, deviation, _has_missing(train))
 
 
-def has_missing(*arrays: Array) -> bool:
-    """Return whether any of the `arrays` of inputs, (samples, features) each, has a NaN."""
-    return any(inputs.dtype.kind == "f" and bool(np.isnan(inputs.min(initial=0.0))) for inputs in arrays)
+def _has_missing(inputs: Array) -> bool:
+    return inputs.dtype.kind == "f" and bool(np.isnan(inputs.min(initial=0.0)))
 
 
 def _over_chunks(inputs: Array, mean: Floats, scale: float, take: Callable[[Floats], Array]) -> Floats:

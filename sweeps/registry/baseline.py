@@ -17,7 +17,6 @@ from sweeps.registry.sample_losses import (
     mean_predictor,
     pca_predictor,
 )
-from sweeps.trial.references import any_missing
 
 _LOSS_OF_METRIC: Mapping[str, Loss] = {
     "valid/denoise_mse": "denoise_mse",
@@ -56,7 +55,7 @@ def classifies(trial: TrialConfig) -> bool:
 def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:
     """Choose the baseline of a trial's network; missing values of its input are filled with the training mean."""
     baseline = _choose(trial, arrays, samples, loss)
-    return replace(baseline, predict=filling_predictor(baseline.predict, arrays)) if any_missing(arrays) else baseline
+    return replace(baseline, predict=filling_predictor(baseline.predict, arrays)) if arrays.has_missing else baseline
 
 
 def _choose(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:

@@ -19,7 +19,6 @@ from sweeps.storage.layout import home
 from sweeps.trial.data_requirements import needs_references, reference_issues, requirement_issues
 from sweeps.trial.pca_cache import pca_of
 from sweeps.trial.references import (
-    any_missing,
     needs_statistics,
     pick_references,
     standardized_references,
@@ -119,9 +118,9 @@ def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
             check_unit_interval(arrays, *needs)
         except DatasetError as error:
             issues.extend(error.issues)
-    if any_missing(arrays):
+    if arrays.has_missing:
         issues += [
-            f"{needed_by} needs data without missing values, and {arrays.name} has some: use {instead}, or set "
+            f"{needed_by} needs data without missing values, and those of {arrays.name} may be missing: use {instead}, or set "
             "data.missing to mean"
             for needed_by, instead in sorted({needs for trial in trials for needs in trial.model.complete_data_needs})
         ]

@@ -7,24 +7,22 @@ import numpy as np
 
 from sweeps.datamodules.arrays import DataArrays, Split, chunks
 from sweeps.models.config import ModelConfig
-from sweeps.models.feature_statistics import FeatureStatistics, feature_statistics, has_missing
+from sweeps.models.feature_statistics import FeatureStatistics, feature_statistics
 from sweeps.models.metrics import References
 from sweeps.trial.pca_cache import pca_of
 
 
 def needs_statistics(model: ModelConfig, arrays: DataArrays) -> bool:
     """Return whether a network needs the statistics of the training split, to standardise or to fill missing values."""
-    return model.standardize == "feature" or any_missing(arrays)
-
-
-def any_missing(arrays: DataArrays) -> bool:
-    """Return whether any split has missing values."""
-    return has_missing(*_inputs(arrays))
+    return model.standardize == "feature" or arrays.has_missing
 
 
 def statistics_of(arrays: DataArrays) -> FeatureStatistics:
-    """Return the statistics of the scaled training inputs."""
-    return feature_statistics(arrays.train.inputs, arrays.scale, *_inputs(arrays)[1:])
+    """Return the statistics of the scaled training inputs.
+
+    A network for data that may have missing values fills them, even if none is missing now: samples to score may.
+    """
+    return replace(feature_statistics(arrays.train.inputs, arrays.scale), has_missing=arrays.has_missing)
 
 
 def pick_references(model: ModelConfig, raw: References, standardized: References | None) -> References:
@@ -62,9 +60,3 @@ def _standardized(split: Split, scale: float, statistics: FeatureStatistics) -> 
         inputs[start : start + len(rows)] = statistics.standardize(np.multiply(rows, scale, dtype=np.float64))
         start += len(rows)
     return Split(inputs, split.labels)
-
-
-def _inputs(arrays: DataArrays) -> list[np.ndarray]:
-    """Return the inputs of the splits, each array once, training first."""
-    splits = {id(split): split for split in (arrays.train, arrays.valid, arrays.test) if len(split)}
-    return [split.inputs for split in splits.values()]

@@ -56,11 +56,6 @@ def test_missing_values_do_not_count(seed: int, share: float) -> None:
     assert of.has_missing == np.isnan(values).any()
 
 
-def test_missing_values_of_another_split_are_seen() -> None:
-    other = np.array([[np.nan]], np.float32)
-    assert feature_statistics(np.ones((3, 1), np.float32), 1.0, other).has_missing
-
-
 def test_standardised_values_are_restored_and_constant_features_are_their_mean() -> None:
     table = TABLE.copy()
     table[:, 3] = 7
