@@ -120,8 +120,8 @@ def _misfits(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str]:
             issues.extend(error.issues)
     if arrays.has_missing:
         issues += [
-            f"{needed_by} needs data without missing values, and those of {arrays.name} may be missing: use {instead}, or set "
-            "data.missing to mean"
+            f"{needed_by} needs data without missing values, and those of {arrays.name} may be missing: use {instead}, "
+            "or set data.missing to mean"
             for needed_by, instead in sorted({needs for trial in trials for needs in trial.model.complete_data_needs})
         ]
     if arrays.n_classes is None:
