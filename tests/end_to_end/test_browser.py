@@ -84,9 +84,7 @@ def test_printed_links_open_the_trials_best_first_with_the_objective_in_front(
 ) -> None:
     page.goto("about:blank")
     page.goto(links[0])
-    page.get_by_text(re.compile(r"^16$")).wait_for()  # matching runs: the trials, not their parent
-    header = page.locator(".ag-header-viewport [role=columnheader][aria-colindex]")
-    header.first.wait_for()
+    page.locator("strong", has_text=re.compile(r"^16$")).wait_for()  # matching runs: the trials, not their parent
     objective = page.locator("[role=gridcell][col-id='metrics.`best/valid/probe_error`']")
     expect(objective.first).to_be_visible(timeout=SECONDS * 1000)
     shown = [float(text) for text in objective.all_inner_texts() if text not in ("", "-")]
