@@ -16,7 +16,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
-from sweeps.datamodules.config import ArrayConfig
+from sweeps.datamodules.own_data_config import ArrayConfig
 from sweeps.datamodules.splits import Source
 
 ZIP_MAGIC = b"PK\x03\x04"

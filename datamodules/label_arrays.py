@@ -7,7 +7,7 @@ from pathlib import Path
 from numpy.lib import format as npy_format
 
 from sweeps.datamodules.array_files import DAMAGE
-from sweeps.datamodules.config import ArrayConfig
+from sweeps.datamodules.own_data_config import ArrayConfig
 
 _INTEGERS = "bui"
 _Header = tuple[tuple[int, ...], str]

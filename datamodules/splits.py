@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.datamodules.arrays import DataArrays, DatasetError, Split, chunks
-from sweeps.datamodules.config import SplitConfig
 from sweeps.datamodules.missing_values import MissingValues, fitted_to
+from sweeps.datamodules.split_config import SplitConfig
 from sweeps.datamodules.table_encoding import TableEncoding
 
 

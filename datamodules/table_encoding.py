@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.datamodules.arrays import DatasetError, Labels
-from sweeps.datamodules.config import Missing
+from sweeps.datamodules.own_data_config import Missing
 from sweeps.datamodules.table_columns import (
     MISSING,
     UNKNOWN,

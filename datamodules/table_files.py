@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.datamodules.arrays import DatasetError
-from sweeps.datamodules.config import TABLE_SUFFIXES
+from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
 
 # What pandas reads as missing, and "?", as UCI's data sets write it.
 MISSING_TEXTS = (

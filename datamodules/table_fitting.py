@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from sweeps.datamodules.arrays import DatasetError
-from sweeps.datamodules.config import TableConfig
+from sweeps.datamodules.own_data_config import TableConfig
 from sweeps.datamodules.table_columns import as_numbers, as_texts, class_texts, kind_of, refuse_lossy
 from sweeps.datamodules.table_encoding import Column, TableEncoding, is_pandas_index, listed
 
