@@ -60,6 +60,7 @@ def run(
     progress = start_progress(config, watch)
     uri = tracking_uri(uri)
     if not offline:
+        progress.enter(Stage.STARTING, "checking the MLflow store")
         check_tracker(uri)
     layout.check_home()
     recover_lost_sweeps(uri)
@@ -76,7 +77,6 @@ def run(
 def start_progress(config: SweepConfig, watch: Watch | None, sweep_id: str = "") -> Progress:
     """Return the counters of a sweep that starts, after `watch` got them."""
     progress = Progress.of(config, sweep_id)
-    progress.enter(Stage.STARTING, "reading the data")
     if watch is not None:
         watch(progress)
     return progress
@@ -92,6 +92,7 @@ def prepare(config: SweepConfig, progress: Progress, *, is_measured: bool = Fals
 
     address = os.environ.get("RAY_ADDRESS")
     packing = decide_packing(config)
+    progress.enter(Stage.STARTING, "reading the data")
     with _loading(config, is_measured) as loading:
         session.prepare(address)
         arrays = loading.result()  # if the data are bad, raise before Ray starts

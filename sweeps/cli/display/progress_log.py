@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sweeps.cli.display.announcements import Announcements, duration
+from sweeps.errors import InputError
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.progress import Progress, Stage
 from sweeps.tracking.results import SweepResult
@@ -33,13 +34,17 @@ def log_progress(
         logs.append(_Log(progress, log, seconds_between_lines))
 
     thread = threading.Thread(target=follow, name="progress-log", daemon=True)
+    is_refused = False
     thread.start()
     try:
         yield watch
+    except InputError:
+        is_refused = True  # nothing has started, and the error says all
+        raise
     finally:
         has_ended.set()
         thread.join()
-        if logs:
+        if logs and not is_refused:
             logs[-1].announce()
 
 
@@ -68,7 +73,7 @@ class _Log:
     def announce(self) -> None:
         """Log what is new and said once."""
         for line in self._announcements.new():
-            self._log(line.text)
+            self._log(f"{line.text} ..." if line.is_step else line.text)
 
 
 def last_line(result: SweepResult) -> str:

@@ -12,7 +12,7 @@ from sweeps.models.config import ShallowConfig, StackedDenoisingConfig, Training
 from sweeps.models.diagnosis.diagnosis import diagnose
 from sweeps.models.diagnosis.evidence import Evidence, Settings, settings_of
 from sweeps.models.diagnosis.feature_scales import FeatureScales, feature_scales
-from sweeps.models.diagnosis.findings import FindingName
+from sweeps.models.diagnosis.findings import FindingName, Severity
 
 RNG = np.random.default_rng(0)
 SCALES = 10.0 ** np.linspace(-13, 8.5, 20)
@@ -54,7 +54,9 @@ def test_it_is_the_only_finding_and_names_the_evidence() -> None:
     (finding,) = diagnose(evidence())
 
     assert finding.name is FindingName.DIFFERENT_SCALES
-    assert finding.advice == "Set model.standardize to feature."
+    assert finding.change == {"model.standardize": "feature"}
+    assert finding.advice.startswith("Set model.standardize to feature")
+    assert finding.severity is Severity.FAILURE
     assert finding.evidence["largest deviation over the smallest"] > 1e20
     assert finding.evidence["share of features no better than their mean"] == pytest.approx(0.95)
     assert finding.evidence["share of the error from one feature"] > 0.8
@@ -93,6 +95,6 @@ def test_the_advice_can_be_followed_where_outputs_are_bounded() -> None:
     for model in (StackedDenoisingConfig(fine_tuning="reconstruction"), ShallowConfig(output_activation="sigmoid")):
         of = replace(evidence(), settings=settings_of(model, TrainingConfig()))
         (finding,) = diagnose(of)
-        assert finding.advice == (
-            "Set model.standardize to feature, model.output_activation to linear and model.loss to mse."
-        )
+        changed = {f"model.{name}": value for name, value in model.model_dump().items()} | finding.change
+        assert changed["model.standardize"] == "feature"
+        assert (changed["model.output_activation"], changed["model.loss"]) == ("linear", "mse")

@@ -40,7 +40,7 @@ def test_the_scales_are_found_and_following_the_advice_cures(
 
     (finding,) = before.diagnosis or ()
     assert finding["name"] == "features of very different scales"
-    assert finding["advice"] == "Set model.standardize to feature."
+    assert finding["change"] == {"model.standardize": "feature"}
     assert before.metrics["valid/mse"] > 1e6
     assert "features of very different scales" not in [found["name"] for found in after.diagnosis or ()]
     assert after.metrics["valid/r2"] > 0.7, "far better than the mean predictor, which has 0"

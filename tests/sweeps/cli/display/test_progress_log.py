@@ -15,7 +15,7 @@ def test_a_log_has_what_is_said_once_and_a_line_whenever_something_has_changed()
     with log_progress(lines.append, seconds_between_lines=0.01) as watch:
         watch(progress)
         progress.enter(Stage.STARTING, "starting Ray")
-        wait_until(lambda: lines == ["reading the data", "starting Ray"])
+        wait_until(lambda: lines == ["reading the data ...", "starting Ray ..."])
         progress.sweep_id, progress.cluster = "small-1", "Ray started on this machine: 2 CPUs"
         progress.where_to_look = lambda: "MLflow runs: http://tracker/#/experiments/1"
         progress.enter(Stage.TRAINING)
