@@ -69,7 +69,7 @@ def test_ray_address_that_does_not_answer_is_refused(home: Any, address: str) ->
 
 
 def test_trial_larger_than_the_cluster_is_refused(home: Any) -> None:
-    (line,) = refused(home, "run", "quickstart", "--set", "resources.cpus_per_trial=1000")
+    *_, line = refused(home, "run", "quickstart", "--set", "resources.cpus_per_trial=1000")
     assert "resources.cpus_per_trial" in line
 
 

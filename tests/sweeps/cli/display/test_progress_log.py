@@ -33,5 +33,5 @@ def test_a_log_has_what_is_said_once_and_a_line_whenever_something_has_changed()
         wait_until(lambda: lines[-1].startswith("1 of 4 trials ended, 1 failed, 0 running"))
         assert "trial 0000 (h=8) failed: the loss is not finite" in lines
         progress.enter(Stage.DELIVERING)
-    assert lines[-1] == "delivering to MLflow"
+    assert lines[-1] == "delivering to MLflow ..."
     assert len(lines) == len(set(lines))
