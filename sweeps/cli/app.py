@@ -1,12 +1,12 @@
-"""The command line: the table of commands, each a function in `sweeps.cli.commands`."""
+"""The command line: the table of commands, each a function in `sweeps.cli.commands`, and examples for its help."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from sweeps import gc_tuning
 from sweeps.cli.commands import inspect, registry, run, submit, sweep_files, tracking
-from sweeps.cli.examples import examples
 from sweeps.cli.options import fail
 from sweeps.cli.typed_command import RecordingGroup
 from sweeps.cli.version import print_version
@@ -31,30 +31,45 @@ def options(
     """Take the options that stand before a command."""
 
 
-app.command(epilog=examples("run"))(run.run)
-app.command(epilog=examples("submit"))(submit.submit)
-app.command(epilog=examples("logs"))(submit.logs)
-app.command(epilog=examples("stop"))(run.stop)
-app.command(epilog=examples("resume"))(run.resume)
-app.command(epilog=examples("extend"))(run.extend)
-app.command(epilog=examples("delete"))(run.delete)
-app.command(name="list", epilog=examples("list"))(inspect.list_sweeps)
-app.command(epilog=examples("status"))(inspect.status)
-app.command(epilog=examples("best"))(inspect.best)
-app.command(epilog=examples("diagnose"))(inspect.diagnose)
-app.command(epilog=examples("evaluate"))(inspect.evaluate)
-app.command(epilog=examples("reproduce"))(run.reproduce)
-app.command(epilog=examples("promote"))(registry.promote)
-app.command(epilog=examples("rollback"))(registry.rollback)
-app.command(epilog=examples("history"))(registry.history)
-app.command(epilog=examples("score"))(registry.score)
-app.command(epilog=examples("sync"))(tracking.sync)
-app.command(epilog=examples("recipes"))(sweep_files.recipes)
-app.command(epilog=examples("show"))(sweep_files.show)
-app.command(epilog=examples("validate"))(sweep_files.validate)
-app.command(epilog=examples("explain"))(sweep_files.explain)
-app.command(epilog=examples("schema"))(sweep_files.schema)
-app.command(epilog=examples("ui"))(tracking.ui)
+def _add(command: Callable[..., Any], *examples: str, name: str | None = None) -> None:
+    """Add a command, named as its function by default, with examples at the end of its help."""
+    heading = "Example:" if len(examples) == 1 else "Examples:"
+    app.command(name=name, epilog="\n".join([heading, *(f"  {line}" for line in examples)]))(command)
+
+
+_add(run.run, "sweeps run quickstart", "sweeps run mine.yaml --set budget.trials=4 --set training.epochs=5")
+_add(submit.submit, "sweeps submit mine.yaml --address http://head:8265")
+_add(submit.logs, "sweeps logs -f latest")
+_add(run.stop, "sweeps stop latest")
+_add(run.resume, "sweeps resume latest")
+_add(run.extend, "sweeps extend quickstart --trials 16")
+_add(run.delete, "sweeps delete quickstart-20261130-112751-2102 --runs")
+_add(inspect.list_sweeps, "sweeps list", "sweeps list --csv > sweeps.csv", name="list")
+_add(inspect.status, "sweeps status latest")
+_add(
+    inspect.best,
+    "sweeps best latest",
+    "sweeps best quickstart --top 3        # the newest sweep named quickstart",
+    "sweeps best latest --csv > trials.csv",
+)
+_add(inspect.diagnose, "sweeps diagnose latest           # its best trial", "sweeps diagnose latest/0007")
+_add(inspect.evaluate, "sweeps evaluate latest", "sweeps evaluate quickstart --trial 7")
+_add(run.reproduce, "sweeps reproduce mnist-sda", "sweeps reproduce --judge --markdown")
+_add(
+    registry.promote,
+    "sweeps promote latest --model digits --first",
+    "sweeps promote latest/0007 --model digits --dry-run",
+)
+_add(registry.rollback, "sweeps rollback digits")
+_add(registry.history, "sweeps history digits")
+_add(registry.score, "sweeps score digits@champion samples.npy scores.npz")
+_add(tracking.sync, "sweeps sync latest")
+_add(sweep_files.recipes, "sweeps recipes")
+_add(sweep_files.show, "sweeps show quickstart > mine.yaml")
+_add(sweep_files.validate, "sweeps validate mine.yaml", "sweeps validate mine.yaml --data")
+_add(sweep_files.explain, "sweeps explain", "sweeps explain model.noise", "sweeps explain training.learning_rate")
+_add(sweep_files.schema, "sweeps schema > sweep.schema.json")
+_add(tracking.ui, "sweeps ui", "sweeps ui latest --port 5001")
 
 
 def main() -> None:

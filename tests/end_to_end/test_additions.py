@@ -261,7 +261,7 @@ COMMAND = Addition(
 ''',
             ),
         ),
-        "cli/app.py": (("app.command()(inspect.evaluate)", "app.command()(inspect.count)\n"),),
+        "cli/app.py": (("_add(inspect.evaluate,", '_add(inspect.count, "sweeps count latest")\n'),),
     }
 )
 # How many files each takes: a network family's section has a file of its own, and is listed in the union.
