@@ -107,11 +107,13 @@ def draw_order(n_samples: int, seed: int) -> NDArray[np.intp]:
 def checksum(source: Source) -> str:
     """Return the SHA-256 of shapes, types and bytes of inputs and labels, including the published test set.
 
-    That of a table covers its encoding too: the names of columns, categories and classes.
+    That of a table covers the names of its columns, categories and classes too, but not how missing values are handled.
     """
     digest = hashlib.sha256()
     if source.table is not None:
-        digest.update(json.dumps(source.table.to_dict(), sort_keys=True).encode())
+        encoding = source.table.to_dict()
+        named = {key: encoding[key] for key in ("columns", "classes")}
+        digest.update(json.dumps(named, sort_keys=True).encode())
     for part in (source.samples, source.test):
         for array in (part.inputs, part.labels) if part is not None else ():
             if array is not None:

@@ -126,10 +126,14 @@ class TableEncoding:
         return {name: count for name, count in counts.items() if count}
 
     def fill(self, inputs: Features) -> Features:
-        """Return inputs with missing values replaced by the training means, if `missing` is mean; else unchanged."""
+        """Return inputs with missing values replaced by the training means, if `missing` is mean; else unchanged.
+
+        A row without any value stays as it is: it would become the average sample, about which nothing is known.
+        """
         if self.means is None or not (is_missing := np.isnan(inputs)).any():
             return inputs
-        return np.where(is_missing, np.asarray(self.means, np.float32), inputs)
+        is_filled = is_missing & ~is_missing.all(axis=1, keepdims=True)
+        return np.where(is_filled, np.asarray(self.means, np.float32), inputs)
 
     def with_means(self, means: Sequence[float]) -> "TableEncoding":
         """Return this encoding with the means of the training split, one per feature."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeps.datamodules.arrays import DatasetError
 from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
+from sweeps.datamodules.table_encoding import listed
 
 # What pandas reads as missing, and "?", as UCI's data sets write it.
 MISSING_TEXTS = (
@@ -28,7 +29,9 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> Any:
     path = path.expanduser()
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise DatasetError(f"{path} must be a table in a file that ends in {_listed(TABLE_SUFFIXES)}: correct its path")
+        raise DatasetError(
+            f"{path} must be a table in a file that ends in {', '.join(TABLE_SUFFIXES)}: correct its path"
+        )
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "there is no such file"
         raise DatasetError(f"{path} must be a table in a {path.suffix} file, and {found}: correct its path")
@@ -36,10 +39,7 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> Any:
     table = _read(path, reader, text_columns)
     repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     if repeated:
-        raise DatasetError(
-            f"{path} must name each column differently; {_listed([repr(name) for name in repeated])} names several: "
-            f"rename them"
-        )
+        raise DatasetError(f"{path} must name each column differently; {listed(repeated)} names several: rename them")
     if not table.num_rows or not table.num_columns:
         raise DatasetError(f"{path} must hold at least one row below its column names; it holds none")
     return table
@@ -139,10 +139,6 @@ def _refuse_larger_than_memory(path: Path, n_bytes: int) -> None:
             f"{path} must fit in memory; it would take {n_bytes / 2**30:.1f} GiB of the {memory_bytes / 2**30:.1f} GiB "
             f"of this machine: use fewer rows or columns"
         )
-
-
-def _listed(names: Collection[str], at_most: int = 10) -> str:
-    return ", ".join(list(names)[:at_most]) + (", ..." if len(names) > at_most else "")
 
 
 _READERS: Mapping[str, Callable[[Path, Collection[str]], Any]] = {

@@ -7,7 +7,13 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from sweeps.models.config.autoencoder import Activation, AutoencoderConfig, Initialization, LabelsSetting
+from sweeps.models.config.autoencoder import (
+    Activation,
+    AutoencoderConfig,
+    Initialization,
+    LabelsSetting,
+    Standardization,
+)
 from sweeps.models.config.deep import DeepConfig
 from sweeps.models.config.linear import LinearConfig
 from sweeps.models.config.shallow import ShallowConfig
@@ -37,6 +43,7 @@ __all__ = [
     "Section",
     "ShallowConfig",
     "StackedDenoisingConfig",
+    "Standardization",
     "TrainingConfig",
 ]
 

@@ -15,6 +15,7 @@ from sweeps.models.config.training import NoiseConfig, Section
 
 # `sigmoid_first_row` reproduces a published bug, a sigmoid with a wrong derivative: see the recipe numpy-2x2-faulty.
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu", "sigmoid_first_row"]
+Standardization = Literal["none", "sample", "feature"]
 Initialization = Literal["glorot", "tutorial", "small", "identity", "unit_interval"]
 
 
@@ -67,7 +68,7 @@ class AutoencoderConfig(Section):
     initialization: Initialization = Field(
         "glorot", description="Distribution from which the initial weights are drawn."
     )
-    standardize: Literal["none", "sample", "feature"] = Field(
+    standardize: Standardization = Field(
         "none",
         description="Subtract the mean and divide by the standard deviation inside the model: of each sample, or of "
         "each feature over the training split.",

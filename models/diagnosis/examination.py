@@ -76,7 +76,7 @@ class Examination:
         """Diagnose the training so far, from a few hundred or more clean training and validation samples."""
         last_loss, train_mse = self._losses(train)
         activations = self._activations(valid[0])
-        originals, reconstructions = self._compared(valid[0], activations)
+        originals, reconstructions = activations.compared(valid[0])
         evidence = Evidence(
             settings=self._settings,
             references=self._references,
@@ -132,16 +132,6 @@ class Examination:
         loss, penalty = self.objective.terms(activations, train)
         squared, n_values = squared_error(activations, train[0])
         return LossTerms(loss.item(), penalty.item()), squared.item() / max(int(n_values), 1)
-
-    def _compared(self, inputs: Tensor, activations: Activations) -> tuple[Tensor, Tensor]:
-        """Return inputs and reconstructions, (samples, features), in the units of errors; equal where one is missing.
-
-        A missing value is the feature's mean in both.
-        """
-        if activations.preprocessing is None:
-            return inputs, activations.reconstruction
-        originals = activations.preprocessing.filled(inputs)
-        return originals, originals + activations.error(inputs)
 
     def _scales_of(self, inputs: Tensor) -> FeatureScales | None:
         """Return the scales of inputs (samples, features) in the units of errors."""

@@ -40,7 +40,7 @@ def excess_over_pca(evidence: Evidence) -> float:
 
 
 def falls_short(evidence: Evidence) -> bool:
-    """Return whether the network reconstructs far worse than its size allows: what else is wrong then does harm."""
+    """Return whether the network reconstructs far worse than its size allows: only then do other symptoms matter."""
     excess = excess_over_pca(evidence)
     if math.isnan(excess):
         return last_r2(evidence) < _EXPLAINED_WITHOUT_BOTTLENECK

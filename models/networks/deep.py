@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation, DeepConfig
+from sweeps.models.config import Activation, DeepConfig, Standardization
 from sweeps.models.networks.network import Activations, Layer, TiedLayer, decoder_layer
-from sweeps.models.networks.preprocessing import Preprocessing, Standardization
+from sweeps.models.networks.preprocessing import Preprocessing
 
 
 def build(section: DeepConfig, input_size: int, _n_classes: int | None) -> "DeepAutoencoder":

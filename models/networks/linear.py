@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from sweeps.models.config import LinearConfig
+from sweeps.models.config import LinearConfig, Standardization
 from sweeps.models.networks.network import Activations, Layer
-from sweeps.models.networks.preprocessing import Preprocessing, Standardization
+from sweeps.models.networks.preprocessing import Preprocessing
 
 
 def build(section: LinearConfig, input_size: int, _n_classes: int | None) -> "LinearNetwork":

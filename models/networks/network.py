@@ -70,6 +70,16 @@ class Activations(NamedTuple):
         present = self.present(target)
         return error if present is None else error.where(present, 0.0)
 
+    def compared(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the raw `target` and its reconstruction, (batch, features) each, in the units of losses and metrics.
+
+        A missing value is the feature's mean in both.
+        """
+        if self.preprocessing is None:
+            return target, self.reconstruction
+        filled = self.preprocessing.filled(target)
+        return filled, filled + self.error(target)
+
     def present(self, target: Tensor) -> Tensor | None:
         """Return which values of `target` (batch, features) are not missing; None if the network expects all."""
         return ~target.isnan() if self.preprocessing is not None and self.preprocessing.fills_missing else None

@@ -1,15 +1,13 @@
 """What a network does to its raw input before the first layer, and undoes on its output."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from sweeps.models.config import Standardization
 from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.networks.standardize import Standardized, relative, standardize
-
-Standardization = Literal["none", "sample", "feature"]
 
 
 class Preprocessing(nn.Module):

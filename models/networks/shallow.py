@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation, ShallowConfig
+from sweeps.models.config import Activation, ShallowConfig, Standardization
 from sweeps.models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
-from sweeps.models.networks.preprocessing import Preprocessing, Standardization
+from sweeps.models.networks.preprocessing import Preprocessing
 
 
 def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "ShallowAutoencoder":

@@ -6,11 +6,11 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from sweeps.models.config import Activation, StackedDenoisingConfig
+from sweeps.models.config import Activation, StackedDenoisingConfig, Standardization
 from sweeps.models.errors import ModelError
 from sweeps.models.networks.deep import DeepAutoencoder
 from sweeps.models.networks.network import Activations, Layer
-from sweeps.models.networks.preprocessing import Preprocessing, Standardization
+from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.shallow import ShallowAutoencoder
 
 

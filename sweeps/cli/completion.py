@@ -17,6 +17,13 @@ def sweeps(incomplete: str) -> list[str]:
     return [name for name in found if name.startswith(incomplete)]
 
 
+def sweep_ids(incomplete: str) -> list[str]:
+    """Return the ids of the sweeps on this disk, for a command that takes no name."""
+    from sweeps.storage.sweep_ids import name_of
+
+    return [known for known in sweeps(incomplete) if name_of(known) is not None]
+
+
 def runs(incomplete: str) -> list[str]:
     """Return the sweeps, and after a sweep and a slash its trials."""
     sweep, slash, _ = incomplete.partition("/")

@@ -27,7 +27,7 @@ SweepIdOrPrefix = Annotated[
         metavar="SWEEP",
         help="A sweep: its id, or a unique prefix of it.",
         show_default=False,
-        autocompletion=completion.sweeps,
+        autocompletion=completion.sweep_ids,
     ),
 ]
 Recipe = Annotated[

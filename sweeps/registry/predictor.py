@@ -66,7 +66,9 @@ def encoded(frame: pd.DataFrame, table: dict[str, Any]) -> Samples:
     )
     if table["means"] is None:
         return features
-    return np.where(np.isnan(features), np.asarray(table["means"], np.float32), features)
+    is_missing = np.isnan(features)
+    is_filled = is_missing & ~is_missing.all(axis=1, keepdims=True)
+    return np.where(is_filled, np.asarray(table["means"], np.float32), features)
 
 
 def _features(values: pd.Series, column: dict[str, Any]) -> Samples:

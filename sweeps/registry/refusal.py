@@ -70,7 +70,7 @@ class Refusal:
     def _none_passes(self, n_examined: int) -> str:
         if not n_examined:
             return ""
-        others = "the next trial" if n_examined == 1 else f"any of the next {n_examined} trials"
+        others = "the best other trial" if n_examined == 1 else f"any of the {n_examined} best other trials"
         strict = self._confidence(n_examined)
         return f". Nor would {others} pass at {100 * strict:.4g} % confidence, which allows for the number examined"
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from sweeps.datamodules.array_files import array_names, read_array
 from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
 from sweeps.errors import InputError
 from sweeps.registry.packaged_model import Array, PackagedModel
 from sweeps.storage.atomic_write import replacing
 
-_TABLES = (".csv", ".parquet", ".feather")
-_TARGETS = (".npz", ".npy", *_TABLES)
+_TARGETS = (".npz", ".npy", *TABLE_SUFFIXES)
 _DEFAULT_KEY = "inputs"
 
 
@@ -23,8 +23,8 @@ def check_target(target: Path, source: Path) -> None:
     """Raise InputError unless scores can be written to `target` without replacing the samples."""
     if target.suffix not in _TARGETS:
         raise InputError(
-            f"OUT must end in .npz (outputs by name), .npy (all columns), or {', '.join(_TABLES)} (named columns), not "
-            f"{target.name!r}"
+            f"OUT must end in .npz (outputs by name), .npy (all columns), or {', '.join(TABLE_SUFFIXES)} (named "
+            f"columns), not {target.name!r}"
         )
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(f"OUT must not be the file of the samples, {source}: choose another name")
@@ -38,7 +38,8 @@ def read_samples(source: Path, model: PackagedModel, key: str | None) -> tuple[N
     `key` names the array of an .npz. Raises InputError if the file is missing, damaged or not of the model's features.
     """
     try:
-        samples, unknown = _read_table(source, model) if source.suffix in _TABLES else (_read_array(source, key), {})
+        is_table = source.suffix.lower() in TABLE_SUFFIXES
+        samples, unknown = _read_table(source, model) if is_table else (_read_array(source, key), {})
         samples = _fitting(samples, source, model)
         return (samples if model.table is None else model.table.fill(samples)), unknown
     except DatasetError as error:

@@ -23,7 +23,8 @@ _MAX_NAMED = 10
 class Scores:
     """What `score` wrote: the file, the number of samples, the shape of each output by name.
 
-    `unscored` are the rows, counted from 0, with NaN or infinity in their input: all their outputs are NaN.
+    `unscored` are the rows, counted from 0, with NaN or infinity in their input, or, where the model takes missing
+    values, without any value: all their outputs are NaN.
     `unknown_categories` counts, by column of a table, the rows with a category that training did not see.
     """
 
@@ -50,8 +51,8 @@ class Scores:
                 ", ..." if len(self.unscored) > _MAX_NAMED else ""
             )
             issues.append(
-                f"{len(self.unscored)} of {self.n_samples} samples hold NaN, infinity or values beyond float32, so "
-                f"their outputs are NaN: rows {rows}, counted from 0"
+                f"{len(self.unscored)} of {self.n_samples} samples hold NaN, infinity or values beyond float32, or no "
+                f"value at all, so their outputs are NaN: rows {rows}, counted from 0"
             )
         return issues
 
@@ -102,10 +103,14 @@ def score_by_alias(
 
 
 def _rows_without_score(samples: NDArray[Any], *, takes_missing: bool) -> NDArray[np.intp]:
-    """Return the rows with infinity, a value beyond float32 or, unless the model takes them, a missing value."""
+    """Return the rows with infinity, with a value beyond float32, or with a missing value.
+
+    If the model takes missing values, a row needs one value that is present.
+    """
     if samples.dtype.kind != "f":
         return np.empty(0, np.intp)
+    n_missing_allowed = samples.shape[1] - 1 if takes_missing else 0
     is_unusable = [
-        (np.isinf(batch) if takes_missing else ~np.isfinite(batch)).any(axis=1) for batch in batches(samples)
+        np.isinf(batch).any(axis=1) | (np.isnan(batch).sum(axis=1) > n_missing_allowed) for batch in batches(samples)
     ]
     return np.flatnonzero(np.concatenate(is_unusable))

@@ -20,8 +20,8 @@ def save_references(path: Place, config: SweepConfig, dataset: Dataset) -> None:
 
     `mean` is (features,). `components`, (features, n), has as many as the largest code that is smaller than the input.
     If a code may have two units, `codes`, (samples, 2), holds PCA's codes of the validation samples whose codes trials
-    save, and `labels`, (samples,), their labels. Nothing of PCA is written if a model standardises features: its PCA is
-    of standardised features, and these components are not.
+    save, and `labels`, (samples,), their labels. If a model standardises features, `components` has none and `codes` is
+    left out: its PCA is that of standardised features, and this one is not.
     """
     n_features, trials = dataset.references.n_features, config.corner_trials()
     sizes = [size for trial in trials if (size := trial.model.code_size) is not None]

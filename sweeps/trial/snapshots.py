@@ -62,14 +62,18 @@ class Snapshots:
         return self.data.valid_sample(n_samples, device)[0]
 
     def _looks(self, network: Network, device: torch.device) -> dict[str, NDArray[Any]]:
-        originals = self._sample(device, N_RECONSTRUCTIONS)
+        image_shape, originals = self.data.arrays.image_shape, self._sample(device, N_RECONSTRUCTIONS)
+        activations = network(originals)
+        reconstructions = activations.reconstruction
+        if image_shape is None:  # in the units of errors: a raw feature far larger than the others would hide them
+            originals, reconstructions = activations.compared(originals)
         arrays: dict[str, NDArray[Any]] = {
             "filters": as_array(network.first_layer_filters()[:N_FILTERS]),
             "originals": as_array(originals),
-            "reconstructions": as_array(network(originals).reconstruction),
+            "reconstructions": as_array(reconstructions),
         }
-        if self.data.arrays.image_shape is not None:
-            arrays["image_shape"] = np.asarray(self.data.arrays.image_shape)
+        if image_shape is not None:
+            arrays["image_shape"] = np.asarray(image_shape)
         return arrays
 
 

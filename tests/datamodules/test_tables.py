@@ -131,6 +131,12 @@ def test_the_checksum_covers_values_and_names(tmp_path: Path) -> None:
     assert len(same | {load(path, changed, missing="mask").checksum for changed in (renamed, other)}) == 3
 
 
+def test_the_checksum_of_complete_data_does_not_depend_on_what_missing_values_would_become(tmp_path: Path) -> None:
+    table = mixed_table().set_column(4, "town", pa.array(["Rome"] * N))
+    sums = {load(tmp_path / "t.parquet", table, missing=missing).checksum for missing in ("error", "mean", "mask")}
+    assert len(sums) == 1
+
+
 def test_csv_and_parquet_give_the_same_arrays(tmp_path: Path) -> None:
     table = mixed_table(5)
     expected = load(tmp_path / "t.parquet", table, missing="mask")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeps.models.diagnosis.findings import serious_names
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.results import RankedTrial, SweepResult
 
@@ -10,7 +11,7 @@ from sweeps.tracking.results import RankedTrial, SweepResult
 def ranking_rows(result: SweepResult, top: int | None = None) -> list[dict[str, Any]]:
     """Return a row for each of the `top` trials; without `top` for all, those that are not ranked last.
 
-    Metrics are those at `epoch`, by which a trial is ranked.
+    Metrics are those at `epoch`, by which a trial is ranked. Findings are those above a note.
     """
     points = {point.point_id: point for point in result.points}
     settings = list(dict.fromkeys(path for point in result.points for path in point.point))
@@ -50,7 +51,7 @@ def _row(
         "epochs": ranked and ranked.epochs,
         "seconds": seconds,
         "stopped_by": point.stopped_by,
-        "findings": "; ".join(dict.fromkeys(finding["name"] for finding in point.diagnosis or ())),
+        "findings": "; ".join(serious_names(point.diagnosis or ())),
         "reason": point.reason,
         "run_id": point.run_id,
     }

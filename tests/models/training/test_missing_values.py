@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from sweeps.models.build import Phase, build_phases, load_network, save_network
-from sweeps.models.config import ModelConfig, TrainingConfig
+from sweeps.models.config import ModelConfig, Standardization, TrainingConfig
 from sweeps.models.feature_statistics import feature_statistics
 from sweeps.models.metrics import References
 from sweeps.models.networks.corruption import Noise
 from sweeps.models.networks.network import Activations
-from sweeps.models.networks.preprocessing import Preprocessing, Standardization
+from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.standardize import standardize
 from sweeps.models.training.losses import ReconstructionLoss, reconstruction_loss
 from sweeps.models.training.validation import Validation

@@ -29,6 +29,11 @@ def test_sweeps_are_completed_by_latest_name_and_id_newest_first() -> None:
     assert completion.sweeps("dig") == ["digits", NEW, OLD]
 
 
+@pytest.mark.usefixtures("made")
+def test_only_ids_are_completed_where_no_name_is_taken() -> None:
+    assert completion.sweep_ids("dig") == [NEW, OLD]
+
+
 def test_without_sweeps_nothing_is_completed() -> None:
     assert completion.sweeps("") == completion.runs("latest/") == []
 

@@ -16,6 +16,7 @@ from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.datamodules.table_fitting import fit_encoding
 from sweeps.models.build import build_network
 from sweeps.models.config import ShallowConfig
+from sweeps.models.feature_statistics import feature_statistics
 from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.packaging import Package
 from sweeps.registry.predictor import encoded
@@ -38,7 +39,7 @@ ROWS = st.lists(
         {
             "age": st.one_of(st.none(), st.integers(-(2**31), 2**31)),
             "city": st.one_of(st.none(), st.sampled_from(["Rome", "Oslo", "Lima", "rome", ""])),
-            "paid": st.booleans(),
+            "paid": st.one_of(st.none(), st.booleans()),
             "x": st.one_of(st.none(), st.floats(-1e30, 1e30)),
         }
     ),
@@ -86,6 +87,31 @@ def test_a_file_is_scored_with_the_encoding_of_the_training(packaged: PackagedMo
     written = pd.read_csv(tmp_path / "out.csv")
     expected = packaged.predict(ENCODING.fill(ENCODING.encode(TRAINING)))
     np.testing.assert_allclose(written.to_numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_row_without_any_value_has_no_score(packaged: PackagedModel, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("age,city,paid,x\n31,Rome,true,0.5\n,,,\n,,,2\n")
+    scores = score(packaged, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (scores.exit_status, scores.unscored) == (3, (1,))
+    written = pd.read_csv(tmp_path / "out.csv")
+    assert written.loc[1].isna().all()
+    assert written.loc[[0, 2]].notna().all(axis=None)
+
+
+def test_a_model_that_takes_missing_values_needs_one_value_in_a_row(tmp_path: Path) -> None:
+    rows = np.array([[0.5, np.nan, 1.0], [np.nan, np.nan, np.nan], [1.0, 2.0, np.inf], [1.0, 2.0, 3.0]])
+    statistics = feature_statistics(rows[[0, 3]], 1.0)
+    network = build_network(ShallowConfig(hidden_size=2), input_size=3, n_classes=None, seed=1, statistics=statistics)
+    Package(network, 1.0, rows[[0, 3]]).save(tmp_path / "model")
+    np.save(tmp_path / "in.npy", rows)
+    scores = score(PackagedModel.load(tmp_path / "model"), tmp_path / "in.npy", tmp_path / "out.npy")
+    assert scores.unscored == (1, 2)
+    assert np.isfinite(np.load(tmp_path / "out.npy")[[0, 3]]).all()
+
+
+def test_the_suffix_of_a_table_may_be_in_capitals(packaged: PackagedModel, tmp_path: Path) -> None:
+    TRAINING.to_pandas().to_csv(tmp_path / "IN.CSV", index=False)
+    assert score(packaged, tmp_path / "IN.CSV", tmp_path / "out.csv").n_samples == 4
 
 
 def test_categories_that_training_did_not_see_are_counted(packaged: PackagedModel, tmp_path: Path) -> None:

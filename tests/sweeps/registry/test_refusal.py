@@ -54,7 +54,9 @@ def test_a_trial_that_would_pass_is_named_with_its_command(refuse: Callable[...,
 def test_without_another_that_passes_the_way_out_is_named(refuse: Callable[..., Any]) -> None:
     advice, result = refuse([1e-8, 1e-7], failure("reference", difference=0.1))
     assert advice.startswith(f"it is not shown to beat a simple baseline: `sweeps diagnose {result.sweep}/0001`")
-    assert advice.endswith("Nor would the next trial pass at 95 % confidence, which allows for the number examined")
+    assert advice.endswith(
+        "Nor would the best other trial pass at 95 % confidence, which allows for the number examined"
+    )
 
 
 def test_a_tie_with_a_lower_loss_says_how_many_test_samples_would_show_it(refuse: Callable[..., Any]) -> None:

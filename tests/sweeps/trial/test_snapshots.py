@@ -49,7 +49,15 @@ def train(sweep: SweepConfig, dataset: Dataset, folder: PointFolder, stop_at: in
 
     torch.set_num_threads(1)
     arrays, sweep_folder = DataArrays.from_dict(dataset.arrays), SweepFolder(folder.path.parent.parent)
-    train_points({folder.point_id: {}}, TrialContext(sweep, arrays, dataset.references, sweep_folder), report)
+    context = TrialContext(
+        sweep,
+        arrays,
+        dataset.references,
+        sweep_folder,
+        statistics=dataset.statistics,
+        standardized=dataset.standardized,
+    )
+    train_points({folder.point_id: {}}, context, report)
     return reported
 
 
@@ -230,3 +238,17 @@ def test_a_trial_imports_neither_plotting_nor_mlflow() -> None:
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     # The table of figures, and the arrays that a trial saves for them.
     assert found.stdout.strip() == "['sweeps.models.figures.arrays', 'sweeps.models.figures.table']"
+
+
+def test_reconstructions_of_a_table_are_in_units_of_each_features_deviation(
+    folder: PointFolder, small_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    scales = np.array([1e-6, 1.0, 1e8])
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).normal(3, 1, (300, 3)) * scales)
+    data = {"name": "array", "path": str(tmp_path / "table.npy")}
+    sweep = small_sweep(data=data, model={"name": "shallow", "hidden_size": 2, "standardize": "feature"})
+    train(sweep, load_dataset(sweep), folder)
+    saved = load(folder.snapshot(1))
+    for name in ("originals", "reconstructions"):
+        assert np.abs(saved[name]).max() < 10
+        assert (np.abs(saved[name]).max(axis=0) > 0.01).all(), "no feature hides the others"

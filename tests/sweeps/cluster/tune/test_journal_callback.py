@@ -22,8 +22,9 @@ from sweeps.tracking.crash_recovery import end_lost_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.mlflow.shipper import sync
+from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import extended, read_resume_state
+from sweeps.tracking.resume_state import count_ended, extended, read_resume_state
 from sweeps.tracking.sweep_end import SweepEnd, record_end
 from sweeps.trial.dataset import Dataset
 
@@ -51,8 +52,10 @@ class Driver:
 
     def callback(self, journal: Journal) -> JournalCallback:
         inputs = SweepInputs(self.dataset, Share(1, 0, 1), Packing(""), Event())
-        state = read_resume_state(journal, self.folder, self.config)
-        return JournalCallback(SweepRun(self.config, inputs, self.folder, journal, "", lambda: True, 0.0, state))
+        state, progress = read_resume_state(journal, self.folder, self.config), Progress.of(self.config, self.folder.id)
+        count_ended(progress, state)
+        run = SweepRun(self.config, inputs, self.folder, journal, "", lambda: True, 0.0, progress, state)
+        return JournalCallback(run)
 
     def play(self, *packs: Mapping[str, tuple[str, Sequence[dict[str, float]]]], last: str = "end") -> None:
         """Train packs of points, `{id: (how it ends, metrics by epoch)}`, one after another."""

@@ -158,3 +158,5 @@ def test_diagnosis_is_written_out_with_evidence_and_advice() -> None:
     assert diagnosis_text([dead]) == "Dead units (warning)\n  share: 0.512\n  layer: 1\n  Advice: Lower x.\n"
     assert diagnosis_text([dead, dead]).count("\n\nDead units") == 1
     assert diagnosis_text([]) == "No findings.\n"
+    pca = {"name": "worse than PCA of the same size", "severity": "note", "evidence": {}, "advice": "Lower x."}
+    assert diagnosis_text([pca]).startswith("Worse than PCA of the same size (note)")
