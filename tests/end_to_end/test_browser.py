@@ -130,7 +130,7 @@ def test_image_grid_compares_filters_of_trials_at_any_epoch(page: Page, experime
     page.goto(f"{experiment}?workflowType=machine_learning&compareRunsMode=CHART")
     page.get_by_role("link", name=quickstart.id).wait_for()
     page.locator("[role=gridcell] button").first.click()
-    page.get_by_role("link", name=re.compile(r"^h=\d+ l1=")).first.wait_for()
+    page.get_by_role("link", name=re.compile(r"^\d{4} h=\d+ l1=")).first.wait_for()
     page.get_by_placeholder("Search metric charts").fill("filters")
     page.locator("[data-component-id=fullscreen_button_chartcard]").first.click()
     grid = page.get_by_role("dialog").filter(has=page.get_by_role("slider"))
