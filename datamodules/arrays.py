@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Inputs: TypeAlias = NDArray[np.uint8 | np.float32]
 Labels: TypeAlias = NDArray[np.int64]
 
+# A scale that was typed with six digits or more, such as 0.00392157 for bytes, may give a little more than 1.
+_ROUNDING = 1e-6
+
 # Arrays are processed in chunks of about 32 MiB where temporaries would otherwise be as large as the array.
 CHUNK_BYTES = 32 * 2**20
 
@@ -148,8 +151,8 @@ class DataArrays:
 def check_unit_interval(arrays: DataArrays, needed_by: str = "loss bce", instead: str = "loss mse") -> None:
     """Raise DatasetError unless all scaled inputs lie in [0, 1], as `needed_by` requires and `instead` does not."""
     low, high = arrays.value_range()
-    if low < 0 or high > 1:
-        hint = f"set data.scale to 1/{high / arrays.scale:g}" if low >= 0 else "rescale the inputs"
+    if low < 0 or high > 1 + _ROUNDING:
+        hint = f"set data.scale to {arrays.scale / high}" if low >= 0 else "rescale the inputs"
         raise DatasetError(
             f"{needed_by} needs inputs in [0, 1]; those of {arrays.name} times scale {arrays.scale:g} lie in "
             f"[{low:g}, {high:g}]: {hint} or use {instead}"

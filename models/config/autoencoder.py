@@ -146,7 +146,11 @@ class AutoencoderConfig(Section):
     @property
     def unit_interval_needs(self) -> tuple[tuple[str, str], ...]:
         """The settings that need inputs in [0, 1], each with what to use for other inputs."""
-        return (("loss bce", "loss mse"),) if self.loss == "bce" else ()
+        if self.loss == "bce":
+            return (("loss bce", "loss mse"),)
+        return (
+            (("output_activation sigmoid", "output_activation linear"),) if self.output_activation == "sigmoid" else ()
+        )
 
     @property
     def complete_data_needs(self) -> tuple[tuple[str, str], ...]:

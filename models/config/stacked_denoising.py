@@ -89,7 +89,8 @@ class StackedDenoisingConfig(AutoencoderConfig):
     @property
     def unit_interval_needs(self) -> tuple[tuple[str, str], ...]:
         """Cross-entropy, and Boltzmann machines, whose visible units are logistic."""
-        return (*super().unit_interval_needs, *self._machines)
+        needs = () if self._machines and self.loss != "bce" else super().unit_interval_needs
+        return (*needs, *self._machines)
 
     @property
     def complete_data_needs(self) -> tuple[tuple[str, str], ...]:

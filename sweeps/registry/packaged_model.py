@@ -9,7 +9,6 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import mlflow.pytorch
 import numpy as np
 import torch
 from mlflow.models import Model
@@ -42,6 +41,8 @@ class PackagedModel:
 
         Runs neither pickled code nor the predictor that `mlflow.pyfunc` would run.
         """
+        import mlflow.pytorch  # takes seconds
+
         described = Model.load(str(folder))
         facts = described.metadata or {}
         exported = described.flavors.get("pytorch")

@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mlflow.pyfunc
-import mlflow.pytorch
 import numpy as np
 import torch
 from mlflow.models import Model, ModelSignature
@@ -64,6 +62,8 @@ class Package:
 
     def save(self, folder: Path, model: Model | None = None) -> None:
         """Write the MLflow model to `folder`, which must not exist; `model` carries its MLflow ids, if it has any."""
+        import mlflow.pytorch  # takes seconds
+
         examples = np.asarray(self.examples[np.arange(_N_EXAMPLES) % len(self.examples)], np.float32)
         # For the export alone; `_add_predictor` replaces it.
         signature = ModelSignature(inputs=Schema([TensorSpec(_FLOAT32, (-1, self.network.input_size))]))
@@ -165,6 +165,8 @@ def _add_predictor(folder: Path, layout: dict[str, Any]) -> None:
 
     The signature names the outputs only: MLflow would reject float64, or whole numbers, for the inputs of any other.
     """
+    import mlflow.pyfunc
+
     shutil.copyfile(Path(__file__).with_name(_PREDICTOR), folder / _PREDICTOR)
     (folder / _LAYOUT).write_text(json.dumps(layout))
     model = Model.load(str(folder))

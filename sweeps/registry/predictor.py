@@ -73,7 +73,10 @@ def encoded(frame: pd.DataFrame, table: dict[str, Any]) -> Samples:
 
 def _features(values: pd.Series, column: dict[str, Any]) -> Samples:
     if column["kind"] == "numeric":
-        numbers: Samples = pd.to_numeric(values).to_numpy(np.float32, na_value=np.nan)
+        try:
+            numbers: Samples = pd.to_numeric(values).to_numpy(np.float32, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"column {column['name']!r} must hold numbers: {error}") from error
         return numbers[:, None]
     texts = values.astype("string")
     hot = [(texts == category).to_numpy(np.float32, na_value=np.nan) for category in column["categories"]]

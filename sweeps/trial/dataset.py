@@ -65,15 +65,14 @@ def load_dataset(config: SweepConfig) -> Dataset:
 def load_suitable(config: SweepConfig, *, is_measured: bool = False) -> DataArrays:
     """Load all splits of a sweep's data.
 
-    Raises DataError if they are missing, damaged, unfit for one of its models, or cannot give one of its objectives or
-    gates. `is_measured` leaves the last out: trials of the sweep have values of its objectives already.
+    Raises DataError if they are missing or damaged, or if they are unfit for one of its models or cannot give one of
+    its objectives or gates. `is_measured` leaves the last two out: trials have values of the objectives already.
     """
     arrays = load_splits(config)
-    issues = _misfits(list(config.corner_trials()), arrays)
     if not is_measured:
-        issues += requirement_issues(config, arrays)
-    if issues:
-        raise DataError(issues)
+        issues = _misfits(list(config.corner_trials()), arrays) + requirement_issues(config, arrays)
+        if issues:
+            raise DataError(issues)
     return arrays
 
 

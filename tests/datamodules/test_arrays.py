@@ -171,7 +171,7 @@ def test_value_range_is_of_scaled_inputs_in_every_split() -> None:
 
 
 def test_values_outside_the_unit_interval_are_refused_for_cross_entropy() -> None:
-    with pytest.raises(DatasetError, match=r"set data\.scale to 1/95 or use loss mse"):
+    with pytest.raises(DatasetError, match=r"set data\.scale to 0\.010526315789473684 or use loss mse"):
         check_unit_interval(arrays())
 
 

@@ -1,11 +1,13 @@
 """MLflow's ranking of the trials of a sweep, compared with that of `sweeps best`."""
 
+import json
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from sweeps.tracking.journal.records import PointState
+from sweeps.tracking.mlflow.links import SHARED_VIEW_TAG, VIEW_TAG
 from sweeps.tracking.results import SweepResult
 
 
@@ -34,6 +36,15 @@ def check_ranking(uri: str, result: SweepResult) -> None:
     unranked = by_trial.keys() - set(ranking)
     assert not any("sweeps.rank" in by_trial[trial].data.tags or _under(by_trial[trial], "best/") for trial in unranked)
     _check_parent(uri, result)
+    _check_view(uri, result)
+
+
+def _check_view(uri: str, result: SweepResult) -> None:
+    """Check that the printed links show the trials in the order of the ranking, ties too."""
+    view = result.record.tags[VIEW_TAG]
+    experiment = MlflowClient(uri).get_experiment(str(result.record.experiment_id))
+    state = json.loads(experiment.tags[SHARED_VIEW_TAG + view])
+    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`sweeps.rank`", True)
 
 
 def _check_parent(uri: str, result: SweepResult) -> None:

@@ -57,14 +57,14 @@ def promote(
 def rollback(model: Model, alias: Alias = "champion", as_json: Json = False) -> None:
     """Point an alias back at the version that the current champion replaced."""
     with library_output_to_stderr():
-        from sweeps.cli.display.registry import print_rollback
+        from sweeps.cli.display.alias_history import print_rollback
         from sweeps.registry.alias_history import rollback as roll_back
         from sweeps.registry.mlflow_registry import RegistryStore
         from sweeps.registry.names import check_names
-        from sweeps.tracking.mlflow.uri import tracking_uri
+        from sweeps.tracking.mlflow.uri import existing_store
 
         check_names(model, alias)
-        move = roll_back(RegistryStore(tracking_uri()), model, alias)
+        move = roll_back(RegistryStore(existing_store()), model, alias)
     plain = {"model": model, "alias": alias} | move.to_dict()
     print_result(plain, as_json, lambda: print_rollback(model, alias, move))
 
@@ -72,15 +72,15 @@ def rollback(model: Model, alias: Alias = "champion", as_json: Json = False) -> 
 def history(model: Model, alias: Alias = "champion", as_json: Json = False) -> None:
     """List the versions that have held an alias, when and why, newest first."""
     with library_output_to_stderr():
-        from sweeps.cli.display.registry import print_history
+        from sweeps.cli.display.alias_history import print_history
         from sweeps.registry.alias_history import find_model
         from sweeps.registry.alias_history import moves as moves_of
         from sweeps.registry.mlflow_registry import RegistryStore
         from sweeps.registry.names import check_names
-        from sweeps.tracking.mlflow.uri import tracking_uri
+        from sweeps.tracking.mlflow.uri import existing_store
 
         check_names(model, alias)
-        registered = find_model(RegistryStore(tracking_uri()), model)
+        registered = find_model(RegistryStore(existing_store()), model)
         moves, holder = moves_of(registered, alias), registered.aliases.get(alias)
     plain = {"model": model, "alias": alias, "holder": holder, "moves": [move.to_dict() for move in reversed(moves)]}
     print_result(plain, as_json, lambda: print_history(model, alias, moves, holder))
@@ -116,9 +116,9 @@ def score(
     with library_output_to_stderr():
         from sweeps.registry.mlflow_registry import RegistryStore
         from sweeps.registry.scoring import score_by_alias
-        from sweeps.tracking.mlflow.uri import tracking_uri
+        from sweeps.tracking.mlflow.uri import existing_store
 
-        scores, version = score_by_alias(RegistryStore(tracking_uri()), model, source, target, inputs_key)
+        scores, version = score_by_alias(RegistryStore(existing_store()), model, source, target, inputs_key)
     name, _, alias = model.partition("@")
     outputs = ", ".join(f"{output} {shape}" for output, shape in scores.shapes.items())
     line = f"{target}: {outputs} of {scores.n_samples} samples by {name}, version {version}"

@@ -45,14 +45,20 @@ _ALSO_SHOWN = ("valid/mse", "valid/mse_over_pca")
 _SHOWN_TAGS = (RANK_TAG, BEST_EPOCH_TAG, EPOCHS_TAG, STOPPED_BY, DIAGNOSIS_TAG)
 
 
-def view_state(config: SweepConfig, sweep_id: str) -> str:
-    """Return the value of the experiment's tag: which runs the UI shows, in which order, with which columns."""
+def view_state(config: SweepConfig, sweep_id: str, *, is_ranked: bool) -> str:
+    """Return the value of the experiment's tag: which runs the UI shows, in which order, with which columns.
+
+    If the trials `is_ranked`, they are sorted by rank, which also orders ties as `sweeps best` does.
+    """
     objectives = [str(objective.metric) for objective in config.objectives]
     metrics = [BEST_PREFIX + name for name in dict.fromkeys([*objectives, *_ALSO_SHOWN])]
     columns = [f"metrics.`{name}`" for name in metrics]
     columns += [f"params.`{path}`" for path in config.search]
     columns += [f"tags.`{name}`" for name in _SHOWN_TAGS]
-    state: dict[str, Any] = _facets(config, sweep_id) | {
+    facets = _facets(config, sweep_id)
+    if is_ranked:
+        facets |= {"orderByKey": f"tags.`{RANK_TAG}`", "orderByAsc": True}
+    state: dict[str, Any] = facets | {
         "selectedColumns": columns,
         "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *columns],
         "columnWidths": dict.fromkeys(columns, _COLUMN_WIDTH),

@@ -18,6 +18,7 @@ from pathlib import Path
 from sweeps.config import SweepConfig
 from sweeps.storage.object_store import Place
 from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.delivery import Delivery, WindowOutcome
@@ -93,6 +94,8 @@ class _Loop:
         self._n_failures = 0
         self._has_warned = False
         self._delivery: Delivery | None = None
+        self._store: MlflowStore | None = None
+        self._shows_ranks = False
 
     def finish(self, patience_seconds: float) -> None:
         """Finish once all is delivered, or after `patience_seconds` without progress."""
@@ -134,7 +137,9 @@ class _Loop:
                     self._extend_deadline()  # creating a new store takes seconds
                 elif (store := journal.delivery.store()) != without_credentials(self._uri):
                     raise Unavailable(f"another process delivers this sweep to {store}", answered=False)
-                return self._delivery.deliver(self._extend_deadline)
+                progress = self._delivery.deliver(self._extend_deadline)
+                self._show_ranks(journal)
+                return progress
         except Unavailable as error:
             return WindowOutcome(0, str(error))
         except Exception as error:  # If the thread died, the rest would silently stay undelivered.
@@ -157,15 +162,29 @@ class _Loop:
     def _connect(self, journal: Journal) -> Delivery:
         sweep = journal.sweep()
         store = MlflowStore(self._uri, sweep.experiment, sweep.sweep_id)
-        if view := sweep.tags.get(VIEW_TAG):
-            self._share_view(store, view, SweepConfig.restore(sweep.config))
+        self._share_view(store, sweep, is_ranked=False)
+        self._store = store
         journal.delivery.set_experiment_id(store.experiment_id)
         self.experiment_id = store.experiment_id
         return Delivery(journal, store, self._folder)
 
-    def _share_view(self, store: MlflowStore, view: str, config: SweepConfig) -> None:
+    def _show_ranks(self, journal: Journal) -> None:
+        """Sort the shared view by rank once the sweep has ended and its ranks are delivered."""
+        if self._shows_ranks or self._store is None or journal.delivery.n_undelivered():
+            return
+        sweep = journal.sweep()
+        if sweep.state is not SweepState.RUNNING:
+            self._share_view(self._store, sweep, is_ranked=True)
+            self._shows_ranks = True
+
+    def _share_view(self, store: MlflowStore, sweep: SweepRecord, *, is_ranked: bool) -> None:
+        """Store what the printed links show; sweeps of earlier versions have no such view."""
+        view = sweep.tags.get(VIEW_TAG)
+        if view is None:
+            return
         try:
-            store.set_experiment_tag(SHARED_VIEW_TAG + view, view_state(config, view))
+            state = view_state(SweepConfig.restore(sweep.config), view, is_ranked=is_ranked)
+            store.set_experiment_tag(SHARED_VIEW_TAG + view, state)
         except Refused as error:  # runs may be written, the experiment itself not
             logger.warning(
                 "The links to this sweep will not open: MLflow must accept a tag of its experiment: %s", error

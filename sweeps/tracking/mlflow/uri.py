@@ -34,6 +34,21 @@ def tracking_uri(uri: str | None = None) -> str:
     return f"{_SQLITE}{path}" + (f"?{query}" if query else "")
 
 
+def existing_store() -> str:
+    """Return the URI of the store to read from, as `tracking_uri` does. Raises TrackingError for a file that is absent.
+
+    MLflow would create it, empty.
+    """
+    uri = tracking_uri()
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise TrackingError(
+            f"there must be an MLflow store at {path}, and there is none: run this in the folder where the sweep ran, "
+            "or set MLFLOW_TRACKING_URI"
+        )
+    return uri
+
+
 def sqlite_path(uri: str) -> Path | None:
     """Return the absolute path of a SQLite store; None for any other store."""
     if not uri.startswith(_SQLITE):

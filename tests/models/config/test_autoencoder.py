@@ -87,6 +87,9 @@ def test_cross_entropy_and_boltzmann_machines_need_inputs_in_the_unit_interval()
     assert [needed_by for needed_by, _ in stack().unit_interval_needs] == ["loss bce"]
     assert [needed_by for needed_by, _ in machines.unit_interval_needs] == ["pretraining.method contrastive_divergence"]
     assert ShallowConfig().unit_interval_needs == ()
+    assert ShallowConfig(output_activation="sigmoid").unit_interval_needs == (
+        ("output_activation sigmoid", "output_activation linear"),
+    )
     assert [needed_by for needed_by, _ in machines.complete_data_needs] == ["pretraining.method contrastive_divergence"]
     assert stack().complete_data_needs == ()
 

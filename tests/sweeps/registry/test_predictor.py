@@ -79,6 +79,11 @@ def test_pyfunc_names_the_columns_that_a_data_frame_lacks(packaged: PackagedMode
         mlflow.pyfunc.load_model(str(packaged.folder)).predict(TRAINING.to_pandas()[["age", "paid"]])
 
 
+def test_pyfunc_names_the_column_that_holds_no_numbers(packaged: PackagedModel) -> None:
+    with pytest.raises(Exception, match=r"column 'x' must hold numbers.*abc"):
+        mlflow.pyfunc.load_model(str(packaged.folder)).predict(TRAINING.to_pandas().assign(x="abc"))
+
+
 def test_a_file_is_scored_with_the_encoding_of_the_training(packaged: PackagedModel, tmp_path: Path) -> None:
     frame = TRAINING.to_pandas()
     frame.to_csv(tmp_path / "in.csv", index=False)

@@ -21,6 +21,7 @@ from sweeps.storage import layout
 from sweeps.tracking.crash_recovery import end_lost_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
+from sweeps.tracking.mlflow.links import VIEW_TAG
 from sweeps.tracking.mlflow.shipper import sync
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
@@ -45,7 +46,9 @@ class Driver:
     def __init__(self, config: SweepConfig, dataset: Dataset) -> None:
         self.config, self.dataset = config, dataset
         self.folder = layout.create(config.name)
-        self.record = SweepRecord(self.folder.id, config.name, "winners", config.to_dict(), 1_000)
+        self.record = SweepRecord(
+            self.folder.id, config.name, "winners", config.to_dict(), 1_000, tags={VIEW_TAG: self.folder.id}
+        )
         Journal.create(self.folder.journal, self.record).close()
         self.time_ms = 2_000
         self.samples: list[dict[str, Any]] = []

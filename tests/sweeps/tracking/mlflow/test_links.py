@@ -17,7 +17,7 @@ def query_of(link: str) -> dict[str, str]:
 
 
 def test_the_view_has_the_trials_best_first_and_the_objective_as_first_column(small_sweep: MakeSweep) -> None:
-    state = json.loads(view_state(small_sweep(**SEARCH, objective={"metric": "valid/r2"}), "small-1"))
+    state = json.loads(view_state(small_sweep(**SEARCH, objective={"metric": "valid/r2"}), "small-1", is_ranked=False))
     assert state["searchFilter"] == "tags.`sweeps.sweep` = 'small-1' AND tags.`sweeps.trial` LIKE '%'"
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`best/valid/r2`", False)
     columns = state["selectedColumns"]
@@ -26,9 +26,16 @@ def test_the_view_has_the_trials_best_first_and_the_objective_as_first_column(sm
     assert state["columnOrder"][-len(columns) :] == columns
 
 
+def test_ranked_trials_are_sorted_by_rank_which_orders_ties_too(small_sweep: MakeSweep) -> None:
+    state = json.loads(view_state(small_sweep(**SEARCH, objective={"metric": "valid/r2"}), "small-1", is_ranked=True))
+    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`sweeps.rank`", True)
+
+
 def test_each_column_is_shown_once(small_sweep: MakeSweep) -> None:
     objectives = [{"metric": "valid/mse"}, {"metric": "valid/r2"}]
-    columns = json.loads(view_state(small_sweep(**SEARCH, objective=objectives), "small-1"))["selectedColumns"]
+    columns = json.loads(view_state(small_sweep(**SEARCH, objective=objectives), "small-1", is_ranked=False))[
+        "selectedColumns"
+    ]
     assert len(columns) == len(set(columns))
 
 

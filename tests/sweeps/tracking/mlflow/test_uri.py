@@ -11,6 +11,7 @@ from sweeps.errors import TrackingError
 from sweeps.tracking.mlflow.uri import (
     artifact_location,
     check_tracker,
+    existing_store,
     experiment_link,
     run_link,
     tracking_uri,
@@ -59,6 +60,16 @@ def test_default_is_a_sqlite_file_in_this_folder(tmp_path: Path, monkeypatch: py
 def test_environment_names_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
     assert tracking_uri() == "http://tracker:5000"
+
+
+def test_reading_from_a_folder_without_a_store_creates_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrackingError, match="set MLFLOW_TRACKING_URI"):
+        existing_store()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mlflow.db").touch()
+    assert existing_store() == f"sqlite:///{tmp_path}/mlflow.db"
 
 
 def test_relative_sqlite_path_is_made_absolute_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,66 @@
+"""What a person sees of the history of an alias."""
+
+import pytest
+
+from sweeps.cli.display.alias_history import print_history
+from sweeps.registry.alias_history import Move, MoveKind
+
+
+def test_a_history_is_printed_newest_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    first = Move(
+        "1", None, MoveKind.PROMOTION, "the first", "sweep", "0001", "run", "2026-01-01T12:00:00+00:00", "me@here"
+    )
+    print_history("digits", "champion", [first, Move("7", "1", MoveKind.OUTSIDE, "by hand")], "7")
+    _, newest, oldest = capsys.readouterr().out.splitlines()
+    assert newest.startswith("7 <- champion")
+    assert "moved outside sweeps" in newest
+    assert oldest.startswith("1 ")
+    assert "sweep/0001" in oldest
+    print_history("digits", "canary", [], None)
+    assert "no version has held canary" in capsys.readouterr().out
+
+
+def test_a_history_marks_no_version_if_the_alias_was_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    print_history("digits", "champion", [Move("1", None, MoveKind.PROMOTION, "the first")], None)
+    printed = capsys.readouterr().out
+    assert "<- champion" not in printed
+    assert "no version is champion now" in printed
+
+
+REASON = "better than version 1: 0.4 against 0.5, and the 95 % interval of the difference lies below 0"
+LONG = Move(
+    "12",
+    "1",
+    MoveKind.PROMOTION,
+    REASON,
+    "quickstart-20261130-112751-2102",
+    "0007",
+    "run",
+    "2026-01-01T12:00:00+00:00",
+    "somebody@a-host.of.a.cluster",
+)
+
+
+def test_a_history_too_wide_for_the_terminal_is_printed_in_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_history("digits", "champion", [Move("1", None, MoveKind.OUTSIDE, "by hand"), LONG], "12")
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "version 12 <- champion"
+    assert lines[1].startswith("  promotion 2026-01-01 ")
+    assert lines[1].endswith(" by somebody@a-host.of.a.cluster")
+    assert lines[2] == "  quickstart-20261130-112751-2102/0007"
+    assert " ".join(line.strip() for line in lines[3:-3]) == REASON
+    assert lines[-3:] == ["version 1", "  moved outside sweeps", "  by hand"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_history_in_a_file_is_a_table_of_one_line_a_move(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_history("digits", "champion", [LONG], "12")
+    _, line = capsys.readouterr().out.splitlines()
+    assert REASON in line
