@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from sweeps.datamodules.array_checks import NUMBERED, as_labels, check_inputs
 from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
 from sweeps.datamodules.own_data_config import ArrayConfig
 from sweeps.datamodules.splits import Source
@@ -49,7 +50,9 @@ def load_array(config: ArrayConfig) -> Source:
         raise DatasetError(
             f"{path} must hold an array {config.inputs_key!r}; it holds {_listed(_keys(path))}: set data.inputs_key"
         )
-    inputs = _as_inputs(raw, path)
+    array = _array(path, config.inputs_key)
+    check_inputs(raw, array, _swapped(config, raw, path))
+    inputs = _as_inputs(raw, array)
     labels = _read_labels(config, path, len(inputs))
     return Source(
         path.name,
@@ -67,9 +70,9 @@ def read_array(path: Path, key: str) -> NDArray[Any] | None:
             raise DatasetError(f"{path} must be an .npy or .npz file, and {_what_is_there(path)}: correct its path")
         content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
         if not _is_npz(path):
-            return _parse_npy(content, path)
+            return _parse_npy(content, path, key)
         member = _npz_member(content, path, key)
-        return None if member is None else _parse_npy(member, path)
+        return None if member is None else _parse_npy(member, path, key)
     except DAMAGE as error:
         raise _unreadable(path, str(error)) from error
 
@@ -117,7 +120,7 @@ def _refuse_bomb(member: zipfile.ZipInfo, path: Path) -> None:
         )
 
 
-def _parse_npy(content: NDArray[np.uint8], path: Path) -> NDArray[Any]:
+def _parse_npy(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[Any]:
     """Return the array in the bytes of an `.npy` file, without a copy."""
     stream = io.BytesIO(content[: 2**16].tobytes())
     try:
@@ -131,7 +134,8 @@ def _parse_npy(content: NDArray[np.uint8], path: Path) -> NDArray[Any]:
         raise _unreadable(path, "no NumPy header is there; pickles are not read") from error
     if dtype.hasobject:
         raise DatasetError(
-            f"{path} must hold numbers; it holds Python objects (pickled), which are not read: save numbers"
+            f"{_array(path, key)} must hold numbers; it holds Python objects (pickled), which are not read: save "
+            f"numbers; convert text labels, {NUMBERED}"
         )
     data = content[stream.tell() :]
     if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(data):
@@ -140,14 +144,8 @@ def _parse_npy(content: NDArray[np.uint8], path: Path) -> NDArray[Any]:
     return flat.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
+def _as_inputs(raw: NDArray[Any], array: str) -> Inputs:
     """Return inputs as (samples, features); uint8 and float32 keep their type, other numbers become float32."""
-    if raw.dtype.kind not in "buif":
-        raise DatasetError(f"{path} must hold real numbers as inputs; it holds {raw.dtype}: convert them to float32")
-    if raw.ndim < 2 or not raw.size:
-        raise DatasetError(
-            f"{path} must hold inputs of shape (samples, features...), and at least one; got {raw.shape}"
-        )
     n_features = math.prod(raw.shape[1:])
     if raw.dtype in MAPPED_AS_THEY_ARE:
         inputs: Inputs = raw.reshape(len(raw), n_features)
@@ -160,7 +158,7 @@ def _as_inputs(raw: NDArray[Any], path: Path) -> Inputs:
                 start += len(rows)
     if not all_finite(inputs):
         raise DatasetError(
-            f"{path} must hold finite numbers that float32 can represent; got NaN or infinity: "
+            f"{array} must hold finite numbers that float32 can represent; got NaN or infinity: "
             f"remove or replace those samples"
         )
     return inputs
@@ -177,19 +175,7 @@ def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | No
         raise DatasetError(
             f"{source} must hold an array {config.labels_key!r}; it holds {_listed(_keys(source))}: set data.labels_key"
         )
-    if raw.shape != (n_samples,):
-        raise DatasetError(
-            f"labels must be one number a sample, of shape ({n_samples},); {source} has {raw.shape}: "
-            f"correct the labels, or leave them out"
-        )
-    if raw.dtype.kind not in "bui":
-        raise DatasetError(f"labels must be integers that count classes from 0; {source} has {raw.dtype}: convert them")
-    if int(raw.min()) < 0 or int(raw.max()) >= n_samples:
-        raise DatasetError(
-            f"labels must count classes from 0, fewer than there are samples ({n_samples}); {source} has "
-            f"{raw.min()} to {raw.max()}: renumber them"
-        )
-    return raw.astype(np.int64)
+    return as_labels(raw, _array(source, config.labels_key), n_samples)
 
 
 def _image_shape(config: ArrayConfig, shape: Sequence[int], path: Path) -> tuple[int, ...] | None:
@@ -203,6 +189,23 @@ def _image_shape(config: ArrayConfig, shape: Sequence[int], path: Path) -> tuple
             f"got {list(asked)}: correct image_shape or leave it out"
         )
     return asked or (sizes if len(shape) > 1 and (is_grey or is_colour) else None)
+
+
+def _swapped(config: ArrayConfig, raw: NDArray[Any], path: Path) -> str:
+    """Return the question whether inputs and labels are swapped, if `raw` has the shape of labels; else nothing."""
+    source = path if config.labels_path is None else config.labels_path.expanduser()
+    if raw.ndim != 1 or (source == path and not _is_npz(path)):
+        return ""
+    labels = read_array(source, config.labels_key)
+    if labels is None or labels.ndim < 2:
+        return ""
+    settings = "inputs_key and labels_key" if source == path else "path and labels_path"
+    return f"are {settings} swapped? {_array(source, config.labels_key)} has shape {labels.shape}"
+
+
+def _array(path: Path, key: str) -> str:
+    """Return the name of an array for errors: the file, and the key in an `.npz`."""
+    return f"array {key!r} of {path}" if _is_npz(path) else str(path)
 
 
 def _crc(content: NDArray[np.uint8]) -> int:

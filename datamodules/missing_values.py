@@ -43,13 +43,13 @@ class MissingValues:
 
     def lines(self) -> tuple[str, ...]:
         """Return a report in three lines: the totals, the columns, and the rows with the most."""
-        columns = [f"{name!r} {count:,} ({count / self.n_rows:.1%})" for name, count in self.by_column.items()]
-        rows = [f"row {row} {count}" for row, count in self.by_row.items()]
+        columns = [f"{name!r}: {count:,} ({count / self.n_rows:.1%})" for name, count in self.by_column.items()]
+        rows = [f"row {row}: {count}" for row, count in self.by_row.items()]
         return (
             f"{self.n_missing:,} of {self.n_cells:,} values are missing, in {self.n_incomplete:,} of {self.n_rows:,} "
             f"rows and {len(self.by_column)} columns",
             f"by column, the most first: {_first(columns, len(columns))}",
-            f"by row, the most first: {_first(rows, self.n_incomplete)}",
+            f"by row (counted from 1, without the header), the most first: {_first(rows, self.n_incomplete)}",
         )
 
 

@@ -48,7 +48,9 @@ class ArrayConfig(SplitConfig):
         description="Shape of a sample that is an image: [height, width], or in colour [height, width, 3], or "
         "[3, height, width] where the channels come first; taken from the array's own shape if left out.",
     )
-    scale: PositiveFloat = Field(1.0, description="Factor that multiplies the inputs, such as 0.00392 for bytes.")
+    scale: PositiveFloat = Field(
+        1.0, description="Factor that multiplies the inputs, such as 0.00392156862745098 (1/255) for bytes."
+    )
 
     @property
     def may_have_labels(self) -> bool:

@@ -22,10 +22,13 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", [README, DOCS / "sweep-file.md"], ids=lambda page: page.name)
 def test_sweep_file_in_the_documentation_is_valid(page: Path, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(name: .*?)```", page.read_text(), flags=re.DOTALL)
+    examples = re.findall(r"```yaml\n(name: .*?)```", page.read_text(), flags=re.DOTALL)
     path = tmp_path / "mine.yaml"
-    path.write_text(example)
-    assert load(path).n_trials == 32
+    n_trials = []
+    for example in examples:
+        path.write_text(example)
+        n_trials.append(load(path).n_trials)
+    assert n_trials == ([32] if page == README else [32, 8])
 
 
 def test_ci_installs_and_tests_by_the_command_in_the_readme() -> None:

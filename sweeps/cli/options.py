@@ -56,7 +56,7 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Override a setting, e.g. budget.trials=4; repeatable.",
+        help="Override a setting, e.g. budget.trials=4; repeatable. A mapping replaces the whole section.",
         autocompletion=completion.assignments,
     ),
 ]

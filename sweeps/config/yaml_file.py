@@ -98,6 +98,7 @@ def parse_yaml(text: str, source: str) -> Any:
 def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
     """Apply each `path=value`, in place, and return the issues. Values are YAML; null removes a searched range."""
     issues = []
+    applied: list[tuple[str, str]] = []
     for text in overrides:
         path, equals, written = text.partition("=")
         path = path.strip()
@@ -106,11 +107,13 @@ def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
             continue
         try:
             _set(document, path, parse_yaml(written, f"--set {text}"))
+            applied.append((path, text))
         except ConfigError as error:
             issues.extend(error.issues)
         except ValueError as error:
             issues.append(f"--set {text}: {error}")
-    return issues
+    # A later --set may add or remove ranges, so only the final search can hide a value.
+    return issues + [issue for path, text in applied for issue in _hidden_by_search(document.get("search"), path, text)]
 
 
 def _set(document: dict[str, Any], path: str, value: Any) -> None:
@@ -122,11 +125,15 @@ def _set(document: dict[str, Any], path: str, value: Any) -> None:
         document["search"] = {key: values for key, values in (ranges | {searched: value}).items() if values is not None}
         return
     assign(document, path, value)
+
+
+def _hidden_by_search(search: Any, path: str, text: str) -> list[str]:
+    """Return the issue of a value at `path` that every trial replaces; none if `search` leaves it as it is."""
     hiding = [key for key in search if key == path or path.startswith(f"{key}.")] if isinstance(search, dict) else []
-    if hiding:
-        raise ValueError(
-            f"has no effect because the sweep searches {hiding[0]}; to fix it, add --set search.{hiding[0]}=null"
-        )
+    return [
+        f"--set {text}: has no effect because the sweep searches {key}; to fix it, add --set search.{key}=null"
+        for key in hiding[:1]
+    ]
 
 
 def _refuse_odd_values(value: Any) -> None:

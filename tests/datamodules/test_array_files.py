@@ -135,10 +135,35 @@ def test_labels_of_an_npy_come_from_a_second_file(tmp_path: Path) -> None:
         (CLASSES.astype(float), "integers that count classes from 0"),
         (CLASSES - 1, "has -1 to 1: renumber them"),
         (CLASSES + 10**12, "fewer than there are samples (10)"),
+        (
+            CLASSES + 8,
+            "has labels up to 10, which makes 11 classes counted from 0, and 10 samples are too few: add",
+        ),
+        (np.array(list("abcabcabca")), "convert them, for instance with numpy.unique(y, return_inverse=True)[1]"),
+        (np.array(list("abcabcabca"), object), "for instance with numpy.unique(y, return_inverse=True)[1]"),
     ],
 )
 def test_mismatched_labels_are_refused(tmp_path: Path, labels: Any, expected: str) -> None:
     refused(tmp_path, zipped(tmp_path / "a.npz", inputs=PIXELS, labels=labels), expected)
+    path = zipped(tmp_path / "b.npz", x=PIXELS, y=labels)
+    refused(tmp_path, path, f"array 'y' of {path}", inputs_key="x", labels_key="y")
+
+
+def test_swapped_inputs_and_labels_are_asked_about(tmp_path: Path) -> None:
+    swapped = {"inputs_key": "y", "labels_key": "x"}
+    for labels in (CLASSES, CLASSES.astype(str)):
+        path = zipped(tmp_path / "a.npz", x=PIXELS, y=labels)
+        refused(tmp_path, path, f"array 'y' of {path} must hold", **swapped)
+        asked = f"are inputs_key and labels_key swapped? array 'x' of {path} has shape (10, 4, 3)"
+        refused(tmp_path, path, asked, **swapped)
+    x, y = saved(tmp_path / "x.npy", PIXELS), saved(tmp_path / "y.npy", CLASSES)
+    refused(tmp_path, y, f"are path and labels_path swapped? {x} has shape (10, 4, 3)", labels_path=x)
+
+
+def test_inputs_of_one_dimension_are_reshaped_by_the_user(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.npz", x=np.arange(10.0), y=CLASSES)
+    expected = f"array 'x' of {path} must hold inputs of shape (samples, features...), and at least one; got (10,): if"
+    refused(tmp_path, path, expected, inputs_key="x", labels_key="y")
 
 
 def test_an_error_for_a_missing_key_lists_the_existing_keys(tmp_path: Path) -> None:

@@ -59,8 +59,10 @@ def test_missing_error_reports_by_column_and_row(tmp_path: Path) -> None:
     totals, columns, rows, advice = error.value.issues
     assert advice.startswith("set data.missing to mean")
     assert "5 of 240 values are missing, in 4 of 60 rows and 2 columns" in totals
-    assert columns == "by column, the most first: 'b' 4 (6.7%), 'town' 1 (1.7%)"
-    assert rows == "by row, the most first: row 5 2, row 2 1, row 8 1, row 11 1"
+    assert columns == "by column, the most first: 'b': 4 (6.7%), 'town': 1 (1.7%)"
+    assert (
+        rows == "by row (counted from 1, without the header), the most first: row 5: 2, row 2: 1, row 8: 1, row 11: 1"
+    )
 
 
 def test_missing_mean_fills_all_splits_with_the_means_of_the_training_split(tmp_path: Path) -> None:

@@ -178,6 +178,27 @@ def test_an_issue_is_one_line_that_says_what_must_hold(
     assert issue in only
 
 
+SEARCH_WITHOUT_HIDDEN_SIZE = "search={training.learning_rate: {loguniform: [1e-3, 1e-1]}}"
+
+
+@pytest.mark.parametrize("removal", [SEARCH_WITHOUT_HIDDEN_SIZE, "search.model.hidden_size=null"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_value_may_be_set_before_or_after_its_range_is_removed(sweep_file: Path, removal: str, order: int) -> None:
+    other = "search.training.learning_rate={loguniform: [1e-3, 1e-1]}"
+    sweep = load(sweep_file, ["model.hidden_size=128", removal, other][::order])
+    assert sweep.model.hidden_size == 128
+    assert list(sweep.search) == ["training.learning_rate"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_value_that_another_override_searches_is_refused_in_any_order(
+    issues: Issues, sweep_file: Path, order: int
+) -> None:
+    overrides = ["training.learning_rate=0.1", SEARCH_WITHOUT_HIDDEN_SIZE]
+    (only,) = issues(sweep_file, *overrides[::order])
+    assert "--set training.learning_rate=0.1: has no effect because the sweep searches training.learning_rate" in only
+
+
 def test_all_issues_are_reported_at_once(issues: Issues, sweep_file: Path) -> None:
     found = issues(
         sweep_file,
