@@ -70,12 +70,17 @@ class _Attempt:
 
 
 def promote(
-    run: str | NamedRun, trial: str | None, request: Request, watch: Callable[[Progress], None] | None = None
+    run: str | NamedRun,
+    trial: str | None,
+    request: Request,
+    watch: Callable[[Progress], None] | None = None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Promotion:
     """Judge the trial that `run` and `trial` name; move the alias to it if it passes, or if forced.
 
-    `watch` is called with the progress of the sweep that trains the point on other seeds. Raises InputError if there is
-    nothing to judge, TrackingError if MLflow fails, PromotionConflict if another promotion moved the alias first.
+    `watch` is called with the progress of the sweep that trains the point on other seeds, `log` with a line before a
+    long step. Raises InputError if there is nothing to judge, TrackingError if MLflow fails, PromotionConflict if
+    another promotion moved the alias first.
     """
     check_names(request.model, request.alias)
     challenger = Challenger.of(*find_trial(run, trial))
@@ -98,7 +103,7 @@ def promote(
         )
         attempt = replace(attempt, replaced=None if champion is None else champion.version, gates=judge(contest))
         if attempt.is_refused:
-            refusal = Refusal(challenger, champion, request, attempt.gates)
+            refusal = Refusal(challenger, champion, contest.rediagnosis, request, attempt.gates, log)
             attempt = replace(attempt, advice=refusal.advice())
     if request.dry_run or attempt.is_refused:
         return attempt.end(_verdict(attempt))

@@ -39,7 +39,7 @@ class Promotion:
     """The verdict on a challenger and the gates behind it.
 
     `version` is None if none was registered; `replaced` is the champion that the challenger was judged against.
-    `advice` is what to do after a refusal, if the gates do not say it themselves.
+    `advice` is what to do after a refusal.
     """
 
     request: Request

@@ -1,14 +1,15 @@
 """The diagnosis of the network to promote, at its best epoch, which may not be the last of its training."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from sweeps.config import TrialConfig
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.models.build import build_phases
 from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
-from sweeps.models.diagnosis.findings import FindingName
+from sweeps.models.diagnosis.findings import Finding, FindingName
 from sweeps.models.networks.network import Network
 from sweeps.storage.layout import home
 from sweeps.tracking.journal.restore import read_journal
@@ -23,13 +24,15 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 class Rediagnosis:
     """The names of a network's findings at its best `epoch`, and of those at the end of its training.
 
-    `at_end` is None if the training ended too early to be diagnosed.
+    `at_end` is None if the training ended too early to be diagnosed. `advice` is the change that each finding at the
+    best epoch advises, by its name.
     """
 
     epoch: int
     last_epoch: int
     findings: Sequence[str]
     at_end: Sequence[str] | None
+    advice: Mapping[str, str] = field(default_factory=dict)
 
 
 def rediagnose(
@@ -43,16 +46,24 @@ def rediagnose(
     with read_journal(result.folder) as journal:
         history = journal.history(ranked.trial)
     at_end = None if ranked.diagnosis is None else _names(finding["name"] for finding in ranked.diagnosis)
-    findings = _findings(trial, arrays, network, history, ranked.epoch)
+    found: list[dict[str, Any]] = [
+        {"name": str(finding.name), "advice": finding.advice, "change": finding.change}
+        for finding in _findings(trial, arrays, network, history, ranked.epoch)
+    ]
+    findings = _names(finding["name"] for finding in found)
     if FindingName.LEARNING_RATE in (at_end or ()):
         findings = _names([FindingName.LEARNING_RATE, *findings])
     if FindingName.STILL_IMPROVING in findings and FindingName.STILL_IMPROVING not in (at_end or ()):
         findings.remove(FindingName.STILL_IMPROVING)
-    return Rediagnosis(ranked.epoch, history[-1][0], findings, at_end)
+    advice: dict[str, str] = {}
+    for finding in [*found, *(ranked.diagnosis or ())]:
+        if finding["name"] in findings:
+            advice.setdefault(finding["name"], _what_to_change(finding))
+    return Rediagnosis(ranked.epoch, history[-1][0], findings, at_end, advice)
 
 
-def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history: History, epoch: int) -> list[str]:
-    """Return the names of the findings that the trial's own diagnosis would have reported at `epoch`."""
+def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history: History, epoch: int) -> list[Finding]:
+    """Return the findings that the trial's own diagnosis would have reported at `epoch`."""
     pca, _ = pca_of(arrays, home() / "references")
     references = references_for(trial.model, arrays, home() / "references")
     phases = build_phases(
@@ -74,7 +85,14 @@ def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history:
     for number, metrics in history:
         if trial.n_pretraining_epochs < number <= epoch:
             examination.add_epoch(number, metrics)
-    return _names(finding.name for finding in examination.findings(train, data.valid_sample(N_VALID_SAMPLES)))
+    return list(examination.findings(train, data.valid_sample(N_VALID_SAMPLES)))
+
+
+def _what_to_change(finding: Mapping[str, Any]) -> str:
+    """Return the advice of a finding as a clause: its changes without the reason, or all of it if it has none."""
+    advice: str = finding["advice"]
+    clause = advice.partition(": ")[0] if finding.get("change") else advice.removesuffix(".")
+    return clause[:1].lower() + clause[1:]
 
 
 def _names(names: Iterable[str]) -> list[str]:

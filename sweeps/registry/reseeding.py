@@ -19,12 +19,17 @@ def reseed(contest: Contest, n_seeds: int, uri: str, watch: Callable[[Progress],
     return median_seed(contest, run(seeds_sweep(contest.benchmark, n_seeds), watch=watch, uri=uri), n_seeds)
 
 
+def name_of_seeds_sweep(benchmark: Benchmark) -> str:
+    """Return the name of the sweep over other seeds, at most as long as a name may be."""
+    return f"{benchmark.sweep.name[:58]}-seeds"
+
+
 def seeds_sweep(benchmark: Benchmark, n_seeds: int) -> SweepConfig:
     """Return the sweep over the `n_seeds` seeds after a trial's own, all else equal."""
     own = benchmark.trial.training.seed
     seeds = list(range(own + 1, own + 1 + n_seeds))
     changes = {
-        "name": f"{benchmark.sweep.name[:58]}-seeds",
+        "name": name_of_seeds_sweep(benchmark),
         "description": f"{benchmark.sweep.name} at one point on {n_seeds} seeds, to be promoted.",
         "experiment": benchmark.sweep.experiment,
         "search": {"training.seed": {"grid": seeds}},

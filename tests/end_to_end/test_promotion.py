@@ -92,7 +92,7 @@ def test_the_table_of_gates_has_a_line_for_each_and_a_conclusion(story: Story) -
         (line,) = [line for line in lines if line.startswith(name)]
         assert gate["outcome"] in line
     assert "would not be promoted to digits@champion; failed gates: champion; this was a dry run" in lines[-2]
-    assert lines[-1].startswith("next: it is not shown to beat the champion: ")
+    assert lines[-1].startswith("next: it is worse than the champion, version 2: ")
 
 
 def test_the_promoted_model_scores_raw_images(story: Story) -> None:

@@ -49,7 +49,7 @@ def promote(
 
         request = Request(model, alias, first=first, dry_run=dry_run, force=force, n_seeds=n_seeds)
         with live_view() as watch:
-            promotion = judge_and_move(named, trial, request, watch)
+            promotion = judge_and_move(named, trial, request, watch, log_line)
     print_result(promotion.to_dict(), as_json, lambda: print_promotion(promotion))
     raise typer.Exit(promotion.exit_status)
 

@@ -40,6 +40,11 @@ def test_a_rediagnosis_at_the_last_epoch_finds_what_the_training_found(run_one: 
     assert list(found.findings) == list(found.at_end or [])
     if sections != {"model": STACK}:
         assert found.findings
+    stored = {finding["name"]: finding for finding in reversed(result.ranking[0].diagnosis or ())}
+    assert found.advice.keys() == stored.keys()
+    for name, change in found.advice.items():
+        assert stored[name]["advice"].lower().startswith(change.lower())
+        assert all(path in change for path in stored[name]["change"])
 
 
 def test_a_network_with_an_earlier_best_epoch_is_diagnosed_at_that_epoch(run_one: Any) -> None:
