@@ -13,6 +13,7 @@ from sweeps.registry.reseeding import name_of_seeds_sweep
 from sweeps.registry.significance import GateOutcome
 
 _BYTES_PER_MEGABYTE = 1000**2
+_FOR_POWER = ((1.960 + 0.842) / 1.960) ** 2
 
 
 class Clause(NamedTuple):
@@ -90,7 +91,8 @@ class Remedies:
         n_test = len(self.challenger.benchmark.arrays.test)
         yield Clause(
             f"its loss is lower than that of {name}, but {n_test} test samples are too few to show it",
-            f"run again with data.n_test at about {samples_needed(gate, n_test)}, or add --force, which is recorded",
+            f"run again with data.n_test at about {samples_needed(gate, n_test)}, which would probably show it, or add "
+            "--force, which is recorded",
         )
 
     def beats_champion(self, gate: GateResult) -> Iterator[Clause]:
@@ -144,10 +146,12 @@ class Remedies:
 def samples_needed(gate: GateResult, n_test: int) -> int:
     """Return how many test samples would show the difference that a tied gate measured, to two digits, rounded up.
 
-    The width of the interval falls with the square root of the number of samples.
+    The width of the interval falls with the square root of the number of samples. At the number that makes the interval
+    just exclude 0, another sample of that size would show the difference half of the time: the result has a power of
+    80 %, by the normal approximation n ∝ (z_(1-α/2) + z_0.8)² (Cohen 1988, section 2.4), here for α = 0.05.
     """
     difference, high = gate.numbers["difference"], gate.numbers["high"]
-    needed = n_test * ((high - difference) / difference) ** 2
+    needed = _FOR_POWER * n_test * ((high - difference) / difference) ** 2
     unit: int = 10 ** max(0, math.floor(math.log10(needed)) - 1)
     return math.ceil(needed / unit) * unit
 
