@@ -215,6 +215,12 @@ def test_against_memorising_training_ends_at_its_best_epoch_and_weights_decay_mo
     assert found(replace(memorises, settings=summed))[FindingName.OVERFITTING].change == {"training.epochs": 2}
 
 
+@pytest.mark.parametrize(("typical_gap", "is_overfitting"), [(None, True), (3.0, True), (1.5, False)])
+def test_a_gap_that_outliers_make_is_not_overfitting(typical_gap: float | None, is_overfitting: bool) -> None:
+    gap = replace(GOOD, history=history(0.05, 0.03, 0.03), train_mse=0.01, typical_gap=typical_gap)
+    assert (FindingName.OVERFITTING in found(gap)) == is_overfitting
+
+
 def test_constant_mean_outputs_are_not_overfitting() -> None:
     mean = np.tile(VALID.mean(axis=0), (300, 1))
     collapsed = replace(GOOD, history=history(1.2 * MEAN, MEAN, 1.2 * MEAN), train_mse=MEAN, reconstructions=mean)
