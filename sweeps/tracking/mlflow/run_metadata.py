@@ -174,8 +174,9 @@ def _flattened(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _finding_text(finding: Mapping[str, Any]) -> str:
     evidence = "\n".join(f"  {name}: {value:.3g}" for name, value in finding["evidence"].items())
-    name = f"{finding['name'].capitalize()} ({severity_of(finding)})"
-    return f"{name}\n{evidence}\n  Advice: {finding['advice']}\n"
+    name = finding["name"]
+    heading = f"{name[:1].upper()}{name[1:]} ({severity_of(finding)})"
+    return f"{heading}\n{evidence}\n  Advice: {finding['advice']}\n"
 
 
 def _version(package: str) -> str | None:
