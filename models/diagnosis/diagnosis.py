@@ -9,11 +9,11 @@ from sweeps.models.diagnosis.changes import (
     lower_rate,
     more_epochs,
     more_training,
+    rescale_inputs,
     reset_initialization,
     resize,
     revive,
     set_noise,
-    standardize,
 )
 from sweeps.models.diagnosis.different_scales import different_scales
 from sweeps.models.diagnosis.evidence import Evidence
@@ -69,7 +69,7 @@ def _hardly_varies(evidence: Evidence) -> Iterator[Finding]:
         yield Finding.advising(
             FindingName.HARDLY_VARIES,
             {"r2": last_r2(evidence), "standard deviation over mean": ratio},
-            standardize(evidence.settings, "sample"),
+            rescale_inputs(evidence),
             "the variance is far too small relative to the mean to show in the loss",
         )
 

@@ -112,7 +112,7 @@ class Evidence:
     `layers` are the hidden layers in order, `filters` (units, features) those of the first. `first_loss` is measured
     before the first step, `last_loss` after the last. `train_mse` is the error on clean training samples. `n_valid` is
     the number of samples behind the `valid/...` metrics. `scales` are those of the training samples, in the units of
-    the loss.
+    the loss. `typical_gap` is the median of the validation samples' errors over that of the training samples'.
     """
 
     settings: Settings
@@ -128,6 +128,7 @@ class Evidence:
     train_mse: float | None = None
     n_valid: int | None = None
     scales: FeatureScales | None = None
+    typical_gap: float | None = None
 
     def values(self, metric: str) -> list[float]:
         """Return a metric's values in the order of epochs, including those that are not finite."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -63,7 +64,7 @@ class Examination:
 
     def begin(self, train: Batch) -> None:
         """Measure the loss before the first step, on clean training samples."""
-        self._first_loss = self._losses(train)[0]
+        self._first_loss = self._losses(self._activations(train[0]), train)[0]
         self._scales = self._scales_of(train[0])
 
     def add_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -74,8 +75,9 @@ class Examination:
 
     def findings(self, train: Batch, valid: Batch) -> list[Finding]:
         """Diagnose the training so far, from a few hundred or more clean training and validation samples."""
-        last_loss, train_mse = self._losses(train)
-        activations = self._activations(valid[0])
+        on_train, activations = self._activations(train[0]), self._activations(valid[0])
+        last_loss, train_mse = self._losses(on_train, train)
+        typical = _typical_error(on_train, train[0])
         originals, reconstructions = activations.compared(valid[0])
         evidence = Evidence(
             settings=self._settings,
@@ -91,6 +93,7 @@ class Examination:
             train_mse=train_mse if self._reconstructs else None,
             n_valid=self._n_valid,
             scales=self._scales_of(train[0]),
+            typical_gap=_typical_error(activations, valid[0]) / typical if typical > 0 else None,
         )
         return diagnose(evidence)
 
@@ -126,9 +129,8 @@ class Examination:
         return self._network(inputs)
 
     @torch.no_grad()
-    def _losses(self, train: Batch) -> tuple[LossTerms, float]:
-        """Return the terms of the loss, and the mean squared error, from one pass."""
-        activations = self._activations(train[0])
+    def _losses(self, activations: Activations, train: Batch) -> tuple[LossTerms, float]:
+        """Return the terms of the loss, and the mean squared error, from the pass over `train`."""
         loss, penalty = self.objective.terms(activations, train)
         squared, n_values = squared_error(activations, train[0])
         return LossTerms(loss.item(), penalty.item()), squared.item() / max(int(n_values), 1)
@@ -145,6 +147,11 @@ class Examination:
         n_trained = len(settings) if self._reconstructs else len(self._model.encoder_sizes)
         pairs = zip(activations.hidden, settings, strict=True)
         return tuple(layer_statistics(_array(outputs), layer) for outputs, layer in list(pairs)[:n_trained])
+
+
+def _typical_error(activations: Activations, inputs: Tensor) -> float:
+    """Return the median over samples of their mean squared error, which a few outliers do not change."""
+    return float(np.median(_array(activations.error(inputs).square().mean(dim=1))))
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Trainings whose diagnosis is known in advance: healthy ones as a sensible user would run them, and injected faults.
 
 Each line of `_HEALTHY` and `_FAULTY` is two trainings. The first was used to choose the thresholds of the diagnosis.
-The second, with another seed and other settings, is held out and confirms them.
+The second, with another seed and other settings or `data`, is held out and confirms them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnosis_tables import N_COLUMNS, breast_cancer, bytes_of_digits, hidden_causes, spread_scales, wine
 
 from sweeps.config import load
 from sweeps.config.dotted_paths import with_values
@@ -22,6 +23,7 @@ Settings = Mapping[str, Any]
 # What each injected fault may be called: a fault is found if one of these is above "note".
 NO_LEARNING = {FindingName.HARDLY_TRAINED, FindingName.COLUMN_MEAN}
 NAMES = {
+    "different scales": {FindingName.DIFFERENT_SCALES},
     "learning rate too high": {FindingName.LEARNING_RATE, FindingName.DEAD, *NO_LEARNING},
     "weight_l1 too strong": {FindingName.PENALTY, FindingName.COLLAPSED, FindingName.WORSE_THAN_PCA},
     "hidden_l1 too strong": {FindingName.PENALTY, FindingName.COLLAPSED, FindingName.WORSE_THAN_PCA, FindingName.DEAD},
@@ -56,7 +58,8 @@ def cases(folder: Path) -> Iterator[Case]:
     lines = [(HEALTHY, *line) for line in _HEALTHY] + _FAULTY
     for label, name, base, settings, other in lines:
         for number, values in enumerate((settings, {**settings, "training.seed": 1, **other})):
-            document = with_values(bases[base], _dotted(values))
+            data = bases[values.get("data", base)]
+            document = with_values(data, _dotted({path: value for path, value in values.items() if path != "data"}))
             yield Case(label, f"{name} {'ab'[number]}", document, is_held_out=number == 1)
 
 
@@ -82,8 +85,8 @@ def _bases(folder: Path) -> dict[str, dict[str, Any]]:
         "uniform": ({"name": "uniform", "n_samples": 3000, "n_features": 16, "n_test": 0}, 64),
         "normal": ({"name": "normal", "n_samples": 3000, "n_features": 20, "n_test": 0}, 64),
         "flat": ({"name": "normal", "n_samples": 3000, "mean": 1.1, "standard_deviation": 0.0012, "n_test": 0}, 64),
-        "table": ({"name": "array", "path": str(_table(folder / "table.npy", 1.0)), "n_test": 0}, 64),
-        "large table": ({"name": "array", "path": str(_table(folder / "large.npy", 30.0)), "n_test": 0}, 64),
+        "bytes": ({"name": "array", "path": str(bytes_of_digits(folder / "bytes.npy")), "n_test": 0}, 64),
+        **{name: ({"name": "array", "path": str(path), "n_test": 0}, 64) for name, path in _tables(folder).items()},
         "blobs": ({"name": "blobs"}, 29),
         "blobs-full": ({"name": "blobs", "subset": "full"}, 98),
         "rows": ({"name": "rows", "rows": [[0.37853141, 1], [0.59747807, 1]]}, 2),
@@ -100,19 +103,29 @@ def _bases(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _table(path: Path, scale: float) -> Path:
-    """Write a table of 24 columns of unit variance times `scale`: six hidden causes, bent, and a little noise."""
-    random = np.random.default_rng(0)
-    causes = random.normal(size=(2000, 6))
-    columns = np.tanh(causes @ random.normal(size=(6, 24))) + 0.1 * random.normal(size=(2000, 24))
-    np.save(path, (scale * (columns - columns.mean(axis=0)) / columns.std(axis=0)).astype(np.float32))
-    return path
+def _tables(folder: Path) -> dict[str, Path]:
+    """Write the tables: "a to b" has columns with deviations from a to b."""
+    return {
+        "table": hidden_causes(folder / "table.npy", np.ones(N_COLUMNS)),
+        "large table": hidden_causes(folder / "large.npy", np.full(N_COLUMNS, 30.0)),
+        "offset 300": hidden_causes(folder / "offset300.npy", np.ones(N_COLUMNS), offset=300.0),
+        "offset 3000": hidden_causes(folder / "offset3000.npy", np.ones(N_COLUMNS), offset=3000.0),
+        "large offset": hidden_causes(folder / "large_offset.npy", np.full(N_COLUMNS, 30.0), offset=10.0),
+        "1e-6 to 1e6": hidden_causes(folder / "widest.npy", spread_scales(1e-6, 1e6, seed=1)),
+        "1e-3 to 1e3": hidden_causes(folder / "wide.npy", spread_scales(1e-3, 1e3, seed=2), offset=2.0),
+        "0.3 to 3": hidden_causes(folder / "ratio10.npy", spread_scales(0.3, 3.0, seed=3)),
+        "0.2 to 6": hidden_causes(folder / "ratio30.npy", spread_scales(0.2, 6.0, seed=4), offset=1.0),
+        "wine": wine(folder / "wine.npy"),
+        "breast cancer": breast_cancer(folder / "cancer.npy"),
+    }
 
 
 _STACK = {"model": "stacked_denoising", "model.pretraining.epochs": 4, "model.pretraining.learning_rate": 0.01}
 _STACK |= {"model.pretraining.batch_size": 50, "fine_tuning": "reconstruction"}
 _TIED = {"act": "sigmoid", "out": "sigmoid", "loss": "bce", "tied_weights": True}
 _DEEP = {"model": "deep"}
+_BY_FEATURE = {"standardize": "feature"}
+_TABLE_STACK = {**_STACK, "sizes": [20, 10], "act": "elu", "out": "linear", "loss": "mse", "tied_weights": False}
 
 # (name, data, settings, what the held-out twin has differently)
 _HEALTHY: list[tuple[str, str, Settings, Settings]] = [
@@ -175,10 +188,51 @@ _HEALTHY: list[tuple[str, str, Settings, Settings]] = [
     ("linear", "uniform", {"size": 8, "act": "linear", "epochs": 30}, {"size": 5}),
     ("deep tanh", "normal", {**_DEEP, "sizes": [32], "code": 10, "act": "tanh", "epochs": 80}, {"act": "relu"}),
     ("nine units", "blobs-full", {"size": 9, "weight_l2": 1e-4, "training.passes_per_epoch": 5}, {"size": 12}),
+    ("relu", "0.3 to 3", {"size": 16, "epochs": 60}, {"data": "0.2 to 6", "act": "elu"}),
+    ("linear", "0.2 to 6", {"size": 6, "act": "linear", "epochs": 60, "lr": 0.01}, {"size": 10}),
+    ("deep elu", "0.2 to 6", {**_DEEP, "sizes": [32], "code": 8, "act": "elu", "epochs": 80}, {"data": "0.3 to 3"}),
+    ("relu", "1e-6 to 1e6", {**_BY_FEATURE, "size": 16, "epochs": 60}, {"data": "1e-3 to 1e3", "act": "elu"}),
+    (
+        "deep elu",
+        "1e-3 to 1e3",
+        {**_BY_FEATURE, **_DEEP, "sizes": [32], "code": 8, "act": "elu", "epochs": 60},
+        {"data": "1e-6 to 1e6", "act": "tanh"},
+    ),
+    ("stack", "1e-6 to 1e6", {**_BY_FEATURE, **_TABLE_STACK, "epochs": 60}, {"sizes": [24, 8]}),
+    ("linear", "wine", {**_BY_FEATURE, "size": 4, "act": "linear", "epochs": 200, "lr": 0.01}, {"size": 6}),
+    (
+        "relu",
+        "breast cancer",
+        {**_BY_FEATURE, "size": 12, "epochs": 150, "training.batch_size": 32},
+        {"act": "elu", "size": 8},
+    ),
 ]
 
 # (injected fault, name, data, settings, what the held-out twin has differently)
 _FAULTY: list[tuple[str, str, str, Settings, Settings]] = [
+    ("different scales", "relu", "1e-6 to 1e6", {"size": 16, "epochs": 60}, {"data": "1e-3 to 1e3", "act": "elu"}),
+    (
+        "different scales",
+        "deep elu",
+        "1e-3 to 1e3",
+        {**_DEEP, "sizes": [32], "code": 8, "act": "elu", "epochs": 60},
+        {"data": "1e-6 to 1e6", "act": "tanh"},
+    ),
+    ("different scales", "stack", "1e-6 to 1e6", {**_TABLE_STACK, "epochs": 60}, {"data": "1e-3 to 1e3"}),
+    (
+        "different scales",
+        "linear",
+        "wine",
+        {"size": 4, "act": "linear", "epochs": 200, "lr": 0.01},
+        {"act": "tanh", "size": 6},
+    ),
+    (
+        "different scales",
+        "relu",
+        "breast cancer",
+        {"size": 12, "epochs": 150, "training.batch_size": 32},
+        {"act": "elu", "size": 8},
+    ),
     ("learning rate too high", "relu", "digits", {"size": 64, "lr": 0.3, "epochs": 20}, {"lr": 1.0}),
     ("learning rate too high", "deep tanh", "digits", {**_DEEP, "sizes": [32], "act": "tanh", "lr": 0.3}, {"lr": 0.1}),
     (
@@ -220,6 +274,14 @@ _FAULTY: list[tuple[str, str, str, Settings, Settings]] = [
         {"sizes": [64]},
     ),
     ("saturation", "tanh on large values", "large table", {"size": 16, "act": "tanh", "lr": 0.01}, {"size": 20}),
+    (
+        "saturation",
+        "tanh on large values",
+        "large offset",
+        {"size": 16, "act": "tanh", "lr": 0.01},
+        {"size": 20, "act": "sigmoid"},
+    ),
+    ("saturation", "tanh on bytes", "bytes", {"size": 32, "act": "tanh", "lr": 0.01}, {"size": 24}),
     ("too few epochs", "linear", "digits", {"size": 16, "act": "linear", "epochs": 3}, {"epochs": 5}),
     (
         "too few epochs",
@@ -287,6 +349,7 @@ _FAULTY: list[tuple[str, str, str, Settings, Settings]] = [
     ),
     ("features hardly vary", "linear model", "flat", {"model": "linear", "training.optimizer": "sgd", "lr": 0.1}, {}),
     ("features hardly vary", "relu", "flat", {"size": 40, "epochs": 20}, {"act": "elu"}),
+    ("features hardly vary", "relu", "offset 300", {"size": 16, "epochs": 60}, {"data": "offset 3000", "act": "elu"}),
     ("noise too strong", "tanh", "digits", {"size": 16, "act": "tanh", "noise": 0.6, "lr": 0.01}, {"noise": 0.7}),
     (
         "noise too strong",

@@ -11,13 +11,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diagnosis_cases import HEALTHY, NAMES, Case, cases
 
 from sweeps.config import SweepConfig
 from sweeps.config.dotted_paths import with_values
 from sweeps.datamodules.arrays import DataArrays
+from sweeps.models.build import load_network
 from sweeps.models.diagnosis.findings import Severity
+from sweeps.models.networks.network import Network
 from sweeps.storage.layout import SweepFolder
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset, load_dataset
@@ -29,10 +32,16 @@ N_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """The findings of one training, its last error on the validation split, and the advice that led to it."""
+    """The findings of one training, its last error on the validation split, and the advice that led to it.
+
+    `error` is `valid/mse`; `feature_error` is the mean over the features of their error, each in units of the feature's
+    variance, so that trainings on raw and on standardised features can be compared. NaN if the training failed.
+    """
 
     findings: Sequence[ReportedFinding]
     error: float
+    feature_error: float
+    standardizes_features: bool
     followed: str = ""
     cause: str = ""
 
@@ -71,14 +80,20 @@ class Run:
     @property
     def error_ratio(self) -> float:
         """The error at the end over that of the first training; 0 if that one diverged."""
-        first = self.outcomes[0].error
-        return self.outcomes[-1].error / first if math.isfinite(first) else 0.0
+        first = self.error(self.outcomes[0])
+        return self.error(self.outcomes[-1]) / first if math.isfinite(first) else 0.0
+
+    def error(self, outcome: Outcome) -> float:
+        """Return an outcome's `valid/mse`; its `feature_error` if the run's trainings have errors in other units."""
+        is_same_unit = len({outcome.standardizes_features for outcome in self.outcomes}) == 1
+        return outcome.error if is_same_unit else outcome.feature_error
 
     def _is_gone(self, outcome: Outcome) -> bool:
         return self.outcomes[0].serious[0].name not in {finding.name for finding in outcome.serious}
 
     def _is_no_worse(self, outcome: Outcome) -> bool:
-        return not outcome.error > self.outcomes[0].error
+        first = self.error(self.outcomes[0])
+        return self.error(outcome) <= first if math.isfinite(first) else math.isfinite(self.error(outcome))
 
 
 def measure(folder: Path, n_workers: int, *, n_of_each: int | None = None) -> Iterator[Run]:
@@ -110,18 +125,45 @@ def _run(case: Case) -> Run:
 
 def _train(document: Mapping[str, Any], followed: ReportedFinding | None = None) -> Outcome:
     config = SweepConfig.from_dict(dict(document))
-    dataset = _dataset(json.dumps(document["data"], sort_keys=True), config)
+    standardizes = config.trial_at({}).model.standardize == "feature"
+    dataset = _dataset(json.dumps([document["data"], standardizes], sort_keys=True), config)
     events: list[Event] = []
-    with tempfile.TemporaryDirectory() as folder:
-        arrays = DataArrays.from_dict(dict(dataset.arrays))
-        context = TrialContext(config, arrays, dataset.references, SweepFolder(Path(folder)), dataset.column_mean)
+    with tempfile.TemporaryDirectory() as name:
+        folder = SweepFolder(Path(name))
+        context = TrialContext(
+            config,
+            DataArrays.from_dict(dict(dataset.arrays)),
+            dataset.references,
+            folder,
+            dataset.column_mean,
+            statistics=dataset.statistics,
+            standardized=dataset.standardized,
+        )
         train_points({"0000": {}}, context, lambda *reported: events.extend(from_plain(to_plain(reported[-1]))))
+        network = folder.point("0000").best_network
+        feature_error = _feature_error(load_network(network), context.arrays) if network.exists() else math.nan
     (end,) = [event for event in events if isinstance(event, PointEnded)]
     metrics = [event.metrics for event in events if isinstance(event, EpochEnded) and "valid/mse" in event.metrics]
     error = metrics[-1]["valid/mse"] if metrics and not end.failed else math.nan
     assert end.findings is not None, end.reason
     settings = "" if followed is None else ", ".join(f"{path}={value}" for path, value in followed.change.items())
-    return Outcome(end.findings, error, settings, "" if followed is None else followed.name)
+    return Outcome(
+        end.findings,
+        error,
+        math.nan if end.failed else feature_error,
+        standardizes,
+        settings,
+        "" if followed is None else followed.name,
+    )
+
+
+@torch.no_grad()
+def _feature_error(network: Network, arrays: DataArrays) -> float:
+    inputs = np.asarray(arrays.valid.inputs, np.float64) * arrays.scale
+    outputs = network(torch.from_numpy(inputs.astype(np.float32))).reconstruction.numpy().astype(np.float64)
+    variances = inputs.var(axis=0)
+    varies = variances > 0
+    return float(np.mean(np.square(outputs - inputs).mean(axis=0)[varies] / variances[varies]))
 
 
 _DATASETS: dict[str, Dataset] = {}

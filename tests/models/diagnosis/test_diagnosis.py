@@ -20,6 +20,7 @@ from sweeps.models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
+from sweeps.models.diagnosis.changes import desaturate, rescale_inputs, revive
 from sweeps.models.diagnosis.diagnosis import diagnose
 from sweeps.models.diagnosis.evidence import (
     Evidence,
@@ -117,6 +118,34 @@ def test_low_variance_features_reconstructed_by_their_mean_need_standardising_an
 
 
 @pytest.mark.parametrize(
+    ("means", "now", "unit"),
+    [
+        (np.full(49, 100.0), "none", "sample"),
+        (np.linspace(50.0, 150.0, 49), "none", "feature"),
+        (np.full(49, 100.0), "sample", "feature"),
+        (None, "none", "sample"),
+    ],
+)
+def test_inputs_are_standardised_by_feature_where_samples_would_keep_what_hides_the_variance(
+    means: Any, now: str, unit: str
+) -> None:
+    of = replace(GOOD, column_mean=means, settings=replace(GOOD.settings, standardize=now))
+    assert {change.path: change.new for change in rescale_inputs(of)} == {"model.standardize": unit}
+
+
+def test_large_inputs_are_standardised_where_bounded_units_are_idle() -> None:
+    large = replace(GOOD, history=history(MEAN, MEAN), column_mean=np.full(49, 100.0))
+    for outputs in (np.full((300, 16), 1.0), RNG.uniform(0.9999, 1.0, (300, 16))):  # dead, saturated
+        layer = layer_statistics(outputs, TANH)
+        advise = revive if layer.dead_share else desaturate
+        for means, unit in ((large.column_mean, "sample"), (np.linspace(50.0, 150.0, 49), "feature")):
+            (change,) = advise(layer, replace(large, column_mean=means))
+            assert change == ("model.standardize", "none", unit)
+        (change,) = advise(layer, GOOD)
+        assert change.path != "model.standardize"
+
+
+@pytest.mark.parametrize(
     ("change", "advice"),
     [
         (
@@ -184,6 +213,12 @@ def test_against_memorising_training_ends_at_its_best_epoch_and_weights_decay_mo
     assert found(replace(memorises, settings=settings))[FindingName.OVERFITTING].change["model.weight_l2"] == 1.0
     summed = replace(settings, penalty_reduction="sum")  # of which the scale is another
     assert found(replace(memorises, settings=summed))[FindingName.OVERFITTING].change == {"training.epochs": 2}
+
+
+@pytest.mark.parametrize(("typical_gap", "is_overfitting"), [(None, True), (3.0, True), (1.5, False)])
+def test_a_gap_that_outliers_make_is_not_overfitting(typical_gap: float | None, is_overfitting: bool) -> None:
+    gap = replace(GOOD, history=history(0.05, 0.03, 0.03), train_mse=0.01, typical_gap=typical_gap)
+    assert (FindingName.OVERFITTING in found(gap)) == is_overfitting
 
 
 def test_constant_mean_outputs_are_not_overfitting() -> None:

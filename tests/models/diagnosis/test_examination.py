@@ -18,9 +18,10 @@ from sweeps.models.config import (
     StackedDenoisingConfig,
     TrainingConfig,
 )
-from sweeps.models.diagnosis.evidence import hidden_layers
+from sweeps.models.diagnosis.evidence import Evidence, hidden_layers
 from sweeps.models.diagnosis.examination import Examination
 from sweeps.models.diagnosis.findings import Finding, FindingName
+from sweeps.models.feature_statistics import feature_statistics
 from sweeps.models.training.objectives import Objective
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -46,7 +47,8 @@ def objective_of(model: ModelConfig) -> Objective:
 
 
 def examination_of(model: ModelConfig, n_valid: int | None = None) -> Examination:
-    module = build_phases(model, TRAINING, input_size=12, n_classes=3)[-1].member
+    statistics = feature_statistics(TRAIN[0].numpy(), 1.0)
+    module = build_phases(model, TRAINING, input_size=12, n_classes=3, statistics=statistics)[-1].member
     mean = TRAIN[0].numpy().mean(axis=0, dtype=np.float64)
     return Examination(model, TRAINING, module.network, module.objective, REFERENCES, mean, n_valid)
 
@@ -105,6 +107,30 @@ def test_an_examination_resumes_from_a_checkpoint() -> None:
         examination.add_epoch(3, {"train/loss": 30.0, "valid/mse": 30.0})
     assert one.findings(TRAIN, VALID) == other.findings(TRAIN, VALID)
     assert {FindingName.LEARNING_RATE, FindingName.STILL_IMPROVING} <= names(other.findings(TRAIN, VALID))
+
+
+@pytest.mark.parametrize("by_feature", [False, True])
+def test_the_gap_between_typical_samples_is_measured_in_the_units_of_errors(
+    by_feature: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined: list[Evidence] = []
+    monkeypatch.setattr(
+        "sweeps.models.diagnosis.examination.diagnose", lambda evidence: examined.append(evidence) or []
+    )
+    model = ShallowConfig(hidden_size=5, standardize="feature" if by_feature else "none")
+    of, inputs = examination_of(model), TRAIN[0].numpy().astype(np.float64)
+    unusual = VALID[0].clone()
+    unusual[:3] *= 100
+    of.findings(TRAIN, (unusual, VALID[1]))
+
+    deviation = inputs.std(axis=0) if by_feature else 1.0
+    with torch.no_grad():
+        train, valid = (
+            np.square((of.objective.network(x).reconstruction - x).numpy() / deviation).mean(axis=1)  # type: ignore[attr-defined]
+            for x in (TRAIN[0], unusual)
+        )
+    assert examined[0].typical_gap == pytest.approx(np.median(valid) / np.median(train), rel=1e-4)
+    assert examined[0].typical_gap < 2 < valid.mean() / train.mean()
 
 
 def test_a_classifier_is_not_judged_by_its_reconstructions() -> None:

@@ -68,7 +68,10 @@ def test_without_another_that_passes_the_way_out_is_named(refuse: Callable[..., 
 
 def test_a_tie_with_a_lower_loss_says_how_many_test_samples_would_show_it(refuse: Callable[..., Any]) -> None:
     advice, _ = refuse([1e-7], failure("reference", GateOutcome.TIE, **TIE))
-    assert "are too few to show it: run again with data.n_test at about 570, or add --force" in advice
+    assert (
+        "are too few to show it: run again with data.n_test at about 1200, which would probably show it, or add --force"
+        in advice
+    )
 
 
 def test_only_first_is_missing(refuse: Callable[..., Any]) -> None:

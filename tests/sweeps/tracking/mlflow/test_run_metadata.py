@@ -156,6 +156,8 @@ def test_diagnosis_names_no_notes() -> None:
 def test_diagnosis_is_written_out_with_evidence_and_advice() -> None:
     dead = {"name": "dead units", "evidence": {"share": 0.5123, "layer": 1.0}, "advice": "Lower x."}
     assert diagnosis_text([dead]) == "Dead units (warning)\n  share: 0.512\n  layer: 1\n  Advice: Lower x.\n"
+    short = {"name": "worse than PCA of the same size", "evidence": {}, "advice": "Lower x."}
+    assert diagnosis_text([short]).startswith("Worse than PCA of the same size (warning)\n")
     assert diagnosis_text([dead, dead]).count("\n\nDead units") == 1
     assert diagnosis_text([]) == "No findings.\n"
     pca = {"name": "worse than PCA of the same size", "severity": "note", "evidence": {}, "advice": "Lower x."}
