@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sweeps.config import SweepConfig
+from sweeps.models.figures.table import figures_from
 from sweeps.search.stopping import STOPPED_BY
 from sweeps.tracking.mlflow.run_metadata import (
     BEST_EPOCH_TAG,
@@ -40,6 +41,8 @@ _LINE = {
     "useGlobalXaxisKey": True,
     "useGlobalLineSmoothing": True,
 }
+# The figures of `models.figures.table` that are drawn for each snapshot: MLflow's image grid shows them.
+_IMAGES = tuple(figure.kind for figure in figures_from("snapshot"))
 _COLUMN_WIDTH = 180
 _ALSO_SHOWN = ("valid/mse", "valid/mse_over_pca")
 _SHOWN_TAGS = (RANK_TAG, BEST_EPOCH_TAG, EPOCHS_TAG, STOPPED_BY, DIAGNOSIS_TAG)
@@ -71,7 +74,7 @@ def view_state(config: SweepConfig, sweep_id: str, *, is_ranked: bool) -> str:
 
 
 def _charts(objectives: list[str], config: SweepConfig) -> list[dict[str, Any]]:
-    """Return the charts that come first: curves over epochs, and the searched settings against the best objective."""
+    """Return the charts that come first: curves over epochs, searched settings against the best objective, images."""
     curves = dict.fromkeys([*objectives, "valid/mse", "train/loss"])
     cards: list[dict[str, Any]] = [
         {"type": "LINE", "metricKey": name, "selectedMetricKeys": [name], "displayName": name} for name in curves
@@ -82,6 +85,11 @@ def _charts(objectives: list[str], config: SweepConfig) -> list[dict[str, Any]]:
             "selectedMetrics": [BEST_PREFIX + name for name in objectives],
         }
         cards.insert(1, {"type": "PARALLEL", "showAllRuns": True, **against})
+    last_epoch = min(trial.n_epochs for trial in config.corner_trials())
+    cards += [
+        {"type": "IMAGE", "imageKeys": [key], "displayName": key, "step": last_epoch, "showRunParams": False}
+        for key in _IMAGES
+    ]
     common = {"metricSectionId": _SECTION, "deleted": False, "isGenerated": False, "runsCountToCompare": 100}
     return [common | _LINE | card | {"uuid": f"sweep-{index}"} for index, card in enumerate(cards)]
 

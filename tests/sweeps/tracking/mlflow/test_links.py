@@ -26,6 +26,15 @@ def test_the_view_has_the_trials_best_first_and_the_objective_as_first_column(sm
     assert state["columnOrder"][-len(columns) :] == columns
 
 
+def test_the_charts_end_with_the_images_of_the_last_epoch(small_sweep: MakeSweep) -> None:
+    config = small_sweep(**SEARCH)
+    charts = json.loads(view_state(config, "small-1", is_ranked=False))["compareRunCharts"]
+    images = [chart for chart in charts if chart["type"] == "IMAGE"]
+    assert charts[-2:] == images
+    assert [chart["imageKeys"] for chart in images] == [["filters"], ["reconstructions"]]
+    assert {(chart["step"], chart["showRunParams"]) for chart in images} == {(config.training.epochs, False)}
+
+
 def test_ranked_trials_are_sorted_by_rank_which_orders_ties_too(small_sweep: MakeSweep) -> None:
     state = json.loads(view_state(small_sweep(**SEARCH, objective={"metric": "valid/r2"}), "small-1", is_ranked=True))
     assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`sweeps.rank`", True)
