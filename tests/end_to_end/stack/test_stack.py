@@ -94,9 +94,9 @@ class Submitted:
         return dict(self._home.runs("submitted", self._stack.mlflow)) if has_begun else {}
 
     def steps(self) -> list[list[int]]:
-        """The epochs that MLflow has of each trial."""
+        """The epochs that MLflow has of each trial, by a metric that is no objective: one ends at its best value."""
         client = MlflowClient(self._stack.mlflow)
-        histories = [client.get_metric_history(run.info.run_id, "valid/mse") for run in self.runs().values()]
+        histories = [client.get_metric_history(run.info.run_id, "train/loss") for run in self.runs().values()]
         return [sorted(metric.step for metric in history) for history in histories]
 
 
