@@ -124,14 +124,13 @@ def test_figure_shows_in_the_artifact_viewer(page: Page, experiment: str, quicks
     wait_until(lambda: is_drawn(viewer), seconds=30)
 
 
-def test_image_grid_compares_filters_of_trials_at_any_epoch(page: Page, experiment: str, quickstart: Any) -> None:
+def test_image_grid_compares_filters_of_trials_at_any_epoch(page: Page, links: list[str]) -> None:
     assert page.context.browser is not None
     page = open_page(page.context.browser)
-    page.goto(f"{experiment}?workflowType=machine_learning&compareRunsMode=CHART")
-    page.get_by_role("link", name=quickstart.id).wait_for()
-    page.locator("[role=gridcell] button").first.click()
-    page.get_by_role("link", name=re.compile(r"^\d{4} h=\d+ l1=")).first.wait_for()
+    page.goto(links[1])
+    page.get_by_text("Parallel Coordinates").first.wait_for()
     page.get_by_placeholder("Search metric charts").fill("filters")
+    expect(page.get_by_text("Parallel Coordinates")).to_have_count(0, timeout=SECONDS * 1000)
     page.locator("[data-component-id=fullscreen_button_chartcard]").first.click()
     grid = page.get_by_role("dialog").filter(has=page.get_by_role("slider"))
     for epoch in (0, 20):

@@ -41,7 +41,9 @@ def check_ranking(uri: str, result: SweepResult) -> None:
 
 def _check_view(uri: str, result: SweepResult) -> None:
     """Check that the printed links show the trials in the order of the ranking, ties too."""
-    view = result.record.tags[VIEW_TAG]
+    view = result.record.tags.get(VIEW_TAG)
+    if view is None:  # a sweep of an earlier version
+        return
     experiment = MlflowClient(uri).get_experiment(str(result.record.experiment_id))
     state = json.loads(experiment.tags[SHARED_VIEW_TAG + view])
     assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`sweeps.rank`", True)
