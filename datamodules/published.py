@@ -1,10 +1,13 @@
 """Read published data sets of four IDX files, and download files that are not there yet."""
 
 import logging
+import math
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +15,12 @@ from sweeps.datamodules.arrays import DatasetError, Split
 from sweeps.datamodules.idx import read_idx
 from sweeps.datamodules.splits import Source
 
+if TYPE_CHECKING:
+    from sweeps.bounded_http import Limits
+
 CONNECT_SECONDS, READ_SECONDS = 5, 60
+DOWNLOAD_SECONDS = 1800.0
+_CHUNK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -110,13 +118,17 @@ def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) ->
     """Return the file from the first mirror that has the published one."""
     import pooch  # only if something is missing
 
+    from sweeps.bounded_http import MEGABYTE, Limits
+
     pooch.get_logger().setLevel(logging.WARNING)  # it suggests hashes of compressed files, which differ between mirrors
-    downloader = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS))
+    # Compressed, a file is smaller than its values.
+    limits = Limits(transfer_bytes=math.prod(file.shape) + MEGABYTE, transfer_seconds=DOWNLOAD_SECONDS)
+    download = partial(_download, limits)
     failures = []
     for number, mirror in enumerate(mirrors):
         url = f"{mirror}{file.name}.gz"
         try:
-            fetched = Path(pooch.retrieve(url, None, f"{file.name}-{number}.gz", scratch, downloader=downloader))
+            fetched = Path(pooch.retrieve(url, None, f"{file.name}-{number}.gz", scratch, downloader=download))
             read_idx(fetched, file.shape, file.md5)
             return fetched
         except DatasetError:
@@ -125,6 +137,20 @@ def _fetch_file(file: PublishedFile, mirrors: tuple[str, ...], scratch: Path) ->
             status = getattr(getattr(error, "response", None), "status_code", "")
             failures.append(f"{url}: {type(error).__name__} {status}".rstrip())
     raise DatasetError("; ".join(failures))
+
+
+def _download(limits: "Limits", url: str, path: str, _pooch: object) -> None:
+    """Write the file at `url` to `path`. Mirrors redirect, which is harmless: no credentials are sent."""
+    from sweeps.bounded_http import bounded_session
+
+    with (
+        bounded_session(limits, follows_redirects=True) as session,
+        session.get(url, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True) as answer,
+        Path(path).open("wb") as file,
+    ):
+        answer.raise_for_status()
+        for part in answer.iter_content(_CHUNK_BYTES):
+            file.write(part)
 
 
 def _names(files: list[PublishedFile]) -> str:

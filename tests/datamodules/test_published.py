@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from raw_server import OK, PACE_SECONDS, RawServer, raw_server, redirect_to, repeat
 
+from sweeps.datamodules import published
 from sweeps.datamodules.arrays import DatasetError
 from sweeps.datamodules.fashion_mnist import FASHION_MNIST
 from sweeps.datamodules.mnist import MNIST
@@ -269,3 +271,29 @@ def test_fashion_mnist_files_are_refused_as_mnist(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SWEEPS_DATA_DIR", str(tmp_path))
     with pytest.raises(DatasetError, match="fashion_mnist"):
         load_published(replace(small_mnist(), name="fashion_mnist"))
+
+
+def test_a_mirror_that_sends_without_end_is_skipped(tmp_path: Path) -> None:
+    publish(tmp_path / "web")
+    with raw_server(repeat(OK + b"\r\n", bytes(2**16))) as endless, serving(tmp_path / "web") as mirror:
+        assert load_published(small_mnist(f"{endless.url}/", mirror.url)).image_shape == (4, 3)
+        with pytest.raises(DatasetError, match="AnswerTooLarge"):
+            load_published(replace(small_mnist(f"{endless.url}/"), name="other"))
+
+
+def test_a_mirror_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "DOWNLOAD_SECONDS", 0.3)
+    with (
+        raw_server(repeat(OK + b"\r\n", b"x", PACE_SECONDS)) as dripping,
+        pytest.raises(DatasetError, match="ConnectionError"),
+    ):
+        load_published(small_mnist(f"{dripping.url}/"))
+
+
+def test_a_mirror_may_redirect(tmp_path: Path) -> None:
+    publish(tmp_path / "web")
+    with (
+        serving(tmp_path / "web") as mirror,
+        raw_server(redirect_to(RawServer(mirror.url.removeprefix("http://").rstrip("/")))) as first,
+    ):
+        assert load_published(small_mnist(f"{first.url}/")).image_shape == (4, 3)

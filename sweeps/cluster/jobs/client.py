@@ -1,7 +1,6 @@
 """Connect to the API server of a Ray cluster, after checks of its address, certificate, token and Ray version."""
 
 import os
-from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,12 @@ from sweeps.cluster.jobs.transport import HEADERS_VARIABLE, VERIFY_VARIABLE, Tra
 from sweeps.errors import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ray.job_submission import JobSubmissionClient
     from requests import Response
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
-# A busy head takes seconds to answer.
-ANSWER_TIMEOUT_SECONDS = 60.0
+# The probes ask for a few words.
+_PROBE_BYTES = 2**20
 _UNAUTHORISED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -41,17 +38,9 @@ def connect(address: str | None) -> "JobSubmissionClient":
         if token is None:
             raise ClusterError(f"the Ray cluster at {url} requires a token, and none is set: {HOW_TO_SET}")
     _check_version(url, _get(url, "/api/version", transport, token))
-    from ray.job_submission import JobSubmissionClient
+    from sweeps.cluster.jobs.bounded_client import BoundedClient
 
-    client = JobSubmissionClient(url, headers=transport.headers(token), verify=transport.verify)
-    client._do_request = partial(_with_timeout, client._do_request)  # type: ignore[method-assign]
-    return client
-
-
-def _with_timeout(request: "Callable[..., Response]", *arguments: Any, **named: Any) -> "Response":
-    """Send a request of Ray's client with a timeout, which it lacks; without one for uploads, which may take long."""
-    seconds = None if named.get("data") is not None else ANSWER_TIMEOUT_SECONDS
-    return request(*arguments, timeout=seconds, **named)
+    return BoundedClient(url, headers=transport.headers(token), verify=transport.verify)
 
 
 def _check_url(url: str | None) -> str:
@@ -95,12 +84,19 @@ def _ask(page: str, url: str, headers: dict[str, str], verify: str | bool) -> "R
     """Return the response to a GET; uses the HTTP library of Ray's client, which trusts the same certificates."""
     import requests
 
+    from sweeps.bounded_http import Limits, RedirectRefused, bounded_session, reason
+
     try:
-        # No redirects: the token is for this server only.
-        return requests.get(page, headers=headers, verify=verify, timeout=PROBE_TIMEOUT_SECONDS, allow_redirects=False)
+        with bounded_session(Limits(answer_bytes=_PROBE_BYTES)) as session:
+            return session.get(page, headers=headers, verify=verify, timeout=PROBE_TIMEOUT_SECONDS)
+    except RedirectRefused as error:
+        raise ClusterError(
+            f"the Ray cluster at {url} {error}, and credentials must not follow a redirect: set the address to that of "
+            "the cluster itself"
+        ) from None
     except requests.exceptions.SSLError as error:
         raise ClusterError(
-            f"the Ray cluster at {url} has no trusted certificate ({_reason(error)}): set "
+            f"the Ray cluster at {url} has no trusted certificate ({reason(error)}): set "
             f"{VERIFY_VARIABLE} to a file with the certificate of the authority that signed it"
         ) from None
     except requests.exceptions.InvalidHeader:  # the message of the error contains the header
@@ -109,15 +105,8 @@ def _ask(page: str, url: str, headers: dict[str, str], verify: str | bool) -> "R
         ) from None
     except (requests.RequestException, OSError) as error:
         raise ClusterError(
-            f"the Ray cluster at {url} does not answer ({_reason(error)}): start the cluster, or correct the address"
+            f"the Ray cluster at {url} does not answer ({reason(error)}): start the cluster, or correct the address"
         ) from None
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost error: `requests` wraps those of urllib3 and the system."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return str(error)
 
 
 def _not_ray(url: str) -> str:

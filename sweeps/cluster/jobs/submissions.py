@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sweeps.bounded_http import AnswerTooLarge
 from sweeps.cluster.jobs.runtime_env import JobFiles
 from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep, only_match
 from sweeps.errors import ClusterError, SweepDone
@@ -117,7 +118,12 @@ def logs(client: "Client", submitted: SubmittedSweep, *, follow: bool) -> Iterat
     while True:
         has_ended = not follow or find_submitted(client, submitted.sweep).has_ended
         with translated("return the log of a job"):
-            text = client.get_job_logs(submitted.job)
+            try:
+                text = client.get_job_logs(submitted.job)
+            except AnswerTooLarge as error:
+                raise ClusterError(
+                    f"the cluster {error} for the log of {submitted.job}: {_read_there(submitted.job)}"
+                ) from None
         yield text[n_printed:]
         n_printed = len(text)
         if has_ended:
@@ -156,8 +162,15 @@ def _next_id(sweep: str, taken: Sequence[str | None]) -> str:
 def _last_line(client: "Client", job: str) -> str | None:
     """Return the newest line that a job has logged about its sweep, else Ray's message about the job."""
     with translated("return the log of a job"):
-        lines = [line for line in client.get_job_logs(job).splitlines() if line.startswith(LOG_PREFIX)]
+        try:
+            lines = [line for line in client.get_job_logs(job).splitlines() if line.startswith(LOG_PREFIX)]
+        except AnswerTooLarge:  # the state of the sweep matters more
+            return f"its log is too large to read from here: {_read_there(job)}"
     return lines[-1].removeprefix(LOG_PREFIX) if lines else _message(client, job)
+
+
+def _read_there(job: str) -> str:
+    return f"read it on the cluster with `ray job logs {shlex.quote(job)}`"
 
 
 def _reason(client: "Client", job: str) -> str | None:

@@ -28,6 +28,8 @@ _SHORT_REASONS = {
     r"connection reset|connection aborted|remotedisconnected": "closed the connection",
     r"too many (\d+) error responses": "answers with errors",
     r"database is locked": "is locked by another process",
+    r"(redirects to \S+?)[,.]?(?:\s|$)": r"\1, and credentials must not follow a redirect",
+    r"(sends more than \d+ MB)": r"\1 in one answer",
 }
 # The longest pause of urllib3 between two attempts at a request.
 _LONGEST_PAUSE_SECONDS = 120.0
@@ -69,8 +71,8 @@ def describe_error(error: Exception, uri: str) -> str:
     """Describe an error of MLflow or of the connection to it, in one line and without credentials."""
     text = without_credentials(" ".join(str(error).split()))
     for pattern, reason in _SHORT_REASONS.items():
-        if re.search(pattern, text, re.IGNORECASE):
-            return f"{without_credentials(uri)} {reason}"
+        if found := re.search(pattern, text, re.IGNORECASE):
+            return f"{without_credentials(uri)} {found.expand(reason)}"
     return text[:300]
 
 
@@ -84,6 +86,10 @@ def open_client(uri: str) -> Any:
     """Return an MLflow client for a store, and create its tables if it is new; raises MLflow's own errors."""
     set_environment()
     from mlflow import MlflowClient
+
+    from sweeps.tracking.mlflow.bounded_requests import bound_requests
+
+    bound_requests()
 
     # Errors are raised and shown in one line; MLflow would log them, too, over the live view of the terminal.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)

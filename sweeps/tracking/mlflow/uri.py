@@ -3,13 +3,10 @@
 import os
 import re
 import socket
-import ssl
 from base64 import b64encode
-from http.client import HTTPException
+from http import HTTPStatus
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import Request, urlopen
 
 from sweeps.errors import TrackingError
 
@@ -18,6 +15,8 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 # Without this, MLflow 3.17 opens an experiment in its GenAI pages, which hide runs.
 _WORKFLOW = "workflowType=machine_learning"
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+# One experiment at most.
+_PROBE_BYTES = 2**24
 _OTHER_CREDENTIALS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
 
 
@@ -116,28 +115,43 @@ def _root(address: str) -> str:
 
 
 def _check_server(uri: str, timeout_seconds: float) -> None:
+    from requests import RequestException
+    from requests.exceptions import InvalidHeader
+
+    from sweeps.bounded_http import Limits, RedirectRefused, bounded_session, reason
+
     address = without_credentials(uri)
     # Not /health, which ignores credentials and answers even if the database of the server is down.
     url = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
-    request = Request(url, headers=_authorization(urlsplit(uri)))  # noqa: S310 (the scheme is http or https)
+    headers = _authorization(urlsplit(uri))
     advice = "start the server or correct MLFLOW_TRACKING_URI; --offline starts a sweep without it"
     try:
-        with urlopen(request, timeout=timeout_seconds, context=_tls()) as answer:  # noqa: S310
-            answer.read()
-    except HTTPError as error:
-        error.close()
-        if error.code not in (401, 403):
-            raise TrackingError(
-                f"the MLflow server at {address} must answer, and returns status {error.code}: {advice}"
-            ) from None
+        with bounded_session(Limits(answer_bytes=_PROBE_BYTES)) as session:
+            answer = session.get(url, headers=headers, timeout=timeout_seconds, verify=_verify())
+    except RedirectRefused as error:
+        raise TrackingError(
+            f"the MLflow server at {address} {error}, and credentials must not follow a redirect: set "
+            "MLFLOW_TRACKING_URI to the address of the server itself"
+        ) from None
+    except InvalidHeader:  # the message of the error contains the header
+        raise TrackingError(
+            "MLFLOW_TRACKING_TOKEN must consist of printable characters, without line breaks: correct it"
+        ) from None
+    except (RequestException, OSError, ValueError) as error:
+        why = without_credentials(reason(error))
+        raise TrackingError(f"the MLflow server at {address} does not answer ({why}): {advice}") from None
+    _check_status(answer.status_code, address, advice)
+
+
+def _check_status(status: int, address: str, advice: str) -> None:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         if not any(map(os.environ.get, _OTHER_CREDENTIALS)):
             raise TrackingError(
-                f"the MLflow server at {address} does not accept the credentials (status {error.code}): "
+                f"the MLflow server at {address} does not accept the credentials (status {status}): "
                 "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            ) from None
-    except (URLError, HTTPException, OSError, ValueError) as error:
-        reason = without_credentials(str(getattr(error, "reason", error)))
-        raise TrackingError(f"the MLflow server at {address} does not answer ({reason}): {advice}") from None
+            )
+    elif not 200 <= status < 300:
+        raise TrackingError(f"the MLflow server at {address} must answer, and returns status {status}: {advice}")
 
 
 def _authorization(uri: SplitResult) -> dict[str, str]:
@@ -150,12 +164,10 @@ def _authorization(uri: SplitResult) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"))
-    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _verify() -> str | bool:
+    """Return the certificates to trust, as MLflow's client does."""
+    is_insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
+    return os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or not is_insecure
 
 
 def _check_sqlite(uri: str) -> None:

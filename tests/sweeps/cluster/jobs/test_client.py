@@ -3,10 +3,12 @@
 import datetime
 import ipaddress
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
@@ -19,11 +21,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from raw_server import OK, PACE_SECONDS, Answer, RawServer, answer_with, raw_server, repeat
 
+from sweeps.bounded_http import MEGABYTE, Limits, bounded_session
 from sweeps.cluster.authentication import authenticate
-from sweeps.cluster.jobs import client as clients
+from sweeps.cluster.jobs import bounded_client
 from sweeps.cluster.jobs.client import connect
-from sweeps.cluster.jobs.submissions import all_submitted
+from sweeps.cluster.jobs.submissions import all_submitted, find_submitted, logs
 from sweeps.errors import ClusterError
 
 TOKEN = "t" * 64
@@ -168,11 +172,39 @@ def test_a_header_that_cannot_be_sent_is_refused_without_its_text(
     assert "planted" not in str(refusal.value)
 
 
-def test_the_token_goes_to_no_other_server(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def redirected(server: ApiServer, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
-    server.redirects_to = "https://elsewhere.example"
-    with pytest.raises(ClusterError, match="not 302"):
-        connect(server.address)
+    monkeypatch.setenv("RAY_JOB_HEADERS", json.dumps(headers))
+    server.proxy_authorization = headers.get("Authorization")
+
+
+PROXY = {"Authorization": "Bearer of-the-proxy", "X-Secret": "hunter2"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Secret": "hunter2"}, PROXY])
+def test_the_token_and_the_headers_of_a_proxy_follow_no_redirect_of_a_probe(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    redirected(server, monkeypatch, headers)
+    with raw_server(answer_with(b"{}")) as other:
+        server.redirects_to = other.url
+        with pytest.raises(ClusterError, match=f"redirects to {other.host}, and credentials must not follow"):
+            connect(server.address)
+    assert other.seen == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Secret": "hunter2"}, PROXY])
+def test_the_token_and_the_headers_of_a_proxy_follow_no_redirect_of_a_job(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    redirected(server, monkeypatch, headers)
+    client = connect(server.address)
+    with raw_server(answer_with(b"[]")) as other:
+        server.redirects_to = other.url
+        with pytest.raises(ClusterError, match=f"failed to list its jobs: redirects to {other.host}"):
+            all_submitted(client)
+    assert ("x-ray-authorization" if "Authorization" in headers else "authorization") in server.seen[-1][1]
+    assert other.seen == []
 
 
 def test_a_cluster_with_another_version_of_ray_is_refused(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,26 +251,96 @@ def test_a_head_with_tls_is_asked_by_rays_own_settings(
     authenticate(head_with_tls)
 
 
-def test_uploads_have_no_timeout(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_may_take_longer_than_answers(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
     client = connect(server.address)
     timeouts, answer = [], requests.Response()
     answer.status_code = 200
-    monkeypatch.setattr(requests, "request", lambda *_, timeout, **__: timeouts.append(timeout) or answer)
+    monkeypatch.setattr(client._session, "request", lambda *_, timeout, **__: timeouts.append(timeout) or answer)
     client._do_request("PUT", "/api/packages/gcs/p.zip", data=b"package")
     client._do_request("GET", "/api/jobs/")
-    assert timeouts == [None, clients.ANSWER_TIMEOUT_SECONDS]
+    assert timeouts == [bounded_client.UPLOAD_SECONDS, bounded_client.ANSWER_SECONDS]
 
 
 def test_a_server_that_stops_answering_is_reported_after_the_timeout(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_JOB_VERIFY", str(server.certificate))
-    monkeypatch.setattr(clients, "ANSWER_TIMEOUT_SECONDS", 0.2)
     client = connect(server.address)
+    monkeypatch.setattr(bounded_client, "ANSWER_SECONDS", 0.2)
     server.hangs = threading.Event()
     try:
         with pytest.raises(ClusterError, match=r"the cluster failed to list its jobs: .*timed out"):
             all_submitted(client)
     finally:
         server.hangs.set()
+
+
+def test_a_probe_reads_no_endless_answer() -> None:
+    with (
+        raw_server(repeat(OK + b"\r\n", bytes(2**20))) as server,
+        pytest.raises(ClusterError, match=r"does not answer \(sends more than 1 MB\)"),
+    ):
+        connect(server.url)
+
+
+def test_a_probe_whose_answer_drips_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.cluster.jobs.client.PROBE_TIMEOUT_SECONDS", 0.3)
+    with (
+        raw_server(repeat(OK + b"\r\n", b" ", PACE_SECONDS)) as server,
+        pytest.raises(ClusterError, match=r"does not answer \(.*timed out"),
+    ):
+        connect(server.url)
+
+
+JOB = {"type": "SUBMISSION", "submission_id": "mine-1", "entrypoint": "", "metadata": {"sweeps.sweep": "mine-1"}}
+
+
+@contextmanager
+def cluster_with_logs(log_answer: Answer) -> Iterator[RawServer]:
+    """A cluster without a token that lists one job, and answers `log_answer` if asked for its log."""
+    pages = {
+        "/api/authentication_mode": {"authentication_mode": "disabled"},
+        "/api/version": {"ray_version": version("ray"), "version": "4"},
+        "/api/jobs/": [JOB | {"status": "FAILED"}],
+    }
+
+    def answer(connection: socket.socket, head: str) -> None:
+        path = head.split(" ")[1]
+        if path in pages:
+            answer_with(json.dumps(pages[path]).encode(), "200 OK", "Connection: close")(connection, head)
+        else:
+            log_answer(connection, head)
+
+    with raw_server(answer) as server:
+        yield server
+
+
+def test_a_log_that_is_too_large_is_refused_and_hides_no_state() -> None:
+    with cluster_with_logs(repeat(OK + b"\r\n", bytes(65536))) as server:
+        client = connect(server.url)
+        client._session = bounded_session(Limits(answer_bytes=MEGABYTE))
+        submitted = find_submitted(client, "mine-1")
+        assert (submitted.state, submitted.last_line) == (
+            "FAILED",
+            "its log is too large to read from here: read it on the cluster with `ray job logs mine-1`",
+        )
+        with pytest.raises(ClusterError, match=r"sends more than 1 MB for the log .* with `ray job logs mine-1`"):
+            list(logs(client, submitted, follow=True))
+
+
+def test_a_log_that_drips_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cluster_with_logs(repeat(OK + b"\r\n", b" ", PACE_SECONDS)) as server:
+        client = connect(server.url)
+        submitted = all_submitted(client)[0]
+        monkeypatch.setattr(bounded_client, "ANSWER_SECONDS", 0.3)
+        with pytest.raises(ClusterError, match=r"failed to return the log of a job: .*timed out"):
+            list(logs(client, submitted, follow=False))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_revoked_meanwhile_is_reported(status: int) -> None:
+    with cluster_with_logs(answer_with(b"no", f"{status} No")) as server:
+        client = connect(server.url)
+        with pytest.raises(ClusterError, match=f"rejects the token \\(status {status}\\): set RAY_AUTH_TOKEN"):
+            list(logs(client, all_submitted(client)[0], follow=False))

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from raw_server import OK, PACE_SECONDS, answer_with, raw_server, redirect_to, repeat
 
 from sweeps.errors import TrackingError
 from sweeps.tracking.mlflow.uri import (
@@ -200,3 +201,41 @@ def test_path_below_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrackingError, match="cannot be written"):
         check_tracker(f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+@pytest.mark.parametrize("credentials", ["", "me:hunter2@"])
+@pytest.mark.parametrize("status", [302, 307])
+def test_credentials_follow_no_redirect(credentials: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter2")
+    with (
+        raw_server(answer_with(b"{}")) as other,
+        raw_server(redirect_to(other, status)) as server,
+        pytest.raises(TrackingError, match=f"redirects to {other.host}, and credentials must not") as caught,
+    ):
+        check_tracker(f"http://{credentials}{server.host}")
+    assert "Authorization: " in server.seen[0]
+    assert other.seen == []
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_endless_answer_is_refused() -> None:
+    with (
+        raw_server(repeat(OK + b"\r\n", bytes(2**20))) as server,
+        pytest.raises(TrackingError, match=r"does not answer \(sends more than 16 MB\)"),
+    ):
+        check_tracker(server.url)
+
+
+def test_an_answer_that_drips_is_reported_in_time() -> None:
+    with (
+        raw_server(repeat(OK + b"\r\n", b" ", PACE_SECONDS)) as server,
+        pytest.raises(TrackingError, match="timed out"),
+    ):
+        check_tracker(server.url, timeout_seconds=0.3)
+
+
+def test_a_token_that_cannot_be_sent_is_refused_without_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter2\nplanted")
+    with pytest.raises(TrackingError, match="without line breaks") as caught:
+        check_tracker("http://127.0.0.1:9")
+    assert "planted" not in str(caught.value)
