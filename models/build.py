@@ -3,15 +3,11 @@
 A section names the functions that build its parts (see `models.config.autoencoder`): nothing here knows the families.
 """
 
-import io
-import pickle
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import IO, Any, Protocol
+from typing import IO
 
-import torch
-from pydantic import TypeAdapter, ValidationError
-
+from sweeps.models import saved_network
 from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.errors import ModelError
 from sweeps.models.feature_statistics import FeatureStatistics
@@ -19,14 +15,14 @@ from sweeps.models.metrics import References
 from sweeps.models.networks.corruption import input_noise
 from sweeps.models.networks.network import Network, initialise
 from sweeps.models.networks.seeds import WEIGHTS, seeded_generator
+from sweeps.models.saved_network import zero_network
+from sweeps.models.tensor_file import Readable
 from sweeps.models.training.member import Member, Optimizer
 from sweeps.models.training.objectives import Objective
 from sweeps.models.training.pretraining import Phase
 from sweeps.models.training.validation import Validation
 
 __all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_network", "save_network"]
-
-_FORMAT = "autoencoder-sweeps network 1"
 
 
 def build_network(
@@ -42,7 +38,7 @@ def build_network(
     `statistics` are those of the training split: needed to standardise features, or to fill missing values. Raises
     ModelError if the model is to be fine-tuned on labels and `n_classes` is None, or if it needs `statistics`.
     """
-    network = _zero_network(model, input_size, n_classes)
+    network = zero_network(model, input_size, n_classes)
     if statistics is not None:
         network.preprocessing.set_statistics(statistics)
     elif network.preprocessing.scales_features:
@@ -87,47 +83,16 @@ def build_phases(
 
 def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -> None:
     """Write a network as plain values and tensors."""
-    content = {
-        "format": _FORMAT,
-        "model": model.model_dump(mode="json"),
-        "input_size": network.input_size,
-        "n_classes": network.n_classes,
-        "fills_missing": network.preprocessing.fills_missing,
-        "state_dict": network.state_dict(),
-    }
-    torch.save(content, file)
-
-
-class Readable(Protocol):
-    """A file, local or in an object store."""
-
-    def read_bytes(self) -> bytes:
-        """Return its content."""
+    content = saved_network.dumps(model, network)
+    if isinstance(file, Path):
+        file.write_bytes(content)
+    else:
+        file.write(content)
 
 
 def load_network(path: Readable) -> Network:
     """Read a file written by `save_network`, onto the CPU. Raises ModelError if the file is something else."""
-    try:
-        content: Any = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
-        raise ModelError(f"{path} must be a network saved by this package, and cannot be read as one") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ModelError(f"{path} must be a network saved by this package in the format {_FORMAT!r}, and is not")
-    try:
-        model: ModelConfig = TypeAdapter(ModelConfig).validate_python(content["model"])
-        network = _zero_network(model, content["input_size"], content["n_classes"])
-        if content.get("fills_missing", False):
-            network.preprocessing.fill_missing()
-        network.load_state_dict(content["state_dict"])
-    except (ValidationError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{path} must hold a network and the settings it was built from, and they differ") from error
-    return network
-
-
-def _zero_network(model: ModelConfig, input_size: int, n_classes: int | None) -> Network:
-    """Return the network that a section describes, with weights of 0."""
-    network: Network = resolve_name(model.network)(model, input_size, n_classes)
-    return network
+    return saved_network.read(path).network
 
 
 def _pretraining_phases(model: ModelConfig, network: Network) -> list[Phase]:

@@ -10,11 +10,14 @@ from sweeps.config import TrialConfig
 from sweeps.datamodules.arrays import DataArrays, Split
 from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.errors import DataError, InputError
-from sweeps.models.build import input_noise, load_network
+from sweeps.models import saved_network
+from sweeps.models.build import input_noise
 from sweeps.models.errors import ModelError
 from sweeps.models.networks.network import Network
 from sweeps.models.training.validation import Validation, probe
+from sweeps.storage import earlier_names
 from sweeps.storage.layout import home
+from sweeps.storage.object_store import Place
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.trial_lookup import select_trial
 from sweeps.trial.dataset import load_splits
@@ -80,16 +83,31 @@ def ranked_trial(result: SweepResult, trial: str | None = None) -> RankedTrial:
 
 
 def load_best_network(result: SweepResult, trial: str) -> Network:
-    """Load the network of a trial's best epoch. Raises InputError if its checkpoint is missing or damaged."""
-    path = result.folder.point(trial).best_network
-    if not path.exists():
-        raise InputError(
-            f"the checkpoint of {result.sweep}/{trial} must be at {path}, but it is missing: run the sweep again"
-        )
+    """Load the network of a trial's best epoch. Raises InputError if its file is missing, damaged or of another."""
+    path = best_network_path(result, trial)
+    again = "restore the file, or run the sweep again"
     try:
-        return load_network(path)
+        saved = saved_network.read(path)
     except ModelError as error:
-        raise InputError(error.issues) from error
+        raise InputError(f"{error}: {again}") from error
+    point = next(point for point in result.points if point.point_id == trial)
+    n_features = (result.record.dataset or {}).get("n_features", saved.network.input_size)
+    if saved.model != result.config.trial_at(dict(point.point)).model or saved.network.input_size != n_features:
+        raise InputError(
+            f"{path} must hold the network of {result.sweep}/{trial}, but its settings are those of another: {again}"
+        )
+    return saved.network
+
+
+def best_network_path(result: SweepResult, trial: str) -> Place:
+    """Return the file of a trial's best network. Raises InputError if it is missing."""
+    path = result.folder.point(trial).best_network
+    found = earlier_names.stored(path)
+    if found is None:
+        raise InputError(
+            f"the network of {result.sweep}/{trial} must be at {path}, but it is missing: run the sweep again"
+        )
+    return found
 
 
 def data_of(result: SweepResult) -> DataArrays:

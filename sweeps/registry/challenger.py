@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from sweeps.datamodules.table_encoding import TableEncoding
-from sweeps.evaluation import data_of, load_best_network, ranked_trial
+from sweeps.evaluation import best_network_path, data_of, load_best_network, ranked_trial
 from sweeps.models.networks.network import Network
 from sweeps.registry.alias_history import GATES_TAG, Move, MoveKind, now
 from sweeps.registry.benchmark import Benchmark, data_identity
@@ -38,7 +38,7 @@ class Challenger:
         ranked = ranked_trial(result, point.point_id)
         network = load_best_network(result, ranked.trial)
         benchmark = Benchmark(result.config, result.config.trial_at(dict(ranked.point)), data_of(result))
-        digest = sha256(result.folder.point(ranked.trial).best_network.read_bytes()).hexdigest()
+        digest = sha256(best_network_path(result, ranked.trial).read_bytes()).hexdigest()
         return cls(result, ranked, benchmark, network, digest)
 
     def rediagnose(self) -> Rediagnosis:

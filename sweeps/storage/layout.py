@@ -48,7 +48,7 @@ class PointFolder:
     @property
     def checkpoint(self) -> Place:
         """Return Lightning's last checkpoint; it is removed once the point has ended."""
-        return self.path / "last.ckpt"
+        return self.path / "last.safetensors"
 
     @property
     def end(self) -> Place:
@@ -57,8 +57,8 @@ class PointFolder:
 
     @property
     def best_network(self) -> Place:
-        """Return the checkpoint of the best epoch so far by the objective."""
-        return self.path / "best.pt"
+        """Return the network of the best epoch so far by the objective."""
+        return self.path / "best.safetensors"
 
     @property
     def best_arrays(self) -> Place:

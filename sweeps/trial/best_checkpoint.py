@@ -1,6 +1,5 @@
 """The network of a point's best epoch so far: kept in memory, written to disk, and drawn from."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 import torch
 
 from sweeps.config import ObjectiveConfig
-from sweeps.models.build import load_network, save_network
+from sweeps.models import saved_network
 from sweeps.models.config import ModelConfig
 from sweeps.models.networks.network import Network
 from sweeps.search.ranking import best_epoch
-from sweeps.storage import atomic_write
+from sweeps.storage import atomic_write, earlier_names
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.epoch_schedule import EpochSchedule
 from sweeps.trial.events import FigureSaved
@@ -38,6 +37,7 @@ class BestNetwork:
         self._unwritten: bytes | None = None
         self._epoch_drawn: int | None = None
         self._epoch_in_snapshot: int | None = None
+        self._replaces_earlier = False
 
     @property
     def has_objective(self) -> bool:
@@ -53,9 +53,7 @@ class BestNetwork:
         self.objective = list(score.values) if len(score.values) > 1 else score.values[0]
         if score.epoch == epoch:
             self._best = (epoch, metrics)
-            content = io.BytesIO()
-            save_network(content, self._model, self._network)
-            self._unwritten = content.getvalue()
+            self._unwritten = saved_network.dumps(self._model, self._network)
 
     def write(self, *, must: bool) -> None:
         """Write the best network. On a full disk, retry after a later epoch; with `must`, wait for space."""
@@ -64,6 +62,7 @@ class BestNetwork:
         patience = atomic_write.PATIENCE_SECONDS if must else 0.0
         if atomic_write.write(self._folder.best_network, self._unwritten, patience):
             self._unwritten = None
+            self._remove_earlier()
         elif must:
             where = self._folder.path
             raise OSError(f"{where} must have space for the best network, and had none for {patience:g} s: free some")
@@ -76,7 +75,7 @@ class BestNetwork:
         if self._unwritten is not None:
             return ()
         best, _ = self._best
-        saved = snapshots.save(best, load_network(self._folder.best_network))
+        saved = snapshots.save(best, self._written())
         if saved:
             self._epoch_in_snapshot = best
         return saved
@@ -89,9 +88,20 @@ class BestNetwork:
         if best == epoch:
             is_saved = snapshots.save_best(best, self._network, device)
         else:
-            is_saved = snapshots.save_best(best, load_network(self._folder.best_network))
+            is_saved = snapshots.save_best(best, self._written())
         if is_saved:
             self._epoch_drawn = best
+
+    def _written(self) -> Network:
+        """Return the best network as it was written."""
+        path = self._folder.best_network
+        return saved_network.read(earlier_names.stored(path) or path).network
+
+    def _remove_earlier(self) -> None:
+        """Remove the best network of an earlier start with version 0.1, once there is one of this version."""
+        if not self._replaces_earlier:
+            earlier_names.earlier_name(self._folder.best_network).unlink(missing_ok=True)
+            self._replaces_earlier = True
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold, as plain values."""

@@ -9,7 +9,16 @@ from typing import Any
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import PointFolder
-from sweeps.trial.events import EpochEnded, Event, FigureSaved, PointEnded, ReportedFinding, from_plain, to_plain
+from sweeps.trial.events import (
+    EpochEnded,
+    Event,
+    FigureSaved,
+    PointEnded,
+    ReportedFinding,
+    from_json,
+    from_plain,
+    to_plain,
+)
 
 # The epoch (None where the point failed), the best objective so far, and the events.
 PointReport = Callable[[int | None, float | list[float], list[Event]], None]
@@ -66,7 +75,7 @@ class EventLog:
 
     def report_end(self, epoch: int | None, objective: float | list[float]) -> None:
         """Report the pending events, the end among them, and save all events: no loss makes the point train again."""
-        end = {"identity": self.identity, "epoch": epoch, "objective": objective, "events": self.state()}
+        end = {"identity": self.identity, "epoch": epoch, "objective": objective, "events": to_plain(self._events())}
         atomic_write.write(self._folder.end, json.dumps(end).encode())
         self.report(epoch, objective)
         self.has_reported_end = True
@@ -81,13 +90,16 @@ class EventLog:
         self._report(end["epoch"], end["objective"], from_plain(end["events"]))
         return True
 
-    def state(self) -> list[dict[str, Any]]:
-        """Return what a checkpoint must hold: all events, as plain values."""
-        return to_plain([*self._reported, *self._pending])
+    def state(self) -> bytes:
+        """Return what a checkpoint must hold: all events, as JSON, which is fast to write for any number of epochs."""
+        return json.dumps(to_plain(self._events())).encode()
 
-    def restore(self, state: list[dict[str, Any]]) -> None:
-        """Make the events that `state` returned pending again."""
-        self._pending = from_plain(state)
+    def restore(self, state: bytes | list[dict[str, Any]]) -> None:
+        """Make the events that `state` returned pending again; checkpoints of version 0.1 hold plain values."""
+        self._pending = from_plain(state) if isinstance(state, list) else from_json(state)
+
+    def _events(self) -> list[Event]:
+        return [*self._reported, *self._pending]
 
 
 def _to_reported(findings: Sequence[Finding] | None) -> tuple[ReportedFinding, ...] | None:

@@ -1,10 +1,8 @@
 """Pretrained layers that points share: trained once, cached under a digest of the settings that determine them."""
 
 import fcntl
-import io
 import math
 import os
-import pickle
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,13 +12,16 @@ from hashlib import sha256
 from pathlib import Path
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from sweeps.config import SweepConfig
 from sweeps.config.search_space import Choices, Interval
+from sweeps.models import tensor_file
+from sweeps.models.errors import ModelError
 from sweeps.models.training.layer_digest import layer_digest
 from sweeps.search.packing import draws_seed
-from sweeps.storage import atomic_write
+from sweeps.storage import atomic_write, earlier_names
 from sweeps.storage.object_store import Place, RemotePath
 from sweeps.trial.point import PointTraining
 
@@ -29,8 +30,13 @@ from sweeps.trial.point import PointTraining
 class TrainedLayer:
     """The parameters of a layer's autoencoder, and the metrics of each epoch of its training."""
 
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
+
     parameters: dict[str, Tensor]
     metrics: list[dict[str, float]]
+
+
+_LAYER = TypeAdapter(TrainedLayer)
 
 
 class LayerStore:
@@ -41,17 +47,17 @@ class LayerStore:
 
     def load(self, key: str) -> TrainedLayer | None:
         """Return the layer of a key; None if it is missing or unreadable."""
-        try:
-            content = torch.load(io.BytesIO(self._path(key).read_bytes()), map_location="cpu", weights_only=True)
-            return TrainedLayer(content["parameters"], content["metrics"])
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError):
-            return None
+        for path in (self._path(key), earlier_names.earlier_name(self._path(key))):
+            try:
+                return _LAYER.validate_python(tensor_file.read(path, "a layer"))
+            except (OSError, ModelError, ValidationError):
+                continue
+        return None
 
     def save(self, key: str, layer: TrainedLayer) -> None:
         """Save a layer. On a full disk it is not saved, and every point that needs it trains it."""
-        content = io.BytesIO()
-        torch.save({"parameters": layer.parameters, "metrics": layer.metrics}, content)
-        atomic_write.write(self._path(key), content.getvalue())
+        content = tensor_file.dumps({"parameters": layer.parameters, "metrics": layer.metrics})
+        atomic_write.write(self._path(key), content)
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
@@ -70,7 +76,7 @@ class LayerStore:
                 yield True
 
     def _path(self, key: str) -> Place:
-        return self._folder / f"{key}.pt"
+        return self._folder / f"{key}.safetensors"
 
 
 class LayerCache:
@@ -89,7 +95,7 @@ class LayerCache:
         sharers, unshared = self._by_layer(trainings, index)
         with ExitStack() as claims:
             claimed = [key for key in sorted(sharers) if claims.enter_context(self._store.claim(key))]
-            leaders = {key: sharers[key][0] for key in claimed if self._store.load(key) is None}
+            leaders = {key: sharers[key][0] for key in claimed if self._load(key, sharers[key][0], index) is None}
             yield [*unshared, *leaders.values()]
             for key, leader in leaders.items():
                 if not leader.has_ended:
@@ -102,13 +108,21 @@ class LayerCache:
         waiting = []
         sharers, _ = self._by_layer(trainings, index)
         for key, group in sharers.items():
-            layer = self._store.load(key)
+            layer = self._load(key, group[0], index)
             for training in group:
                 if layer is None:
                     waiting.append(training)
                 else:
                     _adopt(training, index, layer)
         return waiting
+
+    def _load(self, key: str, training: PointTraining, index: int) -> TrainedLayer | None:
+        """Return the layer of a key; None if it is missing, unreadable or not the one that the phase trains."""
+        layer = self._store.load(key)
+        if layer is None or len(layer.metrics) != training.phases[index].epochs:
+            return None
+        expected = _layer(training, index).state_dict()
+        return layer if tensor_file.difference(layer.parameters, expected) is None else None
 
     def _by_layer(
         self, trainings: Sequence[PointTraining], index: int

@@ -1,6 +1,5 @@
 """What Lightning calls while a pack trains: the callback that records its points, and the plugin that saves them."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +8,13 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins import CheckpointIO
 
+from sweeps.models import tensor_file
 from sweeps.models.training.autoencoder import Autoencoder
 from sweeps.models.training.member import Member
 from sweeps.search.successive_halving import Halving
 from sweeps.storage import atomic_write
-from sweeps.storage.object_store import Place
+from sweeps.storage.layout import PointFolder
+from sweeps.trial.point_checkpoint import read_checkpoint
 from sweeps.trial.point_progress import Ending
 from sweeps.trial.recorder import Recorder
 from sweeps.trial.reports import Reports
@@ -106,25 +107,23 @@ class PackCallback(Checkpoint):
 
 
 class PointCheckpoints(CheckpointIO):
-    """Keep Lightning's checkpoint of a pack as one file a point, at `paths`, so that a point can resume in any pack.
+    """Keep Lightning's checkpoint of a pack as one file a point, so that a point can resume in any pack.
 
     A file is what a pack of that point alone would have written. `PackCallback` says which files are written.
     """
 
-    def __init__(self, paths: Sequence[Place]) -> None:
-        self._paths = paths
+    def __init__(self, folders: Sequence[PointFolder]) -> None:
+        self._folders = folders
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write each point's file; on a full disk the one before stays."""
         for index, state in checkpoint["sweeps"].items():
-            # Through memory: when torch itself writes to a full disk, it raises RuntimeError.
-            content = io.BytesIO()
-            torch.save(_member_checkpoint(checkpoint, index) | {"sweeps": state}, content)
-            atomic_write.write(self._paths[index], content.getvalue())
+            content = tensor_file.dumps(_member_checkpoint(checkpoint, index) | {"sweeps": state})
+            atomic_write.write(self._folders[index].checkpoint, content)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Load the files as one checkpoint; all must be of the same epoch."""
-        parts = [torch.load(io.BytesIO(own.read_bytes()), map_location="cpu", weights_only=True) for own in self._paths]
+        parts = [read_checkpoint(folder) for folder in self._folders]
         tensors = [
             (f"members.{index}.{name.removeprefix('members.0.')}", tensor)
             for index, part in enumerate(parts)

@@ -104,7 +104,7 @@ def _fit_phase(index: int, trainings: Sequence[PointTraining], context: TrialCon
     module, data = _module_and_data(index, trainings, context, trainer.strategy.root_device)
     checkpoint = trainings[0].recorder.folder.checkpoint.name if trainings[0].resumes_in(index) else None
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     finally:
         context.data.trainer = None
         _break_reference_cycles(trainer)
@@ -130,7 +130,7 @@ def _trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         callbacks=[PackCallback(recorders, reports, halving(context.sweep))],
-        plugins=[PointCheckpoints([recorder.folder.checkpoint for recorder in recorders])],
+        plugins=[PointCheckpoints([recorder.folder for recorder in recorders])],
     )
 
 

@@ -1,17 +1,16 @@
 """PCA of a data set, cached on disk: fitting it takes most of the time before a sweep's first trial."""
 
 import json
-import zlib
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.models.metrics import References, references_of
 from sweeps.models.pca import PrincipalComponents, fit_pca
+from sweeps.storage.array_file import ArrayFileError, read_arrays
 from sweeps.storage.atomic_write import replacing
 
 # For larger codes only the error of PCA is kept: the components of ten thousand features would take 400 MB.
@@ -26,8 +25,8 @@ def pca_of(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, Refer
     A file in `folder` caches it under a digest of the scaled samples of both splits; a damaged file is replaced.
     """
     path = folder / f"{_digest(arrays)}.npz"
-    with suppress(OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
-        return _read(path)
+    with suppress(ArrayFileError):
+        return _read(path, arrays.n_features)
     fitted = fit_pca(arrays.train.inputs, arrays.scale)
     references = references_of(fitted, arrays.valid.inputs, arrays.scale)
     pca = fitted.first(MAX_COMPONENTS)
@@ -45,10 +44,19 @@ def _digest(arrays: DataArrays) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[PrincipalComponents, References]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-        pca = PrincipalComponents(saved["mean"], saved["components"], int(saved["rank"]))
-        return pca, References(saved["pca_mse"])
+def _read(path: Path, n_features: int) -> tuple[PrincipalComponents, References]:
+    saved = read_arrays(path)
+    shapes = {name: array.shape for name, array in saved.items()}
+    n_components = shapes.get("components", ())[-1:]
+    expected = {
+        "mean": (n_features,),
+        "components": (n_features, *n_components),
+        "rank": (),
+        "pca_mse": (n_features + 1,),
+    }
+    if shapes != expected:
+        raise ArrayFileError(f"{path} must hold PCA of {n_features} features, and holds something else")
+    return PrincipalComponents(saved["mean"], saved["components"], int(saved["rank"])), References(saved["pca_mse"])
 
 
 def _write(path: Path, pca: PrincipalComponents, references: References) -> None:

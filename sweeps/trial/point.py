@@ -1,14 +1,10 @@
 """One point in training: its phases, its recorder, and where it resumes."""
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any
-
-import torch
 
 from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
@@ -22,6 +18,7 @@ from sweeps.trial.context import TrialContext
 from sweeps.trial.epoch_schedule import EpochSchedule
 from sweeps.trial.event_log import EventLog
 from sweeps.trial.measurements import Measurements
+from sweeps.trial.point_checkpoint import resume_from_checkpoint
 from sweeps.trial.point_progress import PointProgress
 from sweeps.trial.recorder import Recorder
 from sweeps.trial.reports import Reports
@@ -78,11 +75,8 @@ def prepare_point(point_id: str, point: Point, context: TrialContext, reports: R
     recorder = _recorder(trial, phases[-1], folder, context, reports)
     if recorder.report_end_again():
         return None
-    state = _checkpoint_state(folder)
-    if state is None or state["identity"] != recorder.log.identity:
-        return PointTraining(trial, phases, recorder)
-    recorder.resume(state)
-    return PointTraining(trial, phases, recorder, int(state["phase"]), int(state["epoch"]))
+    position = resume_from_checkpoint(recorder)
+    return PointTraining(trial, phases, recorder, *position)
 
 
 def _recorder(
@@ -116,11 +110,3 @@ def _recorder(
 
 def _identity(trial: TrialConfig) -> str:
     return sha256(json.dumps(trial.to_dict(), sort_keys=True).encode()).hexdigest()
-
-
-def _checkpoint_state(folder: PointFolder) -> dict[str, Any] | None:
-    if not folder.checkpoint.exists():
-        return None
-    checkpoint = torch.load(io.BytesIO(folder.checkpoint.read_bytes()), map_location="cpu", weights_only=True)
-    state: dict[str, Any] = checkpoint["sweeps"]
-    return state

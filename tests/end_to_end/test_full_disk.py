@@ -56,12 +56,12 @@ def fill() -> Callable[[Path], Path]:
 
 def test_a_file_that_a_full_disk_does_not_take_leaves_the_former_one(small_disk: MountDisk, fill: Fill) -> None:
     disk = small_disk(1)
-    file = disk / "best.pt"
+    file = disk / "best.safetensors"
     assert atomic_write.write(file, b"former")
     ballast = fill(disk)
     assert not atomic_write.write(file, b"new" * 10_000)
     assert file.read_bytes() == b"former"
-    assert sorted(path.name for path in disk.iterdir()) == ["ballast", "best.pt"]
+    assert sorted(path.name for path in disk.iterdir()) == ["ballast", "best.safetensors"]
     ballast.unlink()
     assert atomic_write.write(file, b"new" * 10_000)
     assert file.read_bytes() == b"new" * 10_000
@@ -97,5 +97,5 @@ def test_trials_go_on_while_the_disk_is_full_and_everything_is_there_in_the_end(
     recorded, stored = there.recorded_and_stored(printed["sweep"])
     assert stored == recorded
     for point in there.points(printed["sweep"]):
-        assert (disk / "sweeps" / printed["sweep"] / "points" / point.point_id / "best.pt").stat().st_size > 0
+        assert (disk / "sweeps" / printed["sweep"] / "points" / point.point_id / "best.safetensors").stat().st_size > 0
     assert not list(disk.glob("sweeps/*/points/*/*.partial"))

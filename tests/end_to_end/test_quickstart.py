@@ -140,8 +140,8 @@ def test_list_and_status_show_the_sweep(quickstart: Any) -> None:
 
 def test_no_checkpoints_are_left_but_the_best_networks(quickstart: Any) -> None:
     points = _journal(quickstart).parent / "points"
-    assert len(list(points.glob("*/best.pt"))) == 16
-    assert list(points.glob("*/*.ckpt")) == []
+    assert len(list(points.glob("*/best.safetensors"))) == 16
+    assert list(points.glob("*/last.*")) == []
 
 
 def _journal(sweep: Any) -> Path:

@@ -5,11 +5,13 @@ packs, and `interrupted`, three stacked trials of which one has ended and one ha
 """
 
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from sweeps.tracking.journal.records import PointState
@@ -70,3 +72,31 @@ def test_a_trial_of_a_stored_sweep_is_evaluated_promoted_and_its_sweep_deleted(s
     assert json.loads(version.tags["sweeps.gates"])
     stored.run_json("delete", FINISHED, "--force")
     assert not (stored.path / "sweeps" / FINISHED).exists()
+
+
+class Malicious:
+    """Runs a command in whoever unpickles it."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_malicious_pickles_in_stored_sweeps_run_nothing(stored: Any, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    best = stored.path / "sweeps" / FINISHED / "points" / "0000" / "best.pt"
+    checkpoint = stored.path / "sweeps" / INTERRUPTED / "points" / "0001" / "last.ckpt"
+    for path in (best, checkpoint):
+        torch.save(torch.load(path, weights_only=True) | {"more": Malicious(marker)}, path)
+    for command in ("evaluate", "promote"):
+        options = () if command == "evaluate" else ("--model", "stored", "--first", "--force")
+        done = stored.sweeps(command, f"{FINISHED}/0000", *options)
+        assert done.returncode == 2
+        assert f"{best} must be a network saved by this package" in done.stderr.splitlines()[-1]
+    printed = stored.run_json("resume", INTERRUPTED)
+    assert (printed["state"], printed["trials"], printed["failed"]) == ("FINISHED", 3, 1)
+    (refused,) = (point for point in stored.points(INTERRUPTED) if point.state is PointState.FAILED)
+    assert (refused.point_id, f"{checkpoint} must be a checkpoint" in refused.reason) == ("0001", True)
+    assert not marker.exists()

@@ -150,7 +150,7 @@ def test_a_missing_or_damaged_checkpoint_is_refused(small_sweep: MakeSweep, run_
     with pytest.raises(InputError, match="must be a network saved by this package"):
         evaluate(result)
     network.unlink()
-    with pytest.raises(InputError, match=r"must be at .*best\.pt, but it is missing"):
+    with pytest.raises(InputError, match=r"must be at .*best\.safetensors, but it is missing"):
         evaluate(result)
 
 

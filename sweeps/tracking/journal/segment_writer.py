@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from sweeps.errors import StorageError, SweepError
-from sweeps.storage import atomic_write
+from sweeps.storage import atomic_write, earlier_names
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.database import EntryRow
 from sweeps.tracking.journal.journal import Journal
@@ -157,7 +157,7 @@ class SegmentWriter:
         for _, kind, point_id, _, _, body in rows:
             if kind == EntryKind.POINT_END and json.loads(body)["state"] in _ENDED:
                 self._check_ownership()
-                self._folder.point(str(point_id)).checkpoint.unlink(missing_ok=True)
+                earlier_names.remove(self._folder.point(str(point_id)).checkpoint)
 
     def _merge(self) -> bool:
         small: list[Segment] = []

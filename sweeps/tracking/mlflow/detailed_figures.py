@@ -1,13 +1,14 @@
 """The figures that a trial has at its end."""
 
-import io
-
-import numpy as np
+import logging
 
 from sweeps.models.figures.table import Figure, figures_from
+from sweeps.storage.array_file import ArrayFileError, read_arrays
 from sweeps.storage.layout import PointFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import FigureRecord
+
+logger = logging.getLogger(__name__)
 
 
 def record_detailed_figures(journal: Journal, folder: PointFolder, time_ms: int) -> None:
@@ -20,8 +21,12 @@ def record_detailed_figures(journal: Journal, folder: PointFolder, time_ms: int)
 
 
 def figures_of(folder: PointFolder) -> list[Figure]:
-    """Return the detailed figures that can be drawn of a trial; none if it has saved no best epoch."""
+    """Return the detailed figures that can be drawn of a trial; none if its best epoch is not saved, or damaged."""
     if not folder.best_arrays.exists():
         return []
-    with np.load(io.BytesIO(folder.best_arrays.read_bytes()), allow_pickle=False) as file:
-        return [figure for figure in figures_from("best epoch") if figure.needs <= set(file.files)]
+    try:
+        arrays = read_arrays(folder.best_arrays)
+    except ArrayFileError as error:
+        logger.warning("Trial %s has no detailed figures: %s", folder.point_id, error)
+        return []
+    return [figure for figure in figures_from("best epoch") if figure.needs <= arrays.keys()]

@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from sweeps.models import tensor_file
 from sweeps.models.build import build_network, build_phases, load_network, save_network
 from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.errors import ModelError
@@ -150,8 +151,8 @@ def test_gaussian_noise_is_in_units_of_each_features_deviation() -> None:
 @every_family
 def test_the_statistics_are_part_of_the_saved_network(settings: dict[str, Any], tmp_path: Path) -> None:
     network = network_of(settings)
-    save_network(tmp_path / "n.pt", config(settings), network)
-    loaded = load_network(tmp_path / "n.pt")
+    save_network(tmp_path / "n.safetensors", config(settings), network)
+    loaded = load_network(tmp_path / "n.safetensors")
 
     torch.testing.assert_close(loaded(RAW).reconstruction, network(RAW).reconstruction, rtol=0, atol=0)
 
@@ -166,7 +167,7 @@ def test_a_file_of_an_earlier_version_is_read() -> None:
     model, content = config({"name": "shallow"}, "none"), io.BytesIO()
     network = build_network(model, input_size=12, n_classes=None, seed=1)
     save_network(content, model, network)
-    saved = torch.load(io.BytesIO(content.getvalue()), weights_only=True)
+    saved = tensor_file.loads(content.getvalue())
     del saved["fills_missing"]
     older = io.BytesIO()
     torch.save(saved, older)

@@ -131,9 +131,9 @@ def test_standardised_samples_are_learnt_and_raw_ones_are_not(fit, batches) -> N
 
 def test_a_saved_network_takes_and_returns_raw_values(tmp_path: Path) -> None:
     model = config({"name": "linear", "initialization": "identity"})
-    save_network(tmp_path / "n.pt", model, build_network(model, input_size=12, n_classes=None, seed=0))
+    save_network(tmp_path / "n.safetensors", model, build_network(model, input_size=12, n_classes=None, seed=0))
 
-    torch.testing.assert_close(load_network(tmp_path / "n.pt")(RAW).reconstruction, RAW, rtol=0, atol=1e-6)
+    torch.testing.assert_close(load_network(tmp_path / "n.safetensors")(RAW).reconstruction, RAW, rtol=0, atol=1e-6)
 
 
 def test_outputs_that_cannot_be_restored_are_refused() -> None:

@@ -179,9 +179,9 @@ def test_the_first_layer_of_a_stack_pretrains_on_the_present_values(fit: Any, ba
 def test_a_saved_network_still_fills_missing_values(tmp_path: Any) -> None:
     model: ModelConfig = TypeAdapter(ModelConfig).validate_python({"name": "shallow"})
     network = phases({"name": "shallow"})[-1].member.network
-    save_network(tmp_path / "n.pt", model, network)
+    save_network(tmp_path / "n.safetensors", model, network)
 
-    loaded = load_network(tmp_path / "n.pt")(torch.from_numpy(TABLE)).reconstruction
+    loaded = load_network(tmp_path / "n.safetensors")(torch.from_numpy(TABLE)).reconstruction
     torch.testing.assert_close(loaded, network(torch.from_numpy(TABLE)).reconstruction, rtol=0, atol=0)
 
 

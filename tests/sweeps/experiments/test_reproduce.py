@@ -210,7 +210,7 @@ def test_a_missing_checkpoint_leaves_its_claim_not_measured_and_is_reported(reco
     )
     report = judge([claim])
     assert verdicts(report) == {"test error": "not measured"}
-    assert "best.pt, but it is missing" in report.failures[0]
+    assert "best.safetensors, but it is missing" in report.failures[0]
     assert report.exit_status == 1
 
 

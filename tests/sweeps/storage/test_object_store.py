@@ -18,7 +18,7 @@ def store() -> RemotePath:
 
 
 def test_a_written_file_is_read_and_listed(store: RemotePath) -> None:
-    file = store / "sweeps" / "s" / "best.pt"
+    file = store / "sweeps" / "s" / "best.safetensors"
     assert not file.exists()
     assert atomic_write.write(file, b"network", synced=True)
     assert file.read_bytes() == b"network"
@@ -42,7 +42,7 @@ def test_a_file_is_renamed_and_removed(store: RemotePath) -> None:
 
 
 def test_a_tree_is_removed_with_its_files(store: RemotePath) -> None:
-    (store / "sweeps" / "s" / "points" / "0000" / "best.pt").write_bytes(b"1")
+    (store / "sweeps" / "s" / "points" / "0000" / "best.safetensors").write_bytes(b"1")
     (store / "sweeps" / "s").remove_tree()
     assert not (store / "sweeps" / "s").exists()
 

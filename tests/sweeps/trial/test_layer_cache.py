@@ -1,6 +1,8 @@
 """Pretrained layers that points of a sweep share: trained once, with the metrics that each point has alone."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +15,7 @@ from pydantic import TypeAdapter
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
+from sweeps.models import tensor_file
 from sweeps.models.config import StackedDenoisingConfig
 from sweeps.models.training.layer_digest import layer_digest, layer_settings
 from sweeps.storage.layout import SweepFolder
@@ -127,9 +130,80 @@ def test_an_unreadable_layer_is_retrained(
     train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path
 ) -> None:
     train(tmp_path / "shared", {"0000": POINTS["0000"]})
-    for saved in SweepFolder(tmp_path / "shared").layers.glob("*.pt"):
+    for saved in SweepFolder(tmp_path / "shared").layers.glob("*.safetensors"):
         saved.write_bytes(saved.read_bytes()[:-100])
     reports = train(tmp_path / "shared", {"0001": POINTS["0001"]})
+    assert reports.reused == {"0001": 0}
+    assert reports.metrics("0001") == metrics_alone["0001"]
+
+
+def layer_files(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "layers").iterdir() if path.suffix != ".lock")
+
+
+def torch_file(values: Any) -> bytes:
+    content = io.BytesIO()
+    torch.save(values, content)
+    return content.getvalue()
+
+
+def test_layers_of_version_0_1_are_reused(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path
+) -> None:
+    train(tmp_path, {"0000": POINTS["0000"]})
+    for path in layer_files(tmp_path):
+        path.with_suffix(".pt").write_bytes(torch_file(tensor_file.loads(path.read_bytes())))
+        path.unlink()
+    reports = train(tmp_path, {"0001": POINTS["0001"]})
+    assert reports.reused == {"0001": 4}
+    assert reports.metrics("0001") == metrics_alone["0001"]
+
+
+class Malicious:
+    """Runs a command in whoever unpickles it."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.marker}",)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_malicious_pickle_in_place_of_a_layer_runs_nothing(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path, suffix: str
+) -> None:
+    folder, marker = tmp_path / "shared", tmp_path / "ran"
+    train(folder, {"0000": POINTS["0000"]})
+    for path in layer_files(folder):
+        values = tensor_file.loads(path.read_bytes())
+        path.unlink()
+        path.with_suffix(suffix).write_bytes(torch_file(values | {"more": Malicious(marker)}))
+    reports = train(folder, {"0001": POINTS["0001"]})
+    assert not marker.exists()
+    assert reports.reused == {"0001": 0}
+    assert reports.metrics("0001") == metrics_alone["0001"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda _: 3,
+        lambda layer: {"parameters": layer["parameters"]},
+        lambda layer: layer | {"metrics": "many"},
+        lambda layer: layer | {"metrics": layer["metrics"][:1]},
+        lambda layer: layer | {"parameters": {"encoder.weight": 1.0}},
+        lambda layer: layer | {"parameters": {}},
+        lambda layer: layer | {"parameters": layer["parameters"] | {"encoder.weight": torch.ones(2)}},
+    ],
+)
+def test_another_layer_in_place_of_one_is_not_adopted(
+    train: Callable[..., Reports], metrics_alone: Mapping[str, Any], tmp_path: Path, changed: Callable[[Any], Any]
+) -> None:
+    train(tmp_path, {"0000": POINTS["0000"]})
+    for path in layer_files(tmp_path):
+        path.write_bytes(tensor_file.dumps(changed(tensor_file.loads(path.read_bytes()))))
+    reports = train(tmp_path, {"0001": POINTS["0001"]})
     assert reports.reused == {"0001": 0}
     assert reports.metrics("0001") == metrics_alone["0001"]
 

@@ -20,6 +20,7 @@ from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import EpochEnded, Event, PointEnded
 from sweeps.trial.pack import train_points
+from sweeps.trial.point_checkpoint import read_checkpoint
 
 Reported = list[tuple[int | None, Any, list[Event]]]
 MakeSweep = Callable[..., SweepConfig]
@@ -152,7 +153,7 @@ def test_a_point_keeps_only_its_last_checkpoint_and_its_best_network(
 ) -> None:
     train(small_sweep(training={"epochs": 8, "probe_samples": 0}), digits, folder)
     kept = {path.name for path in folder.path.iterdir() if not path.name.endswith((".npz", ".json"))}
-    assert kept == {"last.ckpt", "best.pt"}
+    assert kept == {"last.safetensors", "best.safetensors"}
 
 
 @pytest.mark.parametrize("training", [{"epochs": 8}, {"epochs": 9, "patience": 8, "learning_rate": 1e-9}])
@@ -161,7 +162,7 @@ def test_the_last_epoch_of_a_point_leaves_no_checkpoint(
 ) -> None:
     reported = train(small_sweep(training=training | {"probe_samples": 0}), digits, folder)
     assert max(event.epoch for event in epochs(reported)) == 8
-    assert torch.load(folder.checkpoint, weights_only=True)["sweeps"]["epoch"] == 4
+    assert read_checkpoint(folder)["sweeps"]["epoch"] == 4
 
 
 def test_a_point_lost_before_saving_its_end_resumes_with_the_same_metrics(
@@ -241,7 +242,7 @@ def test_a_best_network_waiting_for_disk_space_is_written_after_a_resume(
     whole, parts = SweepFolder(tmp_path / "whole").point("0000"), SweepFolder(tmp_path / "parts").point("0000")
     sparsity = [event.metrics["valid/code_sparsity"] for event in epochs(train(sweep, digits, whole))[1:]]
     assert max(sparsity) == max(sparsity[:4])
-    full_disk.add("best.pt")
+    full_disk.add("best.safetensors")
     with pytest.raises(CutOffError):
         train(sweep, digits, parts, cut_off_at=4)
     assert not parts.best_network.exists()
@@ -253,7 +254,7 @@ def test_a_best_network_waiting_for_disk_space_is_written_after_a_resume(
 def test_a_rung_is_not_reported_before_the_best_network_is_kept(
     small_sweep: MakeSweep, digits: Dataset, folder: PointFolder, full_disk: set[str]
 ) -> None:
-    full_disk.add("best.pt")
+    full_disk.add("best.safetensors")
     stopping = {"name": "asha", "grace_epochs": 2, "reduction_factor": 3}
     reported = train(small_sweep(training={"epochs": 5}, stopping=stopping), digits, folder)
     assert [epoch for epoch, _, _ in reported] == [0, 1, None]

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from metric_references import references
+from numpy.typing import NDArray
 
 from sweeps.datamodules.arrays import DataArrays, Split
 from sweeps.datamodules.build import load_arrays
@@ -72,6 +74,29 @@ def test_a_damaged_cache_file_is_replaced(arrays: DataArrays, tmp_path: Path, fi
     pca_of(arrays, tmp_path)
     assert len(fits) == 2
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mean": np.zeros(5)},
+        {"components": np.zeros((5, 2))},
+        {"components": np.zeros(())},
+        {"rank": np.zeros(2)},
+        {"pca_mse": np.zeros(64)},
+        {"more": np.zeros(1)},
+    ],
+)
+def test_a_cache_file_of_something_else_is_replaced(
+    arrays: DataArrays, tmp_path: Path, fits: list[int], changes: dict[str, NDArray[Any]]
+) -> None:
+    expected = pca_of(arrays, tmp_path)
+    (file,) = tmp_path.iterdir()
+    with np.load(file) as saved:
+        np.savez(file, **(dict(saved) | changes))  # type: ignore[arg-type]
+    again = pca_of(arrays, tmp_path)
+    assert len(fits) == 2
+    np.testing.assert_array_equal(again[1].pca_mse, expected[1].pca_mse)
 
 
 def test_an_unwritable_cache_folder_only_costs_time(arrays: DataArrays, tmp_path: Path) -> None:

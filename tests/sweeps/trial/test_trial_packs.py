@@ -259,14 +259,14 @@ def test_a_full_disk_for_checkpoints_fails_no_point(
     write_bytes = Path.write_bytes
 
     def full(self: Path, content: bytes) -> int:
-        if self.name.startswith("last.ckpt"):
+        if self.name.startswith("last.safetensors"):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write_bytes(self, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
     ends = train(tmp_path).ends()
     assert {point_id: end.failed for point_id, end in ends.items()} == dict.fromkeys(POINTS, False)
-    assert not list(tmp_path.rglob("last.ckpt*"))
+    assert not list(tmp_path.rglob("last.*"))
 
 
 def test_points_with_different_batch_sizes_train_in_one_call(train: Callable[..., Reports], tmp_path: Path) -> None:

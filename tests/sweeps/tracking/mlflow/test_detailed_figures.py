@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +87,24 @@ def test_plain_model_has_filters_and_reconstructions_only(folder: PointFolder) -
 
 def test_point_that_saved_no_best_epoch_has_none(tmp_path: Path) -> None:
     assert figures_of(SweepFolder(tmp_path).point("0000")) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not a zip", b"\x80\x04N."])
+def test_damaged_arrays_leave_a_trial_without_detailed_figures_and_are_logged(
+    folder: PointFolder, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.best_arrays.write_bytes(content)
+    assert figures_of(folder) == []
+    assert f"{folder.best_arrays} must be a file of arrays" in caplog.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("array", [np.array(3.0), np.arange(4.0), np.array(["a", "b"]), np.ones((2, 3, 4))])
+def test_arrays_of_something_else_are_reported_or_drawn(kind: str, folder: PointFolder, array: Any) -> None:
+    names = np.load(folder.best_arrays).files
+    np.savez(folder.best_arrays, **dict.fromkeys(names, array))
+    with suppress(FigureError):
+        draw(kind, folder.best_arrays, HISTORY, LEVELS)
 
 
 def test_filters_before_and_after_fine_tuning_are_those_of_the_two_epochs(folder: PointFolder) -> None:
