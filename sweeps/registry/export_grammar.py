@@ -205,21 +205,11 @@ class _GraphModule(_Form):
     treespec_namedtuple_fields: Nothing
 
 
-class _Range(_Form):
-    min_val: int | None
-    max_val: int | None
-
-
-class _SchemaVersion(_Form):
-    major: int
-    minor: int
-
-
 class _Program(_Form):
     graph_module: _GraphModule
     opset_version: dict[Literal["aten"], int]
-    range_constraints: dict[Symbol, _Range]
-    schema_version: _SchemaVersion
+    range_constraints: dict[Symbol, dict[Literal["min_val", "max_val"], int | None]]
+    schema_version: dict[Literal["major", "minor"], int]
     verifiers: list[Literal["TRAINING"]]
     torch_version: Version
     guards_code: Nothing

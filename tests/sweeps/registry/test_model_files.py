@@ -1,8 +1,10 @@
 """A model's files are read from its own store only, within limits, and links are never followed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from sweeps.errors import InputError
 from sweeps.registry import model_files
@@ -147,4 +149,24 @@ def test_too_many_files_and_too_large_ones_are_not_copied(
             patch.setattr(model_files, name, limit)
             with pytest.raises(InputError, match="it is not downloaded"):
                 download_files(uri, source.as_uri(), tmp_path / "beyond")
+    assert not (tmp_path / "beyond").exists()
+
+
+@pytest.mark.slow
+def test_a_server_s_files_are_downloaded_within_the_limits(
+    server: Any, stored: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = MlflowClient(server.uri)
+    logged = client.create_logged_model("0", name="autoencoder")
+    client.log_model_artifacts(logged.model_id, str(stored[1]))
+    location = logged.artifact_location
+    monkeypatch.setattr(model_files, "MAX_BYTES", 6)
+    monkeypatch.setattr(model_files, "MAX_FILES", 3)  # and a folder
+    folder = download_files(server.uri, location, tmp_path / "copy")
+    assert (folder / "data" / "model.pt2").read_text() == "def"
+    for name, limit in (("MAX_BYTES", 5), ("MAX_FILES", 2)):
+        with monkeypatch.context() as patch:
+            patch.setattr(model_files, name, limit)
+            with pytest.raises(InputError, match="it is not downloaded"):
+                download_files(server.uri, location, tmp_path / "beyond")
     assert not (tmp_path / "beyond").exists()
