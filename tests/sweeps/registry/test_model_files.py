@@ -157,7 +157,7 @@ def test_a_server_s_files_are_downloaded_within_the_limits(
     server: Any, stored: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = MlflowClient(server.uri)
-    logged = client.create_logged_model("0", name="autoencoder")
+    logged = client.create_logged_model(client.create_experiment("limits of files"), name="autoencoder")
     client.log_model_artifacts(logged.model_id, str(stored[1]))
     location = logged.artifact_location
     monkeypatch.setattr(model_files, "MAX_BYTES", 6)
