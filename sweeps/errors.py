@@ -12,7 +12,8 @@ SweepError
 │   ├── UndeliveredError  the records to delete are not in MLflow yet
 │   ├── SweepDone         the sweep has nothing left to train
 │   ├── UnknownTrial      no trial of the sweep has that id
-│   └── UnknownModel      no registered model, version or alias has that name
+│   ├── UnknownModel      no registered model, version or alias has that name
+│   └── OutdatedModel     the registered version was packaged by an earlier release
 ├── PromotionConflict     another promotion moved the alias first: exit status 1
 └── SweepFailed           no trial of the sweep finished: exit status 1
 """
@@ -80,6 +81,10 @@ class UnknownTrial(InputError):
 
 class UnknownModel(InputError):
     """The registry has no model of that name, or no version of it holds the alias."""
+
+
+class OutdatedModel(InputError):
+    """The version was packaged by an earlier release, in files that could run code when they are read."""
 
 
 class PromotionConflict(SweepError):

@@ -18,7 +18,7 @@ from sweeps.registry.rediagnosis import Rediagnosis, rediagnose
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.results import RankedTrial, SweepResult
 
-ALIAS_TAG = "sweeps.alias"
+ALIAS_TAG, PACKAGE_TAG = "sweeps.alias", "sweeps.package_sha256"
 _COMMIT_TAG = "mlflow.source.git.commit"
 
 
@@ -50,13 +50,16 @@ class Challenger:
         """The network, ready to be saved as an MLflow model."""
         arrays = self.benchmark.arrays
         table = None if arrays.table is None else TableEncoding.from_dict(arrays.table)
-        return Package(self.network, arrays.scale, arrays.valid.inputs, table)
+        return Package(self.network, self.benchmark.trial.model, arrays.scale, arrays.valid.inputs, table)
 
 
 def version_tags(
-    challenger: Challenger, alias: str, gates: Sequence[GateResult], replaced: str | None
+    challenger: Challenger, alias: str, gates: Sequence[GateResult], replaced: str | None, package_sha256: str
 ) -> dict[str, str]:
-    """Return the tags of a version: its origin, its gates, and who promoted it when."""
+    """Return the tags of a version: its origin, its gates, who promoted it when, and the SHA-256 of its files.
+
+    The SHA-256 is for information: whoever changes files can change tags too.
+    """
     point = next(point for point in challenger.result.points if point.point_id == challenger.ranked.trial)
     tags = {
         "sweeps.sweep": challenger.result.sweep,
@@ -71,6 +74,7 @@ def version_tags(
         "sweeps.promoted_at": now(),
         GATES_TAG: json.dumps([gate.to_dict() for gate in gates]),
         NETWORK_TAG: challenger.digest,
+        PACKAGE_TAG: package_sha256,
     }
     tags |= {f"sweeps.gate.{gate.name.replace(' ', '_')}": f"{gate.outcome}: {gate.sentence}" for gate in gates}
     return tags | data_identity(challenger.benchmark.arrays)

@@ -28,11 +28,17 @@ _N_COMPARED = 2000
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that holds the alias, with its tags; `model` is None if it was trained on other data."""
+    """The version that holds the alias, with its tags.
+
+    `model` is None if it was trained on other data, or if it cannot be loaded: `problem` says why. `is_renewed` if it
+    cannot be loaded because an earlier release packaged it, and the challenger is the same network.
+    """
 
     version: str
     tags: Mapping[str, str]
     model: PackagedModel | None
+    problem: str | None = None
+    is_renewed: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,10 @@ class Reseeding:
 class Contest:
     """Everything that a gate may look at.
 
-    `network` is the challenger as it was trained, `packaged` the same network as MLflow would serve it; None in the
-    contest of a reseeded network, which is not packaged. `first` allows a promotion without a champion. `reseed`
-    trains the point on other seeds; None if no other seeds are requested.
+    `network` is the challenger as it was trained, `packaged` the same network as `sweeps score` loads it, and
+    `exported` as MLflow serves it. Both are None in the contest of a reseeded network, which is not packaged. `first`
+    allows a promotion without a champion. `reseed` trains the point on other seeds; None if no other seeds are
+    requested.
     """
 
     benchmark: Benchmark
@@ -64,6 +71,7 @@ class Contest:
     champion: Champion | None
     first: bool
     packaged: PackagedModel | None = None
+    exported: PackagedModel | None = None
     reseed: Callable[["Contest"], Reseeding] | None = None
 
     @property
@@ -105,10 +113,18 @@ class Contest:
         return {f"test/{name}": value for name, value in metrics.items()}
 
     def reload_difference(self) -> float:
-        """Return the largest difference between an output of the package and of the network, relative above 1."""
+        """Return the largest difference between an output of the package and of the network, relative above 1.
+
+        The package is computed both as `sweeps score` does and as MLflow does, with the network that torch exported.
+        """
+        assert self.exported is not None, "a reseeded network has no package"
+        both = [self._difference(self.model), self._difference(self.exported)]
+        return float(np.max(both))  # NumPy's max keeps a NaN; Python's may drop it
+
+    def _difference(self, model: PackagedModel) -> float:
         scale = np.float32(self.benchmark.arrays.scale)
         scaled = self.some_inputs.astype(np.float32) * scale
-        trained, reloaded = network_predictor(self.network)(scaled), self.model.outputs(self.some_inputs)
+        trained, reloaded = network_predictor(self.network)(scaled), model.outputs(self.some_inputs)
         with torch.no_grad():
             samples = torch.from_numpy(scaled)
             error = sample_errors(self.network(samples), samples).numpy()
@@ -120,7 +136,7 @@ class Contest:
         if trained.probabilities is not None:
             pairs.append((reloaded[CLASSES], trained.probabilities))
         differences = [np.max(np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))) for ours, theirs in pairs]
-        return float(np.max(differences))  # NumPy's max keeps a NaN; Python's may drop it
+        return float(np.max(differences))
 
 
 class _PackageAsNetwork:

@@ -99,6 +99,11 @@ def champion(contest: Contest) -> Judgement | None:
     if holder is None:
         sentence = "no version holds the alias, so there is no champion to beat: pass --first to promote anyway"
         return Judgement(GateOutcome.FAILED, sentence)
+    if holder.is_renewed:
+        sentence = f"version {holder.version} is the same network, packaged by an earlier release: it is packaged again"
+        return Judgement(GateOutcome.NOT_APPLICABLE, sentence)
+    if holder.problem is not None:
+        return _incomparable(holder.version, holder.problem)
     if holder.model is None:
         return _incomparable(holder.version, "it was trained on other data")
     if contest.benchmark.loss == "classification_error" and CLASSES not in holder.model.columns:
@@ -139,7 +144,7 @@ def dead_units(contest: Contest) -> Judgement | None:
 
 
 def reloaded(contest: Contest) -> Judgement:
-    """Require the outputs of the trained network from the model that MLflow reloads."""
+    """Require the outputs of the trained network from the package, as `sweeps score` and as MLflow reload it."""
     difference, limit = contest.reload_difference(), RELOAD_TOLERANCE
     sentence = f"reloaded and trained model differ by {difference:.2g}, limit {limit:g}"
     return Judgement(_within(difference, limit), sentence, {"difference": difference, "limit": limit})

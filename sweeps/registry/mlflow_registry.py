@@ -1,6 +1,6 @@
 """The part of MLflow's Model Registry that a promotion needs: each method is one step."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.errors import InputError, TrackingError
+from sweeps.registry.model_files import check_source, download_files
 from sweeps.registry.packaging import Package
 from sweeps.tracking.mlflow.connection import describe_error, longest_request_seconds, open_client
 from sweeps.tracking.mlflow.uri import check_tracker
@@ -141,19 +142,21 @@ class RegistryStore:
                     self._client.set_model_version_tag(name, number, key, value)
             self._client.update_model_version(name, number, description)
 
-    def find_logged(self, experiment_id: str, run_id: str, network: str) -> str | None:
-        """Return the id of a run's completely logged model of the network with this checksum; None if there is none."""
+    def find_logged(self, experiment_id: str, run_id: str, network: str) -> list[str]:
+        """Return the ids of a run's completely logged models of the network with this checksum, by their tags."""
         with self._mlflow_errors():
             found = self._client.search_logged_models(
                 [experiment_id], f"tags.`{NETWORK_TAG}` = '{network}' AND source_run_id = '{run_id}'"
             )
-        ready = [model.model_id for model in found if model.status == LoggedModelStatus.READY]
-        return ready[0] if ready else None
+        return [str(model.model_id) for model in found if model.status == LoggedModelStatus.READY]
 
-    def log(self, package: Package, folder: Path, run: Any, network: str, epoch: int) -> str:
-        """Log a package as a model of a run by way of `folder`, which must not exist; return the model's id.
+    def log(
+        self, package: Package, folder: Path, run: Any, network: str, epoch: int, record: Callable[[str], None]
+    ) -> None:
+        """Log a package as a model of a run by way of `folder`, which must not exist.
 
-        Until the last step the model is PENDING in MLflow, and `find_logged` ignores it.
+        `record` is called with the model's id once `folder` is complete, and before it is sent. Until the last step the
+        model is PENDING in MLflow, and `find_logged` ignores it.
         """
         with self._mlflow_errors():
             logged = self._client.create_logged_model(
@@ -171,20 +174,30 @@ class RegistryStore:
                 model_id=logged.model_id,
             )
             package.save(folder, model)
+            record(str(logged.model_id))
             self._client.log_model_artifacts(logged.model_id, str(folder))
             self._client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=epoch)])
             self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        return str(logged.model_id)
 
     def run(self, run_id: str) -> Any:
         """Return an MLflow run."""
         with self._mlflow_errors():
             return self._client.get_run(run_id)
 
-    def download(self, model_uri: str, folder: Path) -> Path:
-        """Download a model's files into `folder`; return their path."""
+    def download(self, model_id: str, folder: Path) -> Path:
+        """Download a logged model's files to `folder`, which must not exist; InputError if they lie outside the store.
+
+        Symbolic links are kept as such: no file outside the store is read.
+        """
         with self._mlflow_errors():
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=str(folder)))
+            return download_files(self.uri, self._client.get_logged_model(model_id).artifact_location, folder)
+
+    def download_version(self, version: ModelVersion, folder: Path) -> Path:
+        """Download a version's files as `download` does; InputError unless its source is a logged model."""
+        check_source(version.source or "")
+        with self._mlflow_errors():  # not of the logged model, which may have been deleted since
+            location = self._client.get_model_version_download_uri(version.name, str(version.version))
+            return download_files(self.uri, location, folder)
 
     @contextmanager
     def _mlflow_errors(self) -> Iterator[None]:

@@ -1,9 +1,10 @@
-"""A packaged model on local disk: raw samples in, outputs by name, without running any code of the model's."""
+"""A packaged model on local disk: raw samples in, outputs by name, from tensors and settings alone.
 
-import os
+Nothing here asks MLflow how to load the model: whatever its flavors, loaders and code files say, none of them is read.
+"""
+
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -11,24 +12,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from mlflow.models import Model
 from numpy.typing import NDArray
 
 from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.errors import InputError
-from sweeps.registry.packaging import Columns, column_names, size_in_bytes
+from sweeps.models.build import load_network
+from sweeps.models.errors import ModelError
+from sweeps.models.networks.network import Network
+from sweeps.registry.export import load_export
+from sweeps.registry.package_digest import package_digest
+from sweeps.registry.package_settings import NETWORK, SETTINGS, PackageSettings, read_settings
+from sweeps.registry.packaging import EXPORT, Columns, Standalone, column_names, columns_of, size_in_bytes
 
 Array = NDArray[np.float32]
 BATCH = 1024
 _N_TIMED = 30
-_PICKLES = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """A model that `Package.save` wrote: raw samples (samples, features) in, columns out."""
+    """A model that `Package.save` wrote: raw samples (samples, features) in, columns out.
+
+    `digest` is the SHA-256 of its files when it was loaded, as `package_digest` returns it.
+    """
 
     folder: Path
+    digest: str
     predict: Callable[[Array], Array]
     columns: Columns
     n_features: int
@@ -36,24 +45,32 @@ class PackagedModel:
     takes_missing: bool = False  # whether NaN in a sample is a missing value, which the model replaces
 
     @classmethod
-    def load(cls, folder: Path) -> "PackagedModel":
-        """Load the exported network of a packaged model; InputError for any other model.
+    def load(cls, folder: Path, digest: str | None = None) -> "PackagedModel":
+        """Load a packaged model's network and settings, and no other file of it.
 
-        Runs neither pickled code nor the predictor that `mlflow.pyfunc` would run.
+        `digest` is that of its files, if the caller has computed it.
+
+        Raises OutdatedModel if it was packaged by an earlier release, InputError for any other model, and for a folder
+        with symbolic links.
         """
-        import mlflow.pytorch  # takes seconds
+        digest = package_digest(folder) if digest is None else digest
+        settings = read_settings(folder)
+        try:
+            network = load_network(folder / NETWORK)
+        except (ModelError, FileNotFoundError) as error:
+            raise InputError(f"{NETWORK} must be the network of a packaged model: {error}; promote again") from None
+        _check_fit(settings, network)
+        predict = _predictor(Standalone(network, settings.scale).eval())
+        columns = columns_of(network)
+        return cls(folder, digest, predict, columns, settings.n_features, settings.encoding, settings.takes_missing)
 
-        described = Model.load(str(folder))
-        facts = described.metadata or {}
-        exported = described.flavors.get("pytorch")
-        if "columns" not in facts or exported is None or exported.get("code"):
-            raise InputError(f"{folder} must be a model that `sweeps promote` has packaged; it is not: promote again")
-        with _without_pickle():
-            network = mlflow.pytorch.load_model(str(folder))
-        ordered = sorted(facts["columns"].items(), key=lambda column: column[1])
-        ends = {name: (int(first), int(end)) for name, (first, end) in ordered}
-        table = None if facts.get("table") is None else TableEncoding.from_dict(facts["table"])
-        return cls(folder, _predictor(network), ends, _n_features(described), table, bool(facts.get("takes_missing")))
+    def exported(self) -> "PackagedModel":
+        """Return the same model computed by the network that torch exported, which is what users of MLflow load.
+
+        Only for a model that this process has packaged. Raises InputError if the export is not of the form that
+        `Package.save` writes.
+        """
+        return replace(self, predict=_predictor(load_export(self.folder / EXPORT, self.n_features)))
 
     @property
     def column_names(self) -> list[str]:
@@ -84,10 +101,15 @@ def batches(samples: NDArray[Any]) -> Iterator[Array]:
             yield np.asarray(samples[start : start + BATCH], np.float32)
 
 
-def _n_features(model: Model) -> int:
-    """Return the values of a sample; models packaged by version 0.1 name them in their signature only."""
-    n_features = (model.metadata or {}).get("n_features")
-    return int(model.signature.inputs.inputs[0].shape[1] if n_features is None else n_features)
+def _check_fit(settings: PackageSettings, network: Network) -> None:
+    """Raise InputError unless the settings describe this network."""
+    described = (settings.n_features, settings.columns, settings.takes_missing)
+    actual = (network.input_size, columns_of(network), network.preprocessing.fills_missing)
+    if described != actual:
+        raise InputError(
+            f"{SETTINGS} must describe the network beside it, and differs in n_features, columns or takes_missing: "
+            "promote the trial again"
+        )
 
 
 def _predictor(network: torch.nn.Module) -> Callable[[Array], Array]:
@@ -97,19 +119,6 @@ def _predictor(network: torch.nn.Module) -> Callable[[Array], Array]:
         return outputs
 
     return predict
-
-
-@contextmanager
-def _without_pickle() -> Iterator[None]:
-    """Make MLflow refuse to run pickled code from a model's files, whatever the environment says."""
-    before = os.environ.get(_PICKLES)
-    os.environ[_PICKLES] = "false"
-    try:
-        yield
-    finally:
-        del os.environ[_PICKLES]
-        if before is not None:
-            os.environ[_PICKLES] = before
 
 
 def _timed(predict: Callable[[Array], Array], sample: Array) -> float:

@@ -1,7 +1,8 @@
-"""A network as a standalone MLflow model: raw samples in, named columns out, and no pickled code to load.
+"""A network as a standalone MLflow model: raw samples in, named columns out.
 
-The model has two flavors. `pytorch` is the exported network, and all that this project loads. `python_function` runs
-the model's copy of `registry/predictor.py`, and takes data frames and arrays of any numeric type.
+The folder `autoencoder` holds the network as tensors and settings, and is all that `PackagedModel` opens. For users
+without this project, the model also has two flavors: `pytorch` is the network as torch exports it, `python_function`
+runs the model's copy of `registry/predictor.py`, and takes data frames and arrays of any numeric type.
 """
 
 import json
@@ -20,13 +21,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sweeps.datamodules.table_encoding import TableEncoding
+from sweeps.models.build import save_network
+from sweeps.models.config import ModelConfig
 from sweeps.models.networks.network import Activations, Network
+from sweeps.registry.package_settings import FORMAT, NETWORK, SETTINGS
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
 # What a packaged model needs where it runs; this project is not needed.
 _REQUIREMENTS = ("mlflow", "torch", "numpy")
 _FLOAT32 = np.dtype(np.float32)
 _PREDICTOR, _LAYOUT = "predictor.py", "layout.json"
+EXPORT = Path("data/model.pt2")
 # With a single example, torch.export would fix the batch size at 1.
 _N_EXAMPLES = 2
 
@@ -37,12 +42,13 @@ Columns = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Package:
-    """A network, the `scale` that raw samples are multiplied by, and `examples` of them, (samples, features).
+    """A network, the section it was built from, the `scale` that raw samples are multiplied by, and `examples` of them.
 
-    `table` is the encoding of the table that it was trained on, if it was one.
+    `examples` are (samples, features). `table` is the encoding of the table that it was trained on, if it was one.
     """
 
     network: Network
+    model: ModelConfig
     scale: float
     examples: NDArray[Any]
     table: TableEncoding | None = None
@@ -53,12 +59,7 @@ class Package:
 
         MLflow's pyfunc takes a single tensor from a PyTorch model, so the names are kept in the model's metadata.
         """
-        n_features, n_units = self.network.input_size, self.network.code_size
-        sizes = {RECONSTRUCTION: n_features, CODE: n_units, ERROR: 1}
-        if self.network.n_classes is not None:
-            sizes[CLASSES] = self.network.n_classes
-        ends = np.cumsum(list(sizes.values())).tolist()
-        return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+        return columns_of(self.network)
 
     def save(self, folder: Path, model: Model | None = None) -> None:
         """Write the MLflow model to `folder`, which must not exist; `model` carries its MLflow ids, if it has any."""
@@ -78,9 +79,12 @@ class Package:
             serialization_format="pt2",
         )
         _add_predictor(folder, self._layout())
+        (folder / NETWORK).parent.mkdir()
+        save_network(folder / NETWORK, self.model, self.network)
+        (folder / SETTINGS).write_text(json.dumps({"format": FORMAT} | self._facts()))
 
     def _facts(self) -> dict[str, Any]:
-        """Return the metadata of the model, by which `PackagedModel` reads it."""
+        """Return what `PackageSettings` reads, and the metadata of the MLflow model."""
         return {
             "columns": {name: list(ends) for name, ends in self.columns.items()},
             "n_features": self.network.input_size,
@@ -116,6 +120,15 @@ class Standalone(nn.Module):
         if activations.class_logits is not None:
             outputs.append(activations.class_logits.softmax(dim=1))
         return torch.cat(outputs, dim=1)
+
+
+def columns_of(network: Network) -> Columns:
+    """Return the columns of each output of `Standalone`, by name: the first, and the one after the last."""
+    sizes = {RECONSTRUCTION: network.input_size, CODE: network.code_size, ERROR: 1}
+    if network.n_classes is not None:
+        sizes[CLASSES] = network.n_classes
+    ends = np.cumsum(list(sizes.values())).tolist()
+    return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
 
 def sample_errors(activations: Activations, scaled: Tensor) -> Tensor:
@@ -177,7 +190,7 @@ def _add_predictor(folder: Path, layout: dict[str, Any]) -> None:
         conda_env=env["conda"],
         python_env=env["virtualenv"],
         model_code_path=_PREDICTOR,
-        artifacts={"network": {"path": "data/model.pt2"}, "layout": {"path": _LAYOUT}},
+        artifacts={"network": {"path": str(EXPORT)}, "layout": {"path": _LAYOUT}},
     )
     model.signature = ModelSignature(outputs=Schema([ColSpec(DataType.float, name) for name in layout["outputs"]]))
     model.save(str(folder / "MLmodel"))

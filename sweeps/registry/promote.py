@@ -17,13 +17,13 @@ from mlflow.entities.model_registry import ModelVersion
 from sweeps.errors import InputError, PromotionConflict
 from sweeps.registry.alias_history import move, moves
 from sweeps.registry.alias_lock import locked
-from sweeps.registry.benchmark import has_same_data
 from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
-from sweeps.registry.contest import Champion, Contest, Reseeding
+from sweeps.registry.challenger_package import package_challenger
+from sweeps.registry.champion import find_champion
+from sweeps.registry.contest import Contest, Reseeding
 from sweeps.registry.gates import GateResult, failed, judge
 from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, RegisteredModel, RegistryStore
 from sweeps.registry.names import check_names
-from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
 from sweeps.registry.refusal import Refusal
 from sweeps.registry.reseeding import reseed
@@ -38,7 +38,7 @@ class _Attempt:
     """One attempt to promote a challenger in a store.
 
     `replaced` is the version that the challenger replaces, None if there is none; `gates` are empty until they judged,
-    and `advice` until they refused.
+    and `advice` until they refused. `package_sha256` is the digest of the challenger's files, once they are packaged.
     """
 
     store: RegistryStore
@@ -47,6 +47,7 @@ class _Attempt:
     replaced: str | None = None
     gates: Sequence[GateResult] = ()
     advice: str | None = None
+    package_sha256: str | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -66,6 +67,7 @@ class _Attempt:
             version,
             self.replaced,
             self.advice,
+            self.package_sha256,
         )
 
 
@@ -87,11 +89,13 @@ def promote(
     attempt = _Attempt(RegistryStore(_store_of(challenger.result)), request, challenger)
     with tempfile.TemporaryDirectory(prefix="sweeps-promote-") as scratch:
         folder = Path(scratch)
-        champion = _champion(attempt, folder)
-        if champion is not None and champion.tags.get(NETWORK_TAG) == challenger.digest:
+        champion = find_champion(attempt.store, request.model, request.alias, challenger, folder / "champion", log)
+        is_challenger = champion is not None and champion.tags.get(NETWORK_TAG) == challenger.digest
+        if champion is not None and is_challenger and champion.problem is None:
             attempt = replace(attempt, replaced=champion.tags.get("sweeps.replaced"))
             return attempt.end(PromotionVerdict.ALREADY, champion.version)
-        model_id, model = _packaged(attempt, folder)
+        model_id, model = package_challenger(attempt.store, challenger, folder, log, dry_run=request.dry_run)
+        attempt = replace(attempt, package_sha256=model.digest)
         contest = Contest(
             benchmark=challenger.benchmark,
             network=challenger.network,
@@ -99,6 +103,7 @@ def promote(
             champion=champion,
             first=request.first,
             packaged=model,
+            exported=model.exported(),
             reseed=_reseed(attempt, watch),
         )
         attempt = replace(attempt, replaced=None if champion is None else champion.version, gates=judge(contest))
@@ -120,43 +125,6 @@ def _store_of(result: SweepResult) -> str:
             f"{without_credentials(uri)}: unset it, or deliver the runs there with `sweeps sync {result.sweep}`"
         )
     return uri
-
-
-def _champion(attempt: _Attempt, folder: Path) -> Champion | None:
-    """Return the version that holds the alias; its model is loaded if it was trained on the same data."""
-    store, request = attempt.store, attempt.request
-    registered = store.find(request.model)
-    number = None if registered is None else registered.aliases.get(request.alias)
-    version = None if number is None else store.version(request.model, number)
-    if version is None:
-        return None
-    if not has_same_data(version.tags, attempt.challenger.benchmark.arrays):
-        return Champion(str(version.version), version.tags, None)
-    target = folder / "champion"
-    target.mkdir()
-    files = store.download(f"models:/{request.model}/{version.version}", target)
-    return Champion(str(version.version), version.tags, PackagedModel.load(files))
-
-
-def _packaged(attempt: _Attempt, folder: Path) -> tuple[str | None, PackagedModel]:
-    """Package the challenger and load it again: from MLflow, with its model id, or in a dry run from local disk."""
-    store, challenger = attempt.store, attempt.challenger
-    if attempt.request.dry_run:
-        challenger.package.save(folder / "package")
-        return None, PackagedModel.load(folder / "package")
-    run_id = challenger.ranked.run_id
-    if run_id is None:
-        sweep = challenger.result.sweep
-        raise InputError(
-            f"the run of {sweep}/{challenger.ranked.trial} must be delivered to MLflow first: `sweeps sync {sweep}`"
-        )
-    run = store.run(run_id)
-    model_id = store.find_logged(run.info.experiment_id, run_id, challenger.digest)
-    if model_id is None:
-        model_id = store.log(challenger.package, folder / "package", run, challenger.digest, challenger.ranked.epoch)
-    target = folder / "logged"
-    target.mkdir()
-    return model_id, PackagedModel.load(store.download(f"models:/{model_id}", target))
 
 
 def _reseed(attempt: _Attempt, watch: Callable[[Progress], None] | None) -> Callable[[Contest], Reseeding] | None:
@@ -197,7 +165,9 @@ def _register(attempt: _Attempt, model: RegisteredModel, model_id: str) -> str:
 
     A version is the record of one promotion: one that has held an alias is never overwritten.
     """
-    tags = version_tags(attempt.challenger, attempt.request.alias, attempt.gates, attempt.replaced)
+    assert attempt.package_sha256 is not None
+    alias, digest = attempt.request.alias, attempt.package_sha256
+    tags = version_tags(attempt.challenger, alias, attempt.gates, attempt.replaced, digest)
     text = description(attempt.challenger, attempt.gates)
     unused = _unused_version(attempt.store, model, model_id, tags)
     if unused is None:

@@ -39,7 +39,7 @@ class Promotion:
     """The verdict on a challenger and the gates behind it.
 
     `version` is None if none was registered; `replaced` is the champion that the challenger was judged against.
-    `advice` is what to do after a refusal.
+    `advice` is what to do after a refusal. `package_sha256` is the digest of the files that were judged.
     """
 
     request: Request
@@ -51,6 +51,7 @@ class Promotion:
     version: str | None
     replaced: str | None
     advice: str | None = None
+    package_sha256: str | None = None
 
     @property
     def is_forced(self) -> bool:
@@ -76,4 +77,5 @@ class Promotion:
             "run_id": self.run_id,
             "gates": [gate.to_dict() for gate in self.gates],
             "advice": self.advice,
+            "package_sha256": self.package_sha256,
         }

@@ -55,6 +55,8 @@ class Refusal:
 
     def _has_lost_comparison(self, names: Sequence[str]) -> bool:
         """Whether another trial may pass: a comparison is lost, and only gates of a network have failed."""
+        if self.champion is not None and self.champion.problem is not None:
+            return False
         lost = {"reference"} if self.champion is None else set(_COMPARISONS)
         return bool(lost & set(names)) and set(names) <= set(NETWORK_GATES)
 

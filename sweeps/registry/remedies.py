@@ -62,7 +62,7 @@ class Remedies:
     def reloaded(self, _gate: GateResult) -> Iterator[Clause]:
         """Say that the package is at fault, not the network."""
         yield Clause(
-            "the model that MLflow reloads does not compute what the trained network does",
+            "the reloaded model does not compute what the trained network does",
             "promote again, and if it fails again, report this as a bug with the sweep file",
         )
 
@@ -99,6 +99,11 @@ class Remedies:
         """Say that there is no champion yet, or how the comparison with it ended."""
         if self.champion is None:
             yield Clause("no version holds the alias yet", "add --first")
+        elif self.champion.problem is not None:
+            yield Clause(
+                f"the champion, version {self.champion.version}, cannot be loaded",
+                "promote its trial again, or add --force, which is recorded, to replace it",
+            )
         elif gate.numbers:
             yield self._comparison(gate, f"the champion, version {self.champion.version}")
         elif self.champion.model is not None:  # else it was trained on other data, which `same_data` says

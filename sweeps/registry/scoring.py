@@ -2,19 +2,20 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.errors import InputError
+from sweeps.errors import InputError, UnknownModel
 from sweeps.registry.alias_history import find_model_with_alias
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.names import check_names
 from sweeps.registry.packaged_model import PackagedModel, batches
 from sweeps.registry.sample_files import check_target, read_samples, write_outputs
+from sweeps.registry.version_files import check_sha256, load_version
 
 _MAX_NAMED = 10
 
@@ -26,6 +27,7 @@ class Scores:
     `unscored` are the rows, counted from 0, with NaN or infinity in their input, or, where the model takes missing
     values, without any value: all their outputs are NaN.
     `unknown_categories` counts, by column of a table, the rows with a category that training did not see.
+    `package_sha256` is the digest of the model's files, and `notes` are lines about the model.
     """
 
     target: Path
@@ -33,6 +35,8 @@ class Scores:
     shapes: Mapping[str, tuple[int, ...]]
     unscored: tuple[int, ...] = ()
     unknown_categories: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    package_sha256: str | None = None
 
     @property
     def exit_status(self) -> int:
@@ -41,8 +45,9 @@ class Scores:
 
     @property
     def issues(self) -> list[str]:
-        """What is wrong with the samples, one line for each kind."""
-        issues = [
+        """What to know of the model and what is wrong with the samples, one line for each kind."""
+        issues = list(self.notes)
+        issues += [
             f"{count} of {self.n_samples} samples have a category of column {name!r} that training did not see"
             for name, count in self.unknown_categories.items()
         ]
@@ -66,6 +71,7 @@ class Scores:
             "unscored": len(self.unscored),
             "unscored_rows": list(self.unscored[:1000]),
             "unknown_categories": dict(self.unknown_categories),
+            "package_sha256": self.package_sha256,
         }
 
 
@@ -88,18 +94,27 @@ def score(model: PackagedModel, source: Path, target: Path, key: str | None = No
 
 
 def score_by_alias(
-    store: RegistryStore, address: str, source: Path, target: Path, key: str | None = None
+    store: RegistryStore, address: str, source: Path, target: Path, key: str | None = None, sha256: str | None = None
 ) -> tuple[Scores, str]:
-    """Score with the version at `address`, NAME@ALIAS. Returns the result of `score`, and the version."""
+    """Score with the version at `address`, NAME@ALIAS. Returns the result of `score`, and the version.
+
+    Raises InputError if the version's files do not have the SHA-256 that was recorded when they were promoted, or the
+    one given as `sha256`.
+    """
+    required = None if sha256 is None else check_sha256(sha256)
     name, _, alias = address.partition("@")
     if not alias:
         raise InputError(f"the model must be named as NAME@ALIAS, for instance {name}@champion, not {address!r}")
     check_names(name, alias)
     check_target(target, source)
-    version = find_model_with_alias(store, name, alias).aliases[alias]
+    number, notes = find_model_with_alias(store, name, alias).aliases[alias], list[str]()
+    version = store.version(name, number)
+    if version is None:
+        raise UnknownModel(f"version {number} of {name}, which holds {alias}, was deleted: promote a trial")
     with tempfile.TemporaryDirectory(prefix="sweeps-score-") as folder:
-        files = store.download(f"models:/{name}/{version}", Path(folder))
-        return score(PackagedModel.load(files), source, target, key), version
+        model = load_version(store, version, Path(folder) / "model", notes.append, required)
+        scores = score(model, source, target, key)
+    return replace(scores, notes=tuple(notes), package_sha256=model.digest), number
 
 
 def _rows_without_score(samples: NDArray[Any], *, takes_missing: bool) -> NDArray[np.intp]:

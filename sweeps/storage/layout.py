@@ -61,6 +61,11 @@ class PointFolder:
         return self.path / "best.safetensors"
 
     @property
+    def logged_package(self) -> Place:
+        """Return the record of the model that `promote` has logged in MLflow: its id, and the SHA-256 of its files."""
+        return self.path / "logged-package.json"
+
+    @property
     def best_arrays(self) -> Place:
         """Return the arrays for detailed figures, of the best epoch as of the last snapshot."""
         return self.path / "best.npz"

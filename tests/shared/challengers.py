@@ -17,4 +17,5 @@ TRAINING = {"epochs": 2, "learning_rate": 0.01, "batch_size": 32, "probe_samples
 
 def first_promotion(benchmark: Benchmark, network: Network, model: PackagedModel | None = None) -> Contest:
     """The contest of a network without findings, where no version holds the alias."""
-    return Contest(benchmark, network, Rediagnosis(2, 2, [], []), champion=None, first=True, packaged=model)
+    found, exported = Rediagnosis(2, 2, [], []), None if model is None else model.exported()
+    return Contest(benchmark, network, found, champion=None, first=True, packaged=model, exported=exported)

@@ -110,6 +110,15 @@ def score(
             "--inputs-key", metavar="KEY", help="The array of an .npz; by default inputs.", show_default=False
         ),
     ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(
+            "--sha256",
+            metavar="HEX",
+            help="The SHA-256 that the model's files must have; `promote --json` prints it as package_sha256.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score samples with a registered model: write reconstructions, codes, and the error of each sample."""
@@ -118,7 +127,7 @@ def score(
         from sweeps.registry.scoring import score_by_alias
         from sweeps.tracking.mlflow.uri import existing_store
 
-        scores, version = score_by_alias(RegistryStore(existing_store()), model, source, target, inputs_key)
+        scores, version = score_by_alias(RegistryStore(existing_store()), model, source, target, inputs_key, sha256)
     name, _, alias = model.partition("@")
     outputs = ", ".join(f"{output} {shape}" for output, shape in scores.shapes.items())
     line = f"{target}: {outputs} of {scores.n_samples} samples by {name}, version {version}"

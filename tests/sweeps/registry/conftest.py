@@ -89,7 +89,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelConfig],
         key = config.model_dump_json()
         if key not in made:
             network, folder = trained(config), tmp_path_factory.mktemp("package") / "model"
-            Package(network, SCALE, raw_samples(3)).save(folder)
+            Package(network, config, SCALE, raw_samples(3)).save(folder)
             made[key] = network, PackagedModel.load(folder)
         return made[key]
 

@@ -23,7 +23,9 @@ from sweeps.tracking.results import SweepResult
 
 def packaged(result: SweepResult, benchmark: Benchmark, folder: Path) -> PackagedModel:
     network = load_best_network(result, "0000")
-    Package(network, benchmark.arrays.scale, benchmark.arrays.valid.inputs).save(folder / "package")
+    Package(network, benchmark.trial.model, benchmark.arrays.scale, benchmark.arrays.valid.inputs).save(
+        folder / "package"
+    )
     return PackagedModel.load(folder / "package")
 
 
@@ -64,11 +66,12 @@ def test_a_reloaded_model_with_other_outputs_fails(run_one: Any, tmp_path: Path)
     assert result.numbers["difference"] > 1e-5
 
 
+@pytest.mark.parametrize("computed", ["packaged", "exported"])
 @pytest.mark.parametrize(
     ("output", "change"), [("code", np.nan), ("reconstruction_error", 1e-3), ("class_probabilities", 1e-3)]
 )
 def test_every_output_of_the_reloaded_model_is_compared_with_the_trained_one(
-    classifier: tuple[Benchmark, SweepResult, PackagedModel], output: str, change: float
+    classifier: tuple[Benchmark, SweepResult, PackagedModel], output: str, change: float, computed: str
 ) -> None:
     benchmark, result, model = classifier
     network = load_best_network(result, "0000")
@@ -78,7 +81,9 @@ def test_every_output_of_the_reloaded_model_is_compared_with_the_trained_one(
         outputs[0, model.columns[output][0]] += change  # of one sample, which keeps its label
         return outputs
 
-    changed = by_name(judge(first_promotion(benchmark, network, replace(model, predict=predict))))["reloaded"]
+    changed = by_name(
+        judge(replace(first_promotion(benchmark, network, model), **{computed: replace(model, predict=predict)}))
+    )["reloaded"]
     assert changed.outcome is GateOutcome.FAILED
     assert changed.numbers["difference"] == pytest.approx(change, rel=0.1, nan_ok=True)
 

@@ -60,8 +60,9 @@ def test_a_data_frame_gets_the_features_of_the_same_table(rows: list[dict[str, A
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> PackagedModel:
     folder = tmp_path_factory.mktemp("table") / "model"
-    network = build_network(ShallowConfig(hidden_size=2), input_size=5, n_classes=None, seed=1)
-    Package(network, 1.0, ENCODING.fill(ENCODING.encode(TRAINING)), ENCODING).save(folder)
+    config = ShallowConfig(hidden_size=2)
+    network = build_network(config, input_size=5, n_classes=None, seed=1)
+    Package(network, config, 1.0, ENCODING.fill(ENCODING.encode(TRAINING)), ENCODING).save(folder)
     return PackagedModel.load(folder)
 
 
@@ -106,8 +107,9 @@ def test_a_row_without_any_value_has_no_score(packaged: PackagedModel, tmp_path:
 def test_a_model_that_takes_missing_values_needs_one_value_in_a_row(tmp_path: Path) -> None:
     rows = np.array([[0.5, np.nan, 1.0], [np.nan, np.nan, np.nan], [1.0, 2.0, np.inf], [1.0, 2.0, 3.0]])
     statistics = feature_statistics(rows[[0, 3]], 1.0)
-    network = build_network(ShallowConfig(hidden_size=2), input_size=3, n_classes=None, seed=1, statistics=statistics)
-    Package(network, 1.0, rows[[0, 3]]).save(tmp_path / "model")
+    config = ShallowConfig(hidden_size=2)
+    network = build_network(config, input_size=3, n_classes=None, seed=1, statistics=statistics)
+    Package(network, config, 1.0, rows[[0, 3]]).save(tmp_path / "model")
     np.save(tmp_path / "in.npy", rows)
     scores = score(PackagedModel.load(tmp_path / "model"), tmp_path / "in.npy", tmp_path / "out.npy")
     assert scores.unscored == (1, 2)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -214,11 +215,16 @@ def test_of_two_concurrent_promotions_one_wins_and_the_other_is_rejected(
     delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = [delivered(), delivered(**OTHER_SEED)]
-    both_have_judged, one_exports, save = threading.Barrier(2), threading.Lock(), Package.save
+    both_have_judged, one_exports = threading.Barrier(2), threading.Lock()
+    save, exported = Package.save, PackagedModel.exported
 
     def save_alone(*given: Any) -> None:
         with one_exports:  # torch traces one model at a time in a process; promotions have a process each
             save(*given)
+
+    def load_alone(model: PackagedModel) -> PackagedModel:
+        with one_exports:
+            return exported(model)
 
     def judge_and_wait(contest: Any) -> Any:
         gates = judge(contest)
@@ -226,6 +232,7 @@ def test_of_two_concurrent_promotions_one_wins_and_the_other_is_rejected(
         return gates
 
     monkeypatch.setattr(Package, "save", save_alone)
+    monkeypatch.setattr(PackagedModel, "exported", load_alone)
     monkeypatch.setattr("sweeps.registry.promote.judge", judge_and_wait)
     ends: list[Any] = []
 
@@ -478,8 +485,9 @@ def do_once(monkeypatch: pytest.MonkeyPatch, challenger: Challenger) -> None:
     """Skip repeated work that makes no request to MLflow: loading data, networks and packaged models."""
     monkeypatch.setattr(Challenger, "of", lambda *_: challenger)
 
-    def is_whole(folder: Path) -> Any:
+    def is_whole(folder: Path, digest: str) -> Any:
         assert (folder / "MLmodel").is_file()
+        return SimpleNamespace(digest=digest, exported=lambda: None)
 
     monkeypatch.setattr(PackagedModel, "load", is_whole)
 
