@@ -119,10 +119,10 @@ def _check_server(uri: str, timeout_seconds: float) -> None:
     address = without_credentials(uri)
     # Not /health, which ignores credentials and answers even if the database of the server is down.
     url = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
-    request = Request(url, headers=_authorization(urlsplit(uri)))  # noqa: S310 (the scheme is http or https)
+    request = Request(url, headers=authorization(urlsplit(uri)))  # noqa: S310 (the scheme is http or https)
     advice = "start the server or correct MLFLOW_TRACKING_URI; --offline starts a sweep without it"
     try:
-        with urlopen(request, timeout=timeout_seconds, context=_tls()) as answer:  # noqa: S310
+        with urlopen(request, timeout=timeout_seconds, context=tls_context()) as answer:  # noqa: S310
             answer.read()
     except HTTPError as error:
         error.close()
@@ -140,7 +140,7 @@ def _check_server(uri: str, timeout_seconds: float) -> None:
         raise TrackingError(f"the MLflow server at {address} does not answer ({reason}): {advice}") from None
 
 
-def _authorization(uri: SplitResult) -> dict[str, str]:
+def authorization(uri: SplitResult) -> dict[str, str]:
     """Return the authorization header of MLflow's client, for the methods that need no library."""
     user = unquote(uri.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME")
     password = unquote(uri.password or "") or os.environ.get("MLFLOW_TRACKING_PASSWORD")
@@ -150,7 +150,7 @@ def _authorization(uri: SplitResult) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"))
     if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
         context.check_hostname = False
