@@ -15,14 +15,16 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion
 
 from sweeps.errors import InputError, PromotionConflict
-from sweeps.registry.alias_history import move, moves
+from sweeps.registry.alias_history import moves
 from sweeps.registry.alias_lock import locked
+from sweeps.registry.alias_move import move
 from sweeps.registry.benchmark import has_same_data
-from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
+from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, evidence, is_same, move_of, version_tags
 from sweeps.registry.contest import Champion, Contest, Reseeding
 from sweeps.registry.gates import GateResult, failed, judge
 from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, RegisteredModel, RegistryStore
-from sweeps.registry.names import check_names
+from sweeps.registry.names import check_names, who
+from sweeps.registry.package_digest import package_digest
 from sweeps.registry.packaged_model import PackagedModel
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
 from sweeps.registry.refusal import Refusal
@@ -37,14 +39,15 @@ from sweeps.tracking.trial_lookup import NamedRun, find_trial
 class _Attempt:
     """One attempt to promote a challenger in a store.
 
-    `replaced` is the version that the challenger replaces, None if there is none; `gates` are empty until they judged,
-    and `advice` until they refused.
+    `replaced` is the version that the challenger replaces, None if there is none; `package_sha256` is the digest of
+    its packaged files; `gates` are empty until they judged, and `advice` until they refused.
     """
 
     store: RegistryStore
     request: Request
     challenger: Challenger
     replaced: str | None = None
+    package_sha256: str | None = None
     gates: Sequence[GateResult] = ()
     advice: str | None = None
 
@@ -92,6 +95,8 @@ def promote(
             attempt = replace(attempt, replaced=champion.tags.get("sweeps.replaced"))
             return attempt.end(PromotionVerdict.ALREADY, champion.version)
         model_id, model = _packaged(attempt, folder)
+        if model_id is not None:
+            attempt = replace(attempt, package_sha256=package_digest(folder / "logged"))
         contest = Contest(
             benchmark=challenger.benchmark,
             network=challenger.network,
@@ -177,6 +182,8 @@ def _verdict(attempt: _Attempt) -> PromotionVerdict:
 def _install(attempt: _Attempt, model_id: str) -> str:
     """Register the challenger and point the alias at it; return the version."""
     store, name, alias = attempt.store, attempt.request.model, attempt.request.alias
+    person = who(store.uri)
+    tags = version_tags(attempt.challenger, alias, attempt.gates, attempt.replaced, person)
     if store.find(name) is None:
         store.create(name, {}, f"An autoencoder, promoted by `sweeps`; the alias {alias} names its champion.")
     with locked(store, name, alias) as lock:
@@ -187,17 +194,17 @@ def _install(attempt: _Attempt, model_id: str) -> str:
                 f"another promotion was first: version {current} of {name} holds {alias} now, and this challenger was "
                 f"judged against {attempt.replaced or 'no champion'}. Nothing was moved; promote again"
             )
-        version = _register(attempt, model, model_id)
-        move(store, lock, model, alias, move_of(attempt.challenger, version, attempt.replaced, attempt.gates))
+        version = _register(attempt, model, model_id, tags)
+        step = move_of(attempt.challenger, version, attempt.replaced, attempt.gates, person)
+        move(store, lock, model, alias, step, evidence(tags, attempt.gates, person, attempt.package_sha256))
     return version
 
 
-def _register(attempt: _Attempt, model: RegisteredModel, model_id: str) -> str:
+def _register(attempt: _Attempt, model: RegisteredModel, model_id: str, tags: Mapping[str, str]) -> str:
     """Register a version with all its tags, or reuse the one that an interrupted promotion left; return its number.
 
     A version is the record of one promotion: one that has held an alias is never overwritten.
     """
-    tags = version_tags(attempt.challenger, attempt.request.alias, attempt.gates, attempt.replaced)
     text = description(attempt.challenger, attempt.gates)
     unused = _unused_version(attempt.store, model, model_id, tags)
     if unused is None:

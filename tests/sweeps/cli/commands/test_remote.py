@@ -1,8 +1,6 @@
 """Commands about a sweep on a cluster: the cluster runs what was typed, and a person sees its answer."""
 
-import getpass
 import json
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import cycle
@@ -19,6 +17,7 @@ from sweeps.cli.app import app
 from sweeps.cli.commands import remote
 from sweeps.cluster.jobs.remote_cli import ANSWER, Answer
 from sweeps.errors import InputError, SweepDone, SweepLocked, UnknownSweep
+from sweeps.tracking.person import claimed_person
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # With --address, these read the cluster's list of jobs, and run nothing there.
@@ -84,7 +83,18 @@ def test_every_option_that_is_typed_reaches_the_cluster_but_the_address(
 
 def test_commands_that_the_cluster_can_run_are_found() -> None:
     found = {parameters.values[0] for parameters in remote_options()}
-    assert found == {"best", "delete", "diagnose", "evaluate", "extend", "promote", "resume", "sync"}
+    assert found == {
+        "best",
+        "delete",
+        "diagnose",
+        "evaluate",
+        "extend",
+        "history",
+        "promote",
+        "resume",
+        "rollback",
+        "sync",
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,7 +159,7 @@ def test_without_a_cluster_a_sweep_of_the_mlflow_server_is_unknown(monkeypatch: 
 def test_promote_sends_the_cluster_the_name_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = name_cluster(monkeypatch, Answer(0, "", ""))
     invoke("promote", "mine", "--model", "digits")
-    assert cluster.environment["SWEEPS_ASKED_BY"] == f"{getpass.getuser()}@{platform.node()}"
+    assert cluster.environment["SWEEPS_ASKED_BY"] == claimed_person().name
 
 
 @pytest.mark.parametrize("typed", ["extend mine-1 --trials 3 --json", "extend --trials=3 -- mine-1"])
