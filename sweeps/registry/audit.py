@@ -64,19 +64,20 @@ def audit(store: RegistryStore, name: str, alias: str) -> Audit:
     """Check the log, the moves that MLflow shows, the tags of their versions, and the files of the alias's version."""
     log, model = open_log(), find_model(store, name)
     entries = log.entries()
-    audited = _Audited(store, model, alias, entries)
+    audited = _Audited(store, model, alias, entries, location(log))
     checks = [*_chain(entries), *_moves(audited), *_alias(audited), *_versions(audited), *_files(audited)]
     return Audit(location(log), len(entries), checks)
 
 
 @dataclass(frozen=True)
 class _Audited:
-    """What is compared: the alias of a model in MLflow, and the log's entries."""
+    """What is compared: the alias of a model in MLflow, and the entries of the log at `location`."""
 
     store: RegistryStore
     model: RegisteredModel
     alias: str
     entries: Sequence[LogEntry]
+    location: str
     _versions: dict[str, ModelVersion | None] = field(default_factory=dict)
 
     @cached_property
@@ -149,7 +150,7 @@ def _compared(name: str, key: str, value: str, move: LoggedMove) -> Check:
         sentence = f"MLflow has the move to version {move.version} as made, entry {_of(move)} as not made"
         return Check(key, CheckOutcome.FAILED, sentence)
     made = "" if move.made else ", not made"
-    sentence = f"{move.facts['kind']} of version {move.version} by {move.who}{made}: as in entry {_of(move)}"
+    sentence = f"{move.facts['kind']}, version {move.version}, by {move.who}{made}: as in entry {_of(move)}"
     return Check(key, CheckOutcome.PASSED, sentence)
 
 
@@ -164,10 +165,12 @@ def _not_logged(audited: _Audited, key: str, value: str, *, is_earlier: bool) ->
     except UnknownModel:
         return Check(key, CheckOutcome.FAILED, "the tag is no move: it was edited in MLflow")
     found = audited.version(version)
-    other = None if found is None else TagAudit(found.tags, audited.entries).other_log
-    if other is not None:
-        sentence = f"the move to version {version} is not in this log, but in {other}: read it with that SWEEPS_HOME"
-        return Check(key, CheckOutcome.FAILED, sentence)
+    tags = TagAudit({} if found is None else found.tags, audited.entries, audited.location)
+    if tags.other_log is not None:
+        where = f"{tags.other_log}: read it with that SWEEPS_HOME"
+        return Check(key, CheckOutcome.FAILED, f"the move to version {version} is not in this log, but in {where}")
+    if tags.names_missing_entry:
+        return Check(key, CheckOutcome.FAILED, f"the move to version {version} was in this log, and was deleted there")
     if is_earlier:
         return Check(key, CheckOutcome.NOTE, f"version {version} is not in the log: made before it existed")
     return Check(key, CheckOutcome.FAILED, f"version {version} is not in the log, and later moves are")
@@ -203,7 +206,7 @@ def _versions(audited: _Audited) -> Iterator[Check]:
         if version is None:
             yield Check(name, CheckOutcome.NOTE, "it was deleted in MLflow; the log keeps its entries")
             continue
-        tags = TagAudit(version.tags, audited.entries)
+        tags = TagAudit(version.tags, audited.entries, audited.location)
         promotion = promotions.get(number)
         issues = [*tags.log_issues(number), *(tags.issues(promotion.facts) if promotion else ())]
         for issue in issues:

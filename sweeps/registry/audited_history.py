@@ -39,6 +39,6 @@ def audited_history(store: RegistryStore, name: str, alias: str) -> AuditedHisto
     moves = [(move, logged.get(tag) if tag else None) for tag, move in tagged_moves(model, alias)]
     unlogged = dict.fromkeys(move.version for move, entry in moves if entry is None)
     versions = [store.version(name, version) for version in unlogged]
-    others = [TagAudit(version.tags, entries).other_log for version in versions if version is not None]
+    others = [TagAudit(version.tags, entries, location(log)).other_log for version in versions if version is not None]
     known = tuple(dict.fromkeys(other for other in others if other is not None))
     return AuditedHistory(moves, model.aliases.get(alias), location(log), len(entries), known)

@@ -13,27 +13,33 @@ from sweeps.tracking.person import cleaned
 
 @dataclass(frozen=True)
 class TagAudit:
-    """A version's tags in MLflow, and the log's entries."""
+    """A version's tags in MLflow, and the entries of the log at `location`."""
 
     tags: Mapping[str, str]
     entries: Sequence[LogEntry]
+    location: str
 
     @property
     def other_log(self) -> str | None:
-        """Return which other log has the entry that LOG_TAG names; None without the tag, or if this log has it."""
-        if LOG_TAG not in self.tags or self._entry is not None:
-            return None
-        return cleaned(str(self._named.get("log", "another log")))
+        """Return which other log has the entry that LOG_TAG names; None without the tag, or if it names this log."""
+        log = cleaned(str(self._named.get("log", self.location)))
+        return None if log == self.location or self._entry is not None else log
+
+    @property
+    def names_missing_entry(self) -> bool:
+        """Whether LOG_TAG names an entry that the log does not have."""
+        return LOG_TAG in self.tags and self._entry is None
 
     def log_issues(self, version: str) -> Iterator[str]:
         """Yield what is wrong with LOG_TAG: it must name an entry about this version."""
         if LOG_TAG not in self.tags:
             yield f"its tag {LOG_TAG} was deleted in MLflow"
         elif self._entry is None:
-            number, log = self._named.get("entry"), cleaned(str(self._named.get("log")))
+            number, other = self._named.get("entry"), self.other_log
             known = any(entry.number == number for entry in self.entries)
             found = "has another SHA-256: it was edited" if known else "is not in this log: its tail was cut off"
-            yield f"entry {number!s:.20}, which its tag {LOG_TAG} names, {found}, or the log at {log} has it"
+            instead = f", or the entry is in {other}" if other else ""
+            yield f"entry {number!s:.20}, which its tag {LOG_TAG} names, {found}{instead}"
         elif self._subject(self._entry).get("version") != version:
             yield f"its tag {LOG_TAG} was edited in MLflow: entry {self._entry.number} is about another version"
 

@@ -66,11 +66,11 @@ ATTACKS: dict[str, tuple[Callable[[MemoryRegistry, Path], object], str]] = {
     ),
     "the tail deleted": (
         lambda _, home: cut_off(home, 5),
-        f"{KEY}00003: the move to version 3 is not in this log, but in ",
+        f"{KEY}00003: the move to version 3 was in this log, and was deleted there",
     ),
     "the whole log deleted": (
         lambda _, home: cut_off(home, 1),
-        f"{KEY}00001: the move to version 1 is not in this log, but in ",
+        f"{KEY}00001: the move to version 1 was in this log, and was deleted there",
     ),
     "the tail and the tag that names it deleted": (
         lambda registry, home: (cut_off(home, 5), registry.versions["3"].pop(LOG_TAG)),
