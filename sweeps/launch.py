@@ -30,6 +30,7 @@ from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 from sweeps.tracking.progress import Progress, Stage
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.tracking.resume_state import seconds_left
+from sweeps.tracking.submission import Submission, current_submission
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
 from sweeps.trial.events import now_ms
 
@@ -69,7 +70,8 @@ def run(
         progress.sweep_id = folder.id
         with own_sweep(folder) as is_owner:
             folder.write_config(config.to_yaml())
-            with Journal.create(folder.journal, _record(config, folder, inputs, began)) as journal:
+            submission = current_submission(None if offline else uri)
+            with Journal.create(folder.journal, _record(config, folder, inputs, began, submission)) as journal:
                 train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began, progress))
     return load_result(folder)
 
@@ -213,7 +215,9 @@ def _save_references(run: SweepRun) -> None:
         save_references(run.folder.references, run.config, run.inputs.dataset)
 
 
-def _record(config: SweepConfig, folder: SweepFolder, inputs: SweepInputs, began: float) -> SweepRecord:
+def _record(
+    config: SweepConfig, folder: SweepFolder, inputs: SweepInputs, began: float, submission: Submission
+) -> SweepRecord:
     return SweepRecord(
         sweep_id=folder.id,
         name=config.name,
@@ -221,7 +225,7 @@ def _record(config: SweepConfig, folder: SweepFolder, inputs: SweepInputs, began
         config=config.to_dict(),
         start_ms=round(began * 1000),
         params=flatten(config.to_dict()),
-        tags=environment_tags() | {VIEW_TAG: folder.id},
+        tags=environment_tags() | submission.to_tags() | {VIEW_TAG: folder.id},
         dataset=inputs.dataset.description,
         description=config.description,
     )

@@ -19,6 +19,7 @@ from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.results import SweepResult, load_result
 from sweeps.tracking.resume_state import ResumeState, count_ended, extended, read_resume_state, seconds_left
+from sweeps.tracking.submission import resume_tags
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
 from sweeps.trial.events import now_ms
 
@@ -55,6 +56,7 @@ def resume(
             _check_data(record, inputs.dataset.description)
             folder.write_config(config.to_yaml())
             tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}
+            tags |= resume_tags(record.tags, uri)
             journal.resume_sweep(config.to_dict() if n_more else None, tags, now_ms())
             train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began, progress, state))
     return load_result(folder)

@@ -61,7 +61,7 @@ _add(
     "sweeps promote latest/0007 --model digits --dry-run",
 )
 _add(registry.rollback, "sweeps rollback digits")
-_add(registry.history, "sweeps history digits")
+_add(registry.history, "sweeps history digits", "sweeps history digits --verify")
 _add(registry.score, "sweeps score digits@champion samples.npy scores.npz")
 _add(tracking.sync, "sweeps sync latest")
 _add(sweep_files.recipes, "sweeps recipes")

@@ -3,23 +3,21 @@
 Each move is a tag of the registered model, written under the alias's lock just before the move and marked as made just
 after it. An unmarked entry, left by an interruption, counts as made if the alias pointed at its version afterwards: the
 next entry records where it pointed, and after the last entry the alias itself shows it. Entries are never overwritten.
+
+Tags can be edited in MLflow, so the log of promotions (`promotion_log`) has each move, too.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sweeps.errors import TrackingError, UnknownModel
-from sweeps.registry.alias_lock import Lock, locked
+from sweeps.errors import UnknownModel
 from sweeps.registry.mlflow_registry import RegisteredModel, RegistryStore
-from sweeps.registry.names import who
 
-GATES_TAG = "sweeps.gates"
-_MADE = "made"
+MADE = "made"
 _OUTSIDE = "the alias was set in MLflow directly"
 
 
@@ -58,65 +56,28 @@ def now() -> str:
 
 def moves(model: RegisteredModel, alias: str) -> list[Move]:
     """Return the moves of an alias that were made, oldest first; the last leads to where it points now, if anywhere."""
+    return [step for _, step in tagged_moves(model, alias)]
+
+
+def tagged_moves(model: RegisteredModel, alias: str) -> list[tuple[str | None, Move]]:
+    """Return the moves as `moves` does, each with the tag that records it; None for one made in MLflow directly."""
     current = model.aliases.get(alias)
-    recorded = _made(model, alias)
-    if current is not None and (not recorded or recorded[-1].version != current):
-        replaced = recorded[-1].version if recorded else None
-        recorded.append(Move(current, replaced, MoveKind.OUTSIDE, _OUTSIDE))
-    return _with_gaps_filled(recorded)
+    made: list[tuple[str | None, Move]] = list(_made(model, alias))
+    if current is not None and (not made or made[-1][1].version != current):
+        replaced = made[-1][1].version if made else None
+        made.append((None, Move(current, replaced, MoveKind.OUTSIDE, _OUTSIDE)))
+    return _with_gaps_filled(made)
 
 
-def _with_gaps_filled(recorded: Sequence[Move]) -> list[Move]:
+def _with_gaps_filled(made: Sequence[tuple[str | None, Move]]) -> list[tuple[str | None, Move]]:
     """Insert the unrecorded moves: those between the version of one move and the version that the next replaced."""
-    history: list[Move] = []
-    for step in recorded:
-        before = history[-1].version if history else None
+    history: list[tuple[str | None, Move]] = []
+    for key, step in made:
+        before = history[-1][1].version if history else None
         if step.replaced is not None and step.replaced != before:
-            history.append(Move(step.replaced, before, MoveKind.OUTSIDE, _OUTSIDE))
-        history.append(step)
+            history.append((None, Move(step.replaced, before, MoveKind.OUTSIDE, _OUTSIDE)))
+        history.append((key, step))
     return history
-
-
-def move(store: RegistryStore, lock: Lock, model: RegisteredModel, alias: str, step: Move) -> None:
-    """Record a move, make it, and mark it as made, under the alias's lock.
-
-    `model` was read under the lock. If MLflow fails to store the mark, the move stands: the alias itself shows it.
-    """
-    last = max((int(key.rpartition(".")[2]) for key in _entries(model, alias)), default=0)
-    key, plain = f"{_prefix(alias)}{last + 1:05d}", step.to_dict()
-    lock.check()
-    store.set_tag(model.name, key, json.dumps(plain))
-    lock.check()
-    store.set_alias(model.name, alias, step.version)
-    with suppress(TrackingError):
-        store.set_tag(model.name, key, json.dumps(plain | {_MADE: True}))
-
-
-def rollback(store: RegistryStore, name: str, alias: str) -> Move:
-    """Point an alias back at the version that its current one replaced when it was promoted; return the move.
-
-    Raises UnknownModel if there is no such version or it was never judged, PromotionConflict if another process is
-    moving the alias.
-    """
-    find_model_with_alias(store, name, alias)
-    with locked(store, name, alias) as lock:
-        model = find_model_with_alias(store, name, alias)
-        past = moves(model, alias)
-        current = past[-1].version
-        target = _replaced_by(past, current)
-        if target is None:
-            raise UnknownModel(
-                f"version {current} of {name} was the first to hold {alias}, so there is no version to roll back to: "
-                "promote another trial instead"
-            )
-        _check_target(store, name, alias, target, current)
-        origin = next((before for before in past if before.version == target), None)
-        reason = f"rolled back from version {current}"
-        step = Move(target, current, MoveKind.ROLLBACK, reason, when=now(), who=who())
-        if origin is not None:
-            step = replace(step, sweep=origin.sweep, trial=origin.trial, run_id=origin.run_id)
-        move(store, lock, model, alias, step)
-    return step
 
 
 def find_model(store: RegistryStore, name: str) -> RegisteredModel:
@@ -139,47 +100,44 @@ def find_model_with_alias(store: RegistryStore, name: str, alias: str) -> Regist
     return model
 
 
-def _check_target(store: RegistryStore, name: str, alias: str, target: str, current: str) -> None:
-    """Raise UnknownModel unless the version exists and was judged by gates."""
-    version = store.version(name, target)
-    if version is None:
-        raise UnknownModel(
-            f"version {target} of {name}, which held {alias} before version {current}, was deleted: promote a trial "
-            "instead"
-        )
-    if GATES_TAG not in version.tags:
-        raise UnknownModel(
-            f"version {target} of {name}, which held {alias} before version {current}, must have been judged by gates, "
-            "but the alias was set in MLflow directly: promote a trial instead"
-        )
-
-
-def _replaced_by(past: Sequence[Move], version: str) -> str | None:
-    """Return what a version replaced when it was last promoted, so that two rollbacks go back two versions."""
-    for step in reversed(past):
-        if step.version == version and step.kind is not MoveKind.ROLLBACK:
-            return step.replaced
-    return None
-
-
-def _prefix(alias: str) -> str:
+def tag_prefix(alias: str) -> str:
+    """Return how the names of the tags begin that record the moves of an alias."""
     return f"sweeps.history.{alias}."
 
 
-def _entries(model: RegisteredModel, alias: str) -> dict[str, dict[str, Any]]:
-    """Return the recorded moves of an alias as plain values, by the keys of their tags, in order."""
-    tags = {key: value for key, value in model.tags.items() if key.startswith(_prefix(alias))}
-    return {key: json.loads(tags[key]) for key in sorted(tags)}
+def recorded(model: RegisteredModel, alias: str) -> dict[str, dict[str, Any]]:
+    """Return the recorded moves of an alias as plain values, by the keys of their tags, in order.
+
+    Raises UnknownModel if a tag is no move: somebody has edited it in MLflow.
+    """
+    tags = {key: value for key, value in model.tags.items() if key.startswith(tag_prefix(alias))}
+    return {key: parse_tag(model.name, key, tags[key]) for key in sorted(tags)}
 
 
-def _made(model: RegisteredModel, alias: str) -> list[Move]:
-    """Return the recorded moves that were made."""
-    entries = list(_entries(model, alias).values())
-    afterwards = [entry["replaced"] for entry in entries[1:]] + [model.aliases.get(alias)]
-    pairs = zip(entries, afterwards, strict=False)  # without entries, `afterwards` has one more
-    return [_read(entry) for entry, pointed_at in pairs if entry.get(_MADE) or pointed_at == entry["version"]]
+def parse_tag(name: str, key: str, value: str) -> dict[str, Any]:
+    """Return the move in a tag as plain values; raise UnknownModel if it is none."""
+    try:
+        plain: dict[str, Any] = json.loads(value)
+        _read(plain)
+        int(key.rpartition(".")[2])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UnknownModel(
+            f"the tag {key} of {name} must record a move, and does not: somebody has edited it in MLflow. "
+            f"`sweeps history {name} --verify` shows what the log of promotions has"
+        ) from None
+    return plain
+
+
+def _made(model: RegisteredModel, alias: str) -> list[tuple[str, Move]]:
+    """Return the recorded moves that were made, each with its tag."""
+    entries = recorded(model, alias)
+    afterwards = [*[entry["replaced"] for entry in entries.values()][1:], model.aliases.get(alias)]
+    made = zip(entries.items(), afterwards, strict=False)  # without entries, `afterwards` has one more
+    return [
+        (key, _read(entry)) for (key, entry), pointed_at in made if entry.get(MADE) or pointed_at == entry["version"]
+    ]
 
 
 def _read(entry: Mapping[str, Any]) -> Move:
-    fields = {key: value for key, value in entry.items() if key != _MADE}
+    fields = {key: value for key, value in entry.items() if key != MADE}
     return Move(**(fields | {"kind": MoveKind(entry["kind"])}))

@@ -70,7 +70,7 @@ def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: 
 
     A process that comes later sees this lock and yields to it.
     """
-    tags = {_HOLDER: f"{who()}, process {os.getpid()}", _TOKEN: token, _SECONDS: f"{lock.seconds:g}"}
+    tags = {_HOLDER: f"{who(store.uri)}, process {os.getpid()}", _TOKEN: token, _SECONDS: f"{lock.seconds:g}"}
     created = store.create(lock.name, tags, _NOTE)
     # List again: another process may have created a lock since the first listing.
     others = {**before, **_locks(store, prefix)}

@@ -1,6 +1,5 @@
 """A challenger, and the record that its registered version keeps: its origin and its gates."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,15 +7,17 @@ from hashlib import sha256
 from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.evaluation import best_network_path, data_of, load_best_network, ranked_trial
 from sweeps.models.networks.network import Network
-from sweeps.registry.alias_history import GATES_TAG, Move, MoveKind, now
+from sweeps.registry.alias_history import Move, MoveKind, now
 from sweeps.registry.benchmark import Benchmark, data_identity
 from sweeps.registry.gates import GateResult, failed
 from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG
-from sweeps.registry.names import who
 from sweeps.registry.packaging import Package
+from sweeps.registry.promotion_log import Evidence, gate_tags, is_gate_tag
 from sweeps.registry.rediagnosis import Rediagnosis, rediagnose
 from sweeps.tracking.journal.records import PointRecord
+from sweeps.tracking.person import Person
 from sweeps.tracking.results import RankedTrial, SweepResult
+from sweeps.tracking.submission import COMMIT_TAG as SUBMITTED_COMMIT
 
 ALIAS_TAG, PACKAGE_TAG = "sweeps.alias", "sweeps.package_sha256"
 _COMMIT_TAG = "mlflow.source.git.commit"
@@ -54,7 +55,12 @@ class Challenger:
 
 
 def version_tags(
-    challenger: Challenger, alias: str, gates: Sequence[GateResult], replaced: str | None, package_sha256: str
+    challenger: Challenger,
+    alias: str,
+    gates: Sequence[GateResult],
+    replaced: str | None,
+    person: Person,
+    package_sha256: str,
 ) -> dict[str, str]:
     """Return the tags of a version: its origin, its gates, who promoted it when, and the SHA-256 of its files.
 
@@ -66,18 +72,30 @@ def version_tags(
         "sweeps.trial": challenger.ranked.trial,
         RUN_TAG: challenger.ranked.run_id or "",
         "sweeps.epoch": str(challenger.ranked.epoch),
-        "sweeps.commit": point.tags.get(_COMMIT_TAG, "unknown"),
+        "sweeps.commit": point.tags.get(_COMMIT_TAG) or point.tags.get(SUBMITTED_COMMIT, "unknown"),
         ALIAS_TAG: alias,
         "sweeps.replaced": replaced or "none",
         "sweeps.forced": str(bool(failed(gates))).lower(),
-        "sweeps.promoted_by": who(),
+        "sweeps.promoted_by": str(person),
         "sweeps.promoted_at": now(),
-        GATES_TAG: json.dumps([gate.to_dict() for gate in gates]),
         NETWORK_TAG: challenger.digest,
         PACKAGE_TAG: package_sha256,
     }
-    tags |= {f"sweeps.gate.{gate.name.replace(' ', '_')}": f"{gate.outcome}: {gate.sentence}" for gate in gates}
-    return tags | data_identity(challenger.benchmark.arrays)
+    return tags | gate_tags([gate.to_dict() for gate in gates]) | data_identity(challenger.benchmark.arrays)
+
+
+def evidence(
+    tags: Mapping[str, str], gates: Sequence[GateResult], person: Person, package_sha256: str | None
+) -> Evidence:
+    """Return what the log of promotions records of a version with these tags."""
+    return Evidence(
+        person,
+        tags["sweeps.commit"],
+        tags[NETWORK_TAG],
+        package_sha256,
+        [gate.to_dict() for gate in gates],
+        {name: value for name, value in tags.items() if not is_gate_tag(name)},
+    )
 
 
 def is_same(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -94,7 +112,9 @@ def description(challenger: Challenger, gates: Sequence[GateResult]) -> str:
     return "\n".join([first, "", "| gate | outcome | why |", "|---|---|---|", *rows])
 
 
-def move_of(challenger: Challenger, version: str, replaced: str | None, gates: Sequence[GateResult]) -> Move:
+def move_of(
+    challenger: Challenger, version: str, replaced: str | None, gates: Sequence[GateResult], person: Person
+) -> Move:
     """Return the move of the alias to the challenger's `version`."""
     return Move(
         version,
@@ -105,7 +125,7 @@ def move_of(challenger: Challenger, version: str, replaced: str | None, gates: S
         trial=challenger.ranked.trial,
         run_id=challenger.ranked.run_id,
         when=now(),
-        who=who(),
+        who=str(person),
     )
 
 

@@ -98,6 +98,11 @@ class RegistryStore:
         with self._mlflow_errors():
             self._client.set_registered_model_tag(name, key, value)
 
+    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Set a tag of a version."""
+        with self._mlflow_errors():
+            self._client.set_model_version_tag(name, version, key, value)
+
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Point an alias at a version: the one step that changes the champion."""
         with self._mlflow_errors():

@@ -1,11 +1,10 @@
-"""The names that the registry accepts, and the name of the current user."""
+"""The names that the registry accepts, and the person that a command works for."""
 
-import getpass
 import os
-import platform
 import re
 
 from sweeps.errors import InputError
+from sweeps.tracking.person import Person, Source, cleaned, current_person
 
 # Set in a command that runs on a cluster for a user of another machine: that user.
 ASKED_BY = "SWEEPS_ASKED_BY"
@@ -24,11 +23,13 @@ def check_names(model: str, alias: str) -> None:
         raise InputError(issues)
 
 
-def who() -> str:
-    """Return USER@HOST of the person that this process works for."""
-    if asked_by := os.environ.get(ASKED_BY):
-        return asked_by
-    try:
-        return f"{getpass.getuser()}@{platform.node()}"
-    except (KeyError, OSError):  # A container's user id may have no name
-        return f"unknown@{platform.node()}"
+def who(uri: str) -> Person:
+    """Return the person that this process works for, who uses the MLflow store at `uri`.
+
+    On a cluster, that is who asked for the command: a claim, made through the account that the cluster has in MLflow.
+    Raises TrackingError if the server does not answer which account this is.
+    """
+    person = current_person(uri)
+    if asked_by := cleaned(os.environ.get(ASKED_BY, "")):
+        return Person(asked_by, Source.CLAIMED, person if person.source is Source.ACCOUNT else None)
+    return person

@@ -15,15 +15,16 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion
 
 from sweeps.errors import InputError, PromotionConflict
-from sweeps.registry.alias_history import move, moves
+from sweeps.registry.alias_history import moves
 from sweeps.registry.alias_lock import locked
-from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, is_same, move_of, version_tags
+from sweeps.registry.alias_move import move
+from sweeps.registry.challenger import ALIAS_TAG, Challenger, description, evidence, is_same, move_of, version_tags
 from sweeps.registry.challenger_package import package_challenger
 from sweeps.registry.champion import find_champion
 from sweeps.registry.contest import Contest, Reseeding
 from sweeps.registry.gates import GateResult, failed, judge
 from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG, RegisteredModel, RegistryStore
-from sweeps.registry.names import check_names
+from sweeps.registry.names import check_names, who
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
 from sweeps.registry.refusal import Refusal
 from sweeps.registry.reseeding import reseed
@@ -37,17 +38,17 @@ from sweeps.tracking.trial_lookup import NamedRun, find_trial
 class _Attempt:
     """One attempt to promote a challenger in a store.
 
-    `replaced` is the version that the challenger replaces, None if there is none; `gates` are empty until they judged,
-    and `advice` until they refused. `package_sha256` is the digest of the challenger's files, once they are packaged.
+    `replaced` is the version that the challenger replaces, None if there is none; `package_sha256` is the digest of
+    its packaged files; `gates` are empty until they judged, and `advice` until they refused.
     """
 
     store: RegistryStore
     request: Request
     challenger: Challenger
     replaced: str | None = None
+    package_sha256: str | None = None
     gates: Sequence[GateResult] = ()
     advice: str | None = None
-    package_sha256: str | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -145,6 +146,9 @@ def _verdict(attempt: _Attempt) -> PromotionVerdict:
 def _install(attempt: _Attempt, model_id: str) -> str:
     """Register the challenger and point the alias at it; return the version."""
     store, name, alias = attempt.store, attempt.request.model, attempt.request.alias
+    assert attempt.package_sha256 is not None
+    person = who(store.uri)
+    tags = version_tags(attempt.challenger, alias, attempt.gates, attempt.replaced, person, attempt.package_sha256)
     if store.find(name) is None:
         store.create(name, {}, f"An autoencoder, promoted by `sweeps`; the alias {alias} names its champion.")
     with locked(store, name, alias) as lock:
@@ -155,19 +159,17 @@ def _install(attempt: _Attempt, model_id: str) -> str:
                 f"another promotion was first: version {current} of {name} holds {alias} now, and this challenger was "
                 f"judged against {attempt.replaced or 'no champion'}. Nothing was moved; promote again"
             )
-        version = _register(attempt, model, model_id)
-        move(store, lock, model, alias, move_of(attempt.challenger, version, attempt.replaced, attempt.gates))
+        version = _register(attempt, model, model_id, tags)
+        step = move_of(attempt.challenger, version, attempt.replaced, attempt.gates, person)
+        move(store, lock, model, alias, step, evidence(tags, attempt.gates, person, attempt.package_sha256))
     return version
 
 
-def _register(attempt: _Attempt, model: RegisteredModel, model_id: str) -> str:
+def _register(attempt: _Attempt, model: RegisteredModel, model_id: str, tags: Mapping[str, str]) -> str:
     """Register a version with all its tags, or reuse the one that an interrupted promotion left; return its number.
 
     A version is the record of one promotion: one that has held an alias is never overwritten.
     """
-    assert attempt.package_sha256 is not None
-    alias, digest = attempt.request.alias, attempt.package_sha256
-    tags = version_tags(attempt.challenger, alias, attempt.gates, attempt.replaced, digest)
     text = description(attempt.challenger, attempt.gates)
     unused = _unused_version(attempt.store, model, model_id, tags)
     if unused is None:

@@ -68,9 +68,9 @@ def write_or_raise(path: Place, content: bytes, *, synced: bool = False) -> None
     with replacing(path) as partial:
         partial.write_bytes(content)
         if synced:
-            _sync(partial)
+            sync(partial)
     if synced:
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def remove_partial(folder: Place) -> None:
@@ -90,7 +90,8 @@ def try_to_remove(folder: Place) -> None:
             folder.remove_tree()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -19,7 +19,8 @@ class Cluster:
     """A client of Ray's jobs on a cluster that lists `jobs`, and gives each new job this state and log.
 
     A job ends at the second look after it was stopped; before it has ended, it cannot be deleted.
-    `asked` holds the requests, `given` the arguments of each job's entry point, `environment` that of the newest job.
+    `asked` holds the requests, `given` the arguments of each job's entry point, `environment` and `metadata` those of
+    the newest job.
     """
 
     log: str = ""
@@ -27,6 +28,7 @@ class Cluster:
     asked: list[str] = field(default_factory=list)
     given: list[list[str]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     n_looks_until_stopped: int | None = None
     jobs: list[JobDetails] = field(default_factory=list)
 
@@ -38,10 +40,12 @@ class Cluster:
     def list_jobs(self) -> list[JobDetails]:
         return self.jobs
 
-    def submit_job(self, *, submission_id: str, entrypoint: str, runtime_env: dict[str, Any], **_: Any) -> str:
+    def submit_job(
+        self, *, submission_id: str, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str]
+    ) -> str:
         self.asked.append(f"submit {submission_id}")
         self.given.append(shlex.split(entrypoint.partition(" bootstrap.py ")[2]))
-        self.environment = runtime_env["env_vars"]
+        self.environment, self.metadata = runtime_env["env_vars"], metadata
         return submission_id
 
     def get_job_status(self, job: str) -> JobStatus:

@@ -85,6 +85,14 @@ def find_run(run: str, address: str | None) -> "NamedRun | Elsewhere":
     return named
 
 
+def named_cluster(model: str, address: str | None) -> Elsewhere | None:
+    """Return the cluster whose registry and log of promotions a command means; None if no cluster is named."""
+    from sweeps.cluster.jobs.client import api_server
+
+    server = api_server(address)
+    return None if server is None else Elsewhere(model, server)
+
+
 def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[TrackedSweep], list[str]]":
     """Return the sweeps on the cluster, those in MLflow, and a line for each of the two that does not answer.
 
@@ -124,7 +132,7 @@ def print_status_elsewhere(sweep: Elsewhere, as_json: bool) -> None:
     )
     plain |= {"tracked": tracked and tracked.to_dict(), "errors": issues}
     found = [submitted] if submitted else [], [tracked] if tracked else []
-    print_result(plain, as_json, lambda: print_elsewhere(*found))
+    print_result(plain, as_json, lambda: print_elsewhere(*found, with_submitter=True))
     for issue in issues:
         log_line(issue)
 

@@ -1,7 +1,8 @@
 """Commands for MLflow's model registry: promote a trial, roll back, list past champions, score samples."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -36,12 +37,11 @@ def promote(
 ) -> None:
     """Make a trial's model the champion if it passes every gate; by default the best trial of a sweep."""
     with library_output_to_stderr():
-        from sweeps.registry.names import ASKED_BY, who
         from sweeps.registry.promotion import Request
 
         named = locate.find_run(run, address)
     if isinstance(named, locate.Elsewhere):
-        remote.run_there(context, named, REMOTE_TIMEOUT_SECONDS, **{ASKED_BY: who()})
+        _run_there(context, named, REMOTE_TIMEOUT_SECONDS)
     with library_output_to_stderr():
         from sweeps.cli.display.live import live_view
         from sweeps.cli.display.registry import print_promotion
@@ -54,11 +54,15 @@ def promote(
     raise typer.Exit(promotion.exit_status)
 
 
-def rollback(model: Model, alias: Alias = "champion", as_json: Json = False) -> None:
+def rollback(
+    context: typer.Context, model: Model, alias: Alias = "champion", address: Address = None, as_json: Json = False
+) -> None:
     """Point an alias back at the version that the current champion replaced."""
+    if (cluster := locate.named_cluster(model, address)) is not None:
+        _run_there(context, cluster)
     with library_output_to_stderr():
         from sweeps.cli.display.alias_history import print_rollback
-        from sweeps.registry.alias_history import rollback as roll_back
+        from sweeps.registry.alias_move import rollback as roll_back
         from sweeps.registry.mlflow_registry import RegistryStore
         from sweeps.registry.names import check_names
         from sweeps.tracking.mlflow.uri import existing_store
@@ -69,21 +73,39 @@ def rollback(model: Model, alias: Alias = "champion", as_json: Json = False) -> 
     print_result(plain, as_json, lambda: print_rollback(model, alias, move))
 
 
-def history(model: Model, alias: Alias = "champion", as_json: Json = False) -> None:
-    """List the versions that have held an alias, when and why, newest first."""
+def history(
+    context: typer.Context,
+    model: Model,
+    alias: Alias = "champion",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the log of promotions, and MLflow against it; 1 if a check fails.")
+    ] = False,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """List the versions that have held an alias, when and why, newest first, and what the log of promotions has."""
+    if (cluster := locate.named_cluster(model, address)) is not None:
+        _run_there(context, cluster)
     with library_output_to_stderr():
         from sweeps.cli.display.alias_history import print_history
-        from sweeps.registry.alias_history import find_model
-        from sweeps.registry.alias_history import moves as moves_of
+        from sweeps.cli.display.audit import print_audit
+        from sweeps.registry.audit import audit
+        from sweeps.registry.audited_history import audited_history
         from sweeps.registry.mlflow_registry import RegistryStore
         from sweeps.registry.names import check_names
         from sweeps.tracking.mlflow.uri import existing_store
 
         check_names(model, alias)
-        registered = find_model(RegistryStore(existing_store()), model)
-        moves, holder = moves_of(registered, alias), registered.aliases.get(alias)
-    plain = {"model": model, "alias": alias, "holder": holder, "moves": [move.to_dict() for move in reversed(moves)]}
-    print_result(plain, as_json, lambda: print_history(model, alias, moves, holder))
+        store = RegistryStore(existing_store())
+        checked = audit(store, model, alias) if verify else None
+        found = None if verify else audited_history(store, model, alias)
+    if checked is not None:
+        plain = {"model": model, "alias": alias} | checked.to_dict()
+        print_result(plain, as_json, lambda: print_audit(model, alias, checked))
+        raise typer.Exit(0 if checked.is_verified else 1)
+    assert found is not None
+    plain = {"model": model, "alias": alias} | found.to_dict()
+    print_result(plain, as_json, lambda: print_history(model, alias, found))
 
 
 def score(
@@ -136,3 +158,13 @@ def score(
     for issue in scores.issues:
         log_line(issue)
     raise typer.Exit(scores.exit_status)
+
+
+def _run_there(context: typer.Context, place: locate.Elsewhere, timeout_seconds: float | None = None) -> NoReturn:
+    """Run the command on the cluster, in the name of this user."""
+    from sweeps.registry.names import ASKED_BY
+    from sweeps.tracking.person import claimed_person, person_if_reachable
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    person = person_if_reachable(uri) if uri else claimed_person()
+    remote.run_there(context, place, timeout_seconds, **{ASKED_BY: person.name})

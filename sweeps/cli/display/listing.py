@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.cli.display.console import is_unlimited, open_console
+from sweeps.cli.display.submission import submission_line
 from sweeps.cli.display.trial import number
 from sweeps.storage.layout import storage
 from sweeps.tracking.journal.records import PointState
@@ -50,18 +51,24 @@ def listing_rows(
     return rows
 
 
-def print_elsewhere(submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]") -> None:
+def print_elsewhere(
+    submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]", *, with_submitter: bool = False
+) -> None:
     """Print the state and the newest log line of sweeps on a cluster, and the state of those that MLflow has."""
     console = open_console(highlight=False, markup=False, soft_wrap=True)
     for sweep in submitted:
         jobs = f", {sweep.n_jobs} jobs" if sweep.n_jobs > 1 else ""
         console.print(f"{sweep.sweep} {sweep.state} on the cluster (owner: {sweep.owner}{jobs})")
+        if with_submitter and (line := submission_line(sweep.submitted)):
+            console.print(f"  {line}")
         if sweep.last_line:
             # MLflow may be ahead of this line: a running job logs now and then.
             console.print(f"  {'when its job ended' if sweep.has_ended else 'newest log line'}: {sweep.last_line}")
     for found in tracked:
         counts = ", ".join(f"{count} {status.lower()}" for status, count in sorted(found.trials.items()))
         console.print(f"{found.sweep} {found.state} in MLflow (owner: {found.owner}){f': {counts}' if counts else ''}")
+        if with_submitter and (line := submission_line(found.submitted)):
+            console.print(f"  {line}")
         if found.link:
             console.print(f"  {found.link}")
 

@@ -6,10 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeps.cli.display.console import open_console
+from sweeps.cli.display.submission import submission_line
 from sweeps.cli.display.trial import number
 from sweeps.models.diagnosis.findings import serious_names
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.results import RankedTrial, SweepResult
+from sweeps.tracking.submission import described
 from sweeps.tracking.unranked import why_unranked
 
 ALSO_SHOWN = ("valid/mse",)
@@ -29,6 +31,8 @@ def print_status(result: SweepResult) -> None:
     """Print a sweep's progress, its failed trials and its best one."""
     console = open_console()
     _print_state(console, result)
+    if line := submission_line(described(result.record.tags)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for point in result.points:
         if point.state is PointState.FAILED:
             line = f"  trial {point.point_id} ({point.label}) failed: {point.reason}"

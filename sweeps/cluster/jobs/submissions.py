@@ -1,7 +1,7 @@
 """Submitted sweeps: each is a Ray job with the sweep's id; each resume is a new job, `ID-r2`, `ID-r3` and so on."""
 
-import getpass
 import logging
+import os
 import re
 import shlex
 import time
@@ -14,6 +14,8 @@ from sweeps.bounded_http import AnswerTooLarge
 from sweeps.cluster.jobs.runtime_env import JobFiles
 from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep, only_match
 from sweeps.errors import ClusterError, SweepDone
+from sweeps.tracking.person import Source, cleaned, os_user
+from sweeps.tracking.submission import PREFIX, SUBMISSION_VARIABLE, current_submission, described
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -38,10 +40,13 @@ _STATES = {"SUCCEEDED": JobState.FINISHED, "STOPPED": JobState.INTERRUPTED}
 def submit(client: "Client", sweep: str, n_trials: int, arguments: Sequence[str], files: JobFiles) -> str:
     """Submit a job that runs the command line with `arguments`; return the job's id within seconds.
 
-    No environment variable is sent: Ray shows a job's to everybody, and the cluster has its own credentials.
+    The job gets who submits it and from which commit, and no other variable of this machine: Ray shows a job's
+    variables to everybody, and the cluster has its own credentials.
     """
     job = _next_id(sweep, [details.submission_id for details in _jobs(client)])
-    return start(client, job, [sweep, *arguments], {SWEEP: sweep, TRIALS: str(n_trials)}, files)
+    submission = current_submission(os.environ.get("MLFLOW_TRACKING_URI"))
+    metadata = {SWEEP: sweep, TRIALS: str(n_trials)} | submission.to_tags()
+    return start(client, job, [sweep, *arguments], metadata, files, **{SUBMISSION_VARIABLE: submission.to_json()})
 
 
 def start(
@@ -61,7 +66,7 @@ def start(
             entrypoint=f"exec python bootstrap.py {shlex.join(arguments)}",
             submission_id=job,
             runtime_env=runtime_env,
-            metadata={OWNER: _owner(), **metadata},
+            metadata={OWNER: os_user(), **metadata},
         )
 
 
@@ -203,10 +208,16 @@ def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
         job=newest.submission_id or sweep,
         n_jobs=len(jobs),
         state=state,
-        owner=metadata.get(OWNER, ""),
-        n_trials=int(n_trials) if n_trials.isdecimal() else None,
+        owner=cleaned(metadata.get(OWNER, "")),
+        n_trials=int(n_trials) if re.fullmatch("[0-9]{1,9}", n_trials) else None,
         started_ms=newest.start_time,
+        submitted=described(_claimed(jobs[0].metadata or {})),
     )
+
+
+def _claimed(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return a job's metadata with its submitter as a claim: whoever can start a job can write any name."""
+    return dict(metadata) | {f"{PREFIX}by_source": Source.CLAIMED}
 
 
 def _message(client: "Client", job: str) -> str | None:
@@ -214,10 +225,3 @@ def _message(client: "Client", job: str) -> str | None:
     with translated("describe a job"):
         lines = (client.get_job_info(job).message or "").strip().splitlines()
     return lines[-1].strip()[:300] if lines else None
-
-
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, a user id may have no name
-        return "unknown"

@@ -1,6 +1,6 @@
 """A sweep on a cluster by its jobs, and which one a person means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,7 +21,10 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True)
 class SubmittedSweep:
-    """A sweep on a cluster, by its newest job; `last_line` is the newest line of that job's log about the sweep."""
+    """A sweep on a cluster, by its newest job; `last_line` is the newest line of that job's log about the sweep.
+
+    `submitted` is who submitted its first job, and from where, as a claim; None if an earlier version recorded none.
+    """
 
     sweep: str
     job: str
@@ -31,6 +34,7 @@ class SubmittedSweep:
     n_trials: int | None
     started_ms: int | None
     last_line: str | None = None
+    submitted: Mapping[str, Any] | None = None
 
     @property
     def has_ended(self) -> bool:

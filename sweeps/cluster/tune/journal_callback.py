@@ -16,6 +16,7 @@ from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, label_of
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import EPOCHS_TAG, environment_tags, flatten, run_name
+from sweeps.tracking.submission import trial_tags
 from sweeps.tracking.sweep_end import record_best_epoch
 from sweeps.trial.events import EpochEnded, ReportedFinding, SystemSampled, from_plain, now_ms
 
@@ -28,7 +29,7 @@ class JournalCallback(tune.Callback):
         self._journal = run.journal
         self._config = run.config
         self._progress = run.progress
-        self._tags = environment_tags()
+        self._tags = trial_tags(run.journal.sweep().tags) | environment_tags()
         self._running: dict[str, FollowedPoint] = {}
         self._ended = set(run.resume_state.ended_ids)
         self._best = BestSoFar(run.resume_state, run.config.objectives)

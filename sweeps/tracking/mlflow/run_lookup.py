@@ -12,6 +12,7 @@ from sweeps.tracking.mlflow.client import search
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.run_metadata import OWNER_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG
 from sweeps.tracking.mlflow.uri import check_tracker, run_link
+from sweeps.tracking.submission import described
 
 MAX_LISTED = 100
 # Short: a person waits for a list that has other sources, too.
@@ -30,6 +31,7 @@ class TrackedSweep:
     started_ms: int
     link: str
     trials: Mapping[str, int]
+    submitted: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sweep as plain values."""
@@ -75,4 +77,12 @@ def _search(uri: str, filter_string: str, limit: int | None) -> list[Any]:
 def _tracked(uri: str, run: Any, trials: Mapping[str, int]) -> TrackedSweep:
     tags = run.data.tags
     link = run_link(uri, run.info.experiment_id, run.info.run_id) if uri.startswith("http") else ""
-    return TrackedSweep(tags[SWEEP_TAG], run.info.status, tags.get(OWNER_TAG, ""), run.info.start_time, link, trials)
+    return TrackedSweep(
+        tags[SWEEP_TAG],
+        run.info.status,
+        tags.get(OWNER_TAG, ""),
+        run.info.start_time,
+        link,
+        trials,
+        described(tags),
+    )

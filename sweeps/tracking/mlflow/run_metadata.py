@@ -52,7 +52,8 @@ _ALIASES = {
     "training.batch_size": "batch",
     "data.name": "data",
 }
-_PACKAGES = ("autoencoder-sweeps", "mlflow", "numpy", "optuna", "pytorch-lightning", "ray", "scikit-learn", "torch")
+PACKAGE = "autoencoder-sweeps"
+_PACKAGES = (PACKAGE, "mlflow", "numpy", "optuna", "pytorch-lightning", "ray", "scikit-learn", "torch")
 _GIT_SECONDS = 5
 _ROWS = 20
 
@@ -75,10 +76,35 @@ def flatten(settings: Mapping[str, Any]) -> dict[str, str]:
 @cache
 def environment_tags() -> dict[str, str]:
     """Return tags for the environment of a sweep: host, user, git commit, package versions."""
-    tags = {f"sweeps.version.{name}": version for name in _PACKAGES if (version := _version(name))}
+    tags = {f"sweeps.version.{name}": version for name in _PACKAGES if (version := package_version(name))}
     tags |= {"sweeps.version.python": platform.python_version(), "sweeps.host": platform.node()}
     tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", OWNER_TAG: _user()}
-    return tags | _git_tags()
+    return tags | code_tags()
+
+
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Return the git commit of a folder, and whether files that git tracks have changed; None if that is not known."""
+    commit = _git(folder, "rev-parse", "HEAD") or None
+    # A repository can name a program as its file system monitor, which this does not run.
+    changes = commit and _git(folder, "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no")
+    return commit, None if changes is None else bool(changes)
+
+
+def code_tags() -> dict[str, str]:
+    """Return tags for the git commit of this package; none if it is installed without its repository."""
+    folder = Path(__file__).parent
+    if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return {}
+    commit, is_dirty = git_state(folder)
+    return {"mlflow.source.git.commit": commit, "sweeps.git.dirty": str(bool(is_dirty)).lower()} if commit else {}
+
+
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def dataset_fields(description: Mapping[str, Any]) -> dict[str, str]:
@@ -178,27 +204,11 @@ def _finding_text(finding: Mapping[str, Any]) -> str:
     return f"{name} ({severity_of(finding)})\n{evidence}\n  Advice: {finding['advice']}\n"
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # A container's user id may have no name.
         return "unknown"
-
-
-def _git_tags() -> dict[str, str]:
-    """Return tags for the git commit of this package; none if it is installed without its repository."""
-    folder = Path(__file__).parent
-    if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return {}
-    commit, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return {"mlflow.source.git.commit": commit, "sweeps.git.dirty": str(bool(changes)).lower()} if commit else {}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -123,11 +123,11 @@ def _check_server(uri: str, timeout_seconds: float) -> None:
     address = without_credentials(uri)
     # Not /health, which ignores credentials and answers even if the database of the server is down.
     url = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
-    headers = _authorization(urlsplit(uri))
+    headers = authorization(urlsplit(uri))
     advice = "start the server or correct MLFLOW_TRACKING_URI; --offline starts a sweep without it"
     try:
         with bounded_session(Limits(answer_bytes=_PROBE_BYTES)) as session:
-            answer = session.get(url, headers=headers, timeout=timeout_seconds, verify=_verify())
+            answer = session.get(url, headers=headers, timeout=timeout_seconds, verify=trusted_certificates())
     except RedirectRefused as error:
         raise TrackingError(
             f"the MLflow server at {address} {error}, and credentials must not follow a redirect: set "
@@ -154,7 +154,7 @@ def _check_status(status: int, address: str, advice: str) -> None:
         raise TrackingError(f"the MLflow server at {address} must answer, and returns status {status}: {advice}")
 
 
-def _authorization(uri: SplitResult) -> dict[str, str]:
+def authorization(uri: SplitResult) -> dict[str, str]:
     """Return the authorization header of MLflow's client, for the methods that need no library."""
     user = unquote(uri.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME")
     password = unquote(uri.password or "") or os.environ.get("MLFLOW_TRACKING_PASSWORD")
@@ -164,7 +164,7 @@ def _authorization(uri: SplitResult) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _verify() -> str | bool:
+def trusted_certificates() -> str | bool:
     """Return the certificates to trust, as MLflow's client does."""
     is_insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
     return os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or not is_insecure

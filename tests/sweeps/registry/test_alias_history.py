@@ -9,13 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.errors import TrackingError
-from sweeps.registry.alias_history import Move, MoveKind, _replaced_by, move, moves
+from sweeps.registry.alias_history import Move, MoveKind, moves
 from sweeps.registry.alias_lock import Lock
+from sweeps.registry.alias_move import _replaced_by, move
 from sweeps.registry.mlflow_registry import RegisteredModel
+from sweeps.registry.promotion_log import Evidence
+from sweeps.tracking.person import Person, Source
 
 PROMOTED = Move("1", None, MoveKind.PROMOTION, "the first", "sweep", "0001", "run", "2026-01-01T00:00:00+00:00", "me")
 
@@ -78,6 +81,8 @@ def test_an_interrupted_move_counts_if_the_next_one_replaced_its_version() -> No
 class Registry:
     """A registry in memory, of one model; `fails` names the request that fails."""
 
+    uri = "sqlite:///mlflow.db"
+
     def __init__(self, model: RegisteredModel, fails: str = "") -> None:
         self.tags, self.aliases, self.fails = dict(model.tags), dict(model.aliases), fails
 
@@ -91,6 +96,9 @@ class Registry:
         assert key not in self.tags or json.loads(self.tags[key]).items() <= json.loads(value).items()
         self.tags[key] = value
 
+    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Versions are not kept."""
+
     def set_alias(self, name: str, alias: str, version: str) -> None:
         if self.fails == "alias":
             raise TrackingError("gone")
@@ -100,12 +108,14 @@ class Registry:
         self.fails = fails
         store: Any = self
         with suppress(TrackingError):
-            move(store, HELD, self.model, "champion", promotion(version, self.aliases.get("champion")))
+            move(store, HELD, self.model, "champion", promotion(version, self.aliases.get("champion")), EVIDENCE)
 
 
+EVIDENCE = Evidence(Person("me", Source.CLAIMED))
 HELD = Lock("lock", time.monotonic(), math.inf, 0)
 
 
+@settings(deadline=None)  # each move is written to the log, and synced
 @given(
     st.lists(
         st.one_of(

@@ -1,8 +1,6 @@
 """Promotion against a real MLflow server: who becomes champion, what is recorded, and what happens on failure."""
 
-import getpass
 import json
-import platform
 import shutil
 import threading
 from collections.abc import Callable
@@ -21,8 +19,10 @@ from typer.testing import CliRunner
 from sweeps.cli.app import app
 from sweeps.config import load
 from sweeps.errors import InputError, PromotionConflict, TrackingError, UnknownModel
-from sweeps.registry.alias_history import Move, MoveKind, moves, rollback
+from sweeps.registry.alias_history import Move, MoveKind, moves
 from sweeps.registry.alias_lock import Lock
+from sweeps.registry.alias_move import rollback
+from sweeps.registry.audit import CheckOutcome, audit
 from sweeps.registry.challenger import Challenger
 from sweeps.registry.gates import GateResult, judge
 from sweeps.registry.mlflow_registry import RegistryStore
@@ -32,6 +32,7 @@ from sweeps.registry.promote import promote
 from sweeps.registry.promotion import Promotion, PromotionVerdict, Request
 from sweeps.registry.significance import GateOutcome
 from sweeps.tracking.mlflow.run_metadata import environment_tags
+from sweeps.tracking.person import claimed_person
 from sweeps.tracking.results import SweepResult
 from sweeps.tracking.trial_lookup import find_trial
 
@@ -40,8 +41,10 @@ pytestmark = pytest.mark.slow
 LAST_STEPS = [
     "registered-models/create",  # the lock
     "model-versions/create",
+    "model-versions/set-tag",
     "registered-models/set-tag",
     "registered-models/alias",
+    "model-versions/set-tag",
     "registered-models/set-tag",
     "registered-models/delete",
 ]
@@ -77,7 +80,7 @@ def test_the_first_champion_is_registered_with_its_origin_and_its_gates(
     assert tags["sweeps.forced"] == "false"
     assert tags["sweeps.epoch"] == str(result.best.epoch)
     assert tags["sweeps.commit"] == environment_tags().get("mlflow.source.git.commit", "unknown")
-    assert tags["sweeps.promoted_by"] == f"{getpass.getuser()}@{platform.node()}"
+    assert tags["sweeps.promoted_by"] == str(claimed_person())
     age = datetime.now(UTC) - datetime.fromisoformat(tags["sweeps.promoted_at"])
     assert timedelta(seconds=-1) < age < timedelta(minutes=10)
     assert gate(promotion, "diagnosis").numbers["epoch"] == result.best.epoch
@@ -400,7 +403,7 @@ def test_a_registry_that_fails_between_its_calls_leaves_the_alias_as_before_or_a
             for reaches in (False, True) if not asked.startswith("GET") else (False,):
                 attempts.fail_and_repeat(number, asked, reaches)
         changes = [asked for asked in requests if not asked.startswith("GET")]
-        assert [asked.rpartition("/mlflow/")[2] for asked in changes[-6:]] == LAST_STEPS
+        assert [asked.rpartition("/mlflow/")[2] for asked in changes[-len(LAST_STEPS) :]] == LAST_STEPS
 
 
 @dataclass
@@ -444,6 +447,8 @@ class Attempts:
         assert again.verdict in (PromotionVerdict.PROMOTED, PromotionVerdict.ALREADY), (asked, reaches)
         assert store.find(self.name).aliases[alias] == again.version != "1"
         assert [step.version for step in moves(store.find(self.name), alias)] == ["1", again.version]
+        failures = [check for check in audit(store, self.name, alias).checks if check.outcome is CheckOutcome.FAILED]
+        assert failures == [], (asked, reaches)
         n_registered = n_versions(self.server, self.name, alias)
         assert n_registered == len(ready_models(self.server, self.challenger)) == 1, (asked, reaches)
 

@@ -1,12 +1,10 @@
 """Commands about a sweep on a cluster: the cluster runs what was typed, and a person sees its answer."""
 
-import getpass
 import json
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import typer
@@ -18,7 +16,13 @@ from typer.testing import CliRunner, Result
 from sweeps.cli.app import app
 from sweeps.cli.commands import remote
 from sweeps.cluster.jobs.remote_cli import ANSWER, Answer
+from sweeps.cluster.jobs.submissions import all_submitted
 from sweeps.errors import InputError, SweepDone, SweepLocked, UnknownSweep
+from sweeps.tracking.person import Source, claimed_person
+from sweeps.tracking.submission import Submission, current_submission
+
+if TYPE_CHECKING:
+    from sweeps.cluster.jobs.submissions import Client
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # With --address, these read the cluster's list of jobs, and run nothing there.
@@ -84,7 +88,18 @@ def test_every_option_that_is_typed_reaches_the_cluster_but_the_address(
 
 def test_commands_that_the_cluster_can_run_are_found() -> None:
     found = {parameters.values[0] for parameters in remote_options()}
-    assert found == {"best", "delete", "diagnose", "evaluate", "extend", "promote", "resume", "sync"}
+    assert found == {
+        "best",
+        "delete",
+        "diagnose",
+        "evaluate",
+        "extend",
+        "history",
+        "promote",
+        "resume",
+        "rollback",
+        "sync",
+    }
 
 
 @pytest.mark.parametrize(
@@ -146,10 +161,62 @@ def test_without_a_cluster_a_sweep_of_the_mlflow_server_is_unknown(monkeypatch: 
     assert "no sweep 'mine' in " in error_of("best", "mine")
 
 
-def test_promote_sends_the_cluster_the_name_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["promote mine --model digits", "rollback digits", "history digits"])
+def test_the_cluster_gets_the_name_of_the_user_whatever_variables_say(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ceo")
     cluster = name_cluster(monkeypatch, Answer(0, "", ""))
-    invoke("promote", "mine", "--model", "digits")
-    assert cluster.environment["SWEEPS_ASKED_BY"] == f"{getpass.getuser()}@{platform.node()}"
+    invoke(*command.split())
+    assert cluster.environment["SWEEPS_ASKED_BY"] == claimed_person().name
+
+
+@pytest.mark.parametrize(
+    "command", ["history digits --verify", "history digits --alias next --json", "rollback digits"]
+)
+def test_the_log_of_a_named_cluster_is_read_and_written_there(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    cluster = name_cluster(monkeypatch, Answer(1, "what it prints there\n", ""))
+    result = invoke(*command.split())
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        1,
+        "what it prints there\n",
+        "sweeps: asking the cluster\n",
+    )
+    assert cluster.commands == [command]
+
+
+@pytest.mark.parametrize(
+    "command", ["submit quickstart --address http://head:8265", "resume mine-1", "extend mine-1 --trials 3"]
+)
+def test_a_job_gets_who_submits_it_and_from_which_commit(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ceo")
+    assert invoke(*command.split()).exit_code == 0
+    mine = current_submission(None)
+    assert Submission.from_json(cluster.environment["SWEEPS_SUBMISSION"]) == mine
+    assert (mine.by, mine.source) == (claimed_person().name, Source.CLAIMED)
+    assert cluster.metadata.items() >= mine.to_tags().items()
+    assert cluster.metadata["sweeps.owner"] != "ceo"
+
+
+def test_what_the_metadata_of_a_job_say_is_a_claim_on_one_line(cluster: Cluster) -> None:
+    named = job_of("mine-3")
+    assert named.metadata is not None
+    named.metadata |= {"sweeps.owner": "ann\x1b[2J\n" + 1000 * "n", "sweeps.trials": "9" * 5000}
+    named.metadata |= {"sweeps.submitted_by": "ceo\x1b]0;", "sweeps.submitted_by_source": "MLflow account"}
+    cluster.jobs = [named, job_of("mine-1")]
+    found = {submitted.sweep: submitted for submitted in all_submitted(cast("Client", cluster))}
+    assert found["mine-3"].owner == "ann[2J" + 192 * "n"
+    assert found["mine-3"].n_trials is None
+    assert found["mine-3"].submitted == {
+        "by": "ceo]0;",
+        "source": "claimed",
+        "commit": None,
+        "dirty": None,
+        "version": None,
+    }
+    assert found["mine-1"].submitted is None  # an earlier version submitted it
 
 
 @pytest.mark.parametrize("typed", ["extend mine-1 --trials 3 --json", "extend --trials=3 -- mine-1"])
