@@ -15,9 +15,12 @@ from sweeps.models.figures.table import FIGURES
 from sweeps.search.ranking import best_epoch
 from sweeps.storage.layout import PointFolder
 from sweeps.storage.object_store import Place
+from sweeps.storage.private_files import read_file
 
 if TYPE_CHECKING:
     from sweeps.models.figures.learning_curves import RankedEpoch
+
+_MAX_BYTES = 512 * 2**20
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
@@ -79,5 +82,5 @@ def _as_png(picture: Any) -> bytes:
 
 
 def _load(path: Place) -> Mapping[str, NDArray[Any]]:
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+    with np.load(io.BytesIO(read_file(path, _MAX_BYTES)), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
