@@ -17,7 +17,7 @@ from sweeps.tracking.crash_recovery import end_lost_sweep, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
-from sweeps.tracking.results import SweepResult, load_result
+from sweeps.tracking.results import SweepResult, load_result, restored_config
 from sweeps.tracking.resume_state import ResumeState, count_ended, extended, read_resume_state, seconds_left
 from sweeps.tracking.submission import resume_tags
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
@@ -40,7 +40,7 @@ def resume(
     with own_sweep(folder) as is_owner, open_journal(folder) as journal:
         was_lost = end_lost_sweep(journal, folder)
         record = journal.sweep()
-        before = SweepConfig.restore(record.config)
+        before = restored_config(record, journal)
         config = extended(before, n_more) if n_more else before
         state = read_resume_state(journal, folder, config)
         if was_lost and not state.n_remaining(config):

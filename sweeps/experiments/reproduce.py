@@ -14,9 +14,10 @@ from sweeps.errors import ConfigError, InputError, SweepError
 from sweeps.experiments import blobs, deep, denoising, identity, numpy_2x2
 from sweeps.experiments.claims import Claim, ClaimRow, ClaimVerdict, RecipeVariant
 from sweeps.experiments.trained_sweep import TrainedSweep
+from sweeps.tracking.all_results import load_all
 from sweeps.tracking.journal.records import SweepState
 from sweeps.tracking.progress import Progress
-from sweeps.tracking.results import SOME_TRIALS_FAILED, SweepResult, load_all
+from sweeps.tracking.results import SOME_TRIALS_FAILED, SweepResult
 
 CLAIMS = (*blobs.CLAIMS, *identity.CLAIMS, *deep.CLAIMS, *numpy_2x2.CLAIMS, *denoising.CLAIMS)
 # Settings that do not affect results.

@@ -226,10 +226,13 @@ def _files(audited: _Audited) -> Iterator[Check]:
         yield Check("files", CheckOutcome.NOTE, f"the log has no digest of the files of version {holder}")
         return
     expected = moves[-1].facts["package_sha256"]
+    version = audited.store.version(audited.model.name, holder)
+    if version is None:
+        yield Check("files", CheckOutcome.FAILED, f"version {holder} was deleted")
+        return
     with tempfile.TemporaryDirectory(prefix="sweeps-audit-") as folder:
-        files = audited.store.download(f"models:/{audited.model.name}/{holder}", Path(folder))
         try:
-            found = package_digest(files)
+            found = package_digest(audited.store.download_version(version, Path(folder) / "files"))
         except InputError as error:
             found = str(error)
     if found == expected:

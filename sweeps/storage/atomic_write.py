@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sweeps.errors import StorageError
 from sweeps.storage.object_store import Place
+from sweeps.storage.private_files import open_file
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # How long a write that must succeed waits for a full disk or an unreachable store: someone has to free space.
@@ -66,6 +67,7 @@ def write_or_raise(path: Place, content: bytes, *, synced: bool = False) -> None
         path.write_bytes(content)
         return
     with replacing(path) as partial:
+        os.close(open_file(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         partial.write_bytes(content)
         if synced:
             sync(partial)

@@ -11,7 +11,8 @@ from pathlib import Path
 from sweeps.errors import InputError, StorageError, UnknownSweep
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place, RemotePath, patience, place
-from sweeps.storage.sweep_ids import LATEST, matches, new_id
+from sweeps.storage.private_files import explained_errors, make_folder
+from sweeps.storage.sweep_ids import LATEST, folder_name, matches, new_id
 
 # More than a sweep writes before it trains: its sweep file and a journal with one entry.
 _START_BYTES = 2**20
@@ -129,8 +130,11 @@ class SweepFolder:
 
     @property
     def is_sweep(self) -> bool:
-        """Return whether a sweep has been recorded here."""
-        return self.journal.exists() or self.segments.exists()
+        """Return whether a sweep has been recorded here, or the folder is another user's and nobody here can know."""
+        try:
+            return self.journal.exists() or self.segments.exists()
+        except PermissionError:
+            return True
 
     @property
     def references(self) -> Place:
@@ -159,7 +163,7 @@ class SweepFolder:
 
     def point(self, point_id: str) -> PointFolder:
         """Return the folder of one point."""
-        return PointFolder(self.path / "points" / point_id)
+        return PointFolder(self.path / "points" / folder_name(point_id))
 
 
 def check_home() -> None:
@@ -181,7 +185,7 @@ def check_home() -> None:
 
 def _try_to_write(probe: Place) -> None:
     """Write and remove a file; on a disk, one as large as the start of a sweep: an empty file fits on a full disk."""
-    probe.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(probe.parent)
     try:
         probe.write_bytes(bytes(_START_BYTES if isinstance(probe, Path) else 0))
     except OSError:
@@ -206,10 +210,15 @@ def _explain_full_disk(path: Place) -> Iterator[None]:
 
 def create(name: str, sweep_id: str | None = None) -> SweepFolder:
     """Create the folder of a new sweep; with a `sweep_id`, it may exist from an earlier attempt."""
-    folder = SweepFolder(storage() / "sweeps" / (sweep_id or new_id(name)))
-    folder.path.mkdir(parents=True, exist_ok=sweep_id is not None)
-    folder.local.mkdir(parents=True, exist_ok=True)
+    folder = at(sweep_id or new_id(name))
+    make_folder(folder.path, exist_ok=sweep_id is not None)
+    make_folder(folder.local)
     return folder
+
+
+def at(sweep_id: str) -> SweepFolder:
+    """Return the folder that the sweep with this id has or will have; InputError if it cannot name a folder."""
+    return SweepFolder(storage() / "sweeps" / folder_name(sweep_id))
 
 
 def find(sweep_id: str, *, newest: bool = True) -> SweepFolder:
@@ -234,5 +243,6 @@ def find(sweep_id: str, *, newest: bool = True) -> SweepFolder:
 def all_folders() -> list[SweepFolder]:
     """Return every sweep under `SWEEPS_HOME`, oldest first."""
     root = storage() / "sweeps"
-    folders = [SweepFolder(path) for path in root.iterdir()] if root.is_dir() else []
+    with explained_errors(root):
+        folders = [SweepFolder(path) for path in root.iterdir()] if root.is_dir() else []
     return sorted((f for f in folders if f.is_sweep), key=lambda folder: folder.id.split("-")[-3:])

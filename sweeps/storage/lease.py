@@ -15,19 +15,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from pydantic import BaseModel, FiniteFloat
+
 from sweeps.errors import StorageError
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import RemotePath, patience
+from sweeps.storage.private_files import read_file
 
 LEASE_SECONDS = 60.0
 _SECONDS_BETWEEN_RENEWALS = 15.0
+_MAX_BYTES = 10_000
 
 logger = logging.getLogger(__name__)
 
 
+class _Written(BaseModel):
+    """The contents of the file; `renewed` is in seconds since 1970."""
+
+    holder: dict[str, Any]
+    renewed: FiniteFloat
+
+
 def lease_owner(file: RemotePath) -> dict[str, Any] | None:
     """Return the owner of a lease as it described itself; None if the lease is free or has expired."""
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+    with suppress(FileNotFoundError, ValueError):
         owner, age_seconds = _read(file)
         return owner if age_seconds < LEASE_SECONDS else None
     return None
@@ -84,7 +95,7 @@ class Lease:
         except FileNotFoundError:
             self._is_lost = True  # another process took and released it, or the sweep was deleted
             return math.inf
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             return math.inf
         self._is_lost |= owner != self._owner
         return age_seconds
@@ -124,5 +135,5 @@ def _renew_until(stopped: threading.Event, lease: Lease) -> None:
 
 def _read(file: RemotePath) -> tuple[dict[str, Any], float]:
     """Return the last owner of the lease, and the seconds since its last renewal."""
-    lease = json.loads(file.read_bytes())
-    return lease["holder"], time.time() - lease["renewed"]
+    written = _Written.model_validate_json(read_file(file, _MAX_BYTES))
+    return written.holder, time.time() - written.renewed

@@ -102,12 +102,12 @@ class RemotePath:
     def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:
         """Do nothing: an object store has no folders."""
 
-    def read_bytes(self) -> bytes:
-        """Return the content of the file; FileNotFoundError if there is none."""
+    def read_bytes(self, max_bytes: int | None = None) -> bytes:
+        """Return the content of the file, or its first `max_bytes`; FileNotFoundError if there is none."""
 
         def read(fs: "FileSystem", path: str) -> bytes:
             with fs.open_input_stream(path) as stream:
-                return bytes(stream.read())
+                return bytes(stream.read() if max_bytes is None else stream.read(max_bytes))
 
         return self._patiently(read)
 

@@ -5,7 +5,11 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from sweeps.errors import InputError
+
 LATEST = "latest"
+# The id of a sweep or a trial names one folder: no separator, and no "..".
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _ID = re.compile(r"(?P<name>.+)-(?P<started>\d{8}-\d{6})-[0-9a-f]{4}")
 
 
@@ -18,6 +22,21 @@ def new_id(name: str) -> str:
 def slug(name: str) -> str:
     """Return a sweep's name as its ids begin: lowercase letters and digits, separated by '-'."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "sweep"
+
+
+def is_folder_name(name: str) -> bool:
+    """Return whether a name can be the id of a sweep or a trial, and so the name of its folder."""
+    return _NAME.fullmatch(name) is not None
+
+
+def folder_name(name: str) -> str:
+    """Return the id of a sweep or a trial as it is; InputError if it cannot name a folder."""
+    if not is_folder_name(name):
+        raise InputError(
+            f"an id must have 1 to 200 letters, digits, '-', '_' and '.', and start with a letter or digit, not "
+            f"{name[:80]!r}: correct it"
+        )
+    return name
 
 
 def matches(typed: str, ids: Iterable[str], *, newest: bool = True) -> list[str]:

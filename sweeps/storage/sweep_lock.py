@@ -8,19 +8,23 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated
 
-from sweeps.errors import SweepDone, SweepLocked
+from pydantic import Field, TypeAdapter, ValidationError
+
+from sweeps.errors import StorageError, SweepDone, SweepLocked
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.lease import LEASE_SECONDS, lease_owner, own_lease
 from sweeps.storage.object_store import RemotePath
+from sweeps.storage.private_files import explained_errors, make_folder, open_file
 
 IsOwner = Callable[[], bool]
 
 _POLL_SECONDS = 0.1
+_MAX_CHARACTERS = 10_000
 # struct flock of 64-bit Linux: type, whence, start, length (0: the whole file), process.
 _FLOCK = struct.Struct("hhqqi0q")
 
@@ -34,7 +38,7 @@ class Owner:
     """
 
     host: str
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
     started: int
     boot: str = ""
 
@@ -66,6 +70,9 @@ class Owner:
             os.close(descriptor)
 
 
+_OWNER = TypeAdapter(Owner)
+
+
 @contextmanager
 def own_sweep(folder: SweepFolder) -> Iterator[IsOwner]:
     """Lock a sweep for this process, to run or delete it; SweepLocked if another process owns it.
@@ -73,9 +80,8 @@ def own_sweep(folder: SweepFolder) -> Iterator[IsOwner]:
     Yields a function that returns whether this process still owns the sweep: in an object store, another process may
     take it over while this one cannot reach the store. The function raises StorageError if the store does not answer.
     """
-    folder.lock.parent.mkdir(parents=True, exist_ok=True)
     this_process = Owner(platform.node(), os.getpid(), _start_of(os.getpid()) or 0, _boot())
-    with folder.lock.open("a+") as file:
+    with _open_lock(folder) as file:
         # An open file description lock: unlike flock and POSIX locks, it can be tested without being taken or released.
         try:
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
@@ -86,6 +92,23 @@ def own_sweep(folder: SweepFolder) -> Iterator[IsOwner]:
         file.flush()
         with _own_lease_if_remote(folder, this_process) as is_owner:
             yield is_owner
+
+
+def _open_lock(folder: SweepFolder) -> IO[str]:
+    """Open the file to lock; StorageError if the sweep's folder is a link, or another user's.
+
+    Who owns a sweep writes and removes files in its folder, and a link may lead to any other folder.
+    """
+    for path in (folder.path, folder.local):
+        if isinstance(path, Path) and path.is_symlink():
+            raise StorageError(
+                f"{path} must be a folder to be written to or deleted, and is a link to {path.readlink()}: replace it "
+                "by that folder; only SWEEPS_HOME and SWEEPS_LOCAL may be links",
+                passes=False,
+            )
+    with explained_errors(folder.lock.parent):
+        make_folder(folder.lock.parent)
+        return os.fdopen(open_file(folder.lock, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+", errors="replace")
 
 
 @contextmanager
@@ -133,31 +156,30 @@ def stop_owner(folder: SweepFolder, patience_seconds: float) -> None:
 
 def is_owned(folder: SweepFolder) -> bool:
     """Return whether a process runs the sweep."""
-    try:
-        with folder.lock.open("r") as file:
-            if _is_locked(file):
-                return True
-    except FileNotFoundError:
-        pass
+    with suppress(FileNotFoundError), _read_lock(folder) as file:
+        if _is_locked(file):
+            return True
     return folder.lease is not None and _lease_owner(folder.lease) is not None
 
 
 def owner_of(folder: SweepFolder) -> Owner | None:
     """Return the process that runs the sweep; None if there is none, or it has not written who it is yet."""
-    try:
-        with folder.lock.open("r") as file:
-            if _is_locked(file):
-                return _read(file)
-    except FileNotFoundError:
-        pass
+    with suppress(FileNotFoundError), _read_lock(folder) as file:
+        if _is_locked(file):
+            return _read(file)
     return None if folder.lease is None else _lease_owner(folder.lease)
+
+
+def _read_lock(folder: SweepFolder) -> IO[str]:
+    with explained_errors(folder.lock.parent):
+        return os.fdopen(open_file(folder.lock, os.O_RDONLY), errors="replace")
 
 
 def _lease_owner(lease: RemotePath) -> Owner | None:
     """Return the owner of the lease, unless it is a process of this host that has ended."""
     try:
-        owner = Owner(**(lease_owner(lease) or {}))
-    except TypeError:
+        owner = _OWNER.validate_python(lease_owner(lease))
+    except ValidationError:
         return None
     return owner if owner.runs_here or not owner.is_on_this_host else None
 
@@ -174,9 +196,8 @@ def _whole_file(kind: int) -> bytes:
 def _read(file: IO[str]) -> Owner | None:
     file.seek(0)
     try:
-        written: dict[str, Any] = json.loads(file.read())
-        return Owner(**written)
-    except (ValueError, TypeError):  # The process has the lock but has not written the file yet.
+        return _OWNER.validate_json(file.read(_MAX_CHARACTERS))
+    except ValidationError:  # The process has the lock but has not written the file yet.
         return None
 
 

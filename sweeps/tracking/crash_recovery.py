@@ -86,14 +86,15 @@ def recover_lost_sweeps(uri: str) -> None:
 
     Records that are not delivered before the process ends wait for the next start, or for `sweeps sync`.
     """
-    local = [folder for folder in all_folders() if folder.journal.exists()]  # an object store has other hosts' sweeps
-    folders = [folder for folder in local if _needs_delivery(folder, uri)]
+    folders = [folder for folder in all_folders() if _needs_delivery(folder, uri)]
     threading.Thread(target=_deliver_all, args=(folders, uri), name="recovery", daemon=True).start()
 
 
 def _needs_delivery(folder: SweepFolder, uri: str) -> bool:
     """Return whether no process runs a sweep and the store at `uri` lacks records of it; end a lost sweep."""
     try:
+        if not folder.journal.exists():  # an object store has other hosts' sweeps
+            return False
         with read_journal(folder) as journal:
             if is_owned(folder):
                 return False

@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweeps.config import SweepConfig
-from sweeps.errors import SweepError
+from sweeps.errors import ConfigError
 from sweeps.models.diagnosis.findings import with_severities
 from sweeps.search.ranking import History, Score, best_epoch, front, rank
-from sweeps.storage.layout import SweepFolder, all_folders
+from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import is_owned
+from sweeps.tracking.journal.database import damaged
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
 from sweeps.tracking.journal.restore import read_journal
@@ -171,17 +172,6 @@ def load_result(folder: SweepFolder) -> SweepResult:
     return result if is_running or result.record.state is not SweepState.RUNNING else _as_interrupted(result)
 
 
-def load_all() -> tuple[list[SweepResult], list[str]]:
-    """Return every sweep under SWEEPS_HOME, newest first, and a line for each that cannot be read."""
-    results, issues = [], []
-    for folder in reversed(all_folders()):
-        try:
-            results.append(load_result(folder))
-        except SweepError as error:
-            issues.append(f"{folder.id} cannot be read: {' '.join(str(error).split())}")
-    return results, issues
-
-
 def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], History] | None = None) -> SweepResult:
     """Return the current result of the sweep in `folder`, which the open journal records.
 
@@ -189,7 +179,7 @@ def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], 
     """
     history = history or journal.history
     record = journal.sweep()
-    config = SweepConfig.restore(record.config)
+    config = restored_config(record, journal)
     points = {point.point_id: point for point in journal.points()}
     counted = [point.point_id for point in points.values() if point.state in (PointState.FINISHED, PointState.RUNNING)]
     histories = {point_id: history(point_id) for point_id in counted}
@@ -211,6 +201,14 @@ def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], 
         refusals=[reason for _, reason in journal.delivery.refusals()],
         leader=next((trials[point_id] for point_id in rank(running, config.objectives)), None),
     )
+
+
+def restored_config(record: SweepRecord, journal: Journal) -> SweepConfig:
+    """Return the config of a recorded sweep; DamagedJournal if it is none."""
+    try:
+        return SweepConfig.restore(record.config)
+    except ConfigError as error:
+        raise damaged(journal.path, f"its config is not valid ({error.issues[0]})") from None
 
 
 def _by_whether_finished(
@@ -245,4 +243,7 @@ def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[
 
 
 def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

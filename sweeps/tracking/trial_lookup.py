@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.errors import UnknownTrial
+from sweeps.errors import SweepError, UnknownTrial
 from sweeps.models.diagnosis.findings import with_severities
 from sweeps.storage.layout import SweepFolder, all_folders, find
 from sweeps.tracking.journal.records import PointRecord, PointState
@@ -98,7 +99,7 @@ def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
 def _of_run_id(run_id: str) -> NamedRun:
     """Return what the journals on this machine know of an MLflow run; no trial if it is a sweep's own run."""
     for folder in all_folders():
-        with read_journal(folder) as journal:
+        with suppress(SweepError), read_journal(folder) as journal:  # `sweeps list` reports an unreadable one
             for trial_id, known in journal.delivery.run_ids().items():
                 if known == run_id:
                     return NamedRun(run_id, folder, trial_id)

@@ -3,7 +3,6 @@
 import fcntl
 import math
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from sweeps.models.training.layer_digest import layer_digest
 from sweeps.search.packing import draws_seed
 from sweeps.storage import atomic_write, earlier_names
 from sweeps.storage.object_store import Place, RemotePath
+from sweeps.storage.private_files import make_folder, open_file, user_folder
 from sweeps.trial.point import PointTraining
 
 
@@ -66,8 +66,8 @@ class LayerStore:
         In an object store, which has no locks, the lock holds on this host alone: two hosts may train the same layer.
         """
         folder = self._folder if isinstance(self._folder, Path) else _local_folder(self._folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{key}.lock").open("a") as file:
+        make_folder(folder)
+        with os.fdopen(open_file(folder / f"{key}.lock", os.O_WRONLY | os.O_CREAT), "w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -178,4 +178,4 @@ def _layer(training: PointTraining, index: int) -> torch.nn.Module:
 
 
 def _local_folder(folder: RemotePath) -> Path:
-    return Path(tempfile.gettempdir()) / f"sweeps-{os.getuid()}-{sha256(str(folder).encode()).hexdigest()[:16]}"
+    return user_folder() / sha256(str(folder).encode()).hexdigest()[:16]

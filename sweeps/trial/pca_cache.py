@@ -1,6 +1,7 @@
 """PCA of a data set, cached on disk: fitting it takes most of the time before a sweep's first trial."""
 
 import json
+import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +13,13 @@ from sweeps.models.metrics import References, references_of
 from sweeps.models.pca import PrincipalComponents, fit_pca
 from sweeps.storage.array_file import ArrayFileError, read_arrays
 from sweeps.storage.atomic_write import replacing
+from sweeps.storage.private_files import make_folder, open_file
 
 # For larger codes only the error of PCA is kept: the components of ten thousand features would take 400 MB.
 MAX_COMPONENTS = 1000
 # Part of the file names: increase it when the way to fit or to write changes.
 _VERSION = 1
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def pca_of(arrays: DataArrays, folder: Path) -> tuple[PrincipalComponents, References]:
@@ -60,7 +63,7 @@ def _read(path: Path, n_features: int) -> tuple[PrincipalComponents, References]
 
 
 def _write(path: Path, pca: PrincipalComponents, references: References) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     rank = np.asarray(pca.rank)
-    with replacing(path) as partial, partial.open("wb") as file:
+    with replacing(path) as partial, os.fdopen(open_file(partial, _NEW), "wb") as file:
         np.savez(file, mean=pca.mean, components=pca.components, rank=rank, pca_mse=references.pca_mse)

@@ -13,6 +13,7 @@ from sweeps.models.diagnosis.examination import Examination
 from sweeps.search.patience import Patience
 from sweeps.storage.atomic_write import remove_partial
 from sweeps.storage.layout import PointFolder
+from sweeps.storage.private_files import make_folder
 from sweeps.trial.best_checkpoint import BestNetwork
 from sweeps.trial.context import TrialContext
 from sweeps.trial.epoch_schedule import EpochSchedule
@@ -70,7 +71,7 @@ def prepare_point(point_id: str, point: Point, context: TrialContext, reports: R
         statistics=context.statistics,
     )
     folder = context.folder.point(point_id)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.path)
     remove_partial(folder.path)
     recorder = _recorder(trial, phases[-1], folder, context, reports)
     if recorder.report_end_again():

@@ -13,20 +13,28 @@ DEFAULT_TOP = 10
 
 def list_sweeps(address: Address = None, as_csv: Csv = False, wide: Wide = False, as_json: Json = False) -> None:
     """List the sweeps under SWEEPS_HOME, on the cluster and on the MLflow server, newest first."""
-    from sweeps.cli.display.listing import listing_rows, print_sweeps
-    from sweeps.tracking.results import load_all
+    from dataclasses import asdict
 
-    results, issues = load_all()
+    from sweeps.cli.display.listing import listing_rows, print_sweeps
+    from sweeps.tracking.all_results import load_all
+
+    results, unreadable = load_all()
+    issues = [str(sweep) for sweep in unreadable]
     submitted, tracked, unreachable = locate.list_elsewhere(address)
     issues += unreachable
-    known = {result.sweep for result in results} | {sweep.sweep for sweep in submitted}
+    known = (
+        {result.sweep for result in results}
+        | {sweep.sweep for sweep in unreadable}
+        | {sweep.sweep for sweep in submitted}
+    )
     tracked = [sweep for sweep in tracked if sweep.sweep not in known]
     plain: dict[str, Any] = {"sweeps": [result.overview() for result in results], "errors": issues}
+    plain |= {"unreadable": [asdict(sweep) for sweep in unreadable]}
     plain |= {"submitted": [s.to_dict() for s in submitted], "tracked": [s.to_dict() for s in tracked]}
     print_table(
         lambda: plain,
-        lambda: listing_rows(results, submitted, tracked),
-        lambda: print_sweeps(results, submitted, tracked),
+        lambda: listing_rows(results, submitted, tracked, unreadable),
+        lambda: print_sweeps(results, submitted, tracked, unreadable),
         as_json=as_json,
         as_csv=as_csv,
         wide=wide,

@@ -16,28 +16,37 @@ from sweeps.tracking.results import SweepResult
 
 if TYPE_CHECKING:
     from sweeps.cluster.jobs.submitted_sweep import SubmittedSweep
+    from sweeps.tracking.all_results import UnreadableSweep
     from sweeps.tracking.mlflow.run_lookup import TrackedSweep
+
+# The state of a sweep whose records cannot be read.
+_UNREADABLE = "UNREADABLE"
 
 
 def print_sweeps(
     results: Sequence[SweepResult],
     submitted: "Sequence[SubmittedSweep]" = (),
     tracked: "Sequence[TrackedSweep]" = (),
+    unreadable: "Sequence[UnreadableSweep]" = (),
 ) -> None:
     """Print one line for each sweep, those of this machine first."""
-    if results:
+    if results or unreadable:
         console = open_console()
-        console.print(_table(results, expand=not is_unlimited(console)))
+        console.print(_table(results, unreadable, expand=not is_unlimited(console)))
     elif not (submitted or tracked):
         open_console(soft_wrap=True).print(f"no sweeps in {storage() / 'sweeps'} yet: try `sweeps run quickstart`")
     print_elsewhere(submitted, tracked)
 
 
 def listing_rows(
-    results: Sequence[SweepResult], submitted: "Sequence[SubmittedSweep]", tracked: "Sequence[TrackedSweep]"
+    results: Sequence[SweepResult],
+    submitted: "Sequence[SubmittedSweep]",
+    tracked: "Sequence[TrackedSweep]",
+    unreadable: "Sequence[UnreadableSweep]" = (),
 ) -> list[dict[str, Any]]:
     """Return a row with all columns for each sweep."""
     rows = [_row(result) for result in results]
+    rows += [{"sweep": sweep.sweep, "where": "here", "state": _UNREADABLE} for sweep in unreadable]
     rows += [
         {"sweep": s.sweep, "where": "cluster", "state": str(s.state), "planned": s.n_trials}
         | {"started": _time(s.started_ms), "owner": s.owner, "log": s.last_line}
@@ -107,7 +116,7 @@ def _time(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
 
 
-def _table(results: Sequence[SweepResult], *, expand: bool) -> Table:
+def _table(results: Sequence[SweepResult], unreadable: "Sequence[UnreadableSweep]", *, expand: bool) -> Table:
     table = Table(box=None, pad_edge=False, expand=expand)
     table.add_column("sweep", no_wrap=True)
     for heading in ("state", "trials", "failed"):
@@ -122,4 +131,6 @@ def _table(results: Sequence[SweepResult], *, expand: bool) -> Table:
             str(result.count(PointState.FAILED)),
             "" if best is None else f"{number(best.metrics.get(result.objective_metrics[0]))} ({best.run_name})",
         )
+    for sweep in unreadable:
+        table.add_row(Text(sweep.sweep), _UNREADABLE)
     return table

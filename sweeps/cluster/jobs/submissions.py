@@ -14,6 +14,7 @@ from sweeps.bounded_http import AnswerTooLarge
 from sweeps.cluster.jobs.runtime_env import JobFiles
 from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep, only_match
 from sweeps.errors import ClusterError, SweepDone
+from sweeps.storage.sweep_ids import is_folder_name
 from sweeps.tracking.person import Source, cleaned, os_user
 from sweeps.tracking.submission import PREFIX, SUBMISSION_VARIABLE, current_submission, described
 
@@ -31,6 +32,9 @@ INTERRUPTED = 130
 _POLL_SECONDS = 0.5
 # Failed sweeps whose logs a list reads: one request each.
 _MAX_REASONS = 10
+_COUNT = re.compile(r"[0-9]{1,9}")
+# Milliseconds since 1970 through the year 9999: later times cannot be shown.
+_LAST_MS = 253_402_300_799_999
 _CONTINUATION = re.compile(r"(?P<sweep>.+?)(-r(?P<number>\d+))?")
 
 
@@ -145,8 +149,15 @@ def forget(client: "Client", sweep: str) -> None:
 
 
 def _jobs(client: "Client") -> "list[JobDetails]":
+    """Return the jobs of sweeps. Everybody with access to the cluster can write a job's id and metadata: check them."""
     with translated("list its jobs"):
-        return [details for details in client.list_jobs() if SWEEP in (details.metadata or {})]
+        return [details for details in client.list_jobs() if _is_of_a_sweep(details)]
+
+
+def _is_of_a_sweep(details: "JobDetails") -> bool:
+    """Return whether a job can be of a sweep: its ids become arguments of commands and names of folders."""
+    sweep = (details.metadata or {}).get(SWEEP)
+    return sweep is not None and is_folder_name(sweep) and is_folder_name(details.submission_id or sweep)
 
 
 @contextmanager
@@ -154,7 +165,7 @@ def translated(action: str) -> Iterator[None]:
     """Turn an error of Ray's client into a ClusterError: the client raises RuntimeError if the server refuses."""
     try:
         yield
-    except (RuntimeError, OSError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError, TypeError) as error:
         raise ClusterError(f"the cluster failed to {action}: {' '.join(str(error).split())[:300]}") from error
 
 
@@ -209,8 +220,8 @@ def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
         n_jobs=len(jobs),
         state=state,
         owner=cleaned(metadata.get(OWNER, "")),
-        n_trials=int(n_trials) if re.fullmatch("[0-9]{1,9}", n_trials) else None,
-        started_ms=newest.start_time,
+        n_trials=int(n_trials) if _COUNT.fullmatch(n_trials) else None,
+        started_ms=newest.start_time if 0 <= (newest.start_time or 0) <= _LAST_MS else None,
         submitted=described(_claimed(jobs[0].metadata or {})),
     )
 

@@ -1,6 +1,7 @@
 """On the cluster: runs a sweep's driver, and restarts it if its process fails, so that it resumes the sweep."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from types import FrameType
 from sweeps.cluster.jobs.submissions import LOG_PREFIX
 from sweeps.config.yaml_file import parse_document
 from sweeps.errors import SweepError
-from sweeps.storage.layout import SweepFolder, home, storage
+from sweeps.storage import layout
+from sweeps.storage.layout import SweepFolder, home
+from sweeps.storage.private_files import make_folder
 from sweeps.tracking.background import DELIVERY_PATIENCE_OF_A_JOB_SECONDS, DELIVERY_VARIABLE
 from sweeps.tracking.results import load_result
 
@@ -22,6 +25,8 @@ RESTART_PAUSE_SECONDS = 5.0
 # Done; bad input; done, but some trials failed; interrupted: a restart would end the same way.
 FINAL = (0, 2, 3, 130)
 SUCCESSFUL = (0, 3)
+# As `runtime_env` names what it sends: a digest and a file. The name leads out of no folder.
+_SHIPPED = re.compile(r"sweeps_data_[0-9a-f]{1,64}/(?!\.\.?$)[^/\0\n]+")
 
 
 def supervise(sweep_id: str, arguments: Sequence[str]) -> int:
@@ -33,7 +38,7 @@ def supervise(sweep_id: str, arguments: Sequence[str]) -> int:
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         log_line("MLFLOW_TRACKING_URI must be set in the environment of the cluster's Ray processes")
         return 2
-    folder = SweepFolder(storage() / "sweeps" / sweep_id)
+    folder = layout.at(sweep_id)
     driver = Driver()
     command = [*arguments, *_data_options(Path("sweep.yaml"))] if arguments[0] == "run" else list(arguments)
     for n_restarts in range(MAX_RESTARTS + 1):
@@ -91,7 +96,7 @@ def _data_options(sweep_file: Path) -> list[str]:
     data = parse_document(sweep_file.read_text(), str(sweep_file)).get("data", {})
     for key in ("path", "labels_path"):
         shipped = data.get(key) if isinstance(data, dict) else None
-        if isinstance(shipped, str) and shipped.startswith("sweeps_data_"):
+        if isinstance(shipped, str) and _SHIPPED.fullmatch(shipped):
             options += ["--set", f"data.{key}={_cache(Path(shipped))}"]
     return options
 
@@ -101,7 +106,7 @@ def _cache(shipped: Path) -> Path:
     source = next(Path(entry) / shipped for entry in sys.path if (Path(entry) / shipped).is_file())
     target = home() / "data" / "arrays" / shipped.parent.name.removeprefix("sweeps_data_") / shipped.name
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         shutil.copyfile(source, partial)
         partial.replace(target)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from sweeps.tracking.journal.database import ENTRY_COLUMNS, SharedConnection
-from sweeps.tracking.journal.records import Delivered, Entry, parse_entry
+from sweeps.tracking.journal.entry_parsing import parse_entry
+from sweeps.tracking.journal.records import Delivered, Entry
 
 _NO_BOUND = 2**62
 _SHIPPED_THROUGH = """
@@ -29,7 +30,7 @@ class DeliveryState:
         query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {ready} ORDER BY entry_id LIMIT ?"  # noqa: S608
         through = self.committed()
         rows = self._connection.query(query, (_NO_BOUND if through is None else through, limit))
-        return [parse_entry(row) for row in rows]
+        return [parse_entry(row, self._connection.path) for row in rows]
 
     def n_undelivered(self) -> int:
         """Count the undelivered entries."""

@@ -46,7 +46,7 @@ class Journal:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
-        self._connection = SharedConnection(connection)
+        self._connection = SharedConnection(path, connection)
         self.delivery = DeliveryState(self._connection)
         self._buffer = WriteBuffer(path, self._insert)
 
@@ -128,7 +128,8 @@ class Journal:
         self._append(EntryKind.SWEEP_END, None, time_ms, body)
 
     def sweep(self) -> SweepRecord:
-        """Return the sweep in its current state."""
+        """Return the sweep in its current state; DamagedJournal if its start is not recorded."""
+        queries.check_start(self._connection)
         start, *later = queries.entries_of(self._connection, _SWEEP_KINDS)
         run_id = self.delivery.run_ids().get(None)
         record = SweepRecord(**start.body, experiment_id=self.delivery.experiment_id(), run_id=run_id)

@@ -1,10 +1,10 @@
 """Queries on the journal's entries: by kind or id, a point's metrics, and times."""
 
-import json
 from collections.abc import Sequence
 
-from sweeps.tracking.journal.database import ENTRY_COLUMNS, EntryRow, SharedConnection
-from sweeps.tracking.journal.records import Entry, EntryKind, parse_entry
+from sweeps.tracking.journal.database import ENTRY_COLUMNS, EntryRow, SharedConnection, damaged
+from sweeps.tracking.journal.entry_parsing import parse_entry
+from sweeps.tracking.journal.records import Entry, EntryKind
 
 _NO_LIMIT = -1  # as SQLite has it
 # Per entry: whether a run of the sweep starts with it, whether it extends the sweep, and when it was recorded.
@@ -22,7 +22,7 @@ def entries_of(connection: SharedConnection, kinds: Sequence[EntryKind], point_i
     which = "" if point_id is None else "AND point_id = ?"
     query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind IN ({marks}) {which} ORDER BY entry_id"  # noqa: S608
     rows = connection.query(query, [*kinds, *([] if point_id is None else [point_id])])
-    return [parse_entry(row) for row in rows]
+    return [parse_entry(row, connection.path) for row in rows]
 
 
 def n_entries(connection: SharedConnection, kind: EntryKind, point_id: str) -> int:
@@ -46,9 +46,15 @@ def read_rows(connection: SharedConnection, first: int, limit: int | None = None
 
 def read_history(connection: SharedConnection, point_id: str) -> list[tuple[int, dict[str, float]]]:
     """Return the metrics of a point by epoch."""
-    query = "SELECT epoch, body FROM entries WHERE kind = ? AND point_id = ? ORDER BY epoch"
-    rows = connection.query(query, (EntryKind.EPOCH, point_id))
-    return [(epoch, json.loads(body)["metrics"]) for epoch, body in rows]
+    entries = entries_of(connection, (EntryKind.EPOCH,), point_id)
+    return sorted(((entry.epoch or 0, entry.body["metrics"]) for entry in entries), key=lambda epoch: epoch[0])
+
+
+def check_start(connection: SharedConnection) -> None:
+    """Raise DamagedJournal unless the first entry is the start of the sweep."""
+    first = connection.query("SELECT kind FROM entries ORDER BY entry_id LIMIT 1")
+    if first != [(EntryKind.SWEEP_START,)]:
+        raise damaged(connection.path, "does not begin with the start of a sweep")
 
 
 def last_id(connection: SharedConnection) -> int:

@@ -1,13 +1,11 @@
 """The journal's contents as plain values: a sweep, its points, and the entries that record them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from sweeps.search.stopping import stopped_by
-from sweeps.tracking.journal.database import EntryRow
 
 
 class PointState(StrEnum):
@@ -95,12 +93,12 @@ def label_of(run_name: str, point_id: str) -> str:
 
 
 # Recorded by later entries, not by the start entry.
-_LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
+STARTED_LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
 
 
 def start_body(record: SweepRecord | PointRecord) -> dict[str, Any]:
     """Return the body of a start entry: the fields that are known at the start."""
-    return {key: value for key, value in asdict(record).items() if key not in _LATER}
+    return {key: value for key, value in asdict(record).items() if key not in STARTED_LATER}
 
 
 @dataclass(frozen=True)
@@ -178,12 +176,6 @@ class Entry:
     epoch: int | None
     time_ms: int
     body: Mapping[str, Any]
-
-
-def parse_entry(row: EntryRow) -> Entry:
-    """Return the entry in a row of the database."""
-    entry_id, kind, point_id, epoch, time_ms, body = row
-    return Entry(entry_id, EntryKind(kind), point_id, epoch, time_ms, json.loads(body))
 
 
 @dataclass(frozen=True)

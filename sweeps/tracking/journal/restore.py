@@ -1,23 +1,28 @@
 """Opening a sweep's journal: a missing, damaged or outdated file is rebuilt from the segments in the sweep's folder."""
 
-import json
 import logging
+import sqlite3
 from contextlib import suppress
 from typing import Any
 
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import Place
+from sweeps.storage.private_files import explained_errors, read_file, refuse_links
 from sweeps.tracking.journal.database import (
     DamagedJournal,
+    MissingJournal,
+    check_values,
     create_database,
+    damaged,
     in_memory_database,
     insert_rows,
 )
+from sweeps.tracking.journal.entry_parsing import parse_delivered
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import Delivered
 from sweeps.tracking.journal.segments import SegmentContents, holds, list_segments, read_segments
 
 _ASIDE = ".set-aside"
+_MAX_DELIVERED_BYTES = 64 * 2**20  # about 100 bytes for each trial
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +30,22 @@ logger = logging.getLogger(__name__)
 def open_journal(folder: SweepFolder) -> Journal:
     """Open the journal of a sweep that this process owns, for writing; repair it and its segments if necessary.
 
-    Repairs are logged. FileNotFoundError if there is no journal, DamagedJournal if no segment is left to rebuild it.
+    Repairs are logged. Raises DamagedJournal if the journal is missing or damaged and no segment is left to rebuild it,
+    StorageError if the folder cannot be read or written.
     """
+    with explained_errors(folder.path):
+        for part in (folder.path, folder.path / "points", folder.local):
+            refuse_links(part)
+        return _open(folder)
+
+
+def _open(folder: SweepFolder) -> Journal:
     contents = read_segments(folder.segments)
     try:
         journal = _require_complete(Journal.open(folder.journal), contents)
     except (FileNotFoundError, DamagedJournal) as error:
         if not contents.rows:
-            raise
+            raise _beyond_repair(folder, error) from None
         journal = _rebuild(folder, contents)
         _log_rebuild(folder, error, contents)
     else:
@@ -49,14 +62,19 @@ def read_journal(folder: SweepFolder) -> Journal:
 
     Raises the errors of `open_journal`.
     """
+    with explained_errors(folder.path):
+        return _read(folder)
+
+
+def _read(folder: SweepFolder) -> Journal:
     try:
         return _require_current(Journal.open(folder.journal, read_only=True), folder)
     except (FileNotFoundError, DamagedJournal) as error:
         contents = read_segments(folder.segments)
         if not contents.rows:
-            raise
+            raise _beyond_repair(folder, error) from None
         connection = in_memory_database()
-        insert_rows(connection, contents.rows)
+        _insert(connection, contents, folder)
         journal = Journal(folder.journal, connection)
         _restore_delivered(journal, folder)
         if folder.local == folder.path or contents.damage:  # otherwise the journal may be on another host
@@ -93,15 +111,33 @@ def _rebuild(folder: SweepFolder, contents: SegmentContents) -> Journal:
         with suppress(FileNotFoundError):
             old.replace(old.with_name(f"{old.name}{_ASIDE}"))
     with create_database(folder.journal) as connection:
-        insert_rows(connection, contents.rows)
+        _insert(connection, contents, folder)
         _restore_delivered(Journal(folder.journal, connection), folder)
     return Journal.open(folder.journal)
 
 
+def _insert(connection: sqlite3.Connection, contents: SegmentContents, folder: SweepFolder) -> None:
+    try:
+        insert_rows(connection, contents.rows)
+        check_values(folder.journal, connection)
+    except sqlite3.Error as error:  # two entries that exclude each other, such as two starts of a trial
+        raise damaged(folder.journal, f"its segments cannot replace it ({error})") from None
+
+
+def _beyond_repair(folder: SweepFolder, error: Exception) -> DamagedJournal:
+    """Return the error for a journal that cannot be read, of which no segment is left either."""
+    if isinstance(error, DamagedJournal):
+        return error
+    return MissingJournal(
+        f"{folder.path} must have the journal of a sweep or its segments, and has neither: restore them from a backup, "
+        f"or remove the sweep with `sweeps delete {folder.id} --force`"
+    )
+
+
 def _restore_delivered(journal: Journal, folder: SweepFolder) -> None:
     """Mark what MLflow is known to have; the rest is sent again, which is harmless."""
-    with suppress(OSError, ValueError, TypeError):
-        journal.delivery.restore_delivered(Delivered(**json.loads(folder.delivered.read_bytes())))
+    with suppress(OSError, ValueError):
+        journal.delivery.restore_delivered(parse_delivered(read_file(folder.delivered, _MAX_DELIVERED_BYTES)))
 
 
 def _set_aside_unused(folder: SweepFolder, contents: SegmentContents) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from sweeps.errors import StorageError, SweepError
 from sweeps.storage import atomic_write, earlier_names
 from sweeps.storage.layout import SweepFolder
+from sweeps.storage.private_files import make_folder
 from sweeps.tracking.journal.database import EntryRow
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Delivered, EntryKind, PointState
@@ -138,7 +139,7 @@ class SegmentWriter:
             raise _NotOwner
 
     def _write_segments(self) -> bool:
-        self._folder.segments.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder.segments)
         if self._through is None:
             self._through = self._find_segments()
         while rows := self._journal.rows(self._through + 1, _MAX_ENTRIES):

@@ -10,12 +10,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from sweeps.errors import StorageError
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place
-from sweeps.tracking.journal.database import EntryRow
+from sweeps.storage.private_files import read_file
+from sweeps.tracking.journal.database import LAST_MS, MAX_COUNT, EntryRow
 
-_NAME = re.compile(r"(?P<first>\d{9,})-(?P<last>\d{9,})-(?P<digest>[0-9a-f]{64})\.jsonl")
+# A segment has at most 32,000 entries, of about 500 bytes each.
+MAX_BYTES = 256 * 2**20
+_NAME = re.compile(r"(?P<first>[0-9]{9,15})-(?P<last>[0-9]{9,15})-(?P<digest>[0-9a-f]{64})\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,11 @@ def read_segments(folder: Place) -> SegmentContents:
     for segment in segments:
         if segment.first != len(rows) + 1:
             continue  # a longer segment replaces it, or there is a gap before it
-        content = (folder / segment.name).read_bytes()
-        if sha256(content).hexdigest() != segment.digest:
+        try:
+            rows += _read(folder, segment)
+        except ValueError:
             damage.append(f"the segment {segment.name} is damaged")
             continue
-        rows += [_row(line) for line in content.splitlines()]
         used.append(segment)
     beyond = [segment for segment in segments if segment.first > len(rows) + 1]
     if beyond:
@@ -89,6 +96,21 @@ def holds(segment: Segment, rows: Sequence[EntryRow]) -> bool:
     return sha256(_content(rows)).hexdigest() == segment.digest
 
 
+def _read(folder: Place, segment: Segment) -> list[EntryRow]:
+    """Return the entries of a segment; ValueError if it is damaged."""
+    try:
+        content = read_file(folder / segment.name, MAX_BYTES)
+    except StorageError as error:
+        if error.passes:
+            raise
+        raise ValueError(str(error)) from None
+    rows = [_row(line) for line in content.splitlines()]
+    is_whole = [row[0] for row in rows] == list(range(segment.first, segment.last + 1))
+    if not is_whole or sha256(content).hexdigest() != segment.digest:
+        raise ValueError("its entries or its checksum are others than its name says")
+    return rows
+
+
 def _content(rows: Sequence[EntryRow]) -> bytes:
     return b"".join(_line(row) for row in rows)
 
@@ -103,7 +125,19 @@ def _line(row: EntryRow) -> bytes:
     return json.dumps(entry | {"body": json.loads(body)}).encode() + b"\n"
 
 
+class _Line(BaseModel):
+    """An entry in a segment; `entry_parsing` checks its body."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: int
+    kind: str
+    point: str | None
+    epoch: int | None = Field(ge=0, le=MAX_COUNT)
+    time_ms: int = Field(ge=0, le=LAST_MS)
+    body: Any
+
+
 def _row(line: bytes) -> EntryRow:
-    entry = json.loads(line)
-    body = json.dumps(entry["body"])
-    return entry["id"], entry["kind"], entry["point"], entry["epoch"], entry["time_ms"], body
+    entry = _Line.model_validate_json(line)
+    return entry.id, entry.kind, entry.point, entry.epoch, entry.time_ms, json.dumps(entry.body)

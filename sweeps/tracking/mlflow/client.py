@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sweeps.storage.private_files import make_folder
 from sweeps.tracking.mlflow.connection import Unavailable, open_client, translated_errors
 from sweeps.tracking.mlflow.run_metadata import NOTE_TAG, POINT_TAG, SWEEP_TAG, dataset_fields
-from sweeps.tracking.mlflow.uri import artifact_location
+from sweeps.tracking.mlflow.uri import artifact_location, sqlite_path
 
 # Without this tag, MLflow 3.17 shows the experiment in its GenAI pages, which hide runs.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -140,6 +141,8 @@ class MlflowStore:
         found = self._client.get_experiment_by_name(self.experiment)
         if found is None:
             location = artifact_location(self.uri, self.experiment)
+            if location is not None and (store := sqlite_path(self.uri)) is not None:
+                make_folder(store.parent / "mlartifacts")  # private; MLflow would make it readable
             try:
                 tags = _EXPERIMENT_TAGS | {NOTE_TAG: _DESCRIPTION}
                 return str(self._client.create_experiment(self.experiment, location, tags))

@@ -4,13 +4,11 @@ import fcntl
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from sweeps.storage.private_files import make_folder, open_file
 from sweeps.tracking.mlflow.uri import sqlite_path, without_credentials
 
 # MLflow itself would retry a request for minutes; the shipper retries instead, and must be able to stop.
@@ -128,8 +126,14 @@ def _lock_new_store(uri: str) -> Iterator[None]:
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name = f"sweeps-{os.getuid()}-{sha256(bytes(path.resolve())).hexdigest()[:16]}.lock"
-    with (Path(tempfile.gettempdir()) / name).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    make_folder(path.parent)
+    with ExitStack() as lock:
+        # A folder that is not ours to write to has no new store.
+        with suppress(PermissionError):
+            # Beside the store, not in the shared temporary folder, where anybody could take its name.
+            file = open_file(path.with_name(f"{path.name}.lock"), os.O_WRONLY | os.O_CREAT)
+            lock.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileExistsError, PermissionError):
+            os.close(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # private; MLflow would make it readable
         yield

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Any
 
 from sweeps.config.objective import stored_objectives
 from sweeps.models.figures.table import figures_from
 from sweeps.storage.object_store import Place
+from sweeps.storage.private_files import is_inside
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
 from sweeps.tracking.mlflow.client import Measurement, MlflowStore
@@ -187,11 +187,10 @@ class Delivery:
         return diagnosis_text(point.diagnosis).encode()
 
     def _png(self, point_id: str | None, body: Mapping[str, Any]) -> bytes:
-        name = PurePosixPath(body["source"])
-        if name.is_absolute() or ".." in name.parts:
-            raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
         point = self._journal.point(point_id) if point_id is not None else None
-        source = self._folder / body["source"]
+        source = self._folder / body["source"]  # stays inside: `entry_parsing` checks the name, and here come the links
+        if not is_inside(source, self._folder):
+            raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
         if point is None:
             return draw(body["kind"], source, [], {})
         objectives = stored_objectives(self._journal.sweep().config)

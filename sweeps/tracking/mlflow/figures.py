@@ -15,6 +15,7 @@ from sweeps.storage.object_store import Place
 if TYPE_CHECKING:
     from sweeps.models.figures.learning_curves import RankedEpoch
 
+
 History = Sequence[tuple[int, Mapping[str, float]]]
 
 

@@ -6,6 +6,7 @@ ones are marked there. After a crash some are sent again, which is harmless (`ml
 
 import fcntl
 import logging
+import os
 import random
 import sqlite3
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from sweeps.config import SweepConfig
 from sweeps.storage.object_store import Place
+from sweeps.storage.private_files import open_file
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
@@ -213,7 +215,8 @@ class _Loop:
 @contextmanager
 def _lock_delivery(journal_path: Path) -> Iterator[None]:
     """Let one process at a time deliver a journal: two could create the same run at once."""
-    with journal_path.with_name(f"{journal_path.name}.shipping").open("w") as file:
+    lock = open_file(journal_path.with_name(f"{journal_path.name}.shipping"), os.O_WRONLY | os.O_CREAT)
+    with os.fdopen(lock, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -17,13 +17,14 @@ from sweeps.evaluation import evaluate
 from sweeps.storage import layout, object_store
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import RemotePath
+from sweeps.tracking.all_results import load_all
 from sweeps.tracking.crash_recovery import deliver_sweep
 from sweeps.tracking.deletion import delete_sweep
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.journal.segment_writer import SegmentWriter
 from sweeps.tracking.mlflow.figures import draw
-from sweeps.tracking.results import SweepResult, load_all, load_result
+from sweeps.tracking.results import SweepResult, load_result
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
 from sweeps.trial.events import Event, PointEnded

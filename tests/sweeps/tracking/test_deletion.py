@@ -1,6 +1,7 @@
 """Deletion of sweeps."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from mlflow.entities import ViewType
 from typer.testing import CliRunner
 
 from sweeps.cli.app import app
-from sweeps.errors import SweepLocked, TrackingError, UndeliveredError
+from sweeps.errors import InputError, StorageError, SweepLocked, TrackingError, UndeliveredError
 from sweeps.storage import layout
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.deletion import delete_sweep
+from sweeps.tracking.journal.database import DamagedJournal
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
+from sweeps.tracking.journal.restore import open_journal
 from sweeps.tracking.mlflow.shipper import sync
 
 pytestmark = pytest.mark.slow
@@ -90,3 +93,56 @@ def find_runs() -> Callable[[str], list[str]]:
         return [run.info.lifecycle_stage for run in found]
 
     return find
+
+
+def test_a_linked_sweep_folder_is_not_emptied(sweep: SweepFolder, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    (precious / "journal").mkdir(parents=True)
+    (precious / "thesis.tex").touch()
+    planted = SweepFolder(sweep.path.with_name("planted-20260101-000000-abcd"))
+    planted.path.symlink_to(precious)
+    for force in (False, True):
+        done = CliRunner().invoke(app, ["delete", planted.id, *(["--force"] if force else [])])
+        assert isinstance(done.exception, StorageError)
+        assert "is a link" in str(done.exception)
+    assert sorted(path.name for path in precious.iterdir()) == ["journal", "thesis.tex"]
+
+
+def test_links_inside_a_sweep_folder_are_removed_not_followed(sweep: SweepFolder, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "last.ckpt").touch()
+    (sweep.path / "points" / "0001").symlink_to(precious)
+    with pytest.raises(StorageError, match="0001 must not be a link"), open_journal(sweep):
+        pass
+    with pytest.raises(StorageError, match="0001 must not be a link"):
+        delete_sweep(sweep)
+    delete_sweep(sweep, force=True)
+    assert not sweep.path.exists()
+    assert (precious / "last.ckpt").exists()
+
+
+def test_a_linked_home_is_used(sweep: SweepFolder, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linked = own_home.with_name(f"{own_home.name}-linked")
+    linked.symlink_to(own_home)
+    monkeypatch.setenv("SWEEPS_HOME", str(linked))
+    delete_sweep(layout.find(sweep.id), force=True)
+    assert not sweep.path.exists()
+
+
+def test_a_damaged_sweep_is_deleted_by_force_only(sweep: SweepFolder) -> None:
+    sweep.journal.write_bytes(b"no journal")
+    with pytest.raises(DamagedJournal, match=f"sweeps delete {sweep.id} --force"):
+        delete_sweep(sweep)
+    with pytest.raises(DamagedJournal):
+        delete_sweep(sweep, force=True, runs=True)
+    assert delete_sweep(sweep, force=True) == 0
+    assert not sweep.path.exists()
+
+
+def test_a_copied_folder_does_not_delete_the_runs_of_the_original(sweep: SweepFolder) -> None:
+    copy = SweepFolder(sweep.path.with_name("copy"))
+    shutil.copytree(sweep.path, copy.path)
+    with pytest.raises(InputError, match="has that of another sweep"):
+        delete_sweep(copy, runs=True)
+    assert copy.path.exists()

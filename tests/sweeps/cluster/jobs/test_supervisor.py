@@ -7,6 +7,8 @@ import pytest
 
 from sweeps.cluster.jobs import supervisor
 from sweeps.cluster.jobs.supervisor import supervise
+from sweeps.errors import InputError
+from sweeps.storage import layout
 from sweeps.storage.layout import home
 
 SWEEP = "small-20260101-000000-abcd"
@@ -96,3 +98,32 @@ def test_shipped_arrays_are_kept_by_their_digest(
     kept = home() / "data" / "arrays" / "c0ffee" / "images.npy"
     assert kept.read_bytes() == b"an array"
     assert drivers.given[0][-2:] == ["--set", f"data.path={kept}"]
+
+
+@pytest.mark.parametrize(
+    "shipped",
+    ["sweeps_data_../images.npy", "sweeps_data_c0ffee/..", "sweeps_data_c0ffee/../../images.npy", "sweeps_data_"],
+)
+def test_a_shipped_array_leads_out_of_no_folder(
+    shipped: str, drivers: Drivers, job_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = job_folder / "unpacked"
+    for folder in ("sweeps_data_..", "sweeps_data_c0ffee"):
+        (unpacked / folder).mkdir(parents=True)
+        (unpacked / folder / "images.npy").write_bytes(b"planted")
+    (unpacked.parent / "images.npy").write_bytes(b"planted")
+    monkeypatch.syspath_prepend(str(unpacked))
+    (job_folder / "sweep.yaml").write_text(f"data: {{name: array, path: {shipped}}}\n")
+    drivers.statuses = iter([0])
+    supervise(SWEEP, ["run", "sweep.yaml", "--id", SWEEP])
+    assert drivers.given == [["run", "sweep.yaml", "--id", SWEEP]]
+    assert not list(home().rglob("images.npy"))
+
+
+@pytest.mark.parametrize("sweep", ["../../etc", "--force", "", "a/b"])
+def test_an_id_that_names_no_folder_is_refused(sweep: str, drivers: Drivers) -> None:
+    with pytest.raises(InputError, match="an id must have"):
+        supervise(sweep, ["resume", sweep])
+    with pytest.raises(InputError, match="an id must have"):
+        layout.at(sweep).point("0000")
+    assert drivers.given == []
