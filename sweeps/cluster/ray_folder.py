@@ -42,6 +42,7 @@ def _parent() -> Path:
 
 def _create(parent: Path) -> tuple[Path, int]:
     """Return a new private folder and its open lock, which lasts as long as this process."""
+    parent.mkdir(parents=True, exist_ok=True)
     while True:
         private = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         lock = os.open(private, os.O_RDONLY | os.O_DIRECTORY)

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -144,6 +143,6 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=1).close()  # noqa: S310 (our own loopback address)
             return
-        except (urllib.error.URLError, TimeoutError):
+        except OSError:  # not yet, or no more
             time.sleep(0.1)
     raise TrackingError(f"the MLflow server must answer within {START_SECONDS:.0f} s, and does not: try again")

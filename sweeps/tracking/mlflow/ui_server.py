@@ -5,8 +5,10 @@ It reads its settings from standard input: other users see command lines.
 
 import json
 import os
+import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
 
 from sweeps.tracking.mlflow.ui_guard import App, TokenGuard
@@ -16,13 +18,17 @@ from sweeps.tracking.mlflow.uri import sqlite_path, without_credentials
 def main() -> int:
     """Serve a store until a signal ends the process; return 1 if MLflow does not open the store."""
     settings = json.load(sys.stdin)
+    # uvicorn ends at Ctrl-C, and raises the signal again. By default, that would print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.filterwarnings("ignore", module="mlflow")
     import uvicorn  # before MLflow, which looks whether it is imported
 
     listening = socket.socket(fileno=settings["socket"])
     try:
         app = _mlflow_app(settings["uri"])
     except Exception as error:  # MLflow raises its own and those of the database's driver
-        print(f"MLflow cannot open the store: {without_credentials(str(error))}", file=sys.stderr)
+        reason = without_credentials(str(error)).partition("\n")[0]
+        print(f"MLflow cannot open the store: {reason}", file=sys.stderr)
         return 1
     guarded = TokenGuard(app, settings["token"], listening.getsockname()[1])
     # An access log would contain the token of the first request.

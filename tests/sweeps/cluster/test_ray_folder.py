@@ -105,7 +105,6 @@ def test_it_is_elsewhere_where_the_paths_of_sockets_would_be_too_long(
     parent: Path, monkeypatch: pytest.MonkeyPatch, length: int, is_used: bool
 ) -> None:
     wanted = parent / ("x" * (length - len(str(parent)) - 1))
-    wanted.mkdir()
     monkeypatch.delenv("RAY_TMPDIR")
     monkeypatch.setenv("TMPDIR", str(wanted))
     with ray_folder() as folder:

@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +178,34 @@ def test_mlflow_still_refuses_foreign_hosts_and_origins(planted: Planted) -> Non
     assert ask(search, {"max_results": 1}, Origin="https://evil.example").status == 403
     assert ask(search, {"max_results": 1}, Origin="http://127.0.0.1:1").status == 403
     assert ask(search, {"max_results": 1}, Origin=planted.ui.address).status == 200
+
+
+def start(store: Path) -> subprocess.Popen[str]:
+    """`sweeps ui` for a store, on a port of its own and in a process group of its own, as a terminal starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        command = [sys.executable, "-m", "sweeps", "ui", "--port", str(probe.getsockname()[1])]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{store}", "PYTHONUNBUFFERED": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+
+def test_ctrl_c_ends_it_quietly(tmp_path: Path, empty_store: Path) -> None:
+    process = start(Path(shutil.copy(empty_store, tmp_path / "mlflow.db")))
+    assert process.stdout is not None
+    assert "(stop with Ctrl-C)" in process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+
+
+def test_a_store_that_is_no_database_is_refused_in_two_lines(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is a file of text and not a database")
+    output, errors = start(tmp_path / "mlflow.db").communicate(timeout=120)
+    assert output == ""
+    opening, end = errors.splitlines()
+    assert opening == "MLflow cannot open the store: (sqlite3.DatabaseError) file is not a database"
+    assert "the MLflow server must start, and ended with status 1" in end
 
 
 def test_the_client_of_mlflow_gets_in_with_the_token_alone(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
