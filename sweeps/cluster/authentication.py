@@ -60,9 +60,15 @@ def send_token() -> None:
     """Have Ray send the token that it finds, which it does only if RAY_AUTH_MODE is set."""
     os.environ["RAY_AUTH_MODE"] = "token"
     if "ray" in sys.modules:  # Ray has read its settings on import
-        from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
+        reload_token()
 
-        Config.initialize("")
+
+def reload_token() -> None:
+    """Have Ray, which is imported, read the environment's token settings again."""
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _accepts(address: str, token: Token | None) -> bool:

@@ -4,11 +4,12 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from sweeps.cluster import discovery, local_ray
+from sweeps.cluster import discovery
 from sweeps.cluster.authentication import PROBE_TIMEOUT_SECONDS, authenticate
+from sweeps.cluster.local_ray import local_ray
 from sweeps.errors import ClusterError
 
 # Ray reads these when it is imported or started, on the driver and on each worker.
@@ -93,16 +94,15 @@ def connect(address: str | None) -> Iterator[Cluster]:
         yield _resources(_head())
         return
     is_local, note = is_local_address(address), ""
-    if is_local:
-        _start_local()
-    else:
-        note = discovery.explain_auto() if address == "auto" else ""
-        _connect(str(address))
-    try:
+    with ExitStack() as session:
+        if is_local:
+            _start_local(session)
+        else:
+            note = discovery.explain_auto() if address == "auto" else ""
+            _connect(str(address))
+            session.callback(ray.shutdown)
         _let_tune_use_idle_workers()  # imports Tune while Ray starts workers
         yield _resources(None if is_local else _head(), note)
-    finally:
-        ray.shutdown()
 
 
 def is_local_address(address: str | None) -> bool:
@@ -134,11 +134,11 @@ def check_address(address: str) -> None:
     authenticate(address)
 
 
-def _start_local() -> None:
+def _start_local(session: ExitStack) -> None:
     for key, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     try:
-        local_ray.start()
+        session.enter_context(local_ray())
     except Exception as error:  # Ray raises a plain Exception if its processes start too slowly
         raise ClusterError(f"Ray must start on this machine; it failed: {_first_line(error)}") from error
 

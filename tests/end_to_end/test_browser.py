@@ -3,8 +3,6 @@
 import io
 import re
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from polling import wait_until
+from served_ui import ServedUi, served_ui
 
 pytestmark = pytest.mark.slow
 
@@ -21,23 +20,19 @@ SECONDS = 90
 
 
 @pytest.fixture(scope="module")
-def links(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """The UI that `sweeps ui` serves for the sweep, as it prints it: the table of its runs, and their charts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def ui(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedUi]:
+    """The UI that `sweeps ui` serves for the sweep."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     environment = {key: value for key, value in quickstart.home.environment.items() if key != "MLFLOW_TRACKING_URI"}
-    command = quickstart.home.command("ui", quickstart.id, "--port", str(port))
-    server = subprocess.Popen(command, env=environment, cwd=elsewhere, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    printed = [server.stdout.readline() for _ in ("runs", "charts")]  # they come once the server answers
-    found = [re.search(r"http://\S+", line) for line in printed]
-    assert all(found), printed
-    assert not list(elsewhere.iterdir())  # no empty store here: the sweep's own one is served
-    yield [match.group() for match in found if match]
-    server.terminate()
-    server.communicate(timeout=30)
+    with served_ui(environment, elsewhere, quickstart.id, n_links=2) as served:
+        assert not list(elsewhere.iterdir())  # no empty store here: the sweep's own one is served
+        yield served
+
+
+@pytest.fixture(scope="module")
+def links(ui: ServedUi) -> list[str]:
+    """The links as printed: the table of the sweep's runs, and their charts."""
+    return ui.links
 
 
 def open_page(browser: Browser) -> Page:
@@ -48,26 +43,38 @@ def open_page(browser: Browser) -> Page:
 
 
 @pytest.fixture(scope="module")
-def address(links: list[str]) -> str:
-    """The address of the UI."""
-    return links[0].partition("/#/")[0]
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def page(ui: ServedUi) -> Iterator[Page]:
     if CHROMIUM is None:
         pytest.skip("needs a browser: install Debian's chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield open_page(browser)
+        page = open_page(browser)
+        page.goto(ui.links[0])  # the pages below have no token in their addresses: they need its cookie
+        yield page
         browser.close()
 
 
 @pytest.fixture(scope="module")
-def experiment(quickstart: Any, address: str) -> str:
+def experiment(quickstart: Any, ui: ServedUi) -> str:
     """The address of the experiment's page."""
     with quickstart.home.journal(quickstart.id) as journal:
-        return f"{address}/#/experiments/{journal.sweep().experiment_id}/runs"
+        return f"{ui.address}/#/experiments/{journal.sweep().experiment_id}/runs"
+
+
+def test_the_browser_keeps_the_page_of_the_link_but_not_the_token(page: Page, ui: ServedUi) -> None:
+    page.goto("about:blank")
+    page.goto(ui.links[0])
+    page.wait_for_url(re.compile("#/experiments/"))
+    assert page.url.startswith(f"{ui.address}/#/experiments/")
+    assert ui.token not in page.url
+    assert ui.token not in page.evaluate("document.cookie")
+
+
+def test_a_browser_without_the_link_sees_one_sentence(page: Page, experiment: str) -> None:
+    assert page.context.browser is not None
+    stranger = open_page(page.context.browser)
+    stranger.goto(experiment)
+    expect(stranger.locator("body")).to_have_text(re.compile("requires a token: open the link"))
 
 
 def test_parent_opens_to_its_sixteen_children(page: Page, experiment: str, quickstart: Any) -> None:

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from playwright.sync_api import expect, sync_playwright
+from served_ui import served_ui
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -109,17 +108,9 @@ def test_the_promoted_model_scores_raw_images(story: Story) -> None:
 
 @pytest.fixture(scope="module")
 def registry_page(story: Story) -> Iterator[str]:
-    """The address of the registered model's page in the UI that `sweeps ui` serves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server: subprocess.Popen[str] = story.home.start("ui", "--port", str(port))
-    assert server.stdout is not None
-    found = re.search(r"http://\S+?(?=/#/)", server.stdout.readline())
-    assert found
-    yield f"{found.group()}/#/models/digits"
-    server.terminate()
-    server.communicate(timeout=30)
+    """The link to the registered model's page in the UI that `sweeps ui` serves."""
+    with served_ui(story.home.environment, story.home.path) as ui:
+        yield f"{ui.address}/?token={ui.token}#/models/digits"
 
 
 def test_the_version_shows_in_the_registry_with_its_alias_gates_and_run(registry_page: str) -> None:

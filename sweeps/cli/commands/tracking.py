@@ -55,6 +55,7 @@ def ui(
 ) -> None:
     """Open the MLflow UI of a sweep's tracking store, and print the sweep's page.
 
+    The printed link contains a token, new for each start, without which the UI opens to nobody on this machine.
     The store is the one that has the sweep's runs. Without SWEEP it is MLFLOW_TRACKING_URI, a `mlflow.db` in this
     folder, or the store of the newest sweep. A store that is a server needs no other: its page is printed.
     """
@@ -72,14 +73,17 @@ def ui(
         uri = store_of_sweep(shown)
     if uri.startswith("http"):
         return _print_pages(without_credentials(uri), shown)
-    raise typer.Exit(serve(uri, port, lambda address: _print_pages(address, shown, is_served=True)))
+    raise typer.Exit(serve(uri, port, lambda address, token: _print_pages(address, shown, token)))
 
 
-def _print_pages(address: str, shown: "SweepResult | None", *, is_served: bool = False) -> None:
-    """Print the pages of a sweep; the list of experiments if there is none."""
+def _print_pages(address: str, shown: "SweepResult | None", token: str | None = None) -> None:
+    """Print the pages of a sweep; the list of experiments if there is none. A server started for them has a `token`."""
+    from sweeps.tracking.mlflow.ui import with_token
+
     experiments = f"{address.rstrip('/')}/#/experiments?workflowType=machine_learning"
-    runs, *charts = [experiments] if shown is None else shown.links(address)
-    typer.echo(f"MLflow UI: {runs}" + ("  (stop with Ctrl-C)" if is_served else ""))
+    links = [experiments] if shown is None else shown.links(address)
+    runs, *charts = links if token is None else [with_token(link, token) for link in links]
+    typer.echo(f"MLflow UI: {runs}" + ("" if token is None else "  (stop with Ctrl-C)"))
     for link in charts:
         typer.echo(f"charts: {link}")
 

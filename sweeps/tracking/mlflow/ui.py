@@ -1,12 +1,13 @@
 """The MLflow UI for a store, served while the command runs."""
 
+import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,41 +23,21 @@ HOST = "127.0.0.1"
 START_SECONDS = 300.0
 
 
-def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
+def serve(uri: str, port: int, announce: Callable[[str, str], None]) -> int:
     """Serve the store at `uri` until the server ends or is interrupted; return its exit status.
 
-    `announce` gets the address once the server answers. Raises TrackingError if the port is taken or the server does
-    not start.
+    `announce` gets the address and the token that the server requires, once it answers. Raises TrackingError if the
+    port is taken or the server does not start.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise TrackingError(
-                f"port {port} must be free for the MLflow UI, and is taken: choose another with --port"
-            ) from error
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
-    # The server's job runner evaluates language models: seven processes that are not needed here.
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | os.environ
-    server = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, env=environment)
+    token = secrets.token_urlsafe(32)
+    with _listen(port) as listening:
+        server = _start(listening, {"uri": uri, "token": token})
     address = f"http://{HOST}:{port}"
     # SIGTERM works like Ctrl-C: it ends the server with this process.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _wait_until_healthy(server, address)
-        announce(address)
+        announce(address, token)
         return server.wait()
     except KeyboardInterrupt:
         return 0
@@ -64,6 +45,41 @@ def serve(uri: str, port: int, announce: Callable[[str], None]) -> int:
         signal.signal(signal.SIGTERM, previous)
         server.terminate()
         server.wait()
+
+
+def with_token(link: str, token: str) -> str:
+    """Return a link to a page of the UI that also hands over the token; the browser gets a cookie for it."""
+    address, _, page = link.partition("#")
+    return f"{address}?token={token}#{page}"
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens: from here on, no other process can answer in the server's place."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise TrackingError(
+            f"port {port} must be free for the MLflow UI, and is taken: choose another with --port"
+        ) from error
+    return listening
+
+
+def _start(listening: socket.socket, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server process; it gets its settings through a pipe, since other users can read command lines."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "sweeps.tracking.mlflow.ui_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[listening.fileno()],
+    )
+    assert server.stdin is not None
+    with server.stdin:
+        server.stdin.write(json.dumps(settings | {"socket": listening.fileno()}).encode())
+    return server
 
 
 def newest_sweep(uri: str | None = None) -> SweepFolder | None:
@@ -127,6 +143,6 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=1).close()  # noqa: S310 (our own loopback address)
             return
-        except (urllib.error.URLError, TimeoutError):
+        except OSError:  # not yet, or no more
             time.sleep(0.1)
     raise TrackingError(f"the MLflow server must answer within {START_SECONDS:.0f} s, and does not: try again")
