@@ -25,6 +25,7 @@ COPY sweeps sweeps
 COPY models models
 COPY datamodules datamodules
 RUN pip install --no-deps .
+COPY docker/*.py /opt/stack/
 
 USER sweeps
 WORKDIR /home/sweeps

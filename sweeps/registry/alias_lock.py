@@ -82,7 +82,8 @@ def _acquire(store: RegistryStore, prefix: str, lock: Lock, token: str, before: 
         if name in before or others[name].created_ms <= created.created_ms:
             raise PromotionConflict(_conflict(others[name]))
     for name in expired:
-        store.delete(name)
+        with suppress(TrackingError):  # the lock of another account, which this one may not delete: it is ignored
+            store.delete(name)
 
 
 def _release(store: RegistryStore, name: str, token: str) -> None:

@@ -12,9 +12,16 @@ import pytest
 from polling import wait_until
 
 ROOT = Path(__file__).parents[3]
-SECRETS = ("POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN")
+SECRETS = (
+    "POSTGRES_PASSWORD",
+    "MLFLOW_ADMIN_PASSWORD",
+    "MLFLOW_SWEEPS_PASSWORD",
+    "MLFLOW_SECRET_KEY",
+    "RAY_AUTH_TOKEN",
+)
+RUNS_ONCE, EXITED_WELL = "mlflow-accounts", ("--filter", "exited=0")
 BUILD_SECONDS, UP_SECONDS = 1500, 600
-HELD = {"MLFLOW_PORT": "5000", "RAY_API_PORT": "8265"}
+PORTS = ("MLFLOW_PORT", "RAY_API_PORT", "MLFLOW_TLS_PORT", "RAY_TLS_PORT")
 
 
 class Stack:
@@ -26,7 +33,7 @@ class Stack:
         self._command = [*command, "--env-file", str(no_secrets)]
         self.project = f"sweeps-test-{os.getpid()}"
         self.secrets = {name: secrets.token_hex(32) for name in SECRETS}
-        self.ports = dict(zip(HELD, map(str, free_ports(len(HELD))), strict=True))
+        self.ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.environment = {"COMPOSE_PROJECT_NAME": self.project, "SWEEPS_TAG": "test", "RAY_WORKER_CPUS": "1"}
 
     @property
@@ -58,9 +65,16 @@ class Stack:
         self, *arguments: str, secrets: Mapping[str, str], seconds: float = UP_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Run a Compose command with these secrets in the environment."""
+        return self._run([*self._command, *arguments], secrets, seconds)
+
+    def script(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of the folder `docker`."""
+        return self._run([str(ROOT / "docker" / name), *arguments], self.secrets, UP_SECONDS)
+
+    def _run(self, command: list[str], secrets: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
         given = {key: value for key, value in os.environ.items() if key not in SECRETS}
         return subprocess.run(
-            [*self._command, *arguments],
+            command,
             cwd=ROOT,
             env=given | self.environment | self.ports | dict(secrets),
             capture_output=True,
@@ -70,7 +84,7 @@ class Stack:
         )
 
     def up(self, *services: str) -> None:
-        """Start these services, by default all; wait until each container is healthy."""
+        """Start these services, by default all; wait until each server is healthy."""
         self.compose("up", "-d", *services)
         self.wait_until(self._all_are_healthy)
 
@@ -88,8 +102,16 @@ class Stack:
         wait_until(is_met, lambda: self.compose("logs", "--tail", "40"), seconds=UP_SECONDS, pause=0.5)
 
     def _all_are_healthy(self) -> bool:
-        made = self.containers("--all")
-        return bool(made) and len(self.containers("--filter", "health=healthy")) == len(made)
+        made = set(self.containers("--all"))
+        done = self.containers("--all", "--filter", f"label=com.docker.compose.service={RUNS_ONCE}", *EXITED_WELL)
+        return bool(made) and made == {*self.containers("--filter", "health=healthy"), *done}
+
+    def address(self, service: str, network: str) -> str:
+        """Return the IP address of a service's only container on a network of the stack."""
+        (container,) = self.containers("--filter", f"label=com.docker.compose.service={service}")
+        template = f'{{{{(index .NetworkSettings.Networks "{self.project}_{network}").IPAddress}}}}'
+        command = ["docker", "inspect", "--format", template, container]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def free_ports(n: int) -> list[int]:
@@ -130,4 +152,4 @@ def stack(engine: Stack) -> Iterator[Stack]:
                 patch.setenv(name, value)
             yield engine
     finally:
-        engine.compose("down", "--volumes", "--timeout", "2")
+        engine.compose("--profile", "tls", "down", "--volumes", "--timeout", "2")

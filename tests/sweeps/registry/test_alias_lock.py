@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.errors import PromotionConflict
+from sweeps.errors import PromotionConflict, TrackingError
 from sweeps.registry.alias_lock import Lock, locked
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.tracking.mlflow.connection import longest_request_seconds
@@ -68,6 +68,23 @@ def test_the_lock_of_a_failed_process_holds_until_it_expires(store: RegistryStor
     with locked(store, "dead", "champion"):
         assert names(store, "dead") == ["dead.champion.lock-2"]
     assert names(store, "dead") == []
+
+
+def test_an_expired_lock_that_this_account_may_not_delete_is_ignored(
+    store: RegistryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandoned, delete = leave_behind(store, "theirs", seconds=0.0), store.delete
+
+    def delete_own(name: str) -> None:
+        if name == abandoned:
+            raise TrackingError("the MLflow request failed: Permission denied")
+        delete(name)
+
+    monkeypatch.setattr(store, "delete", delete_own)
+    for _ in range(2):
+        with locked(store, "theirs", "champion"):
+            assert set(names(store, "theirs")) == {abandoned, "theirs.champion.lock-2"}
+        assert names(store, "theirs") == [abandoned]
 
 
 def test_a_process_that_comes_between_creation_and_second_listing_does_not_take_the_lock(
