@@ -1,10 +1,11 @@
 """A sweep file as nested plain values: read as strict YAML, and changed by `path=value`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeps.config.dotted_paths import assign
+from sweeps.config.dotted_paths import assign, why_too_long
 from sweeps.config.issues import shown
 from sweeps.config.plain_yaml import parse_yaml
 from sweeps.errors import ConfigError
@@ -15,7 +16,8 @@ MAX_BYTES = 1_000_000
 def read_text(path: Path) -> str:
     """Return the text of a sweep file; ConfigError if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        # A pipe without a writer is empty; it must not be waited for.
+        with open(path, "rb", opener=_open_without_waiting) as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -29,6 +31,12 @@ def read_text(path: Path) -> str:
         raise ConfigError(
             f"{path} is not UTF-8 text (byte {content[error.start]:#04x} in line {line}): save it as UTF-8"
         ) from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def parse_document(text: str, source: str) -> dict[str, Any]:
@@ -50,6 +58,9 @@ def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
         path = path.strip()
         if not equals or not all(path.split(".")):
             issues.append(f"--set {text} must be path=value, such as --set budget.trials=4")
+            continue
+        if too_long := why_too_long(path):
+            issues.append(f"--set {path[:60]}... {too_long}")
             continue
         try:
             _set(document, path, parse_yaml(written, f"--set {text}"))

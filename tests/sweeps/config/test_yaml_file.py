@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sweeps.config import load
 from sweeps.config.plain_yaml import PlainRules, parse_yaml, read_plain
 from sweeps.config.python_yaml import PythonScanner
+from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.build import load_arrays
 from sweeps.errors import ConfigError
 
 Issues = Callable[..., list[str]]
@@ -97,11 +99,11 @@ def test_any_text_that_is_no_sweep_is_reported_in_lines(issues: Issues, tmp_path
 
 
 @pytest.mark.parametrize("text", [MERGES, EXPLODING_MERGES, DEEP_BY_ALIASES, "[" * 900_000, "a: [" + "x," * 490_000])
-def test_a_text_that_explodes_is_refused_within_a_second(text: str) -> None:
-    started = time.perf_counter()
+def test_a_text_that_explodes_is_refused_in_little_time(text: str) -> None:
+    started = time.process_time()
     with pytest.raises(ConfigError):
         parse_yaml(text, "sweep.yaml")
-    assert time.perf_counter() - started < (10 if os.environ.get("CI") else 3)
+    assert time.process_time() - started < 5
 
 
 class SlowLoader(PlainRules, PythonScanner):
@@ -137,3 +139,50 @@ def test_both_scanners_read_what_yaml_writes(value: object, flow: bool) -> None:
 def test_the_scanner_in_python_refuses_the_same(text: str) -> None:
     with pytest.raises(yaml.MarkedYAMLError):
         read_plain(SlowLoader(text))
+
+
+@pytest.mark.parametrize("path", ["a", "model", "search"])
+def test_a_path_of_thousands_of_parts_is_refused_in_one_line(sweep_file: Path, issues: Issues, path: str) -> None:
+    (issue,) = issues(sweep_file, f"{path}{'.a' * 4999}=1")
+    assert "has 5,000 parts, and no setting has more than 10" in issue
+    assert len(issue) < 200
+
+
+def test_a_search_key_of_thousands_of_parts_is_refused_in_one_line(
+    sweep_file: Path, issues: Issues, tmp_path: Path
+) -> None:
+    text = sweep_file.read_text().replace("model.hidden_size", "? model" + ".a" * 4999 + "\n ").replace("\n :", "\n  :")
+    (issue,) = issues(write(tmp_path, text))
+    assert "has 5,000 parts" in issue
+    assert len(issue) < 3000
+
+
+def test_the_number_of_a_list_entry_may_have_any_length(sweep_file: Path, issues: Issues) -> None:
+    stack = ["search.model.hidden_size=null", "model={name: deep, hidden_sizes: [8]}"]
+    found = issues(sweep_file, *stack, f"model.hidden_sizes.{'1' * 5000}=1")
+    assert any("must name one of 1 list entries" in issue for issue in found)
+
+
+def test_a_pipe_without_a_writer_is_not_waited_for(issues: Issues, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (issue,) = issues(tmp_path / "pipe.yaml")
+    assert "is empty" in issue
+
+
+def test_a_home_of_an_unknown_user_is_left_as_it_is(sweep_file: Path, tmp_path: Path) -> None:
+    text = sweep_file.read_text().replace("{name: digits}", "{name: array, path: ~nobody-here/x.npy}")
+    assert load(write(tmp_path, text)).data.path.name == "x.npy"
+    with pytest.raises(DatasetError, match="there is no such file"):
+        load_arrays(load(write(tmp_path, text)).data)
+
+
+def test_a_long_issue_is_shortened(sweep_file: Path, issues: Issues, tmp_path: Path) -> None:
+    (issue,) = issues(write(tmp_path, sweep_file.read_text().replace("name: plain", f"name: {'x' * 100_000}")))
+    assert len(issue) < 2100
+
+
+def test_a_file_of_thousands_of_mistakes_reports_the_first(sweep_file: Path, issues: Issues, tmp_path: Path) -> None:
+    started = time.process_time()
+    lines = "".join(f"k{number}: 1\n" for number in range(20_000))
+    assert len(issues(write(tmp_path, sweep_file.read_text() + lines))) == 100
+    assert time.process_time() - started < 5
