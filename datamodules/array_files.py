@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sweeps.datamodules.array_checks import NUMBERED, as_labels, check_inputs
 from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
+from sweeps.datamodules.data_paths import check_is_file, expanded
 from sweeps.datamodules.own_data_config import ArrayConfig
 from sweeps.datamodules.splits import Source
 
@@ -44,7 +45,7 @@ MAPPED_AS_THEY_ARE = (np.dtype(np.uint8), np.dtype(np.float32))
 
 def load_array(config: ArrayConfig) -> Source:
     """Load the inputs, flattened to (samples, features), and the labels that `config` names. Raises DatasetError."""
-    path = config.path.expanduser()
+    path = expanded(config.path)
     raw = read_array(path, config.inputs_key)
     if raw is None:
         raise DatasetError(
@@ -66,8 +67,7 @@ def load_array(config: ArrayConfig) -> Source:
 def read_array(path: Path, key: str) -> NDArray[Any] | None:
     """Return the array of an `.npy`, or the array `key` of an `.npz`, None if it has none. Raises DatasetError."""
     try:
-        if not path.is_file():
-            raise DatasetError(f"{path} must be an .npy or .npz file, and {_what_is_there(path)}: correct its path")
+        check_is_file(path, "an .npy or .npz file")
         content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
         if not _is_npz(path):
             return _parse_npy(content, path, key)
@@ -165,7 +165,7 @@ def _as_inputs(raw: NDArray[Any], array: str) -> Inputs:
 
 
 def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | None:
-    source = path if config.labels_path is None else config.labels_path.expanduser()
+    source = path if config.labels_path is None else expanded(config.labels_path)
     if config.labels_path is None and not _is_npz(path):
         return None
     raw = read_array(source, config.labels_key)
@@ -193,7 +193,7 @@ def _image_shape(config: ArrayConfig, shape: Sequence[int], path: Path) -> tuple
 
 def _swapped(config: ArrayConfig, raw: NDArray[Any], path: Path) -> str:
     """Return the question whether inputs and labels are swapped, if `raw` has the shape of labels; else nothing."""
-    source = path if config.labels_path is None else config.labels_path.expanduser()
+    source = path if config.labels_path is None else expanded(config.labels_path)
     if raw.ndim != 1 or (source == path and not _is_npz(path)):
         return ""
     labels = read_array(source, config.labels_key)
@@ -222,10 +222,6 @@ def _keys(path: Path) -> list[str]:
 
 def _listed(keys: Sequence[str], at_most: int = 10) -> str:
     return (", ".join(keys[:at_most]) + (", ..." if len(keys) > at_most else "")) or "no array"
-
-
-def _what_is_there(path: Path) -> str:
-    return "is a folder" if path.is_dir() else "there is no such file"
 
 
 def _unreadable(path: Path, why: str) -> DatasetError:

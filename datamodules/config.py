@@ -7,10 +7,13 @@ known before the data are loaded: `n_features`, None if only the data can say, a
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from sweeps.datamodules.own_data_config import ArrayConfig, TableConfig
-from sweeps.datamodules.split_config import SplitConfig, ValidateOn
+from sweeps.datamodules.split_config import Samples, SamplesOrNone, SplitConfig, ValidateOn
+
+# Of data that are drawn: 2 GiB in double precision.
+MAX_VALUES = 2**28
 
 
 class DigitsConfig(SplitConfig):
@@ -51,7 +54,7 @@ class BlobsConfig(SplitConfig):
 
     name: Literal["blobs"] = Field("blobs", description="The data set.")
     subset: Literal["stripe", "full"] = Field("stripe", description="All images, or every 27th from the 11th on.")
-    n_test: Annotated[int, Field(ge=0)] | None = Field(0, description="Test samples; by default none.")
+    n_test: SamplesOrNone | None = Field(0, description="Test samples; by default none.")
     validate_on: ValidateOn = Field(
         "train", description="Split on which the valid/ metrics are measured; by default the training samples."
     )
@@ -62,36 +65,47 @@ class BlobsConfig(SplitConfig):
         return False
 
 
-class UniformConfig(SplitConfig):
+class DrawnConfig(SplitConfig):
+    """Data that are drawn at random, as many as fit in memory."""
+
+    n_samples: Samples
+    n_features: Samples
+
+    @model_validator(mode="after")
+    def values_fit_in_memory(self) -> Self:
+        if self.n_samples * self.n_features > MAX_VALUES:
+            raise ValueError(
+                f"n_samples times n_features must be at most {MAX_VALUES:,}, not {self.n_samples * self.n_features:,}: "
+                "lower one of them"
+            )
+        return self
+
+    @property
+    def may_have_labels(self) -> bool:
+        """Never."""
+        return False
+
+
+class UniformConfig(DrawnConfig):
     """Features drawn independently from U(0, 1) by `seed`, which also splits them."""
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:uniform"
 
     name: Literal["uniform"] = Field("uniform", description="The data set.")
-    n_samples: PositiveInt = Field(99_999, description="Samples to draw.")
-    n_features: PositiveInt = Field(84, description="Features of a sample.")
-
-    @property
-    def may_have_labels(self) -> bool:
-        """Never."""
-        return False
+    n_samples: Samples = Field(99_999, description="Samples to draw.")
+    n_features: Samples = Field(84, description="Features of a sample.")
 
 
-class NormalConfig(SplitConfig):
+class NormalConfig(DrawnConfig):
     """Features drawn independently from N(`mean`, `standard_deviation`²) by `seed`, which also splits them."""
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:normal"
 
     name: Literal["normal"] = Field("normal", description="The data set.")
-    n_samples: PositiveInt = Field(139_336, description="Samples to draw.")
-    n_features: PositiveInt = Field(84, description="Features of a sample.")
+    n_samples: Samples = Field(139_336, description="Samples to draw.")
+    n_features: Samples = Field(84, description="Features of a sample.")
     mean: float = Field(0.0, description="Mean of each feature.")
     standard_deviation: PositiveFloat = Field(1.0, description="Standard deviation of each feature.")
-
-    @property
-    def may_have_labels(self) -> bool:
-        """Never."""
-        return False
 
 
 class RowsConfig(SplitConfig):
@@ -103,7 +117,7 @@ class RowsConfig(SplitConfig):
     rows: tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...] = Field(
         min_length=1, description="The samples, each a list of numbers of the same length."
     )
-    n_test: Annotated[int, Field(ge=0)] | None = Field(0, description="Test samples; by default none.")
+    n_test: SamplesOrNone | None = Field(0, description="Test samples; by default none.")
     validate_on: ValidateOn = Field(
         "train", description="Split on which the valid/ metrics are measured; by default the training samples."
     )

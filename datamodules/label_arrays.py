@@ -7,6 +7,7 @@ from pathlib import Path
 from numpy.lib import format as npy_format
 
 from sweeps.datamodules.array_files import DAMAGE
+from sweeps.datamodules.data_paths import expanded
 from sweeps.datamodules.own_data_config import ArrayConfig
 
 _INTEGERS = "bui"
@@ -15,7 +16,7 @@ _Header = tuple[tuple[int, ...], str]
 
 def label_advice(config: ArrayConfig) -> str:
     """Return which setting would give the labels: `data.labels_key`, if the file has an array that could hold them."""
-    found = possible_labels(config.path.expanduser(), config.inputs_key)
+    found = possible_labels(expanded(config.path), config.inputs_key)
     if found:
         return f"set data.labels_key: the file also holds {', '.join(found)}"
     return "set data.labels_key, or data.labels_path, to integers that count classes from 0, one for each sample"

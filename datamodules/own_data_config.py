@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, field_validator, model_validator
 
-from sweeps.datamodules.split_config import SplitConfig
+from sweeps.datamodules.split_config import Samples, SplitConfig
 
 Missing = Literal["error", "mean", "mask"]
 TABLE_SUFFIXES = (".csv", ".parquet", ".feather")
@@ -21,7 +21,7 @@ def _checked_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-ImageShape = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3), AfterValidator(_checked_channels)]
+ImageShape = Annotated[tuple[Samples, ...], Field(min_length=2, max_length=3), AfterValidator(_checked_channels)]
 
 
 class ArrayConfig(SplitConfig):
@@ -88,8 +88,8 @@ class TableConfig(SplitConfig):
         description="What to do about missing values: error refuses them; mean replaces them by the column's mean over "
         "the training split; mask leaves them out of the loss and the metrics.",
     )
-    max_categories: PositiveInt = Field(
-        50, description="The most categories that a column of text may have; more are refused."
+    max_categories: int = Field(
+        50, gt=0, le=10_000, description="The most categories that a column of text may have; more are refused."
     )
 
     @property

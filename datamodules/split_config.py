@@ -2,8 +2,11 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
+MAX_SAMPLES = 10**9
+Samples = Annotated[int, Field(gt=0, le=MAX_SAMPLES)]
+SamplesOrNone = Annotated[int, Field(ge=0, le=MAX_SAMPLES)]
 ValidateOn = Literal["valid", "train", "test"]
 
 
@@ -26,15 +29,15 @@ class SplitConfig(BaseModel):
     # (section) -> str: which setting would give labels to data that were read without any. None: no setting can.
     label_adviser: ClassVar[str | None] = None
 
-    n_train: PositiveInt | None = Field(None, description="Training samples; by default all that remain.")
-    n_valid: PositiveInt | None = Field(
+    n_train: Samples | None = Field(None, description="Training samples; by default all that remain.")
+    n_valid: Samples | None = Field(
         None, description="Validation samples; by default a sixth of those left after the test set."
     )
-    n_test: Annotated[int, Field(ge=0)] | None = Field(
+    n_test: SamplesOrNone | None = Field(
         None, description="Test samples; by default the published test set, else a fifth of the samples."
     )
     validate_on: ValidateOn = Field("valid", description="Split on which the valid/ metrics are measured.")
-    seed: int = Field(0, ge=0, description="Seed of the split, and of data that are drawn at random.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the split, and of data that are drawn at random.")
 
     @property
     def may_have_labels(self) -> bool:

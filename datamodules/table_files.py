@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.data_paths import check_is_file, expanded
 from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
 from sweeps.datamodules.table_encoding import listed
 
@@ -26,15 +27,13 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> Any:
     The suffix names the format. In a CSV file, cells of MISSING_TEXTS are missing, and a column whose other cells are
     all numbers is numeric, unless `text_columns` names it.
     """
-    path = path.expanduser()
+    path = expanded(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DatasetError(
             f"{path} must be a table in a file that ends in {', '.join(TABLE_SUFFIXES)}: correct its path"
         )
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "there is no such file"
-        raise DatasetError(f"{path} must be a table in a {path.suffix} file, and {found}: correct its path")
+    check_is_file(path, f"a table in a {path.suffix} file")
     _refuse_larger_than_memory(path, path.stat().st_size)
     table = _read(path, reader, text_columns)
     repeated = [name for name, count in Counter(table.column_names).items() if count > 1]

@@ -1,6 +1,7 @@
 """Load a user's own table as inputs and labels."""
 
 from sweeps.datamodules.arrays import DatasetError, Split
+from sweeps.datamodules.data_paths import expanded
 from sweeps.datamodules.missing_values import count_missing
 from sweeps.datamodules.own_data_config import TableConfig
 from sweeps.datamodules.splits import Source
@@ -13,7 +14,7 @@ def load_table(config: TableConfig) -> Source:
 
     With `missing: error`, missing values are such an error, which reports them by column and by row.
     """
-    path = config.path.expanduser()
+    path = expanded(config.path)
     table = read_table(path)
     encoding = fit_encoding(table, config)
     inputs, labels = encoding.encode(table), encoding.encode_labels(table)

@@ -25,13 +25,17 @@ class SweepError(Exception):
     """The base class of every exception that this package raises on purpose."""
 
 
+# A message may quote input of any length.
+MAX_LINE = 2000
+
+
 class InputError(SweepError):
     """The request cannot be carried out as given; `issues` holds one line per issue."""
 
     def __init__(self, issues: str | Sequence[str]) -> None:
         lines = (issues,) if isinstance(issues, str) else tuple(issues)
         # A message may quote the input, with its line breaks.
-        self.issues: tuple[str, ...] = tuple(" ".join(line.splitlines()) for line in lines)
+        self.issues: tuple[str, ...] = tuple(_shortened(" ".join(line.splitlines())) for line in lines)
         super().__init__("\n".join(self.issues))
 
 
@@ -93,3 +97,8 @@ class PromotionConflict(SweepError):
 
 class SweepFailed(SweepError):
     """The sweep ended without a finished trial."""
+
+
+def _shortened(line: str) -> str:
+    half = MAX_LINE // 2
+    return line if len(line) <= MAX_LINE else f"{line[:half]} [...] {line[-half:]}"

@@ -1,10 +1,11 @@
 """The section of the deep autoencoder: `networks.deep`."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from sweeps.models.config.autoencoder import Activation, SingleNoiseConfig
+from sweeps.models.config.limits import MAX_LAYERS, Units
 
 
 class DeepConfig(SingleNoiseConfig):
@@ -14,12 +15,12 @@ class DeepConfig(SingleNoiseConfig):
     size_setting: ClassVar[str] = "model.code_size"
 
     name: Literal["deep"] = Field("deep", description="The network family.")
-    hidden_sizes: tuple[PositiveInt, ...] = Field(
-        (512, 128), description="Units of each hidden layer between the input and the code."
+    hidden_sizes: tuple[Units, ...] = Field(
+        (512, 128), max_length=MAX_LAYERS, description="Units of each hidden layer between the input and the code."
     )
-    code_size: PositiveInt = Field(32, description="Units of the code.")
+    code_size: Units = Field(32, description="Units of the code.")
     code_activation: Activation = Field("linear", description="Activation function of the code.")
-    decoder_sizes: tuple[PositiveInt, ...] | None = Field(
+    decoder_sizes: Annotated[tuple[Units, ...], Field(max_length=MAX_LAYERS)] | None = Field(
         None, description="Units of each hidden layer of the decoder; by default the encoder's in reverse."
     )
     biases: bool = Field(True, description="Whether the layers have biases.")

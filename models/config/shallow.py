@@ -2,9 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from sweeps.models.config.autoencoder import Activation, SingleNoiseConfig
+from sweeps.models.config.limits import Units
 
 
 class ShallowConfig(SingleNoiseConfig):
@@ -14,7 +15,7 @@ class ShallowConfig(SingleNoiseConfig):
     size_setting: ClassVar[str] = "model.hidden_size"
 
     name: Literal["shallow"] = Field("shallow", description="The network family.")
-    hidden_size: PositiveInt = Field(64, description="Units of the hidden layer, which is the code.")
+    hidden_size: Units = Field(64, description="Units of the hidden layer, which is the code.")
 
     @property
     def code_size(self) -> int:

@@ -3,9 +3,10 @@
 from collections.abc import Hashable
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from sweeps.models.config.autoencoder import Activation, AutoencoderConfig, LabelsSetting
+from sweeps.models.config.limits import MAX_LAYERS, Units
 from sweeps.models.config.training import LayerNoiseConfig, PretrainingConfig
 
 
@@ -24,9 +25,10 @@ class StackedDenoisingConfig(AutoencoderConfig):
     denoises: ClassVar[bool] = False  # the layers meet their noise in pretraining
 
     name: Literal["stacked_denoising"] = Field("stacked_denoising", description="The network family.")
-    hidden_sizes: tuple[PositiveInt, ...] = Field(
+    hidden_sizes: tuple[Units, ...] = Field(
         (1000, 1000, 1000),
         min_length=1,
+        max_length=MAX_LAYERS,
         description="Units of each hidden layer from the input on; the last is the code.",
     )
     activation: Activation = Field("sigmoid", description="Activation function of the hidden layers.")

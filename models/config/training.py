@@ -2,7 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
+
+from sweeps.models.config.limits import Count, CountOrZero, Seed
 
 Schedule = Literal["constant", "cosine"]
 
@@ -55,8 +57,8 @@ class FitConfig(Section):
     The `cosine` schedule lowers the learning rate to nearly 0 by the last epoch.
     """
 
-    epochs: int = Field(ge=0, description="Epochs of training.")
-    batch_size: PositiveInt = Field(128, description="Samples per gradient step.")
+    epochs: CountOrZero = Field(description="Epochs of training.")
+    batch_size: Count = Field(128, description="Samples per gradient step.")
     optimizer: Literal["adam", "sgd"] = Field(
         "adam", description="Adam with its published defaults, or stochastic gradient descent."
     )
@@ -87,7 +89,7 @@ class PretrainingConfig(FitConfig):
     method: Literal["denoising", "contrastive_divergence"] = Field(
         "denoising", description="Train each layer to undo corruption, or as a restricted Boltzmann machine."
     )
-    epochs: int = Field(15, ge=0, description="Epochs per layer; 0 skips pretraining.")
+    epochs: CountOrZero = Field(15, description="Epochs per layer; 0 skips pretraining.")
     code_learning_rate: PositiveFloat | None = Field(
         None, description="Learning rate of the last layer; by default that of the others.", examples=[1e-4]
     )
@@ -115,20 +117,17 @@ class TrainingConfig(FitConfig):
     `valid/probe_error`; 0 leaves that metric out.
     """
 
-    epochs: PositiveInt = Field(20, description="Maximum epochs of training; for a stacked model, of fine-tuning.")
-    patience: PositiveInt | None = Field(
+    epochs: Count = Field(20, description="Maximum epochs of training; for a stacked model, of fine-tuning.")
+    patience: Count | None = Field(
         None,
         description="Epochs without improvement of the first objective before a trial stops; by default none stops.",
     )
-    passes_per_epoch: PositiveInt = Field(
+    passes_per_epoch: Count = Field(
         1, description="Passes over the training samples per epoch; raise it for very small data sets."
     )
-    seed: int = Field(0, ge=0, description="Seed of the initial weights, the order of the samples and the noise.")
-    validate_every: PositiveInt = Field(
-        1, description="Epochs between validations; the last epoch is always validated."
-    )
-    probe_samples: int = Field(
+    seed: Seed = Field(0, description="Seed of the initial weights, the order of the samples and the noise.")
+    validate_every: Count = Field(1, description="Epochs between validations; the last epoch is always validated.")
+    probe_samples: CountOrZero = Field(
         2000,
-        ge=0,
         description="Training samples for the linear classifier behind valid/probe_error; 0 leaves that metric out.",
     )

@@ -1,5 +1,7 @@
 """The command line: the table of commands, each a function in `sweeps.cli.commands`, and examples for its help."""
 
+import errno
+import os
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -76,6 +78,18 @@ def main() -> None:
     """Run the command line; print one line for each mistake in the input, never a traceback."""
     gc_tuning.collect_seldom()
     try:
+        _run()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it flushes standard output
+        fail((f"no space to write {error.filename or 'the output'}: free some, and run the command again",), status=1)
+    finally:
+        gc_tuning.skip_last_collection()
+
+
+def _run() -> None:
+    try:
         app()
     except StorageError as error:
         fail(error.issues, status=1 if error.passes else 2)  # 1: the same command may succeed later
@@ -83,5 +97,3 @@ def main() -> None:
         fail(error.issues, status=2)
     except SweepError as error:
         fail((str(error),), status=1)
-    finally:
-        gc_tuning.skip_last_collection()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sweeps.cli import completion
+from sweeps.cli.printable import echo
 
 Sweep = Annotated[
     str,
@@ -133,7 +134,7 @@ def print_table(
 
 def log_line(line: str) -> None:
     """Print a line to standard error, apart from the result."""
-    typer.echo(f"sweeps: {line}", err=True)
+    echo(f"sweeps: {line}", to_stderr=True)
 
 
 def log_newest(typed: str, sweep_id: str) -> None:

@@ -8,6 +8,11 @@ from pydantic import BaseModel
 
 from sweeps.config.issues import closest, did_you_mean, shown
 
+# No setting has more: those of `data.rows` have 4.
+MAX_PARTS = 10
+# Of the number of a list entry.
+_MAX_DIGITS = 9
+
 
 def settings(section: type[BaseModel], document: object = None, prefix: str = "") -> Iterator[str]:
     """Yield the dotted paths of all settings and sections below `section`.
@@ -24,6 +29,8 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
 
 def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
     """Return why `path` is no setting of `section` in this `document`, with the most similar setting."""
+    if too_long := why_too_long(path):
+        return too_long
     for kind, others in _other_kinds(path, section, document).items():
         head = path.partition(".")[0]
         remedy = f"remove it, or set {head}.name to {' or '.join(others)}"
@@ -41,6 +48,14 @@ def not_a_setting(path: str, section: type[BaseModel], document: object) -> str:
         return f"is not a setting.{did_you_mean(meant)}"
     names = ", ".join(name for name in beside if "." not in name)
     return f"is not a setting. {f'{parent} has' if parent else 'There are'} {names}"
+
+
+def why_too_long(path: str) -> str:
+    """Return why a dotted path must not be followed part by part; an empty string if it has no more than a setting."""
+    n_parts = path.count(".") + 1
+    if n_parts <= MAX_PARTS:
+        return ""
+    return f"has {n_parts:,} parts, and no setting has more than {MAX_PARTS}: correct the path"
 
 
 def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -125,6 +140,6 @@ def _below(here: Any, part: str, path: str) -> Any:
 
 
 def _list_index(values: Sequence[Any], part: str, path: str) -> int:
-    if not part.isdecimal() or int(part) >= len(values):
+    if not part.isdecimal() or len(part) > _MAX_DIGITS or int(part) >= len(values):
         raise ValueError(f"{path} must name one of {len(values)} list entries by its number, counted from 0")
     return int(part)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from sweeps.config.dotted_paths import kind_of, not_a_setting, sections_in, with_values
+from sweeps.config.dotted_paths import kind_of, not_a_setting, sections_in, why_too_long, with_values
 from sweeps.config.sections import try_parse
 from sweeps.config.setting import Explanation, Setting
 from sweeps.config.sweep import SweepConfig
@@ -39,6 +39,8 @@ class _Place:
 
 def explain(path: str) -> Explanation:
     """Return what a dotted path means; ConfigError, with the most similar path, if it is no setting."""
+    if too_long := why_too_long(path):
+        raise ConfigError(f"{path[:60]}... {too_long}")
     places = _places(path)
     if not places:
         raise ConfigError(f"{path} {not_a_setting(path, SweepConfig, {})}")

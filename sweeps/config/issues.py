@@ -23,16 +23,19 @@ EXPECTATIONS = {
     "model_type": "must be a mapping of settings",
     "model_attributes_type": "must be a mapping of settings",
     "finite_number": "must be a finite number",
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be above {gt:,}",
+    "greater_than_equal": "must be at least {ge:,}",
+    "less_than": "must be below {lt:,}",
+    "less_than_equal": "must be at most {le:,}",
     "literal_error": "must be {expected}",
     "union_tag_invalid": "must be {expected}",
     "union_tag_not_found": "must be given",
     "too_short": "must have at least {min_length} values",
-    "too_long": "must have at most {max_length} values",
+    "too_long": "must have at most {max_length:,} values",
 }
+
+# Of one file: nobody reads more, and a file that is something else altogether may have a hundred thousand.
+MAX_ISSUES = 100
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def issues_of(error: ValidationError, document: object, explain_unknown: Callabl
     `explain_unknown` returns the message for an unknown setting.
     """
     found: dict[str, list[tuple[str, str]]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:MAX_ISSUES]:
         if detail["type"] == "default_factory_not_called":
             continue
         path = _path_within(document, detail["loc"], detail["type"])
@@ -96,6 +99,8 @@ def _path_within(document: object, location: Sequence[int | str], kind: str) -> 
     value: Any = document
     for depth, part in enumerate(location):
         is_last = depth == len(location) - 1
+        if depth == 1 and len(location) > 2 and isinstance(value, Mapping) and part == value.get("name"):
+            continue  # the kind of a section, which may also be the name of one of its settings
         is_index = isinstance(value, list) and isinstance(part, int) and part < len(value)
         if is_index or (isinstance(value, Mapping) and part in value):
             value = value[part]

@@ -59,7 +59,7 @@ class ObjectiveConfig(Section):
 # One objective or a list: decided before either is parsed, so that issues refer to the form the user wrote.
 Objectives = Annotated[
     Annotated[ObjectiveConfig, Tag("one")]
-    | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag("several")],
+    | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1, max_length=20), Tag("several")],
     Discriminator(lambda written: "several" if isinstance(written, (list, tuple)) else "one"),
 ]
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from sweeps.models.config import Section
 
@@ -24,6 +24,9 @@ Diagnosis = Literal[
     "over-fitting",
     "still improving when it stopped",
 ]
+
+
+MAX_SEEDS = 1000
 
 
 class PromotionConfig(Section):
@@ -55,6 +58,6 @@ class PromotionConfig(Section):
     max_dead_units: float = Field(0.5, ge=0, le=1, description="Maximum share of code units that never change.")
     max_size_mb: PositiveFloat = Field(500.0, description="Maximum size of the saved model in MB.")
     max_latency_ms: PositiveFloat = Field(100.0, description="Maximum time of a prediction in milliseconds.")
-    seeds: NonNegativeInt = Field(
-        0, description="Other seeds with which the point is retrained; their median must pass."
+    seeds: int = Field(
+        0, ge=0, le=MAX_SEEDS, description="Other seeds with which the point is retrained; their median must pass."
     )

@@ -1,18 +1,19 @@
 """The `budget`, `resources` and `figures` sections: what a sweep may spend."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 from pydantic import model_validator as validates
 
 from sweeps.models.config import Section
+from sweeps.models.config.limits import Count, CountOrZero
 
 
 class BudgetConfig(Section):
     """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
 
-    trials: PositiveInt | None = Field(None, description="Trials to run; a grid without it runs all its points.")
-    seconds: PositiveFloat | None = Field(
+    trials: Count | None = Field(None, description="Trials to run; a grid without it runs all its points.")
+    seconds: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         None, description="Seconds after which the sweep ends; by default no limit.", examples=[3600]
     )
 
@@ -24,14 +25,14 @@ class ResourcesConfig(Section):
     counts packs if points train in packs; by default as many run as fit.
     """
 
-    cpus_per_trial: PositiveFloat = Field(1.0, description="CPU cores of a trial.")
-    gpus_per_trial: NonNegativeFloat | Literal["auto"] = Field(
+    cpus_per_trial: float = Field(1.0, gt=0, le=1e6, description="CPU cores of a trial.")
+    gpus_per_trial: Annotated[float, Field(ge=0, le=1e6)] | Literal["auto"] = Field(
         "auto", description="GPUs of a trial, such as 0.5; auto takes a share of a GPU if the cluster has any."
     )
-    concurrency: PositiveInt | None = Field(
+    concurrency: Count | None = Field(
         None, description="Trials, or packs, that run at once; by default as many as fit."
     )
-    retries: NonNegativeInt = Field(2, description="Restarts of a trial whose process failed.")
+    retries: CountOrZero = Field(2, description="Restarts of a trial whose process failed.")
 
     @validates(mode="after")
     def several_gpus_are_whole(self) -> Self:

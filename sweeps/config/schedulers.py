@@ -7,13 +7,14 @@ To add a scheduler, add its section here and to `StoppingConfig`, and its code a
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, Tag
+from pydantic import Field, Tag
 
 from sweeps.config.issues import Issue
 from sweeps.config.named_sections import by_name
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.sections import TrialConfig
 from sweeps.models.config import Section
+from sweeps.models.config.limits import MAX_COUNT, Count
 
 
 class SchedulerConfig(Section):
@@ -62,9 +63,12 @@ class AshaConfig(SchedulerConfig):
     scheduler: ClassVar[str | None] = "sweeps.cluster.tune.schedulers.asha:RungScheduler"
 
     name: Literal["asha"] = Field(description="The rule that stops trials early.")
-    grace_epochs: PositiveInt = Field(1, description="Epochs before the first rung: no trial stops earlier.")
+    grace_epochs: Count = Field(1, description="Epochs before the first rung: no trial stops earlier.")
     reduction_factor: int = Field(
-        3, ge=2, description="The n in 'the best 1/n continue' at a rung; rungs are n times as many epochs apart."
+        3,
+        ge=2,
+        le=MAX_COUNT,
+        description="The n in 'the best 1/n continue' at a rung; rungs are n times as many epochs apart.",
     )
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 from sweeps.config.dotted_paths import not_a_setting, settings, with_values
 from sweeps.config.issues import Issue
 from sweeps.config.search_space import Point, SearchSpace, corners, invalid_corners
-from sweeps.config.sections import TrialConfig, try_parse
+from sweeps.config.sections import SMALLEST_DATA, TrialConfig, try_parse
 
 
 def search_issues(search: SearchSpace, trial: TrialConfig) -> list[Issue]:
@@ -15,6 +15,8 @@ def search_issues(search: SearchSpace, trial: TrialConfig) -> list[Issue]:
     issues = _path_issues(search, document)
     invalid = {issue.path for issue in issues}
     searched = {path: values for path, values in search.items() if f"search.{path}" not in invalid}
+
+    document["data"] = SMALLEST_DATA  # cannot be searched
 
     def check(point: Point) -> list[Issue]:
         return try_parse(TrialConfig, with_values(document, point))[1]

@@ -20,6 +20,10 @@ EXAMPLE = "{loguniform: [1e-5, 1e-2]} or {choice: [16, 32]}"
 LARGEST = 2.0**53
 # Above this number of combinations, corners are combined for two ranges at a time.
 MAX_COMBINATIONS = 1024
+# Above this number of points, each range takes its corners by itself.
+MAX_POINTS = 16_384
+MAX_RANGES = 100
+MAX_CHOICES = 10_000
 
 
 @dataclass(frozen=True)
@@ -95,18 +99,27 @@ def corners(values: Interval | Choices) -> tuple[Any, ...]:
 
 
 def corner_points(search: SearchSpace) -> Iterator[Point]:
-    """Yield points with every corner of every range: all combinations, or all pairs if there are too many."""
+    """Yield points with every corner of every range: all combinations, or all pairs if there are too many.
+
+    If there are too many pairs, too, each corner is combined with the first and the last corners of the other ranges.
+    """
     bounds = {path: corners(values) for path, values in search.items()}
     if math.prod(len(ends) for ends in bounds.values()) <= MAX_COMBINATIONS:
         for combination in itertools.product(*bounds.values()):
             yield dict(zip(bounds, combination, strict=True))
         return
+    pairs = [
+        (one, other)
+        for one, other in itertools.combinations(bounds, 2)
+        if len(bounds[one]) * len(bounds[other]) <= MAX_COMBINATIONS
+    ]
+    if 2 * sum(len(bounds[one]) * len(bounds[other]) for one, other in pairs) > MAX_POINTS:
+        pairs = []
+    paired = {path for pair in pairs for path in pair}
     for side in (0, -1):
         start = {path: ends[side] for path, ends in bounds.items()}
-        for one, other in itertools.combinations(bounds, 2):
-            if len(bounds[one]) * len(bounds[other]) > MAX_COMBINATIONS:
-                yield from (start | {path: value} for path in (one, other) for value in bounds[path])
-                continue
+        yield from (start | {path: value} for path in bounds if path not in paired for value in bounds[path])
+        for one, other in pairs:
             for first, second in itertools.product(bounds[one], bounds[other]):
                 yield start | {one: first, other: second}
 
@@ -139,11 +152,11 @@ def _interval(kind: Any, values: Sequence[Any]) -> Interval:
     accepted = int if whole else (int, float)
     if len(values) != 2 or not all(isinstance(value, accepted) and not isinstance(value, bool) for value in values):
         raise ValueError(f"must have two {number} after {kind}:, the lowest and the highest, not {shown(values)}")
-    low, high = values if whole else (float(values[0]), float(values[1]))
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (all(-math.inf < value < math.inf for value in values) and values[0] < values[1]):
         raise ValueError(f"must go from a lower to a higher finite number, not {shown(values)}")
-    if max(abs(low), abs(high)) > LARGEST:
+    if max(map(abs, values)) > LARGEST:
         raise ValueError(f"must stay within {LARGEST:g}, not {shown(values)}")
+    low, high = values if whole else (float(values[0]), float(values[1]))
     if log and low <= 0:
         raise ValueError(f"must start above 0 because {kind} takes the logarithm, not {shown(values)}")
     return Interval(kind, low, high)
@@ -152,6 +165,8 @@ def _interval(kind: Any, values: Sequence[Any]) -> Interval:
 def _choices(kind: Any, values: Sequence[Any]) -> Choices:
     if not values:
         raise ValueError(f"must have at least one value after {kind}:, not []")
+    if len(values) > MAX_CHOICES:
+        raise ValueError(f"must have at most {MAX_CHOICES:,} values after {kind}:, not {len(values):,}")
     distinct = {(type(value), repr(value)) for value in values}
     if len(distinct) < len(values):
         raise ValueError(f"must have each value once after {kind}:, not {shown(values)}")

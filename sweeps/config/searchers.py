@@ -6,13 +6,14 @@ To add a searcher, add its section here and to `AlgorithmConfig`, and its code a
 import math
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, Tag
+from pydantic import Field, Tag
 
 from sweeps.config.issues import Issue
 from sweeps.config.named_sections import by_name
 from sweeps.config.resources import BudgetConfig
 from sweeps.config.search_space import Interval, SearchSpace, corners
 from sweeps.models.config import Section
+from sweeps.models.config.limits import MAX_COUNT, Seed
 
 
 class SearcherConfig(Section):
@@ -25,8 +26,8 @@ class SearcherConfig(Section):
     searcher: ClassVar[str]
 
     name: str
-    seed: NonNegativeInt = Field(0, description="Seed of the points.")
-    batch_size: PositiveInt = Field(4, description="Points that tpe proposes at once.")
+    seed: Seed = Field(0, description="Seed of the points.")
+    batch_size: int = Field(4, gt=0, le=10_000, description="Points that tpe proposes at once.")
 
     def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
         """Return how many points the searcher proposes in total: one without a search space."""
@@ -67,8 +68,12 @@ class GridConfig(SearcherConfig):
         return min(n_combinations, budget.trials or n_combinations)
 
     def issues(self, search: SearchSpace, budget: BudgetConfig) -> list[Issue]:
-        """Return the ranges that are not lists of choices."""
-        return [
+        """Return the ranges that are not lists of choices, and a grid that is too large to be trained."""
+        issues = []
+        if (n_trials := self.n_trials(search, budget)) > MAX_COUNT:
+            text = f"must be given, at most {MAX_COUNT:,}: the grid has {n_trials:,} combinations. Search fewer values"
+            issues.append(Issue("budget.trials", text, ("search",)))
+        return issues + [
             Issue(
                 f"search.{path}",
                 f"must be a grid or choice for algorithm grid, not {values.kind}: write {{grid: [...]}}",
@@ -89,6 +94,8 @@ class TpeConfig(SearcherConfig):
     searcher: ClassVar[str] = "sweeps.search.searchers.tpe:TpeSearcher"
 
     name: Literal["tpe"] = Field(description="The search algorithm.")
+    # Optuna's generator takes 32 bits.
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the points.")
 
 
 AlgorithmConfig = Annotated[

@@ -14,6 +14,9 @@ from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
 SectionT = TypeVar("SectionT", bound=Section)
 
+# A data section that is parsed quickly, where the rest of a trial config is checked.
+SMALLEST_DATA = {"name": "digits"}
+
 
 class TrialConfig(Section):
     """Everything that the training of one point needs."""

@@ -22,9 +22,9 @@ from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
 from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
 from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
 from sweeps.config.search_checks import search_issues
-from sweeps.config.search_space import Point, Range, corner_points
+from sweeps.config.search_space import MAX_RANGES, Point, Range, corner_points
 from sweeps.config.searchers import AlgorithmConfig, RandomConfig
-from sweeps.config.sections import TrialConfig, parse, try_parse
+from sweeps.config.sections import SMALLEST_DATA, TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
@@ -50,7 +50,9 @@ class SweepConfig(Section):
     model: ModelConfig = Field(description="The network family and its settings.")
     training: TrainingConfig = Field(TrainingConfig(), description="How each network is trained.")
     search: dict[str, Range] = Field(
-        default_factory=dict, description="Ranges to search, by the dotted paths of settings of model and training."
+        default_factory=dict,
+        max_length=MAX_RANGES,
+        description="Ranges to search, by the dotted paths of settings of model and training.",
     )
     objective: Objectives = Field(
         description="What ranks the trials: one metric, or a list of them for a Pareto front."
@@ -125,7 +127,9 @@ class SweepConfig(Section):
 
     def trial_at(self, point: Point) -> TrialConfig:
         """Return the trial config at a point; ConfigError if the model does not accept its values together."""
-        return parse(TrialConfig, with_values(self.trial.model_dump(mode="json", exclude_unset=True), point))
+        # No point changes the data, which may be thousands of rows: they are not parsed again.
+        document = self.trial.model_dump(mode="json", exclude_unset=True, exclude={"data"}) | {"data": SMALLEST_DATA}
+        return parse(TrialConfig, with_values(document, point)).model_copy(update={"data": self.data})
 
 
 def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -210,4 +214,12 @@ def _make_paths_absolute(data: Any) -> None:
     """Resolve paths against the current folder: workers run in another one."""
     for key in ("path", "labels_path"):
         if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = str(Path(data[key]).expanduser().absolute())
+            data[key] = str(_expanded(data[key]).absolute())
+
+
+def _expanded(written: str) -> Path:
+    path = Path(written)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user
+        return path

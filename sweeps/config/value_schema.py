@@ -85,9 +85,9 @@ def _list_in_words(schema: Schema) -> str:
 
 
 def _ranges(schema: Schema) -> Iterator[str]:
-    bounds = [f"{word} {schema[key]:g}" for key, word in _BOUNDS.items() if key in schema]
+    bounds = [f"{word} {_number(schema[key])}" for key, word in _BOUNDS.items() if key in schema]
     if "minimum" in schema and schema["minimum"] == schema.get("maximum"):
-        yield f"only {schema['minimum']:g}"
+        yield f"only {_number(schema['minimum'])}"
     elif bounds:
         yield " and ".join(bounds)
     least, most = schema.get("minItems"), schema.get("maxItems")
@@ -96,6 +96,10 @@ def _ranges(schema: Schema) -> Iterator[str]:
     for part in (*_alternatives(schema), *schema.get("prefixItems", ()), schema.get("items")):
         if isinstance(part, Mapping):
             yield from _ranges(part)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _values(schema: Schema, name: str, default: Any) -> Iterator[Any]:

@@ -1,59 +1,23 @@
 """A sweep file as nested plain values: read as strict YAML, and changed by `path=value`."""
 
-import re
-from collections.abc import Hashable, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sweeps.config.dotted_paths import assign
+from sweeps.config.dotted_paths import assign, why_too_long
 from sweeps.config.issues import shown
+from sweeps.config.plain_yaml import parse_yaml
 from sweeps.errors import ConfigError
 
 MAX_BYTES = 1_000_000
-MAX_VALUES = 100_000
-FLOAT = re.compile(r"[-+]?([0-9][0-9_]*)(\.[0-9_]*)?[eE][-+]?[0-9]+")
-
-
-class SweepFileLoader(yaml.SafeLoader):
-    """Reads plain YAML values only: no dates, tags or duplicate keys; 1e-3 is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: dict[Any, yaml.Node] = {}
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key in seen and key != "<<":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} is given twice: remove one", key_node.start_mark
-                )
-            seen[key] = key_node
-        return super().construct_mapping(node, deep)
-
-
-def _refuse_tag(_loader: SweepFileLoader, node: yaml.Node) -> Any:
-    raise yaml.constructor.ConstructorError(
-        None, None, f"the tag {node.tag!r} is not allowed: write a plain value", node.start_mark
-    )
-
-
-PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
-SweepFileLoader.yaml_constructors = {
-    tag: constructor
-    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
-    if tag in [f"tag:yaml.org,2002:{name}" for name in PLAIN]
-} | {None: _refuse_tag}
-SweepFileLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-SweepFileLoader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789"))
 
 
 def read_text(path: Path) -> str:
     """Return the text of a sweep file; ConfigError if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        # A pipe without a writer is empty; it must not be waited for.
+        with open(path, "rb", opener=_open_without_waiting) as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -69,6 +33,12 @@ def read_text(path: Path) -> str:
         ) from error
 
 
+def _open_without_waiting(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def parse_document(text: str, source: str) -> dict[str, Any]:
     """Return the mapping in a sweep file; `source` names the file in errors."""
     document = parse_yaml(text, source)
@@ -77,22 +47,6 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{source} must be a mapping such as `name: my-sweep`, not {shown(document)}")
     return document
-
-
-def parse_yaml(text: str, source: str) -> Any:
-    """Return one YAML value, made of plain values; `source` names it in errors."""
-    try:
-        value = yaml.load(text, Loader=SweepFileLoader)  # noqa: S506 - a SafeLoader that takes even less
-        _refuse_odd_values(value)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        raise ConfigError(f"{source} must be plain YAML{where}: {_one_line(error.problem)}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{source} must be plain YAML: it is nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{source} must be plain YAML: {_one_line(error)}") from error
-    return value
 
 
 def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
@@ -104,6 +58,9 @@ def override(document: dict[str, Any], overrides: Sequence[str]) -> list[str]:
         path = path.strip()
         if not equals or not all(path.split(".")):
             issues.append(f"--set {text} must be path=value, such as --set budget.trials=4")
+            continue
+        if too_long := why_too_long(path):
+            issues.append(f"--set {path[:60]}... {too_long}")
             continue
         try:
             _set(document, path, parse_yaml(written, f"--set {text}"))
@@ -134,30 +91,3 @@ def _hidden_by_search(search: Any, path: str, text: str) -> list[str]:
         f"--set {text}: has no effect because the sweep searches {key}; to fix it, add --set search.{key}=null"
         for key in hiding[:1]
     ]
-
-
-def _refuse_odd_values(value: Any) -> None:
-    """Raise ValueError for values that JSON cannot represent, or only in unreasonable space.
-
-    With aliases a few bytes of YAML can represent billions of values, or a list that contains itself.
-    """
-    remaining = [value]
-    n_values = 1
-    while remaining:
-        part = remaining.pop()
-        n_values += len(part) if isinstance(part, (dict, list)) else 0
-        if n_values > MAX_VALUES:
-            raise ValueError(f"it has more than {MAX_VALUES:,} values")
-        if isinstance(part, dict):
-            remaining += [*part.keys(), *part.values()]
-            odd = [key for key in part if not isinstance(key, str)]
-            if odd:
-                raise ValueError(f"the key {shown(odd[0])} must be text")
-        elif isinstance(part, list):
-            remaining += part
-        elif isinstance(part, str) and any("\ud800" <= character <= "\udfff" for character in part):
-            raise ValueError(f"{shown(part)} contains half a surrogate pair")
-
-
-def _one_line(problem: object) -> str:
-    return " ".join(str(problem).split())

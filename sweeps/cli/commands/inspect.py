@@ -9,6 +9,7 @@ from sweeps.cli.options import Address, Csv, Json, Run, Sweep, Trial, Wide, log_
 
 # Trials that `best` shows.
 DEFAULT_TOP = 10
+MAX_TRIALS = 1_000_000
 
 
 def list_sweeps(address: Address = None, as_csv: Csv = False, wide: Wide = False, as_json: Json = False) -> None:
@@ -62,7 +63,12 @@ def best(
     top: Annotated[
         int | None,
         typer.Option(
-            "--top", metavar="N", min=1, help="Number of trials; by default 10, with --csv all.", show_default=False
+            "--top",
+            metavar="N",
+            min=1,
+            max=MAX_TRIALS,
+            help="Number of trials; by default 10, with --csv all.",
+            show_default=False,
         ),
     ] = None,
     address: Address = None,

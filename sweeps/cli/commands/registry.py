@@ -8,9 +8,12 @@ import typer
 
 from sweeps.cli.commands import locate, remote
 from sweeps.cli.options import Address, Json, Run, Trial, library_output_to_stderr, log_line, print_result
+from sweeps.cli.printable import echo
 
 # A promotion trains with --seeds, or if the sweep file asks for it.
 REMOTE_TIMEOUT_SECONDS = 24 * 3600.0
+# As promotion.seeds, which is not imported here: it takes time.
+MAX_SEEDS = 1000
 Model = Annotated[str, typer.Argument(metavar="NAME", help="A registered model.", show_default=False)]
 Alias = Annotated[str, typer.Option("--alias", help="An alias of the registered model.")]
 
@@ -29,7 +32,12 @@ def promote(
     n_seeds: Annotated[
         int | None,
         typer.Option(
-            "--seeds", metavar="N", min=0, help="Retrain with N seeds; the median must pass.", show_default=False
+            "--seeds",
+            metavar="N",
+            min=0,
+            max=MAX_SEEDS,
+            help="Retrain with N seeds; the median must pass.",
+            show_default=False,
         ),
     ] = None,
     address: Address = None,
@@ -154,7 +162,7 @@ def score(
     outputs = ", ".join(f"{output} {shape}" for output, shape in scores.shapes.items())
     line = f"{target}: {outputs} of {scores.n_samples} samples by {name}, version {version}"
     plain = scores.to_dict() | {"model": name, "alias": alias, "version": version}
-    print_result(plain, as_json, lambda: typer.echo(line))
+    print_result(plain, as_json, lambda: echo(line))
     for issue in scores.issues:
         log_line(issue)
     raise typer.Exit(scores.exit_status)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from sweeps.cli.options import log_line, log_newest, print_result
+from sweeps.cli.printable import echo
 from sweeps.cli.typed_command import TypedCommand
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def run_there(
     typed = TypedCommand.of(context)
     with job_files() as files:
         answer = run_remotely(client, typed.to_list(), files, timeout_seconds or TIMEOUT_SECONDS, **environment)
-    typer.echo(answer.output, nl=False)
-    typer.echo(answer.errors, nl=False, err=True)
+    echo(answer.output, newline=False)
+    echo(answer.errors, newline=False, to_stderr=True)
     raise typer.Exit(answer.status)
 
 
@@ -107,7 +108,7 @@ def submit_job(
     job = submit(client, sweep, n_trials, command.to_list(), files)
     plain = {"sweep": sweep, "job": job, "trials": n_trials, "seconds": time.time() - STARTED}
     text = f"{sweep} is submitted as job {job}; follow it with `sweeps status {sweep}` and `sweeps logs -f {sweep}`"
-    print_result(plain, as_json, lambda: typer.echo(text))
+    print_result(plain, as_json, lambda: echo(text))
 
 
 def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, str, int]:

@@ -24,6 +24,7 @@ from sweeps.cli.options import (
     log_line,
     print_result,
 )
+from sweeps.cli.printable import echo
 
 if TYPE_CHECKING:
     from sweeps.storage.layout import SweepFolder
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 STARTED = time.time()
 STOP_TIMEOUT_SECONDS = 120.0
+# As budget.trials, which is not imported here: it takes time.
+MAX_TRIALS = 1_000_000
 
 
 def run(
@@ -68,7 +71,10 @@ def extend(
     context: typer.Context,
     sweep: Sweep,
     trials: Annotated[
-        int, typer.Option("--trials", metavar="N", min=1, help="Number of trials to add.", show_default=False)
+        int,
+        typer.Option(
+            "--trials", metavar="N", min=1, max=MAX_TRIALS, help="Number of trials to add.", show_default=False
+        ),
     ],
     address: Address = None,
     log: Log = False,
@@ -113,7 +119,7 @@ def delete(
             plain = _delete(folder, runs=runs, force=force)
             remote.forget_jobs(folder.id)
     with_runs = f" and {plain['runs_deleted']} runs in MLflow" if runs else ""
-    print_result(plain, as_json, lambda: typer.echo(f"deleted {plain['sweep']}{with_runs}"))
+    print_result(plain, as_json, lambda: echo(f"deleted {plain['sweep']}{with_runs}"))
 
 
 def reproduce(

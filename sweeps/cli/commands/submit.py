@@ -7,6 +7,7 @@ import typer
 
 from sweeps.cli.commands import remote
 from sweeps.cli.options import Address, Json, Offline, Overrides, Recipe, Sweep, log_line, log_newest
+from sweeps.cli.printable import echo, printable_log
 from sweeps.cli.typed_command import TypedCommand
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def logs(
         typer.echo(json.dumps({"sweep": submitted.sweep, "job": submitted.job, "log": "".join(pieces)}))
         return
     for piece in pieces:
-        typer.echo(piece, nl=False)
+        echo(printable_log(piece), newline=False)
 
 
 def _check_arrays(config: "SweepConfig") -> None:

@@ -7,6 +7,7 @@ import typer
 
 from sweeps.cli import completion
 from sweeps.cli.options import Json, Overrides, Recipe, print_result
+from sweeps.cli.printable import echo
 
 
 def recipes(as_json: Json = False) -> None:
@@ -55,7 +56,7 @@ def validate(
         line += f"; its data give every objective and gate: {sizes}"
     else:
         line += " (its data were not read: --data reads and checks them)"
-    print_result(plain, as_json, lambda: typer.echo(line))
+    print_result(plain, as_json, lambda: echo(line))
 
 
 def schema() -> None:

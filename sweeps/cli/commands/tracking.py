@@ -6,6 +6,7 @@ import typer
 
 from sweeps.cli.commands import locate, remote
 from sweeps.cli.options import Address, Json, Sweep, print_result
+from sweeps.cli.printable import echo
 
 if TYPE_CHECKING:
     from sweeps.tracking.results import SweepResult
@@ -18,7 +19,7 @@ def sync(
     context: typer.Context,
     sweep: Sweep,
     patience: Annotated[
-        float, typer.Option("--patience", help="Seconds without progress before giving up.", min=0)
+        float, typer.Option("--patience", help="Seconds without progress before giving up.", min=0, max=1e9)
     ] = 60.0,
     address: Address = None,
     as_json: Json = False,
@@ -51,7 +52,7 @@ def ui(
             metavar="[SWEEP]", help="The sweep whose runs to show; by default the newest.", show_default=False
         ),
     ] = None,
-    port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1.")] = 5000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI of a sweep's tracking store, and print the sweep's page.
 
@@ -83,9 +84,9 @@ def _print_pages(address: str, shown: "SweepResult | None", token: str | None = 
     experiments = f"{address.rstrip('/')}/#/experiments?workflowType=machine_learning"
     links = [experiments] if shown is None else shown.links(address)
     runs, *charts = links if token is None else [with_token(link, token) for link in links]
-    typer.echo(f"MLflow UI: {runs}" + ("" if token is None else "  (stop with Ctrl-C)"))
+    echo(f"MLflow UI: {runs}" + ("" if token is None else "  (stop with Ctrl-C)"))
     for link in charts:
-        typer.echo(f"charts: {link}")
+        echo(f"charts: {link}")
 
 
 def _print_tracked(sweep: locate.Elsewhere) -> None:
@@ -98,4 +99,4 @@ def _print_tracked(sweep: locate.Elsewhere) -> None:
     tracked = find_tracked(uri, sweep.name) if uri.startswith("http") else None
     if tracked is None:
         raise sweep.unknown or UnknownSweep(f"no sweep {sweep.name!r}: not found locally or in MLflow")
-    typer.echo(f"MLflow UI: {tracked.link}")
+    echo(f"MLflow UI: {tracked.link}")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.cli.display.console import is_unlimited, open_console
+from sweeps.cli.display.console import SafeConsole, is_unlimited, open_console
 
 if TYPE_CHECKING:
     from sweeps.experiments.claims import ClaimRow
@@ -23,7 +23,7 @@ def print_claims(rows: Sequence["ClaimRow"], *, markdown: bool) -> None:
     if markdown:
         rule = ("---",) * len(headings)
         text = "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
-        Console(soft_wrap=True).print(text, highlight=False, markup=False)
+        SafeConsole(soft_wrap=True).print(text, highlight=False, markup=False)
         return
     _print_by_experiment(open_console(highlight=False), rows)
 

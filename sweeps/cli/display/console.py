@@ -3,11 +3,15 @@
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
+
+from sweeps.cli.printable import printable
 
 # Wider than any line of a table.
 _UNLIMITED = 100_000
@@ -26,6 +30,15 @@ class _WithoutPadding:
         return getattr(self._file, name)
 
 
+class SafeConsole(Console):
+    """A console that prints text from outside as `printable` returns it; its own styles and cursor moves stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of what is printed, without control characters in their text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
 def is_unlimited(console: Console) -> bool:
     """Return whether nothing wraps on a console; a table must not be expanded to its width."""
     return console.width == _UNLIMITED
@@ -39,7 +52,8 @@ def open_console(*, wide: bool = False, **options: Any) -> Console:
     is_file = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
     if is_file:
         options["file"] = _WithoutPadding(sys.stdout)
-    return Console(width=_UNLIMITED if wide or is_file else None, **options)
+    options.setdefault("markup", False)  # text from outside may have brackets
+    return SafeConsole(width=_UNLIMITED if wide or is_file else None, **options)
 
 
 def fits(console: Console, table: Table) -> bool:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.cli.display.announcements import Announcements, duration
+from sweeps.cli.display.console import SafeConsole
 from sweeps.cli.display.sparkline import ASCII, BLOCKS, sparkline
 from sweeps.cli.display.trial import number
 from sweeps.tracking.journal.records import PointState
@@ -32,7 +33,7 @@ def live_view() -> Iterator[Callable[[Progress], None]]:
 
     Nothing is shown if standard error is no terminal, or one that cannot move its cursor.
     """
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
         yield lambda _: None
         return

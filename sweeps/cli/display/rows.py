@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from sweeps.cli.display.console import open_console
 from sweeps.cli.display.trial import number
+from sweeps.cli.printable import printable
 
 Row = Mapping[str, Any]
 
@@ -22,7 +24,8 @@ def print_csv(rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(file, columns(rows), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value, repr) for name, value in row.items()} for row in rows)
-    typer.echo(file.getvalue(), nl=False)
+    text = file.getvalue()  # exact for a program, harmless for a terminal
+    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
 
 
 def print_wide(rows: Sequence[Row]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.cli.display.console import open_console
 from sweeps.cli.display.submission import submission_line
@@ -75,7 +76,8 @@ def _print_state(console: Console, result: SweepResult) -> None:
     running = result.count(PointState.RUNNING)
     counts += f", {running} running" if running else ""
     seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
-    console.print(f"[bold]{result.sweep}[/bold] {result.record.state}: {counts}{seconds}", highlight=False)
+    state = Text(f" {result.record.state}: {counts}{seconds}")
+    console.print(Text(result.sweep, style="bold") + state, highlight=False)
     if result.record.state is SweepState.INTERRUPTED:
         console.print(f"continue with `sweeps resume {result.sweep}`", soft_wrap=True, highlight=False)
     if result.refusals:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.cli.display.console import open_console
 from sweeps.tracking.journal.records import PointState, label_of
@@ -32,7 +33,11 @@ def print_evaluation(evaluation: "Evaluation", result: SweepResult) -> None:
     """Print a trial's metrics on the test split beside those on the validation split."""
     console = open_console()
     samples = f"epoch {evaluation.epoch}, {evaluation.n_samples} test samples"
-    console.print(f"[bold]{evaluation.sweep}/{evaluation.trial}[/bold] {samples}", highlight=False, soft_wrap=True)
+    console.print(
+        Text(f"{evaluation.sweep}/{evaluation.trial}", style="bold") + Text(f" {samples}"),
+        highlight=False,
+        soft_wrap=True,
+    )
     valid = next(ranked.metrics for ranked in result.ranking if ranked.trial == evaluation.trial)
     table = Table(box=None, pad_edge=False)
     for heading in ("", "test", "valid"):

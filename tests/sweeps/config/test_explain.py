@@ -62,7 +62,12 @@ def test_an_example_on_the_command_line_is_taken_by_a_recipe() -> None:
 def test_a_setting_of_some_kinds_names_them() -> None:
     (size,) = explain("model.hidden_size").meanings
     assert size.kinds == ("shallow",)
-    assert (size.type, size.range, size.default, size.required) == ("whole number", "above 0", 64, False)
+    assert (size.type, size.range, size.default, size.required) == (
+        "whole number",
+        "above 0 and at most 100,000",
+        64,
+        False,
+    )
     assert yaml.safe_load(size.in_file())["model"]["name"] == "shallow"
 
 

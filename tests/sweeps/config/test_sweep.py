@@ -276,3 +276,11 @@ def test_loading_a_sweep_imports_nothing_heavy() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.parametrize("setting", ["data.n_test", "data.rows.0.0"])
+def test_an_issue_of_a_kind_named_like_its_setting_has_the_path_of_the_setting(
+    issues: Issues, sweep_file: Path, setting: str
+) -> None:
+    (issue,) = issues(sweep_file, "data={name: rows, rows: [[1.0]]}", f"{setting}=x")
+    assert issue.startswith(f"{setting} must be a ")

@@ -49,7 +49,7 @@ def test_without_a_path_the_sections_are_listed() -> None:
 
 def test_json_has_the_meanings() -> None:
     (meaning,) = json.loads(shown("model.hidden_size", "--json"))["meanings"]
-    assert (meaning["kinds"], meaning["default"], meaning["range"]) == (["shallow"], 64, "above 0")
+    assert (meaning["kinds"], meaning["default"], meaning["range"]) == (["shallow"], 64, "above 0 and at most 100,000")
 
 
 def test_an_unknown_setting_is_refused_with_a_suggestion() -> None:
