@@ -14,7 +14,7 @@ from sweeps.models.errors import ModelError
 
 _ZIP = b"PK\x03\x04"
 # What `torch.load` accepts and version 0.1 did not write: a few bytes of it allocate any amount of memory.
-_ALLOCATION = re.compile(rb"c__builtin__\n|ctorch\.(storage|_tensor)\n|Tensor\n|_rebuild_(?!tensor_v2\n)")
+_ALLOCATION = re.compile(rb"c__builtin__\n|ctorch\.storage\n|Tensor\n|_rebuild_(?!tensor_v2\n)")
 
 
 def is_torch_file(content: bytes) -> bool:
