@@ -26,6 +26,8 @@ LOCAL_HEADER_BYTES = 30
 # Deflate reaches 1,032 to 1 on zeros; real data, even if sparse, stay far below this.
 LARGEST_EXPANSION = 200
 SMALL_BYTES = 64 * 2**20
+# No header of np.save is longer.
+HEADER_BYTES = 2**16
 # What zipfile and NumPy's header reader raise for damaged files; encryption is a RuntimeError.
 DAMAGE = (
     OSError,
@@ -100,7 +102,9 @@ def _npz_member(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[np.
             raise _unreadable(path, f"array {key!r} is compressed in a way that np.savez_compressed does not use")
         if member.compress_type == zipfile.ZIP_DEFLATED:
             _refuse_bomb(member, path)
-            return np.frombuffer(archive.read(member), np.uint8)
+            with archive.open(member) as file:
+                # Not all that is there: a member may be larger than it says.
+                return np.frombuffer(file.read(member.file_size), np.uint8)
         archive.open(member).close()  # validates the member's own header
     name_bytes, extra_bytes = struct.unpack("<HH", content[member.header_offset :][26:LOCAL_HEADER_BYTES].tobytes())
     start = member.header_offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes
@@ -122,7 +126,7 @@ def _refuse_bomb(member: zipfile.ZipInfo, path: Path) -> None:
 
 def _parse_npy(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[Any]:
     """Return the array in the bytes of an `.npy` file, without a copy."""
-    stream = io.BytesIO(content[: 2**16].tobytes())
+    stream = io.BytesIO(content[:HEADER_BYTES].tobytes())
     try:
         version = npy_format.read_magic(stream)
         read_header = {
@@ -130,7 +134,7 @@ def _parse_npy(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[Any]
             (2, 0): npy_format.read_array_header_2_0,
         }[version]
         shape, is_fortran, dtype = read_header(stream)
-    except DAMAGE as error:
+    except (*DAMAGE, MemoryError, RecursionError) as error:  # of Python's parser, which reads the header
         raise _unreadable(path, "no NumPy header is there; pickles are not read") from error
     if dtype.hasobject:
         raise DatasetError(

@@ -1,12 +1,13 @@
 """Arrays of an `.npz` that could hold its labels, found by their headers: for data that were read without labels."""
 
+import io
 import math
 import zipfile
 from pathlib import Path
 
 from numpy.lib import format as npy_format
 
-from sweeps.datamodules.array_files import DAMAGE
+from sweeps.datamodules.array_files import DAMAGE, HEADER_BYTES
 from sweeps.datamodules.data_paths import expanded
 from sweeps.datamodules.own_data_config import ArrayConfig
 
@@ -40,10 +41,11 @@ def _headers(path: Path) -> dict[str, _Header]:
         for name in archive.namelist():
             try:
                 with archive.open(name) as member:
-                    version = npy_format.read_magic(member)
-                    read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-                    shape, _, dtype = read(member)
-            except DAMAGE:  # not an array, or damaged: no candidate
+                    start = io.BytesIO(member.read(HEADER_BYTES))
+                version = npy_format.read_magic(start)
+                read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+                shape, _, dtype = read(start)
+            except (*DAMAGE, MemoryError, RecursionError):  # not an array, or damaged: no candidate
                 continue
             if math.prod(shape) and shape:
                 headers[name.removesuffix(".npy")] = tuple(shape), dtype.kind

@@ -1,5 +1,6 @@
 """Encode the rows of a table as numbers: which column gives which features, as fitted once and used ever after."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -171,12 +172,13 @@ class TableEncoding:
 
     def _check_columns(self, table: Any) -> None:
         names = list(table.column_names)
+        counts = Counter(names)
         needed = [column.name for column in self.columns]
         known = {*needed, *self.drop_columns, self.label_column}
         wrong = {
-            "lacks": [name for name in needed if name not in names],
+            "lacks": [name for name in needed if name not in counts],
             "also has": [name for name in dict.fromkeys(names) if name not in known and not is_pandas_index(name)],
-            "repeats": [name for name in needed if names.count(name) > 1],
+            "repeats": [name for name in needed if counts[name] > 1],
         }
         issues = [f"it {verb} {listed(columns)}" for verb, columns in wrong.items() if columns]
         if issues:

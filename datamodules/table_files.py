@@ -1,6 +1,5 @@
 """Read a user's table from a `.csv`, `.parquet` or `.feather` file, validated throughout; no pickle is ever read."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -10,6 +9,12 @@ from sweeps.datamodules.arrays import DatasetError
 from sweeps.datamodules.data_paths import check_is_file, expanded
 from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
 from sweeps.datamodules.table_encoding import listed
+from sweeps.datamodules.table_limits import (
+    refuse_columns,
+    refuse_larger_than_memory,
+    refuse_long_texts,
+    table_within_limits,
+)
 
 # What pandas reads as missing, and "?", as UCI's data sets write it.
 MISSING_TEXTS = (
@@ -18,6 +23,8 @@ MISSING_TEXTS = (
 )
 # pyarrow reads a CSV file in blocks, and takes a column's type from the first: there must be one block, of 31 bits.
 MAX_CSV_BYTES = 2**31 - 2
+_BATCH_ROWS = 16_384
+_IPC_MAGIC = b"ARROW1"
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -34,8 +41,9 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> Any:
             f"{path} must be a table in a file that ends in {', '.join(TABLE_SUFFIXES)}: correct its path"
         )
     check_is_file(path, f"a table in a {path.suffix} file")
-    _refuse_larger_than_memory(path, path.stat().st_size)
+    refuse_larger_than_memory(path, path.stat().st_size)
     table = _read(path, reader, text_columns)
+    refuse_long_texts(path, table)
     repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     if repeated:
         raise DatasetError(f"{path} must name each column differently; {listed(repeated)} names several: rename them")
@@ -65,6 +73,8 @@ def _read_csv(path: Path, text_columns: Collection[str]) -> Any:
     n_bytes = path.stat().st_size
     if n_bytes > MAX_CSV_BYTES:
         raise DatasetError(f"{path} must have less than 2 GiB as .csv, not {n_bytes / 2**30:.1f}: save it as .parquet")
+    with path.open("rb") as file:
+        refuse_columns(path, file.readline().count(b",") + 1)
     table = csv.read_csv(
         path,
         read_options=csv.ReadOptions(block_size=n_bytes + 1, use_threads=False),  # with threads, errors name no row
@@ -121,23 +131,24 @@ def _read_parquet(path: Path, _text_columns: Collection[str]) -> Any:
 
     with parquet.ParquetFile(path) as file:
         groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
-        _refuse_larger_than_memory(path, sum(group.total_byte_size for group in groups))
-        return file.read()
+        refuse_larger_than_memory(path, sum(group.total_byte_size for group in groups))
+        return table_within_limits(path, file.schema_arrow, file.iter_batches(_BATCH_ROWS))
 
 
 def _read_feather(path: Path, _text_columns: Collection[str]) -> Any:
-    from pyarrow import feather
+    from pyarrow import feather, ipc
 
-    return feather.read_table(path)
+    if not _is_ipc(path):
+        return feather.read_table(path)  # of the first version, which is not compressed
+    with ipc.open_file(path) as file:
+        batches = (file.get_batch(index) for index in range(file.num_record_batches))
+        return table_within_limits(path, file.schema, batches)
 
 
-def _refuse_larger_than_memory(path: Path, n_bytes: int) -> None:
-    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if n_bytes > memory_bytes:
-        raise DatasetError(
-            f"{path} must fit in memory; it would take {n_bytes / 2**30:.1f} GiB of the {memory_bytes / 2**30:.1f} GiB "
-            f"of this machine: use fewer rows or columns"
-        )
+def _is_ipc(path: Path) -> bool:
+    """Return whether a file is of Feather's second version, which is Arrow's own format."""
+    with path.open("rb") as file:
+        return file.read(len(_IPC_MAGIC)) == _IPC_MAGIC
 
 
 _READERS: Mapping[str, Callable[[Path, Collection[str]], Any]] = {

@@ -1,5 +1,6 @@
 """Files of samples to score, and files of scores: arrays and tables."""
 
+import os
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from sweeps.datamodules.array_files import array_names, read_array
 from sweeps.datamodules.arrays import DatasetError
+from sweeps.datamodules.data_paths import expanded
 from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
 from sweeps.errors import InputError
 from sweeps.registry.packaged_model import Array, PackagedModel
@@ -26,8 +28,17 @@ def check_target(target: Path, source: Path) -> None:
             f"OUT must end in .npz (outputs by name), .npy (all columns), or {', '.join(TABLE_SUFFIXES)} (named "
             f"columns), not {target.name!r}"
         )
-    if target.exists() and source.exists() and target.samefile(source):
-        raise InputError(f"OUT must not be the file of the samples, {source}: choose another name")
+    source = expanded(source)
+    try:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"OUT must not be the file of the samples, {source}: choose another name")
+        if target.exists() and not target.is_file():
+            raise InputError(f"OUT must be a file, and {target} is a folder, a pipe or a device: choose another name")
+        folder = next(folder for folder in target.absolute().parents if folder.exists())
+    except OSError as error:
+        raise _not_written(target, error) from error
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"OUT must be in a folder that you may write to, and {folder} is none: choose another name")
 
 
 def read_samples(source: Path, model: PackagedModel, key: str | None) -> tuple[NDArray[Any], dict[str, int]]:
@@ -48,16 +59,27 @@ def read_samples(source: Path, model: PackagedModel, key: str | None) -> tuple[N
 
 def write_outputs(target: Path, outputs: Mapping[str, Array], names: Sequence[str]) -> None:
     """Write outputs, (samples, columns) by name, atomically; `names` are those of all columns."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as partial, partial.open("wb") as file:
-        if target.suffix == ".npz":
-            np.savez(file, **outputs)  # type: ignore[arg-type]  # the stub mistakes the arrays for `allow_pickle`
-            return
-        columns = np.concatenate(list(outputs.values()), axis=1)
-        if target.suffix == ".npy":
-            np.save(file, columns)
-        else:
-            _write_table(file, target.suffix, columns, names)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as partial, partial.open("wb") as file:
+            _write(file, target.suffix, outputs, names)
+    except OSError as error:
+        raise _not_written(target, error) from error
+
+
+def _write(file: IO[bytes], suffix: str, outputs: Mapping[str, Array], names: Sequence[str]) -> None:
+    if suffix == ".npz":
+        np.savez(file, **outputs)  # type: ignore[arg-type]  # the stub mistakes the arrays for `allow_pickle`
+        return
+    columns = np.concatenate(list(outputs.values()), axis=1)
+    if suffix == ".npy":
+        np.save(file, columns)
+    else:
+        _write_table(file, suffix, columns, names)
+
+
+def _not_written(target: Path, error: OSError) -> InputError:
+    return InputError(f"OUT {target} cannot be written: {error.strerror or error}: free space, or choose another name")
 
 
 def _read_array(source: Path, key: str | None) -> NDArray[Any]:

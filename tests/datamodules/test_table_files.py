@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv, feather, parquet
 
-from sweeps.datamodules import table_files
+from sweeps.datamodules import table_limits
 from sweeps.datamodules.arrays import DatasetError
 from sweeps.datamodules.table_files import read_table
 
@@ -54,7 +54,7 @@ def test_a_table_without_rows_is_refused(path: Path) -> None:
 
 
 def test_a_file_larger_than_memory_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_files.os, "sysconf", lambda _: 5)
+    monkeypatch.setattr(table_limits.os, "sysconf", lambda _: 5)
     with pytest.raises(DatasetError, match="must fit in memory"):
         read_table(path)
 

@@ -1,5 +1,8 @@
 """Files of samples in, files of scores out; samples without a score are counted, and other files refused."""
 
+import os
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +122,67 @@ def test_an_output_of_another_format_is_refused_before_a_model_is_downloaded(tmp
     nowhere: Any = None  # never used
     with pytest.raises(InputError, match=r"\.npz"):
         score_by_alias(nowhere, "digits@champion", tmp_path / "in.npy", tmp_path / "out.txt")
+
+
+def test_the_samples_are_not_overwritten_by_another_spelling_of_their_name(
+    model: PackagedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    table = pa.table({f"x{n}": raw_samples(6)[:, n] for n in range(12)})
+    csv.write_csv(table, tmp_path / "in.csv")
+    before = (tmp_path / "in.csv").read_bytes()
+    (tmp_path / "hard.csv").hardlink_to(tmp_path / "in.csv")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    for source in ("~/in.csv", "in.csv", str(tmp_path / "in.csv")):
+        for target in ("in.csv", "hard.csv", "folder/in.csv", "folder/./in.csv", tmp_path / "in.csv"):
+            with pytest.raises(InputError, match="OUT must not be the file of the samples"):
+                score(model, Path(source), Path(target))
+    assert (tmp_path / "in.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv", ".parquet", ".feather"])
+def test_an_output_that_cannot_be_written_is_one_line_and_leaves_what_was_there(
+    model: PackagedModel, tmp_path: Path, suffix: str
+) -> None:
+    np.save(tmp_path / "in.npy", raw_samples(6))
+    (tmp_path / f"folder{suffix}").mkdir()
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"device{suffix}").symlink_to("/dev/full")
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / f"loop{suffix}").symlink_to(f"loop{suffix}")
+    before = sorted(tmp_path.iterdir())
+    for target in (f"folder{suffix}", f"pipe{suffix}", f"device{suffix}", f"file/out{suffix}", f"{'x' * 300}{suffix}"):
+        with pytest.raises(InputError, match="OUT") as refused:
+            score(model, tmp_path / "in.npy", tmp_path / target)
+        assert len(refused.value.issues) == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "file").read_text() == "kept"
+    with pytest.raises(InputError, match="OUT"):
+        score(model, tmp_path / "in.npy", Path(f"/proc/out{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv", ".parquet", ".feather"])
+def test_a_disk_that_fills_while_scores_are_written_leaves_the_earlier_scores(
+    model: PackagedModel, tmp_path: Path, suffix: str
+) -> None:
+    np.save(tmp_path / "in.npy", np.tile(raw_samples(6), (500, 1)))
+    (tmp_path / f"out{suffix}").write_bytes(b"earlier")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(InputError, match="cannot be written"):
+            score(model, tmp_path / "in.npy", tmp_path / f"out{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (tmp_path / f"out{suffix}").read_bytes() == b"earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", f"out{suffix}"]
+
+
+def test_a_pipe_is_no_file_of_samples(model: PackagedModel, tmp_path: Path) -> None:
+    for name in ("pipe.npy", "pipe.csv"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match="is a pipe or a device"):
+            score(model, tmp_path / name, tmp_path / "out.npz")
