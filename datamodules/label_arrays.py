@@ -25,9 +25,10 @@ def label_advice(config: ArrayConfig) -> str:
 
 def possible_labels(path: Path, inputs_key: str) -> list[str]:
     """Return the arrays of an `.npz` with one integer for each sample of `inputs_key`; none for any other file."""
-    if not zipfile.is_zipfile(path):
+    try:
+        headers = _headers(path)
+    except DAMAGE:  # no zip file
         return []
-    headers = _headers(path)
     if inputs_key not in headers:
         return []
     n_samples = headers.pop(inputs_key)[0][0]

@@ -10,8 +10,8 @@ from sweeps.datamodules.data_paths import check_is_file, expanded
 from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
 from sweeps.datamodules.table_encoding import listed
 from sweeps.datamodules.table_limits import (
-    refuse_columns,
     refuse_larger_than_memory,
+    refuse_lines,
     refuse_long_texts,
     table_within_limits,
 )
@@ -73,8 +73,7 @@ def _read_csv(path: Path, text_columns: Collection[str]) -> Any:
     n_bytes = path.stat().st_size
     if n_bytes > MAX_CSV_BYTES:
         raise DatasetError(f"{path} must have less than 2 GiB as .csv, not {n_bytes / 2**30:.1f}: save it as .parquet")
-    with path.open("rb") as file:
-        refuse_columns(path, file.readline().count(b",") + 1)
+    refuse_lines(path)
     table = csv.read_csv(
         path,
         read_options=csv.ReadOptions(block_size=n_bytes + 1, use_threads=False),  # with threads, errors name no row

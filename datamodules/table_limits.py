@@ -1,5 +1,6 @@
 """Limits of a table: a small file that would fill the memory is refused before it does."""
 
+import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from sweeps.datamodules.arrays import DatasetError
 
 MAX_COLUMNS = 20_000
 MAX_NAME = 1000
+MAX_LINE_BYTES = 2**23
 # Of the text in a cell: a category, and part of the name of a feature.
 MAX_TEXT = 10_000
 # Columns of zeros reach hundreds to one; a file that grows more, to more than this many bytes, is a bomb.
@@ -23,6 +25,20 @@ def refuse_columns(path: Path, n_columns: int) -> None:
         raise DatasetError(
             f"{path} must have at most {MAX_COLUMNS:,} columns, not {n_columns:,}: save the features as an .npy array"
         )
+
+
+def refuse_lines(path: Path) -> None:
+    """Raise DatasetError for a CSV file with a line of many megabytes, or too many columns in its first line."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        for start in range(0, size - MAX_LINE_BYTES, MAX_LINE_BYTES):
+            end = start + MAX_LINE_BYTES
+            if content.find(b"\n", start, end) < 0 and content.find(b"\r", start, end) < 0:
+                raise DatasetError(
+                    f"{path} must have lines of at most {MAX_LINE_BYTES:,} bytes; one is longer: check its line ends"
+                )
+        refuse_columns(path, file.readline().count(b",") + 1)
 
 
 def refuse_long_texts(path: Path, table: Any) -> None:

@@ -16,18 +16,22 @@ from sweeps.datamodules.array_files import load_array
 from sweeps.datamodules.arrays import DatasetError
 from sweeps.datamodules.config import ArrayConfig, TableConfig
 from sweeps.datamodules.label_arrays import label_advice
+from sweeps.datamodules.splits import Source
 from sweeps.datamodules.tables import load_table
 
 
 def refused(path: Path) -> str:
     """The only line of the error that a file of the user's own data causes."""
     with pytest.raises(DatasetError) as error:
-        if path.suffix in (".npy", ".npz"):
-            load_array(ArrayConfig(name="array", path=path))
-        else:
-            load_table(TableConfig(name="table", path=path))
+        loaded(path)
     (line,) = error.value.issues
     return line
+
+
+def loaded(path: Path) -> Source:
+    if path.suffix in (".npy", ".npz"):
+        return load_array(ArrayConfig(name="array", path=path))
+    return load_table(TableConfig(name="table", path=path))
 
 
 def header(text: str, data: bytes = b"") -> bytes:
@@ -124,6 +128,7 @@ def test_a_small_file_that_fills_the_memory_is_refused_while_it_is_read(tmp_path
     ("content", "words"),
     [
         (f"a,b\n{'x' * 20_000},1\ny,2\n", "text of at most 10,000 bytes in a cell; column 'a' has 20,000"),
+        (f"a,b\n{'x' * 20_000_000},1\ny,2\n", "lines of at most 8,388,608 bytes"),
         (f"{'x' * 2000},b\n1,1\n2,3\n", "column names of at most 1,000 characters"),
     ],
 )
@@ -132,3 +137,11 @@ def test_a_text_that_is_too_long_for_a_feature_is_refused(tmp_path: Path, conten
     line = refused(tmp_path / "long.csv")
     assert words in line
     assert len(line) < 500
+
+
+def test_a_damaged_zip_file_has_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.npz"
+    np.savez(path, inputs=np.ones((4, 2)), y=np.arange(4))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"PK\x01\x02", b"PK\x01\x03"))
+    assert "data.labels_path" in label_advice(ArrayConfig(name="array", path=path))
