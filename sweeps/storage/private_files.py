@@ -31,6 +31,8 @@ def make_folder(path: Place, *, exist_ok: bool = True) -> None:
     try:
         path.mkdir(_FOLDER_MODE)
     except FileNotFoundError:
+        if path.parent.is_dir():  # as below /proc: nothing can be created there
+            raise
         make_folder(path.parent)
         make_folder(path, exist_ok=exist_ok)
     except FileExistsError:
