@@ -89,7 +89,7 @@ class PlainRules(Composer, SafeConstructor, Resolver):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Return a mapping; MarkedYAMLError for a merge key, a key that is no text, and one that is given twice."""
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!map 1` is refused below
             if key.tag == _MERGE:
                 raise _error("merge keys (<<) are not read: write the settings out", key)
             if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
@@ -112,8 +112,15 @@ class PlainRules(Composer, SafeConstructor, Resolver):
             raise _error(f"a number must have at most {MAX_DIGITS} digits, not {len(node.value):,}: shorten it", node)
         try:
             return self.construct_yaml_int(node) if node.tag.endswith(":int") else self.construct_yaml_float(node)
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, LookupError) as error:
             raise _error(f"{shown(node.value)} must be a number", node) from error
+
+    def construct_bool(self, node: yaml.ScalarNode) -> bool:
+        """Return true or false; MarkedYAMLError for another text that is tagged so."""
+        try:
+            return bool(self.construct_yaml_bool(node))
+        except LookupError as error:
+            raise _error(f"{shown(node.value)} must be true or false", node) from error
 
     def refuse_tag(self, node: yaml.Node) -> Any:
         """Raise MarkedYAMLError: a tag asks for more than plain values."""
@@ -137,9 +144,10 @@ class PlainLoader(PlainRules, Scanner):
 
 
 PlainRules.yaml_constructors = {
-    **{f"{_PREFIX}{name}": SafeConstructor.yaml_constructors[f"{_PREFIX}{name}"] for name in ("null", "bool", "str")},
+    **{f"{_PREFIX}{name}": SafeConstructor.yaml_constructors[f"{_PREFIX}{name}"] for name in ("null", "str")},
     **{f"{_PREFIX}{name}": SafeConstructor.yaml_constructors[f"{_PREFIX}{name}"] for name in ("seq", "map")},
     **dict.fromkeys((f"{_PREFIX}int", f"{_PREFIX}float"), PlainRules.construct_number),
+    f"{_PREFIX}bool": PlainRules.construct_bool,
     None: PlainRules.refuse_tag,
 }
 PlainRules.yaml_implicit_resolvers = {

@@ -38,7 +38,23 @@ CORPUS = [MERGES, LAUGHS, *RECURSIVE, *DEEP, *WIDE, *ODD, *MARKS, *RANGES, "\0",
 
 numbers = st.sampled_from(["1e400", "-1e400", ".inf", ".nan", "1" + "0" * 400, "9" * 5000, "0x" + "f" * 3000, "1:1:1"])
 pieces = st.sampled_from(
-    [*"{}[]:,-?&*!|>'\"%@#\n ", "&a", "*a", "<<", "!!int", "---", "? ", ": ", "- ", "\\ud800", "\t"]
+    [
+        *"{}[]:,-?&*!|>'\"%@#\n ",
+        "&a",
+        "*a",
+        "<<",
+        "!!int",
+        "!!bool",
+        "!!float",
+        "!!map",
+        "!!str",
+        "---",
+        "? ",
+        ": ",
+        "- ",
+        "\\ud800",
+        "\t",
+    ]
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.integers(0, 10**400)
 values = st.recursive(
