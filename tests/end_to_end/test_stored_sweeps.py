@@ -95,7 +95,7 @@ def test_malicious_pickles_in_stored_sweeps_run_nothing(stored: Any, tmp_path: P
         done = stored.sweeps(command, f"{FINISHED}/0000", *options)
         assert done.returncode == 2
         assert f"{best} must be a network saved by this package" in done.stderr.splitlines()[-1]
-    printed = stored.run_json("resume", INTERRUPTED)
+    printed = stored.run_json("resume", INTERRUPTED, status=3)
     assert (printed["state"], printed["trials"], printed["failed"]) == ("FINISHED", 3, 1)
     (refused,) = (point for point in stored.points(INTERRUPTED) if point.state is PointState.FAILED)
     assert (refused.point_id, f"{checkpoint} must be a checkpoint" in refused.reason) == ("0001", True)

@@ -134,6 +134,13 @@ def test_no_changed_byte_goes_unnoticed(place: int, change: int) -> None:
     refusal(bytes(changed))
 
 
+@pytest.mark.parametrize(("before", "after"), [(b'"F32"', b'"I32"'), (b"[2,3]", b"[3,2]"), (b'"a"', b'"b"')])
+def test_the_checksum_covers_names_dtypes_and_shapes(before: bytes, after: bytes) -> None:
+    content = tensor_file.dumps({"a": torch.ones(2, 3)})
+    assert before in content
+    assert "its content has changed" in refusal(content.replace(before, after))
+
+
 @given(st.integers(0, len(VALID) - 1))
 @settings(max_examples=50, deadline=None)
 def test_a_truncated_file_is_refused(length: int) -> None:
