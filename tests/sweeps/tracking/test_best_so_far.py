@@ -1,15 +1,14 @@
 """A sweep's journal has its best objectives after each trial that ended, whatever came first, and after a resume."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweeps.tracking.best_so_far import BestSoFar
 from sweeps.tracking.journal.records import BestEpoch, PointState
-from sweeps.tracking.resume_state import ResumeState
 from sweeps.tracking.results import SweepResult
+from sweeps.tracking.resume_state import ResumeState
 
 OBJECTIVES = {"objective": [{"metric": "valid/mse"}, {"metric": "valid/r2", "direction": "maximize"}]}
 
@@ -45,9 +44,7 @@ def test_each_objective_of_the_leading_trial_is_recorded(small_sweep: Callable[.
 
 
 @pytest.mark.parametrize("error", [0.4, 0.6])
-def test_a_resumed_sweep_continues_from_its_best(
-    write_result: Callable[..., SweepResult], tmp_path: Path, error: float
-) -> None:
+def test_a_resumed_sweep_continues_from_its_best(write_result: Callable[..., SweepResult], error: float) -> None:
     states = {"b": PointState.FAILED, "c": PointState.KILLED}
     result = write_result({"a": [{"valid/mse": 0.5}], "b": [], "c": []}, states=states)
     recorded = record_all(BestSoFar(ResumeState(result=result), result.config.objectives), [ended_with(error)])
