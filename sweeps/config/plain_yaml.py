@@ -47,10 +47,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 def read_plain(loader: "PlainRules") -> Any:
     """Return the value of a loader's text; MarkedYAMLError if it breaks the rules."""
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()  # type: ignore[attr-defined]  # of the scanner
+    return loader.get_single_data()
 
 
 class PlainRules(Composer, SafeConstructor, Resolver):

@@ -61,7 +61,7 @@ def _replacements(tree: ast.Module, source: str) -> Iterator[tuple[ast.expr | as
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
-        if isinstance(node, ast.If | ast.IfExp | ast.While):
+        if isinstance(node, ast.If | ast.IfExp | ast.While) and not _has_a_complement(node.test):
             yield node.test, f"(not ({_text(node.test, source)}))"
         elif isinstance(node, ast.comprehension):
             yield from ((test, "True") for test in node.ifs)
@@ -80,6 +80,13 @@ def _replacements(tree: ast.Module, source: str) -> Iterator[tuple[ast.expr | as
             yield node, f"({_text(node.operand, source)})"
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in _OPPOSITES:
             yield node, _OPPOSITES[node.id]
+
+
+def _has_a_complement(test: ast.expr) -> bool:
+    """Return whether another replacement negates a test already."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        return not isinstance(test.ops[0], ast.Lt | ast.LtE | ast.Gt | ast.GtE)
+    return isinstance(test, ast.UnaryOp)
 
 
 def _is_no_guard(node: ast.AST) -> bool:

@@ -1,6 +1,6 @@
 """Count which single-line changes to the guards of data, security and ranking the tests notice.
 
-    python tests/mutations/mutation_score.py [--mutants 200] [--only TEXT] [--all] [--workers 2]
+    python tests/mutations/mutation_score.py [--mutants 250] [--seed 0] [--only TEXT ...] [--all] [--workers 2]
 
 Each worker has a copy of the repository. It changes one line of a module in `guards.toml`, runs that module's tests in
 a fork that has the libraries imported already, and restores the module. A mutant is killed if a test fails or takes
@@ -9,6 +9,7 @@ The exit status is 1 if fewer than 95 % of the other mutants are killed.
 """
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -61,8 +63,9 @@ class Verdict:
 def main() -> int:
     """Print the survivors and the score; return 1 if too few mutants were killed."""
     arguments = _arguments()
-    guards = [guard for guard in read_guards() if arguments.only in guard.module]
-    chosen = choose(guards, None if arguments.all else arguments.mutants)
+    guards = [guard for guard in read_guards() if any(text in guard.module for text in arguments.only)]
+    chosen = choose(guards, None if arguments.all else arguments.mutants, arguments.seed)
+    started = time.monotonic()
     _import_libraries()
     verdicts = list(_judge(guards, chosen, arguments.workers))
     equivalents = {(guard.module, change) for guard in guards for change in guard.equivalent}
@@ -76,7 +79,8 @@ def main() -> int:
     share = 1 - len(unexplained) / max(n_counted, 1)
     print(
         f"{len(verdicts)} mutants of {len(guards)} modules: {len(verdicts) - len(survivors)} killed, "
-        f"{len(survivors) - len(unexplained)} equivalent, {len(unexplained)} survived: {share:.1%} killed"
+        f"{len(survivors) - len(unexplained)} equivalent, {len(unexplained)} survived: {share:.1%} killed "
+        f"(seed {arguments.seed}, {(time.monotonic() - started) / 60:.0f} minutes)"
     )
     return 0 if verdicts and not n_skipped and share >= REQUIRED_SHARE else 1
 
@@ -89,13 +93,12 @@ def read_guards() -> list[Guard]:
     ]
 
 
-def choose(guards: Sequence[Guard], n_mutants: int | None) -> list[tuple[str, Mutant]]:
-    """Return mutants of each module in turn until there are `n_mutants`, the same in each call; None: all of them."""
-    chance = random.Random(0)
+def choose(guards: Sequence[Guard], n_mutants: int | None, seed: int) -> list[tuple[str, Mutant]]:
+    """Return mutants of each module in turn until there are `n_mutants`, the same for the same seed; None: all."""
     piles = {guard.module: mutants((ROOT / guard.module).read_text()) for guard in guards}
     n_all = sum(map(len, piles.values()))
-    for pile in piles.values():
-        chance.shuffle(pile)
+    for module, pile in piles.items():
+        random.Random(f"{seed} {module}").shuffle(pile)  # the same with --only
     chosen: list[tuple[str, Mutant]] = []
     while len(chosen) < min(n_all, n_all if n_mutants is None else n_mutants):
         chosen += [(module, pile.pop()) for module, pile in piles.items() if pile]
@@ -104,9 +107,12 @@ def choose(guards: Sequence[Guard], n_mutants: int | None) -> list[tuple[str, Mu
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--mutants", type=int, default=200, help="how many, spread evenly over the modules (200)")
+    parser.add_argument("--mutants", type=int, default=250, help="how many, spread evenly over the modules (250)")
+    parser.add_argument("--seed", type=int, default=0, help="which of them (0)")
     parser.add_argument("--all", action="store_true", help="every mutant of every module: takes hours")
-    parser.add_argument("--only", default="", metavar="TEXT", help="modules whose path contains this")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="TEXT", help="modules whose path contains one of these"
+    )
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args()
 
@@ -143,6 +149,7 @@ def _work(guards: Sequence[Guard], share: Sequence[tuple[str, Mutant]], writer: 
             if not own:
                 continue
             failed, seconds = _run(copy, guard.tests, 1800)
+            print(f"{guard.module}: {len(own)} mutants, {seconds:.1f} s without any", file=sys.stderr, flush=True)
             if failed:
                 print(f"{guard.module}: its tests must pass without a mutant, and {failed} fails", file=sys.stderr)
                 own = []
@@ -206,9 +213,14 @@ def _run(copy: Path, tests: Sequence[str], limit_seconds: float) -> tuple[str, f
 
 
 class _FirstFailure:
-    """A pytest plugin that remembers the first test that failed."""
+    """A pytest plugin that runs quick tests first and remembers the first test that failed."""
 
     name = ""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Iterator[None]:
+        yield  # to tests/conftest.py, which puts the slow ones first
+        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and not self.name:
@@ -221,8 +233,6 @@ class _FirstFailure:
 
 def _failure(copy: Path, tests: Sequence[str]) -> str:
     """Run tests in this process; return the first that failed, "-" if none did."""
-    import pytest
-
     os.chdir(copy)
     sys.dont_write_bytecode = True
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(copy)}
@@ -242,6 +252,7 @@ def _import_libraries() -> None:
 
     for name in _LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # garbage collection in a fork would copy their memory
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class MemoryRegistry:
         """Point an alias at a version."""
         self.request(lambda: self.aliases.update({alias: version}))
 
-    def download(self, uri: str, folder: Path) -> Path:
+    def download_version(self, version: Any, folder: Path) -> Path:
         """Return the files of a version."""
         return self.files
 

@@ -174,7 +174,7 @@ def write_result(tmp_path: Path, small_sweep: Callable[..., SweepConfig]) -> Ite
             end = (states or {}).get(point_id, PointState.FINISHED)
             if end is not PointState.RUNNING:
                 journal.end_point(point_id, PointEnd(end, None, (tags or {}).get(point_id, {})), 10)
-        if state is not None:
+        if state not in (None, SweepState.RUNNING):
             journal.end_sweep(state, "", {}, 20)
         return read_result(journal, SweepFolder(tmp_path))
 

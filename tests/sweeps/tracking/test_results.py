@@ -3,11 +3,16 @@
 import json
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
-from sweeps.tracking.journal.records import PointState, SweepState
-from sweeps.tracking.results import SweepResult
+from sweeps.config import SweepConfig
+from sweeps.storage.layout import create
+from sweeps.storage.sweep_lock import own_sweep
+from sweeps.tracking.journal.journal import Journal
+from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord, SweepState
+from sweeps.tracking.results import SweepResult, load_result
 
 Write = Callable[..., SweepResult]
 
@@ -92,7 +97,9 @@ def test_the_best_of_the_running_trials_leads_but_is_not_ranked(write_result: Wr
 
 
 def test_result_is_plain_json(write_result: Write) -> None:
-    assert json.loads(json.dumps(write_result({"a": mse(1)}).to_dict(top=3)))["best"]["metrics"] == {"valid/mse": 1}
+    plain = json.loads(json.dumps(write_result({"a": mse(1)}).to_dict(top=3)))
+    assert plain["best"]["metrics"] == {"valid/mse": 1}
+    assert "front" not in plain  # with one objective, the ranking says it all
 
 
 def test_finalist_is_the_best_trial(write_result: Write) -> None:
@@ -106,3 +113,32 @@ def test_finalists_are_at_most_ten_of_a_front(write_result: Write) -> None:
     histories["beaten"] = [{"valid/mse": 30.0, "valid/dead_units": 30.0}]
     finalists = [trial.trial for trial in write_result(histories, objective=objectives).finalists]
     assert finalists == [f"{k:02d}" for k in range(13, 3, -1)]
+
+
+@pytest.mark.parametrize(
+    ("is_owned", "recorded", "expected"),
+    [
+        (True, None, (SweepState.RUNNING, PointState.RUNNING)),
+        (False, None, (SweepState.INTERRUPTED, PointState.KILLED)),
+        (True, SweepState.FINISHED, (SweepState.FINISHED, PointState.RUNNING)),
+        (False, SweepState.FAILED, (SweepState.FAILED, PointState.RUNNING)),
+    ],
+)
+def test_a_sweep_without_its_process_and_without_an_end_is_interrupted(
+    small_sweep: Callable[..., SweepConfig],
+    is_owned: bool,
+    recorded: SweepState | None,
+    expected: tuple[SweepState, PointState],
+) -> None:
+    config, folder = small_sweep(), create("small")
+    with Journal.create(folder.journal, SweepRecord(folder.id, "small", "small", config.to_dict(), 0)) as journal:
+        for index, state in enumerate((PointState.RUNNING, PointState.FINISHED)):
+            journal.start_point(PointRecord(f"{index:04d}", index, {"model.hidden_size": 8 + index}, "h", 0))
+            if state is not PointState.RUNNING:
+                journal.end_point(f"{index:04d}", PointEnd(state), 1)
+        if recorded is not None:
+            journal.end_sweep(recorded, "", {}, 2)
+    with own_sweep(folder) if is_owned else nullcontext():
+        result = load_result(folder)
+    assert (result.record.state, result.points[0].state) == expected
+    assert result.points[1].state is PointState.FINISHED

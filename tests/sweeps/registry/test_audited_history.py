@@ -1,0 +1,65 @@
+"""A history shows each move beside its entry in the log, and names the other logs that have the rest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from memory_registry import MemoryRegistry
+
+from sweeps.registry.audited_history import AuditedHistory, audited_history
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> MemoryRegistry:
+    """A registry in which version 1 was promoted, with two entries in the log."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "network.safetensors").write_bytes(b"tensors")
+    registry = MemoryRegistry(tmp_path / "files")
+    registry.promote("1")
+    return registry
+
+
+def history(registry: MemoryRegistry) -> AuditedHistory:
+    store: Any = registry
+    return audited_history(store, "digits", "champion")
+
+
+def versions_and_entries(shown: AuditedHistory) -> list[tuple[str, int | None]]:
+    return [(step.version, None if logged is None else logged.entry.number) for step, logged in shown.moves]
+
+
+def test_each_move_has_its_entry_and_one_made_in_mlflow_has_none(registry: MemoryRegistry) -> None:
+    registry.promote("2")
+    registry.aliases["champion"] = "1"
+    shown = history(registry)
+    assert versions_and_entries(shown) == [("1", 1), ("2", 3), ("1", None)]
+    assert (shown.holder, shown.n_entries, shown.other_logs) == ("1", 4, ())
+    plain = shown.to_dict()
+    assert [(move["version"], move["log"] and move["log"]["entry"]) for move in plain["moves"]] == [
+        ("1", None),
+        ("2", 3),
+        ("1", 1),
+    ]
+    assert plain["log"] == {"location": shown.location, "entries": 4, "others": []}
+
+
+def test_the_log_of_another_home_is_named_once(
+    registry: MemoryRegistry, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path / "other"))
+    registry.promote("2")
+    registry.promote("3")
+    monkeypatch.setenv("SWEEPS_HOME", str(own_home))
+    shown = history(registry)
+    assert versions_and_entries(shown) == [("1", 1), ("2", None), ("3", None)]
+    (other,) = shown.other_logs
+    assert other.endswith(f":{tmp_path}/other/promotions")
+    assert shown.location.endswith(f":{own_home}/promotions")
+
+
+def test_a_version_that_was_deleted_in_mlflow_names_no_log(registry: MemoryRegistry, own_home: Path) -> None:
+    for entry in (own_home / "promotions").glob("*.json"):
+        entry.unlink()
+    del registry.versions["1"]
+    shown = history(registry)
+    assert (versions_and_entries(shown), shown.other_logs) == ([("1", None)], ())
