@@ -11,7 +11,7 @@ from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion
 
-from sweeps.errors import InputError, UnknownModel
+from sweeps.errors import InputError, TrackingError, UnknownModel
 from sweeps.registry.alias_history import MADE, MoveKind, find_model, parse_tag, tag_prefix
 from sweeps.registry.audited_tags import TagAudit
 from sweeps.registry.logged_moves import LoggedMove, by_tag, logged_moves
@@ -225,22 +225,23 @@ def _files(audited: _Audited) -> Iterator[Check]:
     if not moves:
         yield Check("files", CheckOutcome.NOTE, f"the log has no digest of the files of version {holder}")
         return
-    expected = moves[-1].facts["package_sha256"]
-    version = audited.store.version(audited.model.name, holder)
+    expected, entry = moves[-1].facts["package_sha256"], _of(moves[-1])
+    version = audited.version(holder)
     if version is None:
         yield Check("files", CheckOutcome.FAILED, f"version {holder} was deleted")
         return
     with tempfile.TemporaryDirectory(prefix="sweeps-audit-") as folder:
         try:
             found = package_digest(audited.store.download_version(version, Path(folder) / "files"))
+        except TrackingError:  # MLflow does not answer, which says nothing about the files
+            raise
         except InputError as error:
-            found = str(error)
+            yield Check("files", CheckOutcome.FAILED, f"those of version {holder} cannot be compared: {error}")
+            return
     if found == expected:
-        yield Check(
-            "files", CheckOutcome.PASSED, f"those of version {holder} have the SHA-256 of entry {_of(moves[-1])}"
-        )
+        yield Check("files", CheckOutcome.PASSED, f"those of version {holder} have the SHA-256 of entry {entry}")
     else:
-        sentence = f"those of version {holder} were changed: SHA-256 {found}, not {expected} of entry {_of(moves[-1])}"
+        sentence = f"those of version {holder} were changed: SHA-256 {found}, not {expected} of entry {entry}"
         yield Check("files", CheckOutcome.FAILED, sentence)
 
 

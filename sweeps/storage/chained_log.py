@@ -24,6 +24,7 @@ from sweeps.errors import StorageError
 from sweeps.storage import atomic_write
 from sweeps.storage.lease import LEASE_SECONDS, Lease, lease_owner
 from sweeps.storage.object_store import Place, RemotePath
+from sweeps.storage.private_files import make_folder, open_file
 
 # An entry is a few kilobytes. A larger file is none of ours, and is not read.
 MAX_ENTRY_BYTES = 2**20
@@ -85,7 +86,7 @@ class ChainedLog:
             return entry if file.read_bytes() == entry.content else None
         entry = self._next(facts)
         with self._explained("write"):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             return entry if _create(self.folder / f"{entry.number:08d}.json", entry.content) else None
 
     def _next(self, facts: Mapping[str, Any]) -> LogEntry:
@@ -103,13 +104,15 @@ class ChainedLog:
         file = self.folder / f"{number:08d}.json"
         if isinstance(file, RemotePath):
             return LogEntry(number, file.read_bytes())
-        with self._explained("read"), file.open("rb") as opened:
+        with self._explained("read"), os.fdopen(open_file(file, os.O_RDONLY), "rb") as opened:
             return LogEntry(number, opened.read(MAX_ENTRY_BYTES + 1))
 
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
         try:
             yield
+        except StorageError:
+            raise
         except OSError as error:
             raise StorageError(
                 f"this user must be able to {action} the log in {self.folder}, and is not ({error.strerror}): free "
@@ -138,11 +141,10 @@ def chain_issues(entries: Sequence[LogEntry]) -> list[str]:
 
 
 def _create(file: Path, content: bytes) -> bool:
-    """Create a file whole, for its owner alone, to survive a power cut; return False if it exists."""
+    """Create a private file, whole and safe from a power cut; return False if it exists."""
     partial = file.with_name(f"{file.name}.{uuid4().hex[:8]}.partial")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
+        with os.fdopen(open_file(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as opened:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_registry import MemoryRegistry
 
-from sweeps.errors import UnknownModel
+from sweeps.errors import InputError, TrackingError, UnknownModel
 from sweeps.registry.alias_history import Move, MoveKind, moves
 from sweeps.registry.audit import CheckOutcome
 from sweeps.registry.promotion_log import LOG_TAG, open_log
@@ -163,7 +163,7 @@ ATTACKS: dict[str, tuple[Callable[[MemoryRegistry, Path], object], str]] = {
     ),
     "a link added to the model": (
         lambda registry, _: (registry.files / "more").symlink_to("/etc"),
-        "files: those of version 3 were changed: SHA-256 a packaged model must consist of plain files",
+        "files: those of version 3 cannot be compared: a packaged model must consist of plain files",
     ),
 }
 
@@ -276,6 +276,16 @@ def test_any_deletion_of_entries_fails_the_audit(registry: MemoryRegistry, delet
     finally:
         for number, content in contents.items():
             (folder / f"{number:08d}.json").write_bytes(content)
+
+
+def test_files_that_mlflow_does_not_return_are_not_called_changed(registry: MemoryRegistry) -> None:
+    registry.download_error = TrackingError("the MLflow request failed: it does not answer")
+    with pytest.raises(TrackingError, match="does not answer"):
+        registry.audit()
+    registry.download_error = InputError("the files of a model must be in a folder of the store")
+    assert registry.failures() == [
+        "files: those of version 3 cannot be compared: the files of a model must be in a folder of the store"
+    ]
 
 
 def test_a_history_with_an_edited_tag_is_an_error_that_names_the_tag(registry: MemoryRegistry) -> None:

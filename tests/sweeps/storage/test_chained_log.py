@@ -1,6 +1,7 @@
 """A log that only grows: written by one of several writers at a time, and any change of it is found."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -44,6 +45,27 @@ def test_files_on_a_disk_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "promotions").iterdir()] == ["00000001.json"]
     assert stat.S_IMODE((tmp_path / "promotions").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "promotions" / "00000001.json").stat().st_mode) == 0o600
+
+
+def test_missing_folders_above_the_log_are_private(tmp_path: Path) -> None:
+    ChainedLog(tmp_path / "home" / "promotions").append({})
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+def test_a_log_in_a_shared_home_is_shared_with_its_group(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2770)
+    ChainedLog(tmp_path / "promotions").append({})
+    assert stat.S_IMODE((tmp_path / "promotions").stat().st_mode) == 0o2770
+    assert stat.S_IMODE((tmp_path / "promotions" / "00000001.json").stat().st_mode) == 0o660
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_an_entry_that_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "elsewhere").write_text("{}")
+    entry = tmp_path / "00000001.json"
+    entry.symlink_to(tmp_path / "elsewhere") if kind == "link" else os.mkfifo(entry)
+    with pytest.raises(StorageError, match="must be a regular file"):
+        ChainedLog(tmp_path).entries()
 
 
 def test_concurrent_writers_each_get_a_number_and_no_entry_is_lost(log: ChainedLog) -> None:
@@ -135,7 +157,7 @@ def test_the_rest_of_a_killed_write_is_no_entry(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_used_is_an_error_in_one_line(tmp_path: Path, use: Callable[[ChainedLog], object]) -> None:
     (tmp_path / "promotions").mkdir()
     (tmp_path / "promotions" / "00000001.json").mkdir()  # no file; unlike permissions, it also stops root
-    with pytest.raises(StorageError, match="must be able to read the log"):
+    with pytest.raises(StorageError, match="00000001.json must be a regular file"):
         use(ChainedLog(tmp_path / "promotions"))
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="must be able to write the log"):
