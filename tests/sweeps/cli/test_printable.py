@@ -25,6 +25,7 @@ from sweeps.cli.options import log_line
 from sweeps.cli.printable import printable, printable_log
 from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep
 from sweeps.registry.alias_history import Move, MoveKind
+from sweeps.registry.audited_history import AuditedHistory
 
 # Set the title, overwrite the line, move the cursor up and clear, reverse what follows, an 8-bit CSI, a hyperlink.
 ATTACKS = {
@@ -115,7 +116,8 @@ def test_what_a_job_says_of_itself_has_no_controls(
 @every_attack
 def test_tags_of_a_registered_model_have_no_controls(attack: str, capfd: pytest.CaptureFixture[str]) -> None:
     move = Move("2", None, MoveKind.PROMOTION, f"why{attack}", f"s{attack}", "0001", who=f"ann{attack}")
-    print_history("digits", "champion", [move], f"2{attack}")
+    history = AuditedHistory([(move, None)], f"2{attack}", f"host{attack}", 1, [f"other{attack}"])
+    print_history("digits", "champion", history)
     assert is_harmless(capfd.readouterr().out)
 
 

@@ -47,7 +47,7 @@ def test_counts_times_and_owners_are_bounded() -> None:
     metadata = {"sweeps.sweep": SWEEP, "sweeps.owner": "x" * 100_000, "sweeps.trials": "9" * 100_000}
     for start_time in (10**17, -(10**17)):
         found = all_submitted(cluster_with([job(metadata=metadata, start_time=start_time)]))
-        assert (len(found[0].owner), found[0].n_trials, found[0].started_ms) == (100, None, None)
+        assert (len(found[0].owner), found[0].n_trials, found[0].started_ms) == (200, None, None)
         assert listing_rows([], found, [])[0]["started"] is None
 
 
