@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sweeps.errors import StorageError
 from sweeps.storage.object_store import Place
@@ -92,11 +92,12 @@ def read_file(path: Place, max_bytes: int) -> bytes:
     return content
 
 
-def is_inside(path: Place, folder: Place) -> bool:
-    """Return whether a path in a folder stays there if links are followed; an object store has none."""
-    if isinstance(path, Path) and isinstance(folder, Path):
-        return path.resolve().is_relative_to(folder.resolve())
-    return True
+def is_inside(folder: Place, name: str) -> bool:
+    """Return whether a relative path stays in a folder, also if links are followed; an object store has none."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        return False
+    return not isinstance(folder, Path) or (folder / path).resolve().is_relative_to(folder.resolve())
 
 
 def refuse_links(folder: Place) -> None:

@@ -9,7 +9,7 @@ from sweeps.errors import InputError
 
 LATEST = "latest"
 # The id of a sweep or a trial names one folder: no separator, and no "..".
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,199}")
 _ID = re.compile(r"(?P<name>.+)-(?P<started>\d{8}-\d{6})-[0-9a-f]{4}")
 
 
@@ -33,8 +33,8 @@ def folder_name(name: str) -> str:
     """Return the id of a sweep or a trial as it is; InputError if it cannot name a folder."""
     if not is_folder_name(name):
         raise InputError(
-            f"an id must have 1 to 200 letters, digits, '-', '_' and '.', and start with a letter or digit, not "
-            f"{name[:80]!r}: correct it"
+            "an id must have 1 to 200 letters, digits, spaces, '-', '_' and '.', and start with a letter or digit, "
+            f"not {name[:80]!r}: correct it"
         )
     return name
 

@@ -168,7 +168,11 @@ class Delivery:
 
     def _deliver_figure(self, entries: Sequence[Entry]) -> None:
         (entry,) = entries
-        kind, name = entry.body["kind"], entry.body["name"]
+        kind, name, source = entry.body["kind"], entry.body["name"], entry.body["source"]
+        if not (is_inside(self._folder, name) and is_inside(self._folder, source)):
+            raise FigureError(
+                f"the name and the source of a figure must lie in the sweep folder, not {name} at {source}"
+            )
         content = self._text(entry.point_id) if kind == "diagnosis" else self._png(entry.point_id, entry.body)
         run_id = self._run_id(entry.point_id)
         if kind not in _IMAGES:
@@ -188,9 +192,7 @@ class Delivery:
 
     def _png(self, point_id: str | None, body: Mapping[str, Any]) -> bytes:
         point = self._journal.point(point_id) if point_id is not None else None
-        source = self._folder / body["source"]  # stays inside: `entry_parsing` checks the name, and here come the links
-        if not is_inside(source, self._folder):
-            raise FigureError(f"the source of a figure must lie in the sweep folder, not at {body['source']}")
+        source = self._folder / body["source"]
         if point is None:
             return draw(body["kind"], source, [], {})
         objectives = stored_objectives(self._journal.sweep().config)

@@ -12,6 +12,7 @@ import pytest
 
 from sweeps.errors import StorageError, SweepLocked
 from sweeps.storage import atomic_write, layout, private_files
+from sweeps.storage.object_store import RemotePath
 from sweeps.storage.private_files import (
     is_inside,
     make_folder,
@@ -170,9 +171,11 @@ def test_a_path_is_inside_a_folder_only_if_its_links_are(tmp_path: Path) -> None
     folder.mkdir()
     other.mkdir()
     (folder / "out").symlink_to(other)
-    assert is_inside(folder / "file", folder)
-    assert not is_inside(folder / "out" / "file", folder)
-    assert not is_inside(folder / ".." / "other", folder)
+    assert is_inside(folder, "file")
+    assert is_inside(RemotePath("s3://bucket/folder"), "points/file")
+    for name in ("out/file", "../folder/file", "/etc/passwd", str(folder / "file")):
+        assert not is_inside(folder, name)
+    assert not is_inside(RemotePath("s3://bucket/folder"), "../file")
 
 
 def test_a_folder_is_removed_without_following_links(tmp_path: Path) -> None:

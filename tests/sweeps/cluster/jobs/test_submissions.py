@@ -37,7 +37,7 @@ def test_a_job_is_a_submitted_sweep() -> None:
     assert (found.sweep, found.job, found.owner, found.n_trials, found.started_ms) == (SWEEP, SWEEP, "me", 4, 1)
 
 
-@pytest.mark.parametrize("sweep", ["--force", "../../etc", "a/b", "", "a b", "x" * 300, "a\n", "..", "a\x1b[2J"])
+@pytest.mark.parametrize("sweep", ["--force", "../../etc", "a/b", "", "a;b", "x" * 300, "a\n", "..", "a\x1b[2J"])
 def test_jobs_whose_ids_cannot_be_of_a_sweep_are_left_out(sweep: str) -> None:
     forged = [job(metadata={"sweeps.sweep": sweep}), job(submission_id=sweep or "-")]
     assert [found.sweep for found in all_submitted(cluster_with([*forged, job()]))] == [SWEEP]

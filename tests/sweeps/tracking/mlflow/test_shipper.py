@@ -413,13 +413,16 @@ def test_an_entry_that_mlflow_refuses_blocks_no_others(server: MlflowServer, wri
     journal.record_epoch("p0", 100, {"a name with $igns": 1.0}, 7)
     journal.record_figure("p0", FigureRecord("filters/gone.png", "filters", "points/p0/gone.npz"), 7)
     journal.record_figure("p0", FigureRecord("filters/far.png", "filters", "../../far.npz"), 7)
+    journal.record_figure("p0", FigureRecord("../../far.png", "loss_curve"), 7)
+    (journal.path.parent / "linked").symlink_to(journal.path.parent.parent)
+    journal.record_figure("p0", FigureRecord("filters/linked.png", "filters", "linked/far.npz"), 7)
     journal.record_epoch("never started", 1, {"valid/mse": 1.0}, 7)
     journal.end_point("p0", PointEnd(PointState.FINISHED), 8)
-    assert sync(journal, server.uri, journal.path.parent, 60) == ShipperStatus(0, 4, None)
+    assert sync(journal, server.uri, journal.path.parent, 60) == ShipperStatus(0, 6, None)
     assert runs(server.store, "refused")["p0"]["status"] == "FINISHED"
     assert stored_metrics(server.store, "refused").total() == 12
     reasons = " / ".join(reason for _, reason in journal.delivery.refusals())
-    for part in ("$igns", "gone.npz", "must lie in the sweep folder", "never started"):
+    for part in ("$igns", "gone.npz", "at ../../far.npz", "../../far.png at", "at linked/far.npz", "never started"):
         assert part in reasons
 
 
