@@ -157,7 +157,7 @@ def test_the_rest_of_a_killed_write_is_no_entry(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_used_is_an_error_in_one_line(tmp_path: Path, use: Callable[[ChainedLog], object]) -> None:
     (tmp_path / "promotions").mkdir()
     (tmp_path / "promotions" / "00000001.json").mkdir()  # no file; unlike permissions, it also stops root
-    with pytest.raises(StorageError, match="00000001.json must be a regular file"):
+    with pytest.raises(StorageError, match=r"00000001\.json must be a regular file"):
         use(ChainedLog(tmp_path / "promotions"))
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="must be able to write the log"):
