@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from sweeps.datamodules.array_checks import NUMBERED, as_labels, check_inputs
 from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
-from sweeps.datamodules.data_paths import check_is_file, expanded
-from sweeps.datamodules.own_data_config import ArrayConfig
+from sweeps.datamodules.data_paths import check_is_file
+from sweeps.datamodules.own_data_config import ArrayConfig, expanded
 from sweeps.datamodules.splits import Source
 
 ZIP_MAGIC = b"PK\x03\x04"

@@ -1,16 +1,8 @@
-"""Paths of a user's own data files: expanded, and refused unless they are regular files."""
+"""Paths of a user's own data files: refused unless they are regular files."""
 
 from pathlib import Path
 
 from sweeps.datamodules.arrays import DatasetError
-
-
-def expanded(path: Path) -> Path:
-    """Return a path whose `~` or `~user` is replaced; unchanged if there is no such user."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
 
 
 def check_is_file(path: Path, needed: str) -> None:

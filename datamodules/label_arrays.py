@@ -8,8 +8,7 @@ from pathlib import Path
 from numpy.lib import format as npy_format
 
 from sweeps.datamodules.array_files import DAMAGE, HEADER_BYTES
-from sweeps.datamodules.data_paths import expanded
-from sweeps.datamodules.own_data_config import ArrayConfig
+from sweeps.datamodules.own_data_config import ArrayConfig, expanded
 
 _INTEGERS = "bui"
 _Header = tuple[tuple[int, ...], str]

@@ -111,3 +111,11 @@ class TableConfig(SplitConfig):
         if self.label_column is not None and self.label_column in self.drop_columns:
             raise ValueError(f"drop_columns must not name the label_column {self.label_column!r}: remove it from one")
         return self
+
+
+def expanded(path: Path) -> Path:
+    """Return a path whose `~` or `~user` is replaced; unchanged if there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.datamodules.arrays import DatasetError
-from sweeps.datamodules.data_paths import check_is_file, expanded
-from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
+from sweeps.datamodules.data_paths import check_is_file
+from sweeps.datamodules.own_data_config import TABLE_SUFFIXES, expanded
 from sweeps.datamodules.table_encoding import listed
 from sweeps.datamodules.table_limits import (
     refuse_larger_than_memory,

@@ -1,9 +1,8 @@
 """Load a user's own table as inputs and labels."""
 
 from sweeps.datamodules.arrays import DatasetError, Split
-from sweeps.datamodules.data_paths import expanded
 from sweeps.datamodules.missing_values import count_missing
-from sweeps.datamodules.own_data_config import TableConfig
+from sweeps.datamodules.own_data_config import TableConfig, expanded
 from sweeps.datamodules.splits import Source
 from sweeps.datamodules.table_files import read_table
 from sweeps.datamodules.table_fitting import fit_encoding

@@ -1,4 +1,4 @@
-"""Create MLflow's user `sweeps`, as which Ray jobs log in, or give it the password of MLFLOW_SWEEPS_PASSWORD.
+"""Create MLflow's user `sweeps`, which Ray jobs log in as, or give it the password of MLFLOW_SWEEPS_PASSWORD.
 
 Runs as user `admin`, with MLflow's URL and both passwords in the environment. Permissions that exist are kept: an
 administrator may have changed them. It imports no MLflow, because docker-compose 1.29 waits a minute for it at most.
@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 USER = "sweeps"
-# Of resources that others created. Who creates an experiment or a registered model may do anything with it.
+# Of resources that others created. The creator of an experiment or a registered model may do anything with it.
 PERMISSIONS = {
     "experiment": "EDIT",
     "run": "MANAGE",  # `sweeps delete --runs`

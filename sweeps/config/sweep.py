@@ -27,6 +27,7 @@ from sweeps.config.searchers import AlgorithmConfig, RandomConfig
 from sweeps.config.sections import SMALLEST_DATA, TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
+from sweeps.datamodules.own_data_config import expanded
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
@@ -214,12 +215,4 @@ def _make_paths_absolute(data: Any) -> None:
     """Resolve paths against the current folder: workers run in another one."""
     for key in ("path", "labels_path"):
         if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = str(_expanded(data[key]).absolute())
-
-
-def _expanded(written: str) -> Path:
-    path = Path(written)
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user
-        return path
+            data[key] = str(expanded(Path(data[key])).absolute())

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sweeps.errors import InputError, TrackingError
+from sweeps.errors import InputError
 from sweeps.registry.challenger import Challenger
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.package_digest import package_digest
@@ -51,8 +51,8 @@ def package_challenger(
     model = _reloaded(store, logged, folder / "logged")
     if model is None:
         raise InputError(
-            f"the files of the logged model {logged.model_id} must be those that were sent to MLflow, and are others: "
-            "find out what changed them, then promote again"
+            f"the files of the logged model {logged.model_id} must be those that were sent to MLflow, and differ: find "
+            "out what changed them, then promote again"
         )
     return logged.model_id, model
 
@@ -95,8 +95,6 @@ def _reloaded(store: RegistryStore, logged: LoggedPackage, folder: Path) -> Pack
     files = store.download(logged.model_id, folder)
     try:
         digest = package_digest(files)
-    except TrackingError:
-        raise
     except InputError:  # symbolic links
         return None
     return PackagedModel.load(files, digest) if digest == logged.sha256 else None

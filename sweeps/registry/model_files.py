@@ -13,6 +13,7 @@ from sweeps.tracking.mlflow.uri import sqlite_path, without_credentials
 
 MAX_BYTES = 2 * 1000**3
 MAX_FILES = 1000
+MAX_DEPTH = 20
 # Where this package and MLflow itself put artifacts, beside a SQLite store.
 _ARTIFACT_FOLDERS = ("mlartifacts", "mlruns")
 
@@ -37,7 +38,7 @@ def check_location(uri: str, location: str) -> None:
     if uri.startswith("http"):
         if parts.scheme == "mlflow-artifacts" and is_plain:
             return
-        required = "mlflow-artifacts:/..., served by the MLflow server"
+        required = "served by the MLflow server, at mlflow-artifacts:/..."
     else:
         store = sqlite_path(uri)
         folders = [] if store is None else [store.parent / name for name in _ARTIFACT_FOLDERS]
@@ -46,8 +47,7 @@ def check_location(uri: str, location: str) -> None:
             return
         required = f"in a folder of the store: {' or '.join(map(str, folders)) or 'a local path'}"
     raise InputError(
-        f"the files of a model must be at a location {required}; not {_shown(location)}, which is not read: promote a "
-        "trial with `sweeps promote`"
+        f"the files of a model must be {required}, not at {_shown(location)}: promote a trial with `sweeps promote`"
     )
 
 
@@ -71,35 +71,38 @@ def _download(uri: str, location: str, folder: Path) -> Path:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     repository: Any = get_artifact_repository(location, tracking_uri=uri)
-    _check_sizes(_served_sizes(repository, ""))
+    _check_sizes(_served_sizes(repository))
     folder.mkdir()
     return Path(repository.download_artifacts("", str(folder)))
 
 
-def _check_sizes(sizes: Iterable[int]) -> None:
-    """Raise InputError as soon as the sizes are too many, or too large together."""
+def _check_sizes(entries: Iterable[tuple[str, int]]) -> None:
+    """Raise InputError as soon as the paths with their sizes are too many or too deep, or too large together."""
     n_bytes = 0
-    for n_files, size in enumerate(sizes, start=1):
+    for n_files, (path, size) in enumerate(entries, start=1):
         n_bytes += size
-        if n_files > MAX_FILES or n_bytes > MAX_BYTES:
+        if n_files > MAX_FILES or n_bytes > MAX_BYTES or path.count("/") > MAX_DEPTH:
             raise InputError(
-                f"a model must have at most {MAX_FILES} files and {MAX_BYTES} bytes, and has more: it is not downloaded"
+                f"a model must have at most {MAX_FILES:,} files on {MAX_DEPTH} levels and {MAX_BYTES:,} bytes, and has "
+                "more: it is not downloaded"
             )
 
 
-def _local_sizes(folder: Path) -> Iterator[int]:
-    """Yield the size of each file and folder below `folder`, without following links."""
+def _local_sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the path and the size of each file and folder below `folder`, without following links."""
     for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            yield Path(parent, name).lstat().st_size
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            yield path.relative_to(folder).as_posix(), path.lstat().st_size
 
 
-def _served_sizes(repository: Any, path: str) -> Iterator[int]:
-    """Yield the size of each file and folder below `path`, as the server lists them."""
-    for info in repository.list_artifacts(path):
-        yield info.file_size or 0
-        if info.is_dir:
-            yield from _served_sizes(repository, info.path)
+def _served_sizes(repository: Any) -> Iterator[tuple[str, int]]:
+    """Yield the path and the size of each file and folder, as the server lists them."""
+    folders = [""]
+    while folders:
+        for info in repository.list_artifacts(folders.pop()):
+            yield info.path, info.file_size or 0
+            if info.is_dir:
+                folders.append(info.path)
 
 
 def _local_path(location: str) -> Path:

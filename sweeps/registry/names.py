@@ -27,7 +27,7 @@ def who(uri: str) -> Person:
     """Return the person that this process works for, who uses the MLflow store at `uri`.
 
     On a cluster, that is who asked for the command: a claim, made through the account that the cluster has in MLflow.
-    Raises TrackingError if the server does not answer which account this is.
+    Raises TrackingError if the server does not say which account this is.
     """
     person = current_person(uri)
     if asked_by := cleaned(os.environ.get(ASKED_BY, "")):

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from sweeps.datamodules.array_files import array_names, read_array
 from sweeps.datamodules.arrays import DatasetError
-from sweeps.datamodules.data_paths import expanded
-from sweeps.datamodules.own_data_config import TABLE_SUFFIXES
+from sweeps.datamodules.own_data_config import TABLE_SUFFIXES, expanded
 from sweeps.errors import InputError
 from sweeps.registry.packaged_model import Array, PackagedModel
 from sweeps.storage.atomic_write import replacing

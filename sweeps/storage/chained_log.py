@@ -1,8 +1,8 @@
 """An append-only log of JSON entries, one file each. Each entry has the SHA-256 of the one before it.
 
-So a changed, deleted or swapped entry breaks the chain. Only a cut-off tail does not: keep the newest entry's number
-and hash elsewhere. On a disk, the file system lets one writer create an entry; an object store cannot, so there the
-writers take turns by a lease.
+A changed, deleted or swapped entry breaks the chain; missing entries at the end do not, so the newest entry's number
+and hash are kept elsewhere, too. On a disk, the file system lets one writer create an entry; an object store cannot, so
+the writers take turns there by a lease.
 """
 
 import json
@@ -26,7 +26,7 @@ from sweeps.storage.lease import LEASE_SECONDS, Lease, lease_owner
 from sweeps.storage.object_store import Place, RemotePath
 from sweeps.storage.private_files import make_folder, open_file
 
-# An entry is a few kilobytes. A larger file is none of ours, and is not read.
+# An entry is a few kilobytes. No more of a larger file is read: it is another file.
 MAX_ENTRY_BYTES = 2**20
 _NAME = re.compile(r"([0-9]{8})\.json")
 _POLL_SECONDS = 0.2

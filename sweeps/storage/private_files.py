@@ -107,12 +107,12 @@ def refuse_links(folder: Place) -> None:
             for entry in entries:
                 if entry.is_symlink():
                     raise StorageError(
-                        f"{entry.path} must not be a link: remove it, or replace it by what it names", passes=False
+                        f"{entry.path} must not be a link: remove it, or replace it by what it points to", passes=False
                     )
 
 
 def remove_tree(folder: Path, last: tuple[str, ...] = ()) -> None:
-    """Remove a folder with everything in it, never through a link; remove what is named as in `last` after the rest."""
+    """Remove a folder with everything in it, without following links; names that start as in `last` go last."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         with os.scandir(descriptor) as entries:

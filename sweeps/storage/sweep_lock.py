@@ -97,7 +97,7 @@ def own_sweep(folder: SweepFolder) -> Iterator[IsOwner]:
 def _open_lock(folder: SweepFolder) -> IO[str]:
     """Open the file to lock; StorageError if the sweep's folder is a link, or another user's.
 
-    Who owns a sweep writes and removes files in its folder, and a link may lead to any other folder.
+    The owner of a sweep writes and removes files in its folder, and a link may lead to any other folder.
     """
     for path in (folder.path, folder.local):
         if isinstance(path, Path) and path.is_symlink():

@@ -37,7 +37,7 @@ class BestNetwork:
         self._unwritten: bytes | None = None
         self._epoch_drawn: int | None = None
         self._epoch_in_snapshot: int | None = None
-        self._replaces_earlier = False
+        self._has_removed_earlier = False
 
     @property
     def has_objective(self) -> bool:
@@ -99,9 +99,9 @@ class BestNetwork:
 
     def _remove_earlier(self) -> None:
         """Remove the best network of an earlier start with version 0.1, once there is one of this version."""
-        if not self._replaces_earlier:
+        if not self._has_removed_earlier:
             earlier_names.earlier_name(self._folder.best_network).unlink(missing_ok=True)
-            self._replaces_earlier = True
+            self._has_removed_earlier = True
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold, as plain values."""

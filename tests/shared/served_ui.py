@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -69,10 +68,7 @@ class ServedUi:
 @contextmanager
 def served_ui(environment: Mapping[str, str], folder: Path, *arguments: str, n_links: int = 1) -> Iterator[ServedUi]:
     """Run `sweeps ui` in a folder until the context ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "sweeps", "ui", *arguments, "--port", str(port)]
+    command = [sys.executable, "-m", "sweeps", "ui", *arguments, "--port", "0"]
     given = {**environment, "PYTHONUNBUFFERED": "1"}
     server = subprocess.Popen(command, env=given, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:

@@ -52,11 +52,13 @@ def ui(
             metavar="[SWEEP]", help="The sweep whose runs to show; by default the newest.", show_default=False
         ),
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 5000,
 ) -> None:
     """Open the MLflow UI of a sweep's tracking store, and print the sweep's page.
 
-    The printed link contains a token, new for each start, without which the UI opens to nobody on this machine.
+    The printed link contains a token, new for each start. Without it, nobody on this machine can open the UI.
     The store is the one that has the sweep's runs. Without SWEEP it is MLFLOW_TRACKING_URI, a `mlflow.db` in this
     folder, or the store of the newest sweep. A store that is a server needs no other: its page is printed.
     """

@@ -15,6 +15,7 @@ from sweeps.cluster.jobs.runtime_env import JobFiles
 from sweeps.cluster.jobs.submitted_sweep import JobState, SubmittedSweep, only_match
 from sweeps.errors import ClusterError, SweepDone
 from sweeps.storage.sweep_ids import is_folder_name
+from sweeps.tracking.journal.database import LAST_MS
 from sweeps.tracking.person import Source, cleaned, os_user
 from sweeps.tracking.submission import PREFIX, SUBMISSION_VARIABLE, current_submission, described
 
@@ -33,11 +34,7 @@ _POLL_SECONDS = 0.5
 # Failed sweeps whose logs a list reads: one request each.
 _MAX_REASONS = 10
 _COUNT = re.compile(r"[0-9]{1,9}")
-# Milliseconds since 1970 through the year 9999: later times cannot be shown.
-_LAST_MS = 253_402_300_799_999
 _CONTINUATION = re.compile(r"(?P<sweep>.+?)(-r(?P<number>\d+))?")
-
-
 _STATES = {"SUCCEEDED": JobState.FINISHED, "STOPPED": JobState.INTERRUPTED}
 
 
@@ -221,7 +218,7 @@ def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
         state=state,
         owner=cleaned(metadata.get(OWNER, "")),
         n_trials=int(n_trials) if _COUNT.fullmatch(n_trials) else None,
-        started_ms=newest.start_time if 0 <= (newest.start_time or 0) <= _LAST_MS else None,
+        started_ms=newest.start_time if 0 <= (newest.start_time or 0) <= LAST_MS else None,
         submitted=described(_claimed(jobs[0].metadata or {})),
     )
 

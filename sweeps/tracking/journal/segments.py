@@ -107,7 +107,7 @@ def _read(folder: Place, segment: Segment) -> list[EntryRow]:
     rows = [_row(line) for line in content.splitlines()]
     is_whole = [row[0] for row in rows] == list(range(segment.first, segment.last + 1))
     if not is_whole or sha256(content).hexdigest() != segment.digest:
-        raise ValueError("its entries or its checksum are others than its name says")
+        raise ValueError("its entries or its checksum do not match its name")
     return rows
 
 

@@ -7,9 +7,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-
-from sweeps.bounded_http import Limits, bounded_session, reason
 from sweeps.errors import TrackingError
 from sweeps.tracking.mlflow.uri import authorization, trusted_certificates, without_credentials
 
@@ -55,10 +52,16 @@ def _wrong(credentials: str, name: str) -> str:
 
 def _current_user(address: str, credentials: str) -> tuple[int, dict[str, Any]]:
     """Return the status and the JSON object with which the server answers who the user is."""
+    import requests
+
+    from sweeps.bounded_http import AnswerTooLarge, Limits, RedirectRefused, bounded_session, reason
+
     url, headers = f"{address}/api/2.0/mlflow/users/current", {"Authorization": credentials}
     try:
         with bounded_session(Limits(answer_bytes=_MAX_ANSWER_BYTES)) as session:
             response = session.get(url, headers=headers, timeout=_TIMEOUT_SECONDS, verify=trusted_certificates())
+    except (RedirectRefused, AnswerTooLarge):  # not an answer of a server with accounts
+        return HTTPStatus.NOT_FOUND, {}
     except (requests.RequestException, OSError) as error:
         raise _no_answer(address, without_credentials(reason(error))) from None
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -72,5 +75,5 @@ def _current_user(address: str, credentials: str) -> tuple[int, dict[str, Any]]:
 
 def _no_answer(address: str, why: str) -> TrackingError:
     return TrackingError(
-        f"the MLflow server at {address} must answer which account this is, and does not ({why}): try again"
+        f"the MLflow server at {address} must say which account this is, and does not ({why}): try again"
     )

@@ -1,6 +1,5 @@
 """What the MLflow UI shows of a run: its name, parameters and tags, and the summary of the sweep."""
 
-import getpass
 import json
 import platform
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from sweeps.config.search_space import Choices, Interval, SearchSpace, corners
 from sweeps.models.diagnosis.findings import serious_names, severity_of
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
+from sweeps.tracking.person import os_user
 
 SWEEP_TAG = "sweeps.sweep"
 POINT_TAG = "sweeps.trial"
@@ -78,7 +78,7 @@ def environment_tags() -> dict[str, str]:
     """Return tags for the environment of a sweep: host, user, git commit, package versions."""
     tags = {f"sweeps.version.{name}": version for name in _PACKAGES if (version := package_version(name))}
     tags |= {"sweeps.version.python": platform.python_version(), "sweeps.host": platform.node()}
-    tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", OWNER_TAG: _user()}
+    tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeps", OWNER_TAG: os_user()}
     return tags | code_tags()
 
 
@@ -202,13 +202,6 @@ def _finding_text(finding: Mapping[str, Any]) -> str:
     evidence = "\n".join(f"  {name}: {value:.3g}" for name, value in finding["evidence"].items())
     name = finding["name"][:1].upper() + finding["name"][1:]
     return f"{name} ({severity_of(finding)})\n{evidence}\n  Advice: {finding['advice']}\n"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # A container's user id may have no name.
-        return "unknown"
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

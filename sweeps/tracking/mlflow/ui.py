@@ -31,8 +31,8 @@ def serve(uri: str, port: int, announce: Callable[[str, str], None]) -> int:
     """
     token = secrets.token_urlsafe(32)
     with _listen(port) as listening:
+        address = f"http://{HOST}:{listening.getsockname()[1]}"  # port 0 means any free one
         server = _start(listening, {"uri": uri, "token": token})
-    address = f"http://{HOST}:{port}"
     # SIGTERM works like Ctrl-C: it ends the server with this process.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

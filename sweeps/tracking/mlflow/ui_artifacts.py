@@ -25,7 +25,7 @@ _LOCAL_SCHEMES = ("", "file")
 def artifact_folders(uri: str, destination: str) -> tuple[Path, ...]:
     """Return the folders of a store's artifacts: those beside a SQLite file, else in this folder, and `destination`.
 
-    They are where `uri.artifact_location`, MLflow's client and its server store them by default.
+    `uri.artifact_location`, MLflow's client and its server store artifacts there by default.
     """
     store = sqlite_path(uri)
     beside = Path.cwd() if store is None else store.parent

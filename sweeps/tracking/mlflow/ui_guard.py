@@ -1,6 +1,6 @@
-"""The token that `sweeps ui` asks for: an ASGI app around MLflow's that lets in only those who have it.
+"""The token that `sweeps ui` asks for: an ASGI app around MLflow's that answers only requests with it.
 
-Any user of this machine reaches the server's port. Only who ran the command has the link with the token.
+Any user of this machine can reach the server's port. Only the user who ran the command has the link with the token.
 """
 
 import hmac

@@ -238,7 +238,7 @@ def test_a_logged_model_outside_the_store_is_not_read(registry: Registry, tmp_pa
     shutil.copytree(registry.honest_files, Path(logged.artifact_location.removeprefix("file://")))
     registry.client.finalize_logged_model(logged.model_id, "READY")
     registry.register_source("outside", f"models:/{logged.model_id}")
-    refused(registry.score("outside"), "must be at a location in a folder of the store")
+    refused(registry.score("outside"), "must be in a folder of the store")
 
 
 def changed_champion(registry: Registry, name: str, change: Callable[[Path], None], folder: Path) -> None:

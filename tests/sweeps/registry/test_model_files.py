@@ -1,10 +1,12 @@
 """A model's files are read from its own store only, within limits, and links are never followed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import FileInfo
 
 from sweeps.errors import InputError
 from sweeps.registry import model_files
@@ -125,7 +127,7 @@ def test_a_link_stays_a_link(stored: tuple[str, Path], tmp_path: Path) -> None:
 def test_nothing_outside_the_store_is_copied(stored: tuple[str, Path], tmp_path: Path) -> None:
     uri, _ = stored
     (tmp_path / "private").mkdir()
-    with pytest.raises(InputError, match="which is not read"):
+    with pytest.raises(InputError, match="must be in a folder of the store"):
         download_files(uri, (tmp_path / "private").as_uri(), tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
@@ -170,3 +172,16 @@ def test_a_server_s_files_are_downloaded_within_the_limits(
             with pytest.raises(InputError, match="it is not downloaded"):
                 download_files(server.uri, location, tmp_path / "beyond")
     assert not (tmp_path / "beyond").exists()
+
+
+def test_folders_in_folders_are_not_followed_without_end(stored: tuple[str, Path], tmp_path: Path) -> None:
+    uri, source = stored
+    (source / "/".join("a" * 900)).mkdir(parents=True)  # more than Python's stack has room for
+    with pytest.raises(InputError, match="on 20 levels"):
+        download_files(uri, source.as_uri(), tmp_path / "copy")
+
+
+def test_a_server_that_lists_folders_without_end_is_refused_in_one_line() -> None:
+    endless = SimpleNamespace(list_artifacts=lambda path: [FileInfo(f"{path}/a".strip("/"), True, None)])
+    with pytest.raises(InputError, match="it is not downloaded"):
+        model_files._check_sizes(model_files._served_sizes(endless))

@@ -125,10 +125,10 @@ def test_wrong_credentials_are_refused(server: Server, monkeypatch: pytest.Monke
 
 def test_a_server_that_fails_gives_no_wrong_answer(server: Server) -> None:
     server.status = 503
-    with pytest.raises(TrackingError, match="must answer which account this is, and does not"):
+    with pytest.raises(TrackingError, match="must say which account this is, and does not"):
         current_person(server.uri)
     assert person_if_reachable(server.uri) == claimed_person()
-    with pytest.raises(TrackingError, match="must answer which account this is"):
+    with pytest.raises(TrackingError, match="must say which account this is"):
         current_person("http://127.0.0.1:9")
 
 

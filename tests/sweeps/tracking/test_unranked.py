@@ -44,7 +44,7 @@ def test_one_ranked_trial_is_enough(write_result: WriteResult) -> None:
     ("history", "states", "state", "said"),
     [
         ([{"valid/mse": float("nan")}], {}, SweepState.FAILED, "it was never finite"),
-        ([], {"a": PointState.RUNNING}, SweepState.RUNNING, "no trial has finished yet"),
+        ([], {"a": PointState.RUNNING}, None, "no trial has finished yet"),
         ([], {"a": PointState.KILLED}, SweepState.INTERRUPTED, "no trial has finished yet"),
         ([], {"a": PointState.FAILED}, SweepState.FAILED, "no trial finished, 1 failed; trial a: "),
         ([], {"a": PointState.KILLED}, SweepState.FAILED, "none trained long enough"),
@@ -52,7 +52,7 @@ def test_one_ranked_trial_is_enough(write_result: WriteResult) -> None:
     ],
 )
 def test_the_reason_fits_what_the_trials_did(
-    write_result: WriteResult, history: list[Any], states: dict[str, PointState], state: SweepState, said: str
+    write_result: WriteResult, history: list[Any], states: dict[str, PointState], state: SweepState | None, said: str
 ) -> None:
     why = why_unranked(write_result({"a": history}, states=states, state=state))
     assert why is not None

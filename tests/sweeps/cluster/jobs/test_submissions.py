@@ -8,6 +8,7 @@ from ray.job_submission import JobSubmissionClient
 from sweeps.cli.display.listing import listing_rows
 from sweeps.cluster.jobs.submissions import all_submitted
 from sweeps.errors import ClusterError
+from sweeps.tracking.person import MAX_CHARACTERS
 
 SWEEP = "small-20260101-000000-abcd"
 
@@ -47,7 +48,7 @@ def test_counts_times_and_owners_are_bounded() -> None:
     metadata = {"sweeps.sweep": SWEEP, "sweeps.owner": "x" * 100_000, "sweeps.trials": "9" * 100_000}
     for start_time in (10**17, -(10**17)):
         found = all_submitted(cluster_with([job(metadata=metadata, start_time=start_time)]))
-        assert (len(found[0].owner), found[0].n_trials, found[0].started_ms) == (200, None, None)
+        assert (len(found[0].owner), found[0].n_trials, found[0].started_ms) == (MAX_CHARACTERS, None, None)
         assert listing_rows([], found, [])[0]["started"] is None
 
 

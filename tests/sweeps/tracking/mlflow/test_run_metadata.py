@@ -17,6 +17,7 @@ from sweeps.tracking.mlflow.run_metadata import (
     ranking_description,
     run_name,
 )
+from sweeps.tracking.person import os_user
 
 SWEEP = SweepRecord(sweep_id="s", name="n", experiment="e", config={}, start_ms=0, description="Penalties compared.")
 
@@ -93,8 +94,11 @@ def test_settings_become_flat_parameters() -> None:
     }
 
 
-def test_environment_has_the_versions_of_packages() -> None:
+def test_environment_has_the_user_and_the_versions_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ceo")
+    environment_tags.cache_clear()
     tags = environment_tags()
+    assert tags["mlflow.user"] == os_user()
     assert tags["sweeps.version.python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"sweeps.version.torch", "sweeps.version.ray", "sweeps.host", "mlflow.user"} <= tags.keys()
 
