@@ -10,11 +10,12 @@ import torch
 from sweeps.models import saved_network, tensor_file
 from sweeps.models.build import build_network, load_network
 from sweeps.models.config import DeepConfig, LinearConfig, ModelConfig, ShallowConfig, StackedDenoisingConfig
+from sweeps.models.config.limits import MAX_LAYERS
 from sweeps.models.errors import ModelError
 from sweeps.models.networks.network import Network
 
 SHALLOW = ShallowConfig(hidden_size=5)
-LARGE = 10**12
+LARGE, MAX_UNITS = 10**12, 100_000
 
 
 def content(built: ModelConfig = SHALLOW, **changes: Any) -> dict[str, Any]:
@@ -42,11 +43,10 @@ def issue(path: Path, values: Any) -> str:
     [
         ({"input_size": LARGE}, "not torch.float32 ["),
         ({"input_size": 10**30}, "no network can have the sizes of the settings"),
-        ({"model": section(SHALLOW, hidden_size=LARGE)}, "not torch.float32 ["),
-        ({"model": section(DeepConfig(), hidden_sizes=[LARGE] * 8)}, "the settings have more layers"),
-        ({"model": section(DeepConfig(), hidden_sizes=[LARGE], code_size=LARGE)}, "no network can have the sizes"),
-        ({"model": section(DeepConfig(), hidden_sizes=[2] * 1_000_000)}, "the settings have more layers"),
-        ({"model": section(DeepConfig(), decoder_sizes=[2] * 1_000_000)}, "the settings have more layers"),
+        ({"model": section(SHALLOW, hidden_size=MAX_UNITS)}, "not torch.float32 ["),
+        ({"model": section(DeepConfig(), hidden_sizes=[MAX_UNITS] * 8)}, "the settings have more layers"),
+        ({"model": section(DeepConfig(), hidden_sizes=[2] * MAX_LAYERS)}, "the settings have more layers"),
+        ({"model": section(DeepConfig(), decoder_sizes=[2] * MAX_LAYERS)}, "the settings have more layers"),
         ({"model": section(StackedDenoisingConfig(), hidden_sizes=[2]), "n_classes": 3}, "is missing"),
         ({"model": section(StackedDenoisingConfig()), "n_classes": None}, "needs data with labels"),
         ({"fills_missing": True}, "preprocessing.mean is missing"),
@@ -65,6 +65,14 @@ def test_settings_that_the_file_has_no_tensors_for_build_nothing(
     line = issue(tmp_path / "best.safetensors", values)
     assert "must hold a network and the settings it was built from, and they differ" in line
     assert reason in line
+
+
+@pytest.mark.parametrize(
+    "settings", [{"hidden_sizes": [LARGE]}, {"hidden_sizes": [2] * 1_000_000}, {"code_size": LARGE}]
+)
+def test_settings_beyond_the_limits_of_a_sweep_file_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    values = content(model=section(DeepConfig(), **settings))
+    assert "must be a network saved by this package, and holds something else" in issue(tmp_path / "n", values)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.complex64])
