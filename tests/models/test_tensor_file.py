@@ -106,7 +106,7 @@ def test_tensors_that_overlap_or_have_gaps_are_stored_on_their_own() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {1.5: 1}, {None: 1}, {("a",): 1}, {True: 1}, {"a": {1, 2}}, [object()], 1j, bytearray(b"a"),
+        {1.5: 1}, {None: 1}, {("a",): 1}, {True: 1}, {1: 1, 1.5: 1}, {"a": {1, 2}}, [object()], 1j, bytearray(b"a"),
         torch.ones(2).to_sparse(), torch.ones(2, device="meta"),
     ],
 )  # fmt: skip

@@ -124,6 +124,13 @@ def test_gates_that_need_test_samples_are_refused_without_them(small_sweep: Make
     check_data(small_sweep(data=data))  # a sweep that is not to be promoted needs no test samples
 
 
+def test_two_test_samples_are_enough_for_a_gate(small_sweep: MakeSweep) -> None:
+    gates = {"max_dead_units": 0.1}
+    check_data(small_sweep(data={"name": "digits", "n_test": 2}, promotion=gates))
+    (issue,) = issues_of(small_sweep(data={"name": "digits", "n_test": 1}, promotion=gates))
+    assert "at least 2 test samples to judge by, and digits has 1" in issue
+
+
 def test_a_loss_on_labels_is_refused_without_them(sweep_of: MakeSweep) -> None:
     sections = {"objective": {"metric": "valid/mse"}, "promotion": {"compare": "probe_error"}}
     (issue,) = issues_of(sweep_of({"X": inputs_of(), "y": np.arange(N) % 2}, {"inputs_key": "X"}, **sections))
