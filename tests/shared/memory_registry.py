@@ -44,6 +44,7 @@ class MemoryRegistry:
     ends_at: int | None = None
     reaches: bool = False
     error: type[BaseException] = Killed
+    download_error: Exception | None = None
     n_requests: int = 0
 
     def find(self, name: str) -> RegisteredModel | None:
@@ -66,8 +67,10 @@ class MemoryRegistry:
         """Point an alias at a version."""
         self.request(lambda: self.aliases.update({alias: version}))
 
-    def download(self, uri: str, folder: Path) -> Path:
-        """Return the files of a version."""
+    def download_version(self, version: Any, folder: Path) -> Path:
+        """Return the files of a version; raise `download_error` if there is one."""
+        if self.download_error is not None:
+            raise self.download_error
         return self.files
 
     def request(self, effect: Callable[[], Any]) -> Any:
