@@ -2,20 +2,18 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities.model_registry import ModelVersion
-
 from sweeps.errors import InputError, TrackingError, UnknownModel
 from sweeps.registry.alias_history import MADE, MoveKind, find_model, parse_tag, tag_prefix
+from sweeps.registry.audited_alias import AuditedAlias
 from sweeps.registry.audited_tags import TagAudit
-from sweeps.registry.logged_moves import LoggedMove, by_tag, logged_moves
-from sweeps.registry.mlflow_registry import RegisteredModel, RegistryStore
+from sweeps.registry.logged_moves import LoggedMove, by_tag
+from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.package_digest import package_digest
 from sweeps.registry.promotion_log import location, open_log
 from sweeps.storage.chained_log import LogEntry, chain_issues
@@ -64,42 +62,16 @@ def audit(store: RegistryStore, name: str, alias: str) -> Audit:
     """Check the log, the moves that MLflow shows, the tags of their versions, and the files of the alias's version."""
     log, model = open_log(), find_model(store, name)
     entries = log.entries()
-    audited = _Audited(store, model, alias, entries, location(log))
-    checks = [*_chain(entries), *_moves(audited), *_alias(audited), *_versions(audited), *_files(audited)]
+    audited = AuditedAlias(store, model, alias, entries, location(log))
+    checks = [
+        *_chain(entries),
+        *_moves(audited),
+        *_model(audited),
+        *_alias(audited),
+        *_versions(audited),
+        *_files(audited),
+    ]
     return Audit(location(log), len(entries), checks)
-
-
-@dataclass(frozen=True)
-class _Audited:
-    """What is compared: the alias of a model in MLflow, and the entries of the log at `location`."""
-
-    store: RegistryStore
-    model: RegisteredModel
-    alias: str
-    entries: Sequence[LogEntry]
-    location: str
-    _versions: dict[str, ModelVersion | None] = field(default_factory=dict)
-
-    @cached_property
-    def logged(self) -> list[LoggedMove]:
-        """The moves in the log."""
-        return logged_moves(self.entries, self.model, self.alias)
-
-    @property
-    def made(self) -> list[LoggedMove]:
-        """The moves in the log that were made."""
-        return [move for move in self.logged if move.made]
-
-    @property
-    def holder(self) -> str | None:
-        """The version at which the alias points in MLflow."""
-        return self.model.aliases.get(self.alias)
-
-    def version(self, number: str) -> ModelVersion | None:
-        """Return a version in MLflow; None if it was deleted."""
-        if number not in self._versions:
-            self._versions[number] = self.store.version(self.model.name, number)
-        return self._versions[number]
 
 
 def _chain(entries: Sequence[LogEntry]) -> Iterator[Check]:
@@ -111,7 +83,7 @@ def _chain(entries: Sequence[LogEntry]) -> Iterator[Check]:
         yield Check("log", CheckOutcome.PASSED if entries else CheckOutcome.NOTE, sentence)
 
 
-def _moves(audited: _Audited) -> Iterator[Check]:
+def _moves(audited: AuditedAlias) -> Iterator[Check]:
     """Compare the moves that MLflow's tags show with the entries, both ways."""
     logged = by_tag(audited.logged)
     first = min(logged, default=None)
@@ -158,7 +130,7 @@ def _of(move: LoggedMove) -> int:
     return move.entry.number
 
 
-def _not_logged(audited: _Audited, key: str, value: str, *, is_earlier: bool) -> Check:
+def _not_logged(audited: AuditedAlias, key: str, value: str, *, is_earlier: bool) -> Check:
     """Judge a move that only MLflow shows: a release without the log can have made it before the log's first entry."""
     try:
         version = str(parse_tag(audited.model.name, key, value)["version"])
@@ -176,7 +148,31 @@ def _not_logged(audited: _Audited, key: str, value: str, *, is_earlier: bool) ->
     return Check(key, CheckOutcome.FAILED, f"version {version} is not in the log, and later moves are")
 
 
-def _alias(audited: _Audited) -> Iterator[Check]:
+def _model(audited: AuditedAlias) -> Iterator[Check]:
+    """Check that the moves in the log are of this model, not of an earlier one of its name, which MLflow has lost."""
+    earlier = audited.last_of_earlier_model
+    if earlier is None:
+        return
+    if not audited.made:
+        sentence = (
+            f"the model was deleted or renamed in MLflow after entry {_of(earlier)}, in which it points at version "
+            f"{earlier.version}, and was registered again"
+        )
+        yield Check(audited.alias, CheckOutcome.FAILED, sentence)
+        return
+    first = audited.made[0]
+    if (moved_to := first.facts.get("replaced")) is None:
+        sentence = f"entries up to {_of(earlier)} are of an earlier model of this name, which was deleted or renamed"
+        yield Check(audited.alias, CheckOutcome.NOTE, sentence)
+        return
+    sentence = (
+        f"between entries {_of(earlier)} and {_of(first)} the model was deleted or renamed in MLflow and registered "
+        f"again, and it was moved to version {moved_to}, in MLflow directly or by another SWEEPS_HOME"
+    )
+    yield Check(audited.alias, CheckOutcome.FAILED, sentence)
+
+
+def _alias(audited: AuditedAlias) -> Iterator[Check]:
     """Check that the alias went from each logged move to the next, and is where the last one left it."""
     for before, after in pairwise(audited.made):
         if after.facts.get("replaced") != before.version:
@@ -196,7 +192,7 @@ def _alias(audited: _Audited) -> Iterator[Check]:
         yield Check(audited.alias, CheckOutcome.FAILED, sentence)
 
 
-def _versions(audited: _Audited) -> Iterator[Check]:
+def _versions(audited: AuditedAlias) -> Iterator[Check]:
     """Compare the tags of each version that held the alias with the entry of its promotion."""
     promotions = {move.version: move for move in audited.made if move.facts.get("kind") != MoveKind.ROLLBACK}
     # The alias's version also if the log has no move to it that was made: an outcome may have been edited.
@@ -216,7 +212,7 @@ def _versions(audited: _Audited) -> Iterator[Check]:
             yield Check(name, CheckOutcome.PASSED, f"{compared} an entry of this log")
 
 
-def _files(audited: _Audited) -> Iterator[Check]:
+def _files(audited: AuditedAlias) -> Iterator[Check]:
     """Compare the files of the alias's version with the digest in the newest entry about it."""
     holder = audited.holder
     if holder is None:

@@ -7,6 +7,7 @@ from typing import Any
 from sweeps.registry.mlflow_registry import RegisteredModel
 from sweeps.registry.promotion_log import is_move_of, outcomes
 from sweeps.storage.chained_log import LogEntry
+from sweeps.tracking.mlflow.uri import without_credentials
 from sweeps.tracking.person import Person, read_person
 
 _SHOWN = ("commit", "network", "package_sha256", "gates")
@@ -60,6 +61,22 @@ def logged_moves(entries: Sequence[LogEntry], model: RegisteredModel, alias: str
         LoggedMove(step, settled.get(step.number, pointed_at == step.facts.get("version")), step.number in settled)
         for step, pointed_at in zip(steps, afterwards, strict=False)
     ]
+
+
+def last_move_of_namesake(
+    entries: Sequence[LogEntry], store: str, model: RegisteredModel, alias: str
+) -> LoggedMove | None:
+    """Return the last move that was made of the alias of an earlier model of this name in this store; None if none was.
+
+    MLflow has one model of a name: the earlier one was deleted or renamed.
+    """
+    named = {"what": "move", "store": without_credentials(store), "model": model.name, "alias": alias}
+    settled = outcomes(entries)
+    for entry in reversed(entries):
+        is_namesake = all(entry.facts.get(key) == value for key, value in named.items())
+        if is_namesake and not is_move_of(entry, model, alias) and settled.get(entry.number):
+            return LoggedMove(entry, made=True, is_settled=True)
+    return None
 
 
 def by_tag(moves: Sequence[LoggedMove]) -> dict[str, LoggedMove]:

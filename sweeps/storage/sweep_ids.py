@@ -51,7 +51,8 @@ def matches(typed: str, ids: Iterable[str], *, newest: bool = True) -> list[str]
     if newest and (chosen := [sweep_id for sweep_id in known if is_newest(typed, sweep_id)]):
         last = max(map(_started, chosen))
         return [sweep_id for sweep_id in chosen if _started(sweep_id) == last]
-    return [sweep_id for sweep_id in known if sweep_id.startswith(typed)]
+    # An empty shell variable must not name the only sweep, which would be deleted.
+    return [sweep_id for sweep_id in known if typed and sweep_id.startswith(typed)]
 
 
 def is_newest(typed: str, sweep_id: str) -> bool:

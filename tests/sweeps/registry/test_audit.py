@@ -222,6 +222,49 @@ def test_moves_of_earlier_releases_are_noted_and_no_failure(tmp_path: Path) -> N
     assert registry.failures() == [f"{KEY}00003: version 3 is not in the log, and later moves are"]
 
 
+def register_again(registry: MemoryRegistry, champion: str = "2") -> None:
+    """Delete the model and register it anew with versions of somebody else, as an account in MLflow can."""
+    registry.created_ms += 1
+    registry.tags.clear()
+    registry.versions = {"1": {}, "2": {}}
+    registry.aliases = {"champion": champion}
+
+
+def test_a_model_that_was_deleted_and_registered_again_is_named(registry: MemoryRegistry) -> None:
+    register_again(registry)
+    assert registry.failures() == [
+        "champion: the model was deleted or renamed in MLflow after entry 5, in which it points at version 3, and was "
+        "registered again"
+    ]
+
+
+def test_a_model_registered_again_between_two_of_our_moves_is_named(registry: MemoryRegistry) -> None:
+    register_again(registry)
+    registry.promote("3")
+    assert registry.failures() == [
+        "champion: between entries 5 and 7 the model was deleted or renamed in MLflow and registered again, and it was "
+        "moved to version 2, in MLflow directly or by another SWEEPS_HOME"
+    ]
+
+
+def test_a_model_that_we_promoted_first_after_it_was_registered_again_is_verified(registry: MemoryRegistry) -> None:
+    registry.created_ms += 1
+    registry.tags.clear()
+    registry.versions.clear()
+    registry.aliases.clear()
+    registry.promote("1")
+    assert registry.failures() == []
+    assert any("of an earlier model of this name" in check.sentence for check in registry.audit().checks)
+
+
+def test_an_alias_or_a_store_of_which_the_log_has_no_move_is_not_taken_for_another(registry: MemoryRegistry) -> None:
+    register_again(registry)
+    registry.aliases["best"] = "2"
+    assert registry.failures("best") == []
+    registry.uri = "sqlite:////elsewhere/mlflow.db"
+    assert registry.failures() == []
+
+
 def test_a_deleted_version_is_noted(registry: MemoryRegistry) -> None:
     del registry.versions["1"]
     assert registry.failures() == []

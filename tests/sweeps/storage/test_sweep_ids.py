@@ -25,6 +25,7 @@ IDS = [DEEP, NEW, OLD]
         ("digit", IDS),
         ("digits-2026", [NEW, OLD]),
         ("mnist", []),
+        ("", []),
     ],
 )
 def test_an_id_a_prefix_a_name_or_latest_means_one_sweep(typed: str, meant: list[str]) -> None:
@@ -34,6 +35,11 @@ def test_an_id_a_prefix_a_name_or_latest_means_one_sweep(typed: str, meant: list
 @pytest.mark.parametrize(("typed", "meant"), [("digits", IDS), (LATEST, []), (OLD, [OLD]), ("digits-d", [DEEP])])
 def test_without_the_newest_only_ids_and_prefixes_count(typed: str, meant: list[str]) -> None:
     assert matches(typed, IDS, newest=False) == meant
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_nothing_typed_means_no_sweep_even_if_there_is_only_one(newest: bool) -> None:
+    assert matches("", [OLD], newest=newest) == []
 
 
 def test_of_two_sweeps_of_one_second_none_is_the_newest() -> None:
