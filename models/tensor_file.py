@@ -149,10 +149,11 @@ class _Reader:
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = tensors
+        self._contents: dict[str, bytes] = {}
         self._markers: dict[str, Callable[[Any], Any]] = {
             "$tuple": lambda parts: tuple(self.restored(_a_list(parts))),
             "$tensor": lambda name: self._tensors[name],
-            "$bytes": lambda name: bytes(self._tensors[name].numpy()),
+            "$bytes": self._bytes,
             "$dict": lambda pairs: {_a_key(key): self.restored(part) for key, part in _a_list(pairs)},
         }
 
@@ -169,6 +170,14 @@ class _Reader:
             for key, part in value.items():
                 value[key] = self.restored(part)
         return value
+
+    def _bytes(self, name: str) -> bytes:
+        """Return the bytes in a tensor, of which there is one copy: a small file can name them many times."""
+        if name not in self._contents:
+            if self._tensors[name].dtype is not torch.uint8:
+                raise TypeError("bytes must be here")
+            self._contents[name] = self._tensors[name].numpy().tobytes()
+        return self._contents[name]
 
 
 def _a_list(value: Any) -> list[Any]:

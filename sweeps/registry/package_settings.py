@@ -14,6 +14,8 @@ from sweeps.errors import InputError, OutdatedModel
 NETWORK, SETTINGS = Path("autoencoder/network"), Path("autoencoder/settings.json")
 FORMAT = "autoencoder-sweeps package 1"
 MAX_BYTES = 16 * 1024**2
+# A table of 20,000 columns needs a fifth of them; each value that does not belong there costs half a kilobyte.
+MAX_VALUES = 400_000
 _MAX_ISSUES = 3
 
 Position = Annotated[int, Field(ge=0)]
@@ -78,8 +80,11 @@ def read_settings(folder: Path) -> PackageSettings:
     n_bytes = path.stat().st_size
     if n_bytes > MAX_BYTES:
         raise InputError(f"{SETTINGS} must have at most {MAX_BYTES} bytes, and has {n_bytes}: promote the trial again")
+    text = path.read_bytes()
+    if text.count(b",") > MAX_VALUES:
+        raise InputError(f"{SETTINGS} must have at most {MAX_VALUES:,} values, and has more: promote the trial again")
     try:
-        settings = PackageSettings.model_validate_json(path.read_bytes())
+        settings = PackageSettings.model_validate_json(text)
     except ValidationError as error:
         found = [f"{'.'.join(map(str, issue['loc']))}: {issue['msg']}" for issue in error.errors()[:_MAX_ISSUES]]
         raise InputError(

@@ -217,6 +217,17 @@ def test_values_that_would_fill_the_memory_are_refused_before_they_are_parsed() 
         assert time.monotonic() - started < 5
 
 
+def test_bytes_that_many_values_name_are_in_memory_once() -> None:
+    content = torch.zeros(2**20, dtype=torch.uint8)
+    first, second = tensor_file.loads(forged(b'[{"$bytes": "a"}, {"$bytes": "a"}]', a=content))
+    assert first == bytes(2**20)
+    assert first is second  # a file of 10 MB could name them 400,000 times
+
+
+def test_a_number_is_not_taken_for_the_length_of_bytes() -> None:
+    assert "not those of a file of this package" in refusal(forged(b'{"$bytes": "a"}', a=torch.tensor(10**15)))
+
+
 def test_the_limit_of_values_counts_lists_and_dicts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensor_file, "MAX_VALUES", 3)
     for allowed, refused in ((b"[[[]]]", b"[[[[]]]]"), (b'{"a":{"a":{}}}', b'{"a":{"a":{"a":{}}}}')):

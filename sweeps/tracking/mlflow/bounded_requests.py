@@ -1,6 +1,11 @@
-"""Limits on the requests of MLflow's own client: time, size, and no redirects."""
+"""Limits on the requests of MLflow's own client: time, size, no redirects, and answers of the form of its API."""
 
-from mlflow.utils import request_utils
+from typing import Any
+
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+from mlflow.exceptions import MlflowException
+from mlflow.utils import request_utils, rest_utils
+from mlflow.utils.proto_json_utils import parse_dict
 
 from sweeps.bounded_http import BoundedAdapter
 
@@ -14,3 +19,12 @@ def bound_requests() -> None:
     if request_utils.TCPKeepAliveHTTPAdapter is not _Adapter:
         request_utils.TCPKeepAliveHTTPAdapter = _Adapter  # type: ignore[misc]
         request_utils._cached_get_request_session.cache_clear()
+        rest_utils.parse_dict = _parse_answer  # type: ignore[attr-defined]
+
+
+def _parse_answer(js_dict: Any, message: Any) -> None:
+    """Read an answer as MLflow does; raise its error for values of other types, on which it raises many others."""
+    try:
+        parse_dict(js_dict, message)  # type: ignore[no-untyped-call]
+    except (ParseError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        raise MlflowException(f"the answer is not of the form of MLflow's API: {error}") from error

@@ -108,6 +108,12 @@ def test_a_file_beyond_the_limit_is_not_read(read: Any, monkeypatch: pytest.Monk
         read(PLAIN)
 
 
+def test_a_file_of_millions_of_unknown_keys_is_refused_before_each_becomes_an_error(read: Any) -> None:
+    text = "{" + ",".join(f'"{key}": 1' for key in range(package_settings.MAX_VALUES + 2)) + "}"
+    with pytest.raises(InputError, match="at most 400,000 values, and has more"):
+        read(text)
+
+
 def test_a_model_without_settings_is_of_an_earlier_release(tmp_path: Path) -> None:
     with pytest.raises(OutdatedModel, match="promote its trial again"):
         read_settings(tmp_path)

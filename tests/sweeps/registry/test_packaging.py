@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packages import CONFIGS, SCALE, raw_samples, trained
 
-from sweeps.errors import OutdatedModel
+from sweeps.errors import InputError, OutdatedModel
 from sweeps.models.config import ModelConfig, ShallowConfig
 from sweeps.models.feature_statistics import feature_statistics
+from sweeps.registry.package_settings import NETWORK
 from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import Package
 
@@ -149,6 +150,16 @@ def test_loading_runs_no_code_of_the_model(package, tmp_path: Path) -> None:
     (folder / "predictor.py").write_text(f"open({str(trace)!r}, 'w')")
     PackagedModel.load(folder).predict(raw_samples(2).astype(np.float32))
     assert not trace.exists()
+
+
+def test_a_folder_in_place_of_the_network_is_refused(package, tmp_path: Path) -> None:
+    _, packaged = package(CONFIGS[1])
+    folder = tmp_path / "changed"
+    shutil.copytree(packaged.folder, folder)
+    (folder / NETWORK).unlink()
+    (folder / NETWORK).mkdir()
+    with pytest.raises(InputError, match="autoencoder/network must be the network of a packaged model"):
+        PackagedModel.load(folder)
 
 
 def test_it_predicts_without_this_project(package, tmp_path: Path) -> None:

@@ -53,6 +53,24 @@ def test_an_answer_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch)
         MlflowStore(server.url, "experiment", "sweep")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"experiments": [{"experiment_id": {"a": 1}}], "experiment": {"name": [{"a": 1}]}}',
+        b'{"experiments": 3, "experiment": 3}',
+        b'{"experiments": [[]], "experiment": [[]]}',
+        b'{"experiments": ' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+    ids=["an object for a text", "a number", "a list for an object", "nested lists"],
+)
+def test_an_answer_with_values_of_other_types_is_an_error_of_mlflow(answer: bytes) -> None:
+    with (
+        raw_server(answer_with(answer)) as server,
+        pytest.raises(Unavailable, match="the answer is not of the form of MLflow's API"),
+    ):
+        MlflowStore(server.url, "experiment", "sweep")
+
+
 def test_an_artifact_that_is_too_large_is_not_downloaded_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
