@@ -30,8 +30,8 @@ class Content:
     def __init__(self, content: bytes) -> None:
         self.content = content
 
-    def read_bytes(self, max_bytes: int) -> bytes:
-        return self.content[:max_bytes]
+    def read_bytes(self, n_bytes: int | None = None) -> bytes:
+        return self.content[:n_bytes]
 
 
 def read(content: bytes) -> dict[str, Any]:
