@@ -93,6 +93,8 @@ def _is_no_guard(node: ast.AST) -> bool:
     """Return whether a change below `node` leaves what a guard does: asserts, messages, logs, `zip(strict=)`."""
     if isinstance(node, ast.Assert | ast.JoinedStr):
         return True
+    if isinstance(node, ast.Expr):
+        return _is_no_guard(node.value)
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return True
     if isinstance(node, ast.keyword):

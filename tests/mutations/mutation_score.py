@@ -12,6 +12,7 @@ import argparse
 import gc
 import io
 import json
+import logging
 import os
 import random
 import shutil
@@ -194,6 +195,7 @@ def _run(copy: Path, tests: Sequence[str], limit_seconds: float) -> tuple[str, f
     child = os.fork()
     if child == 0:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in background jobs
         os.close(reader)
         os.write(writer, _failure(copy, tests).encode())
         os._exit(0)
@@ -252,6 +254,8 @@ def _import_libraries() -> None:
 
     for name in _LIBRARIES:
         importlib.import_module(name)
+    logging.root.handlers.clear()  # MLflow has imported a library that sets up the root logger
+    logging.root.setLevel(logging.WARNING)
     gc.freeze()  # garbage collection in a fork would copy their memory
 
 

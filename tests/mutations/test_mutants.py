@@ -14,6 +14,7 @@ def check(path: str, limit: int = 3, *, strict: bool = True) -> int:
     if len(path) > limit and strict:
         raise ValueError(f"{path if path else 1} is too long")
     audit(path)
+    logger.info("checked %s", path)
     mode = 0o600
     return -max(n for n in range(limit) if n != mode)
 '''
@@ -27,11 +28,11 @@ def test_each_kind_of_line_is_changed() -> None:
         (6, "len(path) > limit and strict  ->  (not (len(path) > limit and strict))"),
         (7, 'raise ValueError(f"{path if path else 1} is too long")  ->  pass'),
         (8, "audit(path)  ->  pass"),
-        (9, "0o600  ->  0o644"),
-        (10, "-max(n for n in range(limit) if n != mode)  ->  (max(n for n in range(limit) if n != mode))"),
-        (10, "max  ->  min"),
-        (10, "n != mode  ->  (n == mode)"),
-        (10, "n != mode  ->  True"),
+        (10, "0o600  ->  0o644"),
+        (11, "-max(n for n in range(limit) if n != mode)  ->  (max(n for n in range(limit) if n != mode))"),
+        (11, "max  ->  min"),
+        (11, "n != mode  ->  (n == mode)"),
+        (11, "n != mode  ->  True"),
     ]
 
 

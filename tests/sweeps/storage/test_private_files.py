@@ -238,3 +238,14 @@ def test_a_planted_temporary_folder_is_not_used(temporary: Path, plant: Callable
     assert used == user_folder()
     assert mode(used) == 0o700
     assert used.stat().st_uid == os.getuid()
+
+
+def test_a_folder_is_made_where_nothing_else_is(tmp_path: Path) -> None:
+    made = tmp_path / "a" / "b"
+    make_folder(made, exist_ok=False)
+    make_folder(made)
+    with pytest.raises(FileExistsError):
+        make_folder(made, exist_ok=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "file")
