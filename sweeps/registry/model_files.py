@@ -100,11 +100,7 @@ def _served_sizes(repository: Any, path: str) -> Iterator[int]:
     """Yield the size of each file and folder below `path`, as the server lists them."""
     if len(Path(path).parts) > MAX_DEPTH:
         raise InputError(f"the folders of a model must be at most {MAX_DEPTH} levels deep: it is not downloaded")
-    try:
-        listed = repository.list_artifacts(path)
-    except (AttributeError, TypeError, KeyError) as error:
-        raise InputError(f"the MLflow server must list the files of a model, and its list is none: {error}") from error
-    for info in listed:
+    for info in repository.list_artifacts(path):
         yield info.file_size or 0
         if info.is_dir:
             yield from _served_sizes(repository, info.path)
