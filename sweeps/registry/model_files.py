@@ -13,8 +13,6 @@ from sweeps.tracking.mlflow.uri import sqlite_path, without_credentials
 
 MAX_BYTES = 2 * 1000**3
 MAX_FILES = 1000
-# Folders in folders; ours has one level. Each costs a request to a server, which can invent more for ever.
-MAX_DEPTH = 5
 # Where this package and MLflow itself put artifacts, beside a SQLite store.
 _ARTIFACT_FOLDERS = ("mlartifacts", "mlruns")
 
@@ -98,8 +96,6 @@ def _local_sizes(folder: Path) -> Iterator[int]:
 
 def _served_sizes(repository: Any, path: str) -> Iterator[int]:
     """Yield the size of each file and folder below `path`, as the server lists them."""
-    if len(Path(path).parts) > MAX_DEPTH:
-        raise InputError(f"the folders of a model must be at most {MAX_DEPTH} levels deep: it is not downloaded")
     for info in repository.list_artifacts(path):
         yield info.file_size or 0
         if info.is_dir:

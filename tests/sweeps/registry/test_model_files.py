@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import FileInfo
-from mlflow.store.artifact import artifact_repository_registry
 
 from sweeps.errors import InputError
 from sweeps.registry import model_files
@@ -172,23 +170,3 @@ def test_a_server_s_files_are_downloaded_within_the_limits(
             with pytest.raises(InputError, match="it is not downloaded"):
                 download_files(server.uri, location, tmp_path / "beyond")
     assert not (tmp_path / "beyond").exists()
-
-
-class EndlessFolders:
-    """A server that lists a folder in each folder."""
-
-    n_requests = 0
-
-    def list_artifacts(self, path: str) -> list[FileInfo]:
-        self.n_requests += 1
-        return [FileInfo(f"{path}/a" if path else "a", True, None)]
-
-
-def test_folders_in_folders_without_end_are_refused_after_a_few_requests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = EndlessFolders()
-    monkeypatch.setattr(artifact_repository_registry, "get_artifact_repository", lambda *_, **__: server)
-    with pytest.raises(InputError, match="at most 5 levels deep"):
-        download_files("http://127.0.0.1:5000", f"mlflow-artifacts:/1/models/{ID}/artifacts", tmp_path / "model")
-    assert server.n_requests == 6
