@@ -8,6 +8,7 @@ The JSON is a tensor of bytes, not metadata: safetensors limits metadata to 100 
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -38,6 +39,8 @@ def read(path: Readable, kind: str) -> Any:
 
     `kind` is what the file must hold, such as "a network". Raises ModelError if it cannot be read.
     """
+    if isinstance(path, Path) and path.exists() and not path.is_file():  # reading a pipe would never end
+        raise ModelError(f"{path} must be {kind} saved by this package, and is a folder, a pipe or a device: remove it")
     content = path.read_bytes()
     try:
         return torch_file.loads(content) if torch_file.is_torch_file(content) else loads(content)

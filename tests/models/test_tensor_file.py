@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import struct
 import time
 from collections import OrderedDict
@@ -244,6 +245,13 @@ def test_a_file_is_read_and_its_error_names_it(tmp_path: Path) -> None:
         ModelError, match=r"best\.safetensors must be a network saved by this package, .*: it is empty,"
     ):
         tensor_file.read(path, "a network")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_folder_or_a_pipe_is_refused_and_not_waited_for(make: Any, tmp_path: Path) -> None:
+    make(tmp_path / "best.safetensors")
+    with pytest.raises(ModelError, match="must be a network saved by this package, and is a folder, a pipe"):
+        tensor_file.read(tmp_path / "best.safetensors", "a network")
 
 
 def test_the_difference_between_tensors_is_named() -> None:
