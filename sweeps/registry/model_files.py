@@ -71,9 +71,12 @@ def _download(uri: str, location: str, folder: Path) -> Path:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     repository: Any = get_artifact_repository(location, tracking_uri=uri)
-    _check_sizes(_served_sizes(repository))
+    listed = list(_served_files(repository))
     folder.mkdir()
-    return Path(repository.download_artifacts("", str(folder)))
+    for path in listed:
+        repository.download_artifacts(path, str(folder))
+        _check_sizes(_local_sizes(folder))  # a file may be larger than the server lists it
+    return folder
 
 
 def _check_sizes(entries: Iterable[tuple[str, int]]) -> None:
@@ -91,18 +94,35 @@ def _check_sizes(entries: Iterable[tuple[str, int]]) -> None:
 def _local_sizes(folder: Path) -> Iterator[tuple[str, int]]:
     """Yield the path and the size of each file and folder below `folder`, without following links."""
     for parent, folders, files in os.walk(folder):
-        for path in (Path(parent, name) for name in (*folders, *files)):
-            yield path.relative_to(folder).as_posix(), path.lstat().st_size
+        yield from ((Path(parent, name).relative_to(folder).as_posix(), 0) for name in folders)
+        yield from (
+            (path.relative_to(folder).as_posix(), path.lstat().st_size)
+            for path in (Path(parent, name) for name in files)
+        )
 
 
-def _served_sizes(repository: Any) -> Iterator[tuple[str, int]]:
-    """Yield the path and the size of each file and folder, as the server lists them."""
+def _served_files(repository: Any) -> Iterator[str]:
+    """Yield the path of each file that the server lists; InputError as soon as they break a limit."""
+    entries: list[tuple[str, int]] = []
     folders = [""]
     while folders:
-        for info in repository.list_artifacts(folders.pop()):
-            yield info.path, info.file_size or 0
+        for info in _listed(repository, folders.pop()):
+            entries.append((info.path, info.file_size or 0))
+            _check_sizes(entries)
             if info.is_dir:
                 folders.append(info.path)
+            else:
+                yield info.path
+
+
+def _listed(repository: Any, path: str) -> list[Any]:
+    """Return what the server lists in a folder. MLflow's client does not check the types of the answer."""
+    try:
+        return list(repository.list_artifacts(path))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the MLflow server must list the files of a model, and its list has another form ({error}): check its address"
+        ) from error
 
 
 def _local_path(location: str) -> Path:

@@ -7,11 +7,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils import request_utils, rest_utils
 from mlflow.utils.proto_json_utils import parse_dict
 
-from sweeps.bounded_http import BoundedAdapter
+from sweeps.bounded_http import BoundedAdapter, Limits
 
 
 class _Adapter(BoundedAdapter, request_utils.TCPKeepAliveHTTPAdapter):
     """MLflow's adapter with limits; MLFLOW_HTTP_REQUEST_TIMEOUT is the total time of a request."""
+
+    limits = Limits(transfer_bytes=2 * 1000**3)  # downloads are files of models
 
 
 def bound_requests() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import FileInfo
+from mlflow.store.artifact import artifact_repository_registry
+from raw_server import answer_with, raw_server
 
 from sweeps.errors import InputError
 from sweeps.registry import model_files
@@ -142,11 +144,10 @@ def test_too_many_files_and_too_large_ones_are_not_copied(
     stored: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, source = stored
-    size = 6 + (source / "data").lstat().st_size
-    monkeypatch.setattr(model_files, "MAX_BYTES", size)
+    monkeypatch.setattr(model_files, "MAX_BYTES", 6)
     monkeypatch.setattr(model_files, "MAX_FILES", 3)
     download_files(uri, source.as_uri(), tmp_path / "within")
-    for name, limit in (("MAX_BYTES", size - 1), ("MAX_FILES", 2)):
+    for name, limit in (("MAX_BYTES", 5), ("MAX_FILES", 2)):
         with monkeypatch.context() as patch:
             patch.setattr(model_files, name, limit)
             with pytest.raises(InputError, match="it is not downloaded"):
@@ -184,4 +185,31 @@ def test_folders_in_folders_are_not_followed_without_end(stored: tuple[str, Path
 def test_a_server_that_lists_folders_without_end_is_refused_in_one_line() -> None:
     endless = SimpleNamespace(list_artifacts=lambda path: [FileInfo(f"{path}/a".strip("/"), True, None)])
     with pytest.raises(InputError, match="it is not downloaded"):
-        model_files._check_sizes(model_files._served_sizes(endless))
+        list(model_files._served_files(endless))
+
+
+@pytest.mark.parametrize("files", [b"3", b'[{"path": {"a": 1}, "is_dir": false}]', b'[{"path": "a"}]', b"[1]"])
+def test_a_list_of_files_that_is_none_is_refused(files: bytes, tmp_path: Path) -> None:
+    with (
+        raw_server(answer_with(b'{"files": ' + files + b"}")) as server,
+        pytest.raises(InputError, match="must list the files of a model, and its list has another form"),
+    ):
+        download_files(server.url, f"mlflow-artifacts:/1/models/{ID}/artifacts", tmp_path / "model")
+
+
+def test_a_file_that_is_larger_than_its_listed_size_ends_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(path: str, folder: str) -> None:
+        Path(folder, path).write_bytes(bytes(600))
+        downloaded.append(path)
+
+    downloaded: list[str] = []
+    lying = SimpleNamespace(
+        list_artifacts=lambda _: [FileInfo(name, False, 3) for name in "abcd"], download_artifacts=download
+    )
+    monkeypatch.setattr(artifact_repository_registry, "get_artifact_repository", lambda *_, **__: lying)
+    monkeypatch.setattr(model_files, "MAX_BYTES", 1000)
+    with pytest.raises(InputError, match="1,000 bytes, and has more"):
+        download_files("http://127.0.0.1:5000", f"mlflow-artifacts:/1/models/{ID}/artifacts", tmp_path / "model")
+    assert downloaded == ["a", "b"]
