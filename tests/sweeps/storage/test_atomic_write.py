@@ -59,6 +59,10 @@ def test_a_synced_file_is_on_the_disk_before_its_name_and_then_its_name(
     renamed = ("replace", ".partial", "file")
     whole = [("sync", ".partial", b"content"), renamed, ("sync", tmp_path.suffix, tmp_path.name)]
     assert steps == (whole if synced else [renamed])
+    steps.clear()
+    atomic_write.write(file, b"content")
+    atomic_write.write_or_raise(file, b"content")
+    assert steps == [renamed, renamed]  # to wait for the disk is asked for
 
 
 @pytest.mark.parametrize(
