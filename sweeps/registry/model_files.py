@@ -121,7 +121,8 @@ def _listed(repository: Any, path: str) -> list[Any]:
         return list(repository.list_artifacts(path))
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(
-            f"the MLflow server must list the files of a model, and its list has another form ({error}): check its address"
+            f"the MLflow server must list the files of a model, and its list has another form ({error}): check "
+            "MLFLOW_TRACKING_URI"
         ) from error
 
 

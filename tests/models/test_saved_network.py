@@ -114,3 +114,19 @@ def test_the_fewest_tensors_for_their_layers_are_read(tmp_path: Path, model: Mod
     saved = saved_network.read(path)
     assert saved.model == model
     assert type(saved.network).__name__ == type(build_network(model, input_size=12, n_classes=3, seed=5)).__name__
+
+
+def test_a_network_is_read_with_its_weights(tmp_path: Path) -> None:
+    network = build_network(SHALLOW, input_size=12, n_classes=3, seed=5)
+    path = tmp_path / "best.safetensors"
+    path.write_bytes(saved_network.dumps(SHALLOW, network))
+    restored = saved_network.read(path).network.state_dict()
+    assert restored.keys() == network.state_dict().keys()
+    assert all(torch.equal(restored[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_a_file_that_does_not_say_whether_missing_values_are_filled_fills_none(tmp_path: Path) -> None:
+    values = content()
+    assert values.pop("fills_missing") is False
+    (tmp_path / "best.pt").write_bytes(tensor_file.dumps(values))
+    assert not load_network(tmp_path / "best.pt").preprocessing.fills_missing

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mutants import mutants
+from mutation_score import read_guards
 
 ROOT = Path(__file__).parents[2]
 GUARD = '''\
@@ -46,3 +47,19 @@ def test_a_mutant_changes_no_other_line() -> None:
         n_after = len(after) - len(before) + n_lines
         assert after[: mutant.line - 1] == before[: mutant.line - 1]
         assert after[mutant.line - 1 + n_after :] == before[mutant.line - 1 + n_lines :]
+
+
+def test_a_deadline_is_changed_by_more_than_a_moment() -> None:
+    changes = [mutant.change for mutant in mutants("while time.monotonic() < deadline:\n    wait()\n")]
+    assert changes == ["time.monotonic() < deadline  ->  (not (time.monotonic() < deadline))", "wait()  ->  pass"]
+
+
+def test_guards_name_modules_and_tests_that_exist() -> None:
+    guards = read_guards()
+    assert len(guards) > 80
+    for guard in guards:
+        assert {mutant.change for mutant in mutants((ROOT / guard.module).read_text())} >= set(guard.equivalent)
+        for test in guard.tests:
+            path, _, name = test.partition("::")
+            assert (ROOT / path).exists(), test
+            assert f"def {name}(" in (ROOT / path).read_text() if name else True, test

@@ -1,5 +1,6 @@
 """A history shows each move beside its entry in the log, and names the other logs that have the rest."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from memory_registry import MemoryRegistry
 
 from sweeps.registry.audited_history import AuditedHistory, audited_history
+from sweeps.registry.promotion_log import LOG_TAG
 
 
 @pytest.fixture
@@ -55,6 +57,11 @@ def test_the_log_of_another_home_is_named_once(
     (other,) = shown.other_logs
     assert other.endswith(f":{tmp_path}/other/promotions")
     assert shown.location.endswith(f":{own_home}/promotions")
+
+
+def test_a_move_that_the_log_has_is_in_no_other_log_whatever_mlflow_says(registry: MemoryRegistry) -> None:
+    registry.versions["1"][LOG_TAG] = json.dumps({"entry": 1, "sha256": "0" * 64, "log": "elsewhere:/promotions"})
+    assert history(registry).other_logs == ()
 
 
 def test_a_version_that_was_deleted_in_mlflow_names_no_log(registry: MemoryRegistry, own_home: Path) -> None:

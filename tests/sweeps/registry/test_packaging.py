@@ -21,7 +21,7 @@ from packages import CONFIGS, SCALE, raw_samples, trained
 from sweeps.errors import InputError, OutdatedModel
 from sweeps.models.config import ModelConfig, ShallowConfig
 from sweeps.models.feature_statistics import feature_statistics
-from sweeps.registry.package_settings import NETWORK
+from sweeps.registry.package_settings import NETWORK, SETTINGS
 from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import Package
 
@@ -188,3 +188,19 @@ def test_a_model_that_was_packaged_otherwise_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(OutdatedModel, match="of an earlier release or no model of `sweeps promote`"):
         PackagedModel.load(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"n_features": 13}, {"takes_missing": True}, {"columns": {"code": [0, 1]}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_settings_that_do_not_describe_the_network_are_refused(package, tmp_path: Path, change: dict[str, Any]) -> None:
+    _, packaged = package(CONFIGS[0])
+    shutil.copytree(packaged.folder, tmp_path / "model")
+    path = tmp_path / "model" / SETTINGS
+    described = json.loads(path.read_text())
+    assert all(described[name] != value for name, value in change.items())
+    path.write_text(json.dumps(described | change))
+    with pytest.raises(InputError, match="must describe the network beside it, and differs in n_features, columns"):
+        PackagedModel.load(tmp_path / "model")

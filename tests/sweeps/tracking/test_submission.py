@@ -77,7 +77,7 @@ def test_what_a_machine_sent_is_a_claim(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv(SUBMISSION_VARIABLE, WHOLE.to_json())
     sent = current_submission("http://127.0.0.1:9")
     assert sent == Submission("ann", Source.CLAIMED, WHOLE.commit, True, "0.1.0", WHOLE.code)
-    assert trial_tags(sent.to_tags()) == sent.to_tags()
+    assert trial_tags(sent.to_tags() | {"mlflow.user": "ann"}) == sent.to_tags()
 
 
 @pytest.mark.parametrize("sent", ["", "{", "[]", "3", '{"by": 3}', "[" * 100_000])
