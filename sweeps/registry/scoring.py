@@ -1,7 +1,7 @@
 """Score files of samples with a packaged model: an array or a table in, outputs by name out."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,23 @@ _MAX_NAMED = 10
 class Scores:
     """What `score` wrote: the file, the number of samples, the shape of each output by name.
 
-    `unscored` are the rows, counted from 0, with NaN or infinity in their input, or, where the model takes missing
-    values, without any value: all their outputs are NaN.
+    `unscored` are the rows, counted from 0, whose outputs are all NaN: those with NaN or infinity in their input, or,
+    where the model takes missing values, without any value; and `not_finite`, for which the network has no finite
+    output.
     `unknown_categories` counts, by column of a table, the rows with a category that training did not see.
-    `package_sha256` is the digest of the model's files, and `notes` are lines about the model.
+    `package_sha256` is the digest of the model's files, `is_checked` whether it was compared with a known one, and
+    `notes` are lines about the model.
     """
 
     target: Path
     n_samples: int
     shapes: Mapping[str, tuple[int, ...]]
     unscored: tuple[int, ...] = ()
+    not_finite: tuple[int, ...] = ()
     unknown_categories: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     package_sha256: str | None = None
+    is_checked: bool = False
 
     @property
     def exit_status(self) -> int:
@@ -51,13 +55,16 @@ class Scores:
             f"{count} of {self.n_samples} samples have a category of column {name!r} that training did not see"
             for name, count in self.unknown_categories.items()
         ]
-        if self.unscored:
-            rows = ", ".join(map(str, self.unscored[:_MAX_NAMED])) + (
-                ", ..." if len(self.unscored) > _MAX_NAMED else ""
-            )
+        unusable = sorted(set(self.unscored) - set(self.not_finite))
+        if unusable:
             issues.append(
-                f"{len(self.unscored)} of {self.n_samples} samples hold NaN, infinity or values beyond float32, or no "
-                f"value at all, so their outputs are NaN: rows {rows}, counted from 0"
+                f"{len(unusable)} of {self.n_samples} samples hold NaN, infinity or values beyond float32, or no value "
+                f"at all, so their outputs are NaN: {_named(unusable)}"
+            )
+        if self.not_finite:
+            issues.append(
+                f"{len(self.not_finite)} of {self.n_samples} samples have no finite output, so all their outputs are "
+                f"NaN: {_named(self.not_finite)}; their values are far from the training data, or the model is damaged"
             )
         return issues
 
@@ -72,6 +79,7 @@ class Scores:
             "unscored_rows": list(self.unscored[:1000]),
             "unknown_categories": dict(self.unknown_categories),
             "package_sha256": self.package_sha256,
+            "sha256_checked": self.is_checked,
         }
 
 
@@ -85,12 +93,15 @@ def score(model: PackagedModel, source: Path, target: Path, key: str | None = No
     check_target(target, source)
     samples, unknown = read_samples(source, model, key)
     outputs = model.outputs(samples)
-    unscored = _rows_without_score(samples, takes_missing=model.takes_missing)
+    unusable = _rows_without_score(samples, takes_missing=model.takes_missing)
+    is_finite = np.all([np.isfinite(values).all(axis=1) for values in outputs.values()], axis=0)
+    not_finite = np.setdiff1d(np.flatnonzero(~is_finite), unusable)
+    unscored = np.union1d(unusable, not_finite)
     for values in outputs.values():
         values[unscored] = np.nan
     write_outputs(target, outputs, model.column_names)
     shapes = {name: values.shape for name, values in outputs.items()}
-    return Scores(target, len(samples), shapes, tuple(unscored.tolist()), unknown)
+    return Scores(target, len(samples), shapes, tuple(unscored.tolist()), tuple(not_finite.tolist()), unknown)
 
 
 def score_by_alias(
@@ -114,7 +125,12 @@ def score_by_alias(
     with tempfile.TemporaryDirectory(prefix="sweeps-score-") as folder:
         model = load_version(store, version, Path(folder) / "model", notes.append, required)
         scores = score(model, source, target, key)
-    return replace(scores, notes=tuple(notes), package_sha256=model.digest), number
+    return replace(scores, notes=tuple(notes), package_sha256=model.digest, is_checked=not notes), number
+
+
+def _named(rows: Sequence[int]) -> str:
+    """Name the first rows."""
+    return f"rows {', '.join(map(str, rows[:_MAX_NAMED]))}{', ...' if len(rows) > _MAX_NAMED else ''}, counted from 0"
 
 
 def _rows_without_score(samples: NDArray[Any], *, takes_missing: bool) -> NDArray[np.intp]:

@@ -190,9 +190,10 @@ def hostile(request: pytest.FixtureRequest, registry: Registry, tmp_path: Path) 
 
 def test_score_runs_no_code_of_a_version(registry: Registry, hostile: tuple[str, Path]) -> None:
     name, trace = hostile
-    done = registry.score(name)
+    done = registry.score(name, "--json")
     assert not trace.exists()
     assert done.exit_code == 0, done.output  # tensors and settings are as they were
+    assert json.loads(done.stdout)["sha256_checked"] is False
     assert "could not be checked: it was not promoted from this SWEEPS_HOME" in done.stderr
 
 
@@ -284,7 +285,8 @@ def test_a_version_whose_files_were_changed_since_its_promotion_is_not_opened(
 def test_a_required_digest_is_compared(registry: Registry) -> None:
     digest = package_digest(registry.honest_files)
     done = registry.score("honest", "--sha256", digest.upper(), "--json")
-    assert json.loads(done.stdout)["package_sha256"] == digest
+    plain = json.loads(done.stdout)
+    assert (plain["package_sha256"], plain["sha256_checked"]) == (digest, True)
     assert "could not be checked" not in done.stderr
     refused(registry.score("honest", "--sha256", "0" * 64), f"must have the SHA-256 {'0' * 64}, as --sha256 requires")
     for other in ("abc", f"{digest}0", "g" * 64):

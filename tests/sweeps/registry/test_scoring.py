@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,24 @@ def test_tables_are_read_and_written_with_named_columns(
     assert written.column_names == model.column_names
     columns = np.column_stack([written[name].to_numpy() for name in written.column_names])
     np.testing.assert_allclose(columns, model.predict(raw_samples(6).astype(np.float32)), rtol=1e-6)
+
+
+def test_a_sample_without_a_finite_output_has_no_score(model: PackagedModel, tmp_path: Path) -> None:
+    def predict(samples: Any) -> Any:
+        outputs = model.predict(samples)
+        outputs[2, 1] = np.inf
+        return outputs
+
+    samples = raw_samples(6).astype(np.float32)
+    samples[4, 0] = np.nan
+    np.save(tmp_path / "in.npy", samples)
+    scores = score(replace(model, predict=predict), tmp_path / "in.npy", tmp_path / "out.npy")
+    assert (scores.unscored, scores.not_finite, scores.exit_status) == ((2, 4), (2,), 3)
+    unusable, damaged = scores.issues
+    assert unusable.startswith("1 of 6 samples hold NaN")
+    assert unusable.endswith("rows 4, counted from 0")
+    assert damaged.startswith("1 of 6 samples have no finite output, so all their outputs are NaN: rows 2, counted")
+    assert np.flatnonzero(np.isnan(np.load(tmp_path / "out.npy")).all(axis=1)).tolist() == [2, 4]
 
 
 def test_the_array_of_an_npz_is_found_by_key_or_alone(model: PackagedModel, tmp_path: Path) -> None:
