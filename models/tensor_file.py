@@ -8,6 +8,7 @@ The JSON is a tensor of bytes, not metadata: safetensors limits metadata to 100 
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -152,7 +153,8 @@ class _Reader:
         self._markers: dict[str, Callable[[Any], Any]] = {
             "$tuple": lambda parts: tuple(self.restored(_a_list(parts))),
             "$tensor": lambda name: self._tensors[name],
-            "$bytes": lambda name: bytes(self._tensors[name].numpy()),
+            # Once for each tensor: a small file can name one a million times.
+            "$bytes": cache(lambda name: bytes(self._tensors[name].numpy())),
             "$dict": lambda pairs: {_a_key(key): self.restored(part) for key, part in _a_list(pairs)},
         }
 
