@@ -57,7 +57,7 @@ class PackagedModel:
         settings = read_settings(folder)
         try:
             network = load_network(folder / NETWORK)
-        except (ModelError, FileNotFoundError) as error:
+        except (ModelError, OSError) as error:
             raise InputError(f"{NETWORK} must be the network of a packaged model: {error}; promote again") from None
         _check_fit(settings, network)
         predict = _predictor(Standalone(network, settings.scale).eval())

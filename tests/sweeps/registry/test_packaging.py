@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packages import CONFIGS, SCALE, raw_samples, trained
 
-from sweeps.errors import OutdatedModel
+from sweeps.errors import InputError, OutdatedModel
 from sweeps.models.config import ModelConfig, ShallowConfig
 from sweeps.models.feature_statistics import feature_statistics
+from sweeps.registry.package_settings import NETWORK
 from sweeps.registry.packaged_model import BATCH, PackagedModel
 from sweeps.registry.packaging import Package
 
@@ -177,3 +178,12 @@ def test_a_model_that_was_packaged_otherwise_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(OutdatedModel, match="of an earlier release or no model of `sweeps promote`"):
         PackagedModel.load(tmp_path / "other")
+
+
+def test_a_folder_in_place_of_the_network_is_refused(package, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(package(CONFIGS[0])[1].folder, folder)
+    (folder / NETWORK).unlink()
+    (folder / NETWORK).mkdir()
+    with pytest.raises(InputError, match="must be the network of a packaged model"):
+        PackagedModel.load(folder)
