@@ -14,7 +14,7 @@ from sweeps.models.errors import ModelError
 
 _ZIP = b"PK\x03\x04"
 # What `torch.load` accepts and version 0.1 did not write: a few bytes of it allocate any amount of memory.
-_ALLOCATION = re.compile(rb"c__builtin__\n|ctorch\.storage\n|Tensor\n|_rebuild_(?!tensor_v2\n)")
+_ALLOCATION = re.compile(rb"c(?:__builtin__|builtins)\n|ctorch\.storage\n|Tensor\n|_rebuild_(?!tensor_v2\n)")
 
 
 def is_torch_file(content: bytes) -> bool:
@@ -26,7 +26,9 @@ def loads(content: bytes) -> Any:
     """Return the values of a file of version 0.1, on the CPU. Raises ModelError for anything else."""
     try:
         _check_size(content)
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        _check_tensors(values)
+        return values
     except Exception as error:  # a damaged or foreign file makes the unpickler raise errors of many kinds
         raise ModelError("it is damaged, or holds more than plain values and tensors") from error
 
@@ -39,3 +41,15 @@ def _check_size(content: bytes) -> None:
         raise ValueError("the parts must be stored as they are, and side by side")
     if _ALLOCATION.search(content):
         raise ValueError("the values must be plain values and tensors of the file")
+
+
+def _check_tensors(values: Any) -> None:
+    """Raise ValueError if a tensor shows a value of the file more than once: a copy of it could have any size."""
+    left, seen = [values], set()
+    while left:
+        value = left.pop()
+        if isinstance(value, torch.Tensor) and value.nbytes > value.untyped_storage().nbytes():
+            raise ValueError("the tensors must not be larger than their values in the file")
+        if isinstance(value, dict | list | tuple | set) and id(value) not in seen:  # a pickle can hold cycles
+            seen.add(id(value))
+            left.extend(value.values() if isinstance(value, dict) else value)

@@ -139,5 +139,9 @@ def _made(model: RegisteredModel, alias: str) -> list[tuple[str, Move]]:
 
 
 def _read(entry: Mapping[str, Any]) -> Move:
+    """Return the move of an entry. Raises KeyError, TypeError, ValueError or AttributeError if it is none."""
     fields = {key: value for key, value in entry.items() if key != MADE}
+    optional = ("replaced", "sweep", "trial", "run_id")
+    if any(not isinstance(value, str) and (value is not None or key not in optional) for key, value in fields.items()):
+        raise TypeError("the values must be text")
     return Move(**(fields | {"kind": MoveKind(entry["kind"])}))

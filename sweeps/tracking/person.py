@@ -4,7 +4,7 @@ import os
 import platform
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -70,12 +70,15 @@ def os_user() -> str:
 
 def read_person(plain: Mapping[str, Any]) -> Person:
     """Return a person from the plain values of `to_dict`; unknown sources are claims."""
-    source = Source.ACCOUNT if plain.get("source") == Source.ACCOUNT else Source.CLAIMED
     through = plain.get("through")
-    acted = read_person(through) if isinstance(through, Mapping) else None
-    return Person(cleaned(str(plain.get("name", ""))), source, acted)
+    return replace(_read_name(plain), through=_read_name(through) if isinstance(through, Mapping) else None)
 
 
 def cleaned(text: str, n_characters: int = MAX_CHARACTERS) -> str:
     """Return a name from elsewhere, safe to print: one line without control characters, of limited length."""
     return "".join(filter(str.isprintable, text[:n_characters])).strip()
+
+
+def _read_name(plain: Mapping[str, Any]) -> Person:
+    source = Source.ACCOUNT if plain.get("source") == Source.ACCOUNT else Source.CLAIMED
+    return Person(cleaned(str(plain.get("name", ""))), source)

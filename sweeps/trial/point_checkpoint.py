@@ -33,7 +33,7 @@ def resume_from_checkpoint(recorder: Recorder) -> tuple[int, int]:
         return int(state["phase"]), int(state["epoch"])
     except ModelError as error:
         raise ModelError(f"{error}: run the sweep again") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path} must be a checkpoint of this trial, and holds something else: run the sweep again"
         ) from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from damage import edited, edits
 from fuzzing import fuzzed, hold, hold_apart
 from hypothesis import strategies as st
 from pyarrow import csv, feather, parquet
@@ -41,14 +42,6 @@ WHOLE = {
     "plain.feather": saved(lambda file: feather.write_feather(TABLE, file, compression="uncompressed")),
 }
 suffixes = st.sampled_from(sorted(WHOLE))
-edits = st.lists(
-    st.tuples(
-        st.sampled_from(["flip", "cut", "insert", "copy", "number"]), st.integers(0, 2**20), st.binary(max_size=9)
-    ),
-    min_size=1,
-    max_size=6,
-)
-NUMBERS = [0, 1, 127, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**32 - 1]
 parts = st.sampled_from(
     ["1", "0x10", "-1", "1e400", "9" * 5000, "x", "'<f4'", "'|O'", "()", "(1,)", "[", "(" * 500, "-" * 500]
 )
@@ -56,24 +49,6 @@ cells = st.sampled_from(
     [b"1", b"", b"?", b"nan", b"inf", b"1e999", b"x", b'"', b'"a,b"', b"\0", b"\xff", b" ", b"9" * 400]
 )
 lines = st.lists(st.lists(cells, max_size=5).map(b",".join), max_size=8).map(b"\n".join)
-
-
-def edited(content: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
-    for how, place, piece in changes:
-        start = place % (len(content) + 1)
-        rest = content[start:]
-        if how == "flip":
-            content = content[:start] + bytes(255 - byte for byte in rest[:1]) + rest[1:]
-        elif how == "cut":
-            content = content[:start] + rest[len(piece) * 7 :]
-        elif how == "insert":
-            content = content[:start] + piece + rest
-        elif how == "copy":
-            content = content[:start] + content[max(0, start - 40) : start] + rest
-        else:
-            number = struct.pack("<I", NUMBERS[place % len(NUMBERS)])
-            content = content[:start] + number + rest[4:]
-    return content
 
 
 def check(content: bytes, suffix: str) -> None:

@@ -264,3 +264,10 @@ def test_the_difference_between_tensors_is_named() -> None:
         (expected | {"a": torch.ones(2).double()}, "a is torch.float64 [2], not torch.float32 [2]"),
     ):
         assert tensor_file.difference(tensors, expected) == issue
+
+
+def test_bytes_that_are_named_many_times_are_stored_once_in_memory() -> None:
+    values = json.dumps([{"$bytes": "part"}] * 1000).encode()
+    first, *others = tensor_file.loads(forged(values, part=torch.ones(100, dtype=torch.uint8)))
+    assert first == b"\x01" * 100
+    assert all(other is first for other in others)

@@ -75,6 +75,28 @@ def test_a_pickle_that_asks_for_memory_is_refused_before_it_is_read(
         torch_file.loads(saved({"weight": attack}))
 
 
+def test_a_bytearray_under_its_own_module_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torch.save` writes `__builtin__`; whoever writes the pickle by hand may name the module `builtins`."""
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("read"))
+    content = saved({"weight": Call(bytearray, 10**12)})
+    for module in (b"c__builtin__\n", b"cbuiltins\n"):
+        assert b"c__builtin__\n" in content
+        with pytest.raises(ModelError, match="damaged, or holds more"):
+            torch_file.loads(content.replace(b"c__builtin__\n", module))
+
+
+@pytest.mark.parametrize("place", [lambda tensor: tensor, lambda tensor: [{1: (tensor,)}]])
+def test_a_tensor_that_shows_one_value_many_times_is_refused(place: Callable[[torch.Tensor], Any]) -> None:
+    """A network of that size would take terabytes."""
+    repeated = torch.ones(1).expand(10**6, 10**6)
+    with pytest.raises(ModelError, match="damaged, or holds more"):
+        torch_file.loads(saved({"weight": place(repeated)}))
+    whole = torch.arange(6.0).reshape(2, 3)
+    values = {"whole": whole, "row": whole[1], "transposed": whole.t()}
+    values["again"] = values  # type: ignore[assignment]
+    assert torch.equal(torch_file.loads(saved(values))["row"], whole[1])
+
+
 def test_a_compressed_archive_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """4 MB of zeros are 5 kB in it."""
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("read"))

@@ -5,7 +5,7 @@
 """
 
 import os
-import resource
+import re
 import signal
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def fuzzed(*strategies: SearchStrategy[Any], **named: SearchStrategy[Any]) -> Ca
 
 def hold(case: Callable[[], Any]) -> Any:
     """Return what a case returns, or the error of ours that it raises; any other error, a hang or a bomb fails."""
-    before = _resident_bytes()
+    before = _start_peak()
     started = time.process_time()
     with _time_limit():
         try:
@@ -62,9 +62,9 @@ def hold(case: Callable[[], Any]) -> Any:
         except OUR_ERRORS as error:
             result = error
             check_lines(error)
-    seconds, grown = time.process_time() - started, _resident_bytes() - before
+    seconds, grown = time.process_time() - started, _peak_bytes() - before
     assert seconds < MAX_SECONDS, f"the case took {seconds:.1f} s of CPU time"
-    assert grown < MAX_BYTES, f"the case left {grown / 2**20:.0f} MiB more memory in use"
+    assert grown < MAX_BYTES, f"the case took {grown / 2**20:.0f} MiB"
     return result
 
 
@@ -121,9 +121,15 @@ def _time_limit() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
+def _start_peak() -> int:
+    """Let the peak of this process's memory begin at what it uses now, and return that."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(peak) * 1024
 
 
 _START = """

@@ -75,4 +75,8 @@ def _origin(move: Move) -> str:
 
 
 def _local_time(when: str) -> str:
-    return datetime.fromisoformat(when).astimezone().strftime("%Y-%m-%d %H:%M") if when else ""
+    """Return a time of the tag of a move; as it stands there if it was edited so that it is none."""
+    try:
+        return datetime.fromisoformat(when).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return when

@@ -73,7 +73,7 @@ def _get(url: str, path: str, transport: Transport, token: Token | None) -> dict
         )
     try:
         found = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # a page, or JSON that nests without end
         found = None
     if not isinstance(found, dict):
         raise ClusterError(_not_ray(url))

@@ -68,7 +68,7 @@ def _current_user(address: str, credentials: str) -> tuple[int, dict[str, Any]]:
         raise _no_answer(address, f"status {response.status_code}")
     try:
         answer = response.json()
-    except ValueError:  # a page, not JSON: the server has no accounts
+    except (ValueError, RecursionError):  # a page, or JSON that nests without end: the server has no accounts
         answer = {}
     return response.status_code, answer if isinstance(answer, dict) else {}
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.errors import TrackingError
+from sweeps.errors import TrackingError, UnknownModel
 from sweeps.registry.alias_history import Move, MoveKind, moves
 from sweeps.registry.alias_lock import Lock
 from sweeps.registry.alias_move import _replaced_by, move
@@ -178,3 +178,12 @@ def test_a_history_is_a_chain_that_ends_where_the_alias_points(versions: list[st
 @pytest.mark.parametrize("kind", list(MoveKind))
 def test_a_move_is_plain_json(kind: MoveKind) -> None:
     assert json.loads(json.dumps(replace(PROMOTED, kind=kind).to_dict()))["kind"] == str(kind)
+
+
+@pytest.mark.parametrize("edit", [{"version": 3}, {"when": None}, {"who": ["eve"]}, {"trial": 1}, {"reason": {}}])
+def test_a_move_with_a_value_that_is_no_text_was_edited(edit: dict[str, Any]) -> None:
+    model = written("1", promotion("1", None))
+    ((key, value),) = model.tags.items()
+    edited = replace(model, tags={key: json.dumps(json.loads(value) | edit)})
+    with pytest.raises(UnknownModel, match="must record a move, and does not: somebody has edited it"):
+        moves(edited, "champion")

@@ -97,7 +97,18 @@ def test_a_server_that_accepts_any_password_knows_nobody(server: Server) -> None
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b"3", b"{}", b'{"user": 3}', b'{"user": {}}', b'{"user": {"username": ""}}', b"\xff"],
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"3",
+        b"{}",
+        b'{"user": 3}',
+        b'{"user": {}}',
+        b'{"user": {"username": ""}}',
+        b"\xff",
+        b"[" * 9999,
+    ],
 )
 def test_a_server_that_names_no_user_has_no_accounts(server: Server, body: bytes) -> None:
     server.body = body
@@ -149,6 +160,10 @@ def test_a_person_is_read_back() -> None:
     assert str(both) == "bob@laptop (claimed) through service (MLflow account)"
     assert read_person({"name": "eve", "source": "the CEO herself"}) == Person("eve", Source.CLAIMED)
     assert read_person({}) == Person("", Source.CLAIMED)
+    deep: dict[str, object] = {}
+    for _ in range(900):
+        deep = {"name": "eve", "through": deep}
+    assert str(read_person(deep)) == "eve (claimed) through eve (claimed)"
 
 
 @given(st.text())

@@ -1,6 +1,7 @@
 """Checkpoints of points: what resumes, also from files of version 0.1, and what is refused."""
 
 import io
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -196,6 +197,9 @@ def test_a_checkpoint_of_something_else_is_refused_in_one_line(training: MakeTra
         (tensor_file.dumps(values | {"sweeps": None}), "must be a checkpoint of this trial"),
         (tensor_file.dumps(values | {"sweeps": values["sweeps"] | {"network": other}}), "must be a checkpoint of"),
         (tensor_file.dumps(values | {"sweeps": values["sweeps"] | {"events": b"["}}), "must be a checkpoint of"),
+        (tensor_file.dumps(values | {"sweeps": values["sweeps"] | {"best": []}}), "must be a checkpoint of"),
+        (tensor_file.dumps(values | {"sweeps": values["sweeps"] | {"epoch": math.inf}}), "must be a checkpoint of"),
+        (tensor_file.dumps(values | {"sweeps": values["sweeps"] | {"network": 3}}), "must be a checkpoint of"),
     ):
         path.write_bytes(foreign)
         reason_of_point = point.reasons({"0000": {}})["0000"]

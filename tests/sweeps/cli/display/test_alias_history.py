@@ -83,3 +83,10 @@ def test_a_history_in_a_file_is_a_table_of_one_line_a_move(
     print_history("digits", "champion", history(LONG, holder="12", entries=1))
     _, line, *_ = capsys.readouterr().out.splitlines()
     assert REASON in line
+
+
+@pytest.mark.parametrize("when", ["yesterday", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_was_edited_in_mlflow_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], when: str) -> None:
+    move = Move("1", None, MoveKind.PROMOTION, "the first", "sweep", "0001", "run", when, "me@here")
+    print_history("digits", "champion", history(move, holder="1"))
+    assert f" {when} " in capsys.readouterr().out

@@ -276,6 +276,14 @@ def test_a_server_that_stops_answering_is_reported_after_the_timeout(
         server.hangs.set()
 
 
+def test_an_answer_that_nests_without_end_is_not_rays() -> None:
+    with (
+        raw_server(answer_with(b"[" * 100_000)) as server,
+        pytest.raises(ClusterError, match="does not answer as a Ray cluster's API server"),
+    ):
+        connect(server.url)
+
+
 def test_a_probe_reads_no_endless_answer() -> None:
     with (
         raw_server(repeat(OK + b"\r\n", bytes(2**20))) as server,
