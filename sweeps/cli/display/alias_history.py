@@ -33,9 +33,10 @@ def _log_line(history: AuditedHistory) -> str:
     """Return which log was read, and what it lacks."""
     line = f"log of promotions: {history.location}, {history.n_entries} entries; check it with --verify"
     n_missing = sum(logged is None for _, logged in history.moves)
+    missing = f"{n_missing} move{'' if n_missing == 1 else 's'}"
     if history.other_logs:
-        return f"{line}. Not in this log: {n_missing} moves; versions name {', '.join(history.other_logs)}"
-    return f"{line}. Not in the log: {n_missing} moves" if n_missing else line
+        return f"{line}. Not in this log: {missing}; versions name {', '.join(history.other_logs)}"
+    return f"{line}. Not in the log: {missing}" if n_missing else line
 
 
 def print_rollback(name: str, alias: str, move: Move) -> None:

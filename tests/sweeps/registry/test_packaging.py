@@ -204,12 +204,3 @@ def test_settings_that_do_not_describe_the_network_are_refused(package, tmp_path
     path.write_text(json.dumps(described | change))
     with pytest.raises(InputError, match="must describe the network beside it, and differs in n_features, columns"):
         PackagedModel.load(tmp_path / "model")
-
-
-def test_a_folder_in_place_of_the_network_is_refused(package, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(package(CONFIGS[0])[1].folder, folder)
-    (folder / NETWORK).unlink()
-    (folder / NETWORK).mkdir()
-    with pytest.raises(InputError, match="must be the network of a packaged model"):
-        PackagedModel.load(folder)

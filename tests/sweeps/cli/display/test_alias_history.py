@@ -31,7 +31,7 @@ def test_a_history_is_printed_newest_first(capsys: pytest.CaptureFixture[str], m
     assert "entry 1" in oldest
     assert "not in the log" in newest
     assert log == (
-        "log of promotions: here:/home/promotions, 1 entries; check it with --verify. Not in the log: 1 moves"
+        "log of promotions: here:/home/promotions, 1 entries; check it with --verify. Not in the log: 1 move"
     )
     print_history("digits", "canary", history(holder=None))
     assert "no version has held canary" in capsys.readouterr().out
