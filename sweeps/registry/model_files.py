@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -74,7 +74,9 @@ def _download(uri: str, location: str, folder: Path) -> Path:
     listed = list(_served_files(repository))
     folder.mkdir()
     for path in listed:
-        repository.download_artifacts(path, str(folder))
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        # What each kind of store implements; `download_artifacts` would ask again for a list, once for each file.
+        repository._download_file(path, str(folder / path))
         _check_sizes(_local_sizes(folder))  # a file may be larger than the server lists it
     return folder
 
@@ -107,6 +109,8 @@ def _served_files(repository: Any) -> Iterator[str]:
     folders = [""]
     while folders:
         for info in _listed(repository, folders.pop()):
+            if PurePosixPath(info.path).is_absolute() or ".." in PurePosixPath(info.path).parts:
+                raise InputError(f"the files of a model must lie in its folder, and {_shown(info.path)} does not")
             entries.append((info.path, info.file_size or 0))
             _check_sizes(entries)
             if info.is_dir:

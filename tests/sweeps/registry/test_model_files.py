@@ -200,16 +200,26 @@ def test_a_list_of_files_that_is_none_is_refused(files: bytes, tmp_path: Path) -
 def test_a_file_that_is_larger_than_its_listed_size_ends_the_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def download(path: str, folder: str) -> None:
-        Path(folder, path).write_bytes(bytes(600))
+    def download(path: str, target: str) -> None:
+        Path(target).write_bytes(bytes(600))
         downloaded.append(path)
 
     downloaded: list[str] = []
     lying = SimpleNamespace(
-        list_artifacts=lambda _: [FileInfo(name, False, 3) for name in "abcd"], download_artifacts=download
+        list_artifacts=lambda _: [FileInfo(name, False, 3) for name in "abcd"], _download_file=download
     )
     monkeypatch.setattr(artifact_repository_registry, "get_artifact_repository", lambda *_, **__: lying)
     monkeypatch.setattr(model_files, "MAX_BYTES", 1000)
     with pytest.raises(InputError, match="1,000 bytes, and has more"):
         download_files("http://127.0.0.1:5000", f"mlflow-artifacts:/1/models/{ID}/artifacts", tmp_path / "model")
     assert downloaded == ["a", "b"]
+
+
+@pytest.mark.parametrize("path", ["/etc/cron.d/job", "../job", "data/../../job"])
+def test_a_file_that_a_server_lists_elsewhere_is_not_downloaded(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lying = SimpleNamespace(list_artifacts=lambda _: [FileInfo(path, False, 3)])
+    monkeypatch.setattr(artifact_repository_registry, "get_artifact_repository", lambda *_, **__: lying)
+    with pytest.raises(InputError, match="must lie in its folder"):
+        download_files("http://127.0.0.1:5000", f"mlflow-artifacts:/1/models/{ID}/artifacts", tmp_path / "model")
