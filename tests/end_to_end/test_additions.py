@@ -75,7 +75,7 @@ def load(section: RingsConfig) -> Source:
     n_features: ClassVar[int] = 4
 
     name: Literal["rings"] = "rings"
-    n_samples: PositiveInt = 600
+    n_samples: Samples = 600
 
 
 ''',

@@ -75,7 +75,7 @@ def images(home: Any, run_id: str) -> list[str]:
 def test_stop_ends_a_sweep_cleanly_and_resume_goes_on_for_one_process_at_a_time(
     home: Any, sweep_file: Callable[..., str], long_training: dict[str, Any]
 ) -> None:
-    process = home.start("run", sweep_file(training=long_training), "--json")
+    process = home.start("run", sweep_file(training=long_training | {"epochs": 500}), "--json")
     home.wait_for_epochs(process, 40)
     sweep_id = home.only_sweep()
     assert home.run_json("stop", sweep_id)["state"] == "INTERRUPTED"

@@ -13,6 +13,10 @@ from sweeps.tracking.journal.records import PointState
 pytestmark = pytest.mark.slow
 
 
+# The weights take 4 TB, more memory than there is: a real error, raised where the network is built.
+TOO_LARGE = [100_000] * 100
+
+
 def kill_a_worker(driver: subprocess.Popen[str]) -> None:
     """SIGKILL one process that trains."""
     children = psutil.Process(driver.pid).children(recursive=True)
@@ -22,8 +26,11 @@ def kill_a_worker(driver: subprocess.Popen[str]) -> None:
 
 
 def test_a_trial_that_raises_fails_alone_with_its_reason(home: Any, sweep_file: Callable[..., str]) -> None:
-    # A hidden layer of 10^12 units takes more memory than there is: a real error, raised where the network is built.
-    path = sweep_file(search={"model.hidden_size": {"grid": [8, 10**12, 16]}}, algorithm={"name": "grid"})
+    path = sweep_file(
+        model={"name": "deep", "code_size": 2},
+        search={"model.hidden_sizes": {"grid": [[8], TOO_LARGE, [16]]}},
+        algorithm={"name": "grid"},
+    )
     printed = home.run_json("run", path, status=3)
     assert (printed["state"], printed["trials"], printed["failed"]) == ("FINISHED", 3, 1)
     failed = home.points(printed["sweep"])[1]
@@ -49,7 +56,7 @@ def test_a_trial_that_diverges_fails_alone_and_at_once(home: Any, sweep_file: Ca
 
 
 def test_a_sweep_without_one_finished_trial_has_failed(home: Any, sweep_file: Callable[..., str]) -> None:
-    printed = home.run_json("run", sweep_file(model={"name": "shallow", "hidden_size": 10**12}), status=1)
+    printed = home.run_json("run", sweep_file(model={"name": "deep", "hidden_sizes": TOO_LARGE}), status=1)
     assert (printed["state"], printed["best"]) == ("FAILED", None)
 
 
