@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeps.config import load
-from sweeps.config.plain_yaml import PlainRules, parse_yaml, read_plain
+from sweeps.config.plain_yaml import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, PlainRules, parse_yaml, read_plain
 from sweeps.config.python_yaml import PythonScanner
 from sweeps.datamodules.arrays import DatasetError
 from sweeps.datamodules.build import load_arrays
@@ -192,3 +192,18 @@ def test_a_file_of_thousands_of_mistakes_reports_the_first(sweep_file: Path, iss
     lines = "".join(f"k{number}: 1\n" for number in range(20_000))
     assert len(issues(write(tmp_path, sweep_file.read_text() + lines))) == 100
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("[" * (MAX_DEPTH - 1) + "1" + "]" * (MAX_DEPTH - 1), "[{}]"),
+        ("1" * MAX_DIGITS, "{}1"),
+        ("[" + ", ".join(["1"] * (MAX_VALUES - 1)) + "]", "[{}]"),
+    ],
+    ids=["levels", "digits", "values"],
+)
+def test_a_text_at_a_limit_is_read_and_one_beyond_it_is_refused(text: str, more: str) -> None:
+    parse_yaml(text, "here")
+    with pytest.raises(ConfigError):
+        parse_yaml(more.format(text), "here")

@@ -27,6 +27,13 @@ def test_pairing_finds_a_difference_far_smaller_than_the_spread_of_the_samples()
     assert compare(other + 0.01, other, 0.95).outcome is GateOutcome.FAILED
 
 
+def test_two_samples_have_an_interval_and_one_has_none() -> None:
+    other = np.asarray([1.0, 2.0])
+    two, one = compare(other - 0.5, other, 0.95), compare(other[:1] - 0.5, other[:1], 0.95)
+    assert (two.low, two.high) == (-0.5, -0.5)
+    assert (one.low, one.high, one.outcome) == (-math.inf, math.inf, GateOutcome.TIE)
+
+
 def test_the_same_model_twice_is_a_tie() -> None:
     losses = np.random.default_rng(2).random(100)
     found = compare(losses, losses, 0.95)

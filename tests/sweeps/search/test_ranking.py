@@ -33,6 +33,14 @@ def test_nan_and_infinity_never_win() -> None:
     assert best_epoch(history[:2], ERROR) is None
 
 
+def test_an_epoch_counts_only_if_all_its_objectives_are_there_and_finite() -> None:
+    whole = {"valid/mse": 0.5, "valid/code_sparsity": 0.5}
+    for other in (math.nan, math.inf):
+        history = [(1, {"valid/mse": 0.1, "valid/code_sparsity": other}), (2, whole), (3, {"valid/mse": 0.2})]
+        assert best_epoch(history, ERROR_AND_SPARSITY) == Score(2, (0.5, 0.5))
+        assert best_epoch(history[:1], ERROR_AND_SPARSITY) is None
+
+
 def test_epochs_without_the_objective_do_not_count() -> None:
     history = [(1, {"train/loss": 0.3}), (2, {"valid/mse": 0.1}), (3, {"train/loss": 0.2})]
     last = (ObjectiveConfig(metric="valid/mse", at="last"),)
