@@ -5,13 +5,13 @@ packs, and `interrupted`, three stacked trials of which one has ended and one ha
 """
 
 import json
-import os
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from malicious import Malicious
 from mlflow import MlflowClient
 
 from sweeps.tracking.journal.records import PointState
@@ -72,16 +72,6 @@ def test_a_trial_of_a_stored_sweep_is_evaluated_promoted_and_its_sweep_deleted(s
     assert json.loads(version.tags["sweeps.gates"])
     stored.run_json("delete", FINISHED, "--force")
     assert not (stored.path / "sweeps" / FINISHED).exists()
-
-
-class Malicious:
-    """Runs a command in whoever unpickles it."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.marker}",)
 
 
 def test_malicious_pickles_in_stored_sweeps_run_nothing(stored: Any, tmp_path: Path) -> None:

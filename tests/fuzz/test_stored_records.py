@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ray.job_submission import JobSubmissionClient
+from listed_jobs import cluster_with
 
 from sweeps.cli.display.listing import listing_rows
 from sweeps.cluster.jobs.submissions import all_submitted
@@ -221,14 +221,6 @@ jobs = st.fixed_dictionaries(
 @fuzzed
 @given(answer=st.lists(jobs, max_size=3) | values)
 def test_lists_of_jobs(answer: Any) -> None:
-    class Answer:
-        status_code = 200
-
-        def json(self) -> Any:
-            return answer
-
-    client = JobSubmissionClient.__new__(JobSubmissionClient)
-    client._do_request = lambda *_, **__: Answer()
     with suppress(SweepError):
-        for row in listing_rows([], all_submitted(client), []):
+        for row in listing_rows([], all_submitted(cluster_with(answer)), []):
             assert len(json.dumps(row)) < 2_000

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from malicious import Malicious
 
 from sweeps.cli.app import main
 from sweeps.config import SweepConfig
@@ -97,16 +98,6 @@ def test_a_damaged_network_is_one_line_that_names_the_file_and_what_to_do(
         assert f"{network_file} must " in line
         assert issue in line
         assert line.endswith("restore the file, or run the sweep again")
-
-
-class Malicious:
-    """Runs a command in whoever unpickles it."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.marker}",)
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from malicious import Malicious
 from pydantic import TypeAdapter
 
 from sweeps.config import SweepConfig
@@ -157,16 +157,6 @@ def test_layers_of_version_0_1_are_reused(
     reports = train(tmp_path, {"0001": POINTS["0001"]})
     assert reports.reused == {"0001": 4}
     assert reports.metrics("0001") == metrics_alone["0001"]
-
-
-class Malicious:
-    """Runs a command in whoever unpickles it."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.marker}",)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])

@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from malicious import Malicious
 
 from sweeps.config import SweepConfig
 from sweeps.datamodules.arrays import DataArrays
@@ -149,16 +149,6 @@ def test_a_point_resumes_to_what_it_would_have_been(
     assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[0])
     best = parts.point().best_network
     assert best.exists() != earlier_name(best).exists()  # that of 0.1 is replaced only by a better one
-
-
-class Malicious:
-    """Runs a command in whoever unpickles it."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.marker}",)
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from ray.job_submission import JobSubmissionClient
+from listed_jobs import cluster_with
 
 from sweeps.cli.display.listing import listing_rows
 from sweeps.cluster.jobs.submissions import all_submitted
@@ -11,20 +11,6 @@ from sweeps.errors import ClusterError
 from sweeps.tracking.person import MAX_CHARACTERS
 
 SWEEP = "small-20260101-000000-abcd"
-
-
-def cluster_with(answer: Any) -> JobSubmissionClient:
-    """Return Ray's client of a cluster that lists its jobs with this answer."""
-
-    class Answer:
-        status_code = 200
-
-        def json(self) -> Any:
-            return answer
-
-    client = JobSubmissionClient.__new__(JobSubmissionClient)
-    client._do_request = lambda *_, **__: Answer()
-    return client
 
 
 def job(**changes: Any) -> dict[str, Any]:
