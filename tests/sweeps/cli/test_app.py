@@ -63,9 +63,9 @@ def test_validate_counts_with_overrides() -> None:
 def test_validate_reads_the_data_only_if_asked() -> None:
     assert "data" not in json.loads(runner.invoke(app, ["validate", "quickstart", "--json"]).stdout)
     printed = json.loads(runner.invoke(app, ["validate", "quickstart", "--data", "--json"]).stdout)
-    assert (printed["data"]["n_train"], printed["data"]["n_classes"]) == (1000, 10)
+    assert (printed["data"]["n_train"], printed["data"]["n_classes"]) == (597, 10)
     said = runner.invoke(app, ["validate", "quickstart", "--data"]).stdout
-    assert "its data give every objective and gate: 1000 train, 500 valid, 297 test" in said
+    assert "its data give every objective and gate: 597 train, 500 valid, 700 test" in said
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
