@@ -16,6 +16,7 @@ _INTRODUCTION = """\
 before it is trained, and diagnoses them as a sweep would, without Ray. To measure again (about half an hour on two
 cores):
 
+<!-- not run: takes half an hour -->
 ```bash
 SWEEPS_DATA_DIR=/path/to/data pytest -m benchmark -n 0 -s tests/benchmarks/test_diagnosis_evidence.py
 ```
