@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps.config import SweepConfig
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
 from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
+from sweeps.tracking.result_html import result_html
+from sweeps.tracking.result_text import result_text
 from sweeps.tracking.submission import described
+from sweeps.tracking.trial_frames import history_frame, trials_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Tags of the parent run: seconds from the start of the command until its end, and until all workers were ready.
 SECONDS = "sweeps.seconds"
@@ -49,7 +55,8 @@ class SweepResult:
     """A sweep by its journal, ended or not; `ranking` holds its finished trials, best first.
 
     `folder` is where its files lie. With several objectives, `front` holds the Pareto-optimal trials, which come first
-    in `ranking`. `leader` is the best running trial, at its best epoch so far.
+    in `ranking`. `leader` is the best running trial, at its best epoch so far. At a prompt it shows its state and best
+    trial; in a notebook also the leading trials and the best trial's filters.
     """
 
     folder: SweepFolder
@@ -125,6 +132,40 @@ class SweepResult:
     def count(self, state: PointState) -> int:
         """Return how many points are in a state."""
         return sum(point.state is state for point in self.points)
+
+    def trials(self) -> "pd.DataFrame":
+        """Return a data frame with a row for each trial, indexed by trial id; ranked trials first, best first.
+
+        Columns: `rank`, `state`, a column for each searched setting, the metrics at the trial's best epoch, that
+        `epoch`, `epochs` trained, `seconds`, `stopped_by`, `findings` (the names of those above a note, gravest first),
+        `reason` of a failure, `run_name` and `run_id` in MLflow. A trial without a rank has no metrics (NaN).
+
+        >>> result = sweeps.best("latest")
+        >>> result.trials()[["state", "model.hidden_size", "epochs"]].loc["0000", "state"]
+        'FINISHED'
+        """
+        return trials_frame(self)
+
+    def history(self, trial: str | None = None) -> "pd.DataFrame":
+        """Return a data frame with a row for each epoch of each trial, or of one, indexed by trial and epoch.
+
+        The columns are the metrics measured after the epoch, NaN where one was not measured. They are read now, so that
+        those of a running sweep grow. `trial` is an id or a number; UnknownTrial if there is no such trial.
+
+        >>> result = sweeps.best("latest")
+        >>> bool(result.history()["valid/mse"].notna().all())
+        True
+        """
+        from sweeps.tracking.trial_lookup import select_trial
+
+        chosen = self.points if trial is None else [select_trial(self, trial)]
+        return history_frame(self, [point.point_id for point in chosen])
+
+    def __repr__(self) -> str:
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        return result_html(self)
 
     def overview(self) -> dict[str, Any]:
         """Return the sweep as plain values, without its ranking."""
