@@ -26,6 +26,7 @@ MAX_DEPTH = 50
 MAX_DIGITS = 500
 _FLOAT = re.compile(r"[-+]?([0-9][0-9_]*)(\.[0-9_]*)?[eE][-+]?[0-9]+")
 _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+_OTHER_LINE_BREAK = re.compile("[\x85\u2028\u2029]")
 _PREFIX = "tag:yaml.org,2002:"
 _MERGE, _TEXT = f"{_PREFIX}merge", f"{_PREFIX}str"
 _NOT_READ = (f"{_PREFIX}timestamp", f"{_PREFIX}value")
@@ -43,6 +44,11 @@ def parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"{source} must be UTF-8 text, without half a surrogate pair") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} must be plain YAML: {_one_line(error)}") from error
+
+
+def write_yaml(value: Any) -> str:
+    """Return plain values as the YAML that `parse_yaml` reads as the same values."""
+    return yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
 
 
 def read_plain(loader: "PlainRules") -> Any:
@@ -152,6 +158,18 @@ PlainRules.yaml_implicit_resolvers = {
     for first, resolvers in Resolver.yaml_implicit_resolvers.items()
 }
 PlainRules.add_implicit_resolver(f"{_PREFIX}float", _FLOAT, list("-+0123456789"))
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes plain values; text that `PlainRules` would read as a number is put in quotes."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Return the node of a text; line breaks that libyaml and PyYAML read differently are escaped."""
+        return self.represent_scalar(_TEXT, text, style='"' if _OTHER_LINE_BREAK.search(text) else None)
+
+
+_PlainDumper.add_representer(str, _PlainDumper.represent_text)
+_PlainDumper.add_implicit_resolver(f"{_PREFIX}float", _FLOAT, list("-+0123456789"))
 
 
 def _error(problem: str, place: Any) -> yaml.MarkedYAMLError:

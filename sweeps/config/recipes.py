@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sweeps.config.issues import closest, did_you_mean
-from sweeps.config.yaml_file import read_text
+from sweeps.config.yaml_file import parse_document, read_text
 from sweeps.errors import ConfigError
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -21,6 +21,12 @@ def recipe_text(name: str) -> str:
         hint = did_you_mean(closest(name, names))
         raise ConfigError(f"{name!r} must be a recipe: one of {', '.join(names)}.{hint}")
     return read_text(RECIPES / f"{name}.yaml")
+
+
+def recipe_summaries() -> list[dict[str, str]]:
+    """Return the name and description of each recipe."""
+    documents = {name: parse_document(recipe_text(name), name) for name in recipe_names()}
+    return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
 
 
 def sweep_text(recipe_or_path: str | Path) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, field_validator
 
 from sweeps.config.checks import (
@@ -17,15 +16,18 @@ from sweeps.config.checks import (
 from sweeps.config.dotted_paths import with_values
 from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig, Objectives
+from sweeps.config.overrides import override
+from sweeps.config.plain_yaml import write_yaml
 from sweeps.config.promotion import PromotionConfig
-from sweeps.config.recipes import recipe_names, recipe_text, sweep_text
+from sweeps.config.python_values import plain_document
+from sweeps.config.recipes import sweep_text
 from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
 from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
 from sweeps.config.search_checks import search_issues
 from sweeps.config.search_space import MAX_RANGES, Point, Range, corner_points
 from sweeps.config.searchers import AlgorithmConfig, RandomConfig
 from sweeps.config.sections import SMALLEST_DATA, TrialConfig, parse, try_parse
-from sweeps.config.yaml_file import override, parse_document
+from sweeps.config.yaml_file import parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.datamodules.own_data_config import expanded
 from sweeps.errors import ConfigError
@@ -34,6 +36,21 @@ from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
 class SweepConfig(Section):
     """A sweep file: a trial config, the search space around it, and how the sweep runs.
+
+    Written in Python, sections are dicts or classes such as `sweeps.config.ShallowConfig`, and all checks of a sweep
+    file apply: ConfigError has a line for each issue.
+
+    >>> config = sweeps.SweepConfig(
+    ...     name="sizes",
+    ...     data={"name": "digits"},
+    ...     model={"name": "shallow", "noise": {"level": 0.2}},
+    ...     training={"epochs": 2},
+    ...     search={"model.hidden_size": {"choice": [16, 32]}},
+    ...     objective={"metric": "valid/mse"},
+    ...     budget={"trials": 2},
+    ... )
+    >>> config.n_trials
+    2
 
     `objective` may be a list; with several objectives the result is a Pareto front. `execution` decides whether several
     points train at once, as a pack: `auto` packs points where only the speed changes; `packed` also packs points with
@@ -71,6 +88,15 @@ class SweepConfig(Section):
     figures: FiguresConfig = Field(FiguresConfig(), description="Which trials get detailed figures.")
     promotion: PromotionConfig = Field(PromotionConfig(), description="What a model must pass to become the champion.")
 
+    def __init__(self, /, **settings: Any) -> None:
+        document = plain_document(settings)
+        _make_paths_absolute(document.get("data"))
+        sweep = type(self).from_dict(document)
+        super().__init__(**{name: getattr(sweep, name) for name in sweep.model_fields_set})
+
+    # Only calls of the class run it: `parse`, which it uses, checks what it reads by itself.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     @field_validator("name")
     @classmethod
     def name_fits_a_folder(cls, name: str) -> str:
@@ -100,7 +126,7 @@ class SweepConfig(Section):
 
     def to_yaml(self) -> str:
         """Return the text of a sweep file that `load` reads."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.to_dict())
 
     @property
     def objectives(self) -> tuple[ObjectiveConfig, ...]:
@@ -133,10 +159,22 @@ class SweepConfig(Section):
         return parse(TrialConfig, with_values(document, point)).model_copy(update={"data": self.data})
 
 
-def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
-    """Return the sweep of a recipe or a file, changed by overrides such as `training.epochs=5`.
+def load(recipe_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> SweepConfig:
+    """Return the sweep of a recipe or a sweep file, with some settings changed.
 
-    Raises ConfigError with one line for each issue.
+    Args:
+        recipe_or_path: The name of a recipe (`sweeps recipes` lists them) or the path of a sweep file.
+        overrides: New values by dotted path, as a dict or as on the command line: `["budget.trials=4"]`. None, or null
+            on the command line, removes a searched range.
+
+    Raises:
+        ConfigError: The sweep is not valid; one line for each issue.
+
+    Example:
+        >>> config = sweeps.load("quickstart", {"budget.trials": 2, "training.epochs": 2})
+        >>> config.n_trials, config.objective.metric
+        (2, 'valid/probe_error')
+
     """
     document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
     document.setdefault("name", Path(recipe_or_path).stem)
@@ -146,12 +184,6 @@ def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConf
     if issues:
         raise ConfigError(issues)
     return parse(SweepConfig, document)
-
-
-def recipe_summaries() -> list[dict[str, str]]:
-    """Return the name and description of each recipe."""
-    documents = {name: parse_document(recipe_text(name), name) for name in recipe_names()}
-    return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
 
 
 def json_schema() -> dict[str, Any]:

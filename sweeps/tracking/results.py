@@ -1,8 +1,7 @@
-"""The result of a sweep, read from its journal: the one source of `run`, `status`, `best` and `list`."""
+"""Read the result of a sweep from its journal: the one source of `run`, `status`, `best` and `list`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sweeps.config import SweepConfig
 from sweeps.errors import ConfigError
@@ -12,155 +11,26 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import is_owned
 from sweeps.tracking.journal.database import damaged
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.journal.restore import read_journal
-from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
-from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
-from sweeps.tracking.submission import described
+from sweeps.tracking.sweep_result import (
+    SECONDS,
+    SOME_TRIALS_FAILED,
+    STARTUP_SECONDS,
+    RankedTrial,
+    SweepResult,
+)
 
-# Tags of the parent run: seconds from the start of the command until its end, and until all workers were ready.
-SECONDS = "sweeps.seconds"
-STARTUP_SECONDS = "sweeps.startup_seconds"
-EXIT_STATUS = {SweepState.FINISHED: 0, SweepState.FAILED: 1, SweepState.INTERRUPTED: 130}
-SOME_TRIALS_FAILED = 3
-MAX_FINALISTS = 10
-
-
-@dataclass(frozen=True)
-class RankedTrial:
-    """A trial at the epoch by which it is ranked.
-
-    `diagnosis` holds the findings at its last epoch, each with name, severity, evidence, advice and the change that it
-    advises; None if not diagnosed. `epochs` is how many it trained so far, pretraining included. `stopped_by` is what
-    ended its training, as `sweeps.search.stopping` names it; None while it runs.
-    """
-
-    trial: str
-    run_id: str | None
-    run_name: str
-    point: Mapping[str, Any]
-    epoch: int
-    metrics: Mapping[str, float]
-    diagnosis: Sequence[Mapping[str, Any]] | None
-    epochs: int
-    stopped_by: str | None
-
-    @property
-    def label(self) -> str:
-        """The run's name without the trial's id."""
-        return label_of(self.run_name, self.trial)
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """A sweep by its journal, ended or not; `ranking` holds its finished trials, best first.
-
-    `folder` is where its files lie. With several objectives, `front` holds the Pareto-optimal trials, which come first
-    in `ranking`. `leader` is the best running trial, at its best epoch so far.
-    """
-
-    folder: SweepFolder
-    record: SweepRecord
-    config: SweepConfig
-    points: Sequence[PointRecord]
-    ranking: Sequence[RankedTrial]
-    front: Sequence[RankedTrial]
-    store: str | None
-    n_undelivered: int
-    refusals: Sequence[str]
-    leader: RankedTrial | None = None
-
-    @property
-    def sweep(self) -> str:
-        """Return the sweep's id."""
-        return self.record.sweep_id
-
-    @property
-    def best(self) -> RankedTrial | None:
-        """Return the best finished trial; None if there is none."""
-        return self.ranking[0] if self.ranking else None
-
-    @property
-    def finalists(self) -> Sequence[RankedTrial]:
-        """Return the trials that get detailed figures: the best, or the first ten of a Pareto front."""
-        return self.front[:MAX_FINALISTS] if len(self.config.objectives) > 1 else self.ranking[:1]
-
-    @property
-    def seconds(self) -> float | None:
-        """Return the seconds from the start of the command to the end of the sweep; None while it runs."""
-        return None if self.record.state is SweepState.RUNNING else _number(self.record.tags.get(SECONDS))
-
-    @property
-    def startup_seconds(self) -> float | None:
-        """Return the seconds until all workers were ready; None if none was."""
-        return _number(self.record.tags.get(STARTUP_SECONDS))
-
-    @property
-    def exit_status(self) -> int:
-        """Return the exit status of a command that ran the sweep."""
-        status = EXIT_STATUS.get(self.record.state, 0)
-        return SOME_TRIALS_FAILED if status == 0 and self.count(PointState.FAILED) else status
-
-    @property
-    def n_ended(self) -> int:
-        """Return how many points have finished or failed; a resume continues killed ones."""
-        return self.count(PointState.FINISHED) + self.count(PointState.FAILED)
-
-    @property
-    def objective_metrics(self) -> tuple[str, ...]:
-        """Return the metrics of the objectives."""
-        return tuple(objective.metric for objective in self.config.objectives)
-
-    @property
-    def tracking_uri(self) -> str:
-        """Return the store of the runs, without credentials: the one delivered to so far, else the current one."""
-        return self.store or without_credentials(tracking_uri())
-
-    def links(self, address: str) -> list[str]:
-        """Return the pages of the runs on the MLflow server at `address`: their table, and their charts."""
-        assert self.record.experiment_id is not None, "MLflow has the experiment"
-        view = self.record.tags.get(VIEW_TAG)
-        return sweep_links(address, self.record.experiment_id, self.config, self.sweep, view)
-
-    def where_to_look(self) -> str:
-        """Return where the runs are shown: pages of the tracking server, or the command for a local store."""
-        uri, view = self.tracking_uri, self.record.tags.get(VIEW_TAG)
-        if uri.startswith("http") and self.record.experiment_id is None:
-            return f"the MLflow server at {uri} has none of the runs yet"
-        return where_to_look(uri, self.record.experiment_id, self.config, self.sweep, view)
-
-    def count(self, state: PointState) -> int:
-        """Return how many points are in a state."""
-        return sum(point.state is state for point in self.points)
-
-    def overview(self) -> dict[str, Any]:
-        """Return the sweep as plain values, without its ranking."""
-        return {
-            "sweep": self.sweep,
-            "name": self.record.name,
-            "state": str(self.record.state),
-            "trials": len(self.points),
-            "to_come": max(0, self.config.n_trials - len(self.points)),
-            "running": self.count(PointState.RUNNING),
-            "failed": self.count(PointState.FAILED),
-            "started_ms": self.record.start_ms,
-            "seconds": self.seconds,
-            "startup_seconds": self.startup_seconds,
-            "tracking_uri": self.tracking_uri,
-            "experiment": self.record.experiment,
-            "undelivered": self.n_undelivered,
-            "refused": len(self.refusals),
-            "submitted": described(self.record.tags),
-        }
-
-    def to_dict(self, top: int | None = None) -> dict[str, Any]:
-        """Return the sweep as plain values: its best trial, its `top` trials, and its Pareto front if any."""
-        plain = self.overview() | {"best": None if self.best is None else asdict(self.best)}
-        if top is not None:
-            plain["ranking"] = [asdict(trial) for trial in self.ranking[:top]]
-        if len(self.config.objectives) > 1:
-            plain["front"] = [asdict(trial) for trial in self.front]
-        return plain
+__all__ = [
+    "SECONDS",
+    "SOME_TRIALS_FAILED",
+    "STARTUP_SECONDS",
+    "RankedTrial",
+    "SweepResult",
+    "load_result",
+    "read_result",
+    "restored_config",
+]
 
 
 def load_result(folder: SweepFolder) -> SweepResult:
@@ -240,10 +110,3 @@ def _ranked_trial(point: PointRecord, epoch: int, history: Mapping[int, Mapping[
         epochs=max(history),
         stopped_by=point.stopped_by,
     )
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

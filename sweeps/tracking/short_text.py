@@ -1,0 +1,40 @@
+"""Short texts for a Python prompt: a few lines that fit a screen."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+WIDTH, HEIGHT = 100, 15
+_INDENT = "  "
+
+
+def fitted(lines: Iterable[str]) -> str:
+    """Return lines as a text of at most 100 columns and 15 lines; what does not fit ends with an ellipsis."""
+    shown = [_shortened(" ".join(line.split("\n"))) for line in lines]
+    if len(shown) > HEIGHT:
+        shown = [*shown[: HEIGHT - 1], f"{_INDENT}..."]
+    return "\n".join(shown)
+
+
+def wrapped(text: str, indent: str = _INDENT) -> list[str]:
+    """Return a long text as indented lines."""
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent) or [indent.rstrip()]
+
+
+def aligned(values: Mapping[str, Any], n_shown: int, indent: str = _INDENT) -> Iterator[str]:
+    """Yield a line for each of the first values, in two columns, and a line that says how many follow."""
+    shown = dict(list(values.items())[:n_shown])
+    width = max(map(len, shown), default=0)
+    for name, value in shown.items():
+        yield f"{indent}{name:{width}}  {number(value)}"
+    if n_more := len(values) - len(shown):
+        yield f"{indent}and {n_more} more"
+
+
+def number(value: Any) -> str:
+    """Return a float to four digits, any other value as it is written."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
