@@ -1,13 +1,16 @@
 """Checks of a user's own arrays: what must hold of inputs and labels, with errors that name the array."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.datamodules.arrays import DatasetError, Labels
+from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, all_finite, chunks
 
 NUMBERED = "for instance with numpy.unique(y, return_inverse=True)[1]"
+MAPPED_AS_THEY_ARE = (np.dtype(np.uint8), np.dtype(np.float32))
 # Larger labels are more likely to be ids than classes.
 _MOST_CLASSES = 1000
 
@@ -29,6 +32,36 @@ def check_inputs(raw: NDArray[Any], array: str, swapped: str) -> None:
             f"{array} must hold inputs of shape (samples, features...), and at least one; got {raw.shape}: "
             f"{swapped or remedy}"
         )
+
+
+def as_inputs(raw: NDArray[Any], array: str) -> Inputs:
+    """Return inputs as (samples, features); uint8 and float32 keep their type, other numbers become float32.
+
+    Raises DatasetError for values that are not finite, where `array` names them.
+    """
+    n_features = math.prod(raw.shape[1:])
+    if raw.dtype in MAPPED_AS_THEY_ARE:
+        inputs: Inputs = raw.reshape(len(raw), n_features)
+    else:
+        inputs = np.empty((len(raw), n_features), np.uint8 if raw.dtype.kind == "b" else np.float32)
+        start = 0
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are rejected below
+            for rows in chunks(raw):
+                inputs[start : start + len(rows)] = rows.reshape(len(rows), n_features)
+                start += len(rows)
+    if not all_finite(inputs):
+        raise DatasetError(
+            f"{array} must hold finite numbers that float32 can represent; got NaN or infinity: "
+            f"remove or replace those samples"
+        )
+    return inputs
+
+
+def evident_image_shape(shape: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the shape of a sample without axes of length 1 if it is evidently an image, in grey or in colour."""
+    sizes = tuple(size for size in shape if size > 1)
+    is_grey, is_colour = len(sizes) == 2, len(sizes) == 3 and 3 in (sizes[0], sizes[-1])
+    return sizes if len(shape) > 1 and (is_grey or is_colour) else None
 
 
 def as_labels(raw: NDArray[Any], array: str, n_samples: int) -> Labels:

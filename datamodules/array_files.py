@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from sweeps.datamodules.array_checks import NUMBERED, as_labels, check_inputs
-from sweeps.datamodules.arrays import DatasetError, Inputs, Labels, Split, all_finite, chunks
+from sweeps.datamodules.array_checks import NUMBERED, as_inputs, as_labels, check_inputs, evident_image_shape
+from sweeps.datamodules.arrays import DatasetError, Labels, Split, chunks
 from sweeps.datamodules.data_paths import check_is_file
 from sweeps.datamodules.own_data_config import ArrayConfig, expanded
 from sweeps.datamodules.splits import Source
@@ -42,7 +42,6 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-MAPPED_AS_THEY_ARE = (np.dtype(np.uint8), np.dtype(np.float32))
 
 
 def load_array(config: ArrayConfig) -> Source:
@@ -55,7 +54,7 @@ def load_array(config: ArrayConfig) -> Source:
         )
     array = _array(path, config.inputs_key)
     check_inputs(raw, array, _swapped(config, raw, path))
-    inputs = _as_inputs(raw, array)
+    inputs = as_inputs(raw, array)
     labels = _read_labels(config, path, len(inputs))
     return Source(
         path.name,
@@ -148,26 +147,6 @@ def _parse_npy(content: NDArray[np.uint8], path: Path, key: str) -> NDArray[Any]
     return flat.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _as_inputs(raw: NDArray[Any], array: str) -> Inputs:
-    """Return inputs as (samples, features); uint8 and float32 keep their type, other numbers become float32."""
-    n_features = math.prod(raw.shape[1:])
-    if raw.dtype in MAPPED_AS_THEY_ARE:
-        inputs: Inputs = raw.reshape(len(raw), n_features)
-    else:
-        inputs = np.empty((len(raw), n_features), np.uint8 if raw.dtype.kind == "b" else np.float32)
-        start = 0
-        with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are rejected below
-            for rows in chunks(raw):
-                inputs[start : start + len(rows)] = rows.reshape(len(rows), n_features)
-                start += len(rows)
-    if not all_finite(inputs):
-        raise DatasetError(
-            f"{array} must hold finite numbers that float32 can represent; got NaN or infinity: "
-            f"remove or replace those samples"
-        )
-    return inputs
-
-
 def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | None:
     source = path if config.labels_path is None else expanded(config.labels_path)
     if config.labels_path is None and not _is_npz(path):
@@ -184,15 +163,13 @@ def _read_labels(config: ArrayConfig, path: Path, n_samples: int) -> Labels | No
 
 def _image_shape(config: ArrayConfig, shape: Sequence[int], path: Path) -> tuple[int, ...] | None:
     """Return the image shape that is set, else that of a sample that is evidently an image, in grey or in colour."""
-    sizes = tuple(size for size in shape if size > 1)
-    is_grey, is_colour = len(sizes) == 2, len(sizes) == 3 and 3 in (sizes[0], sizes[-1])
-    asked = config.image_shape
-    if is_colour and asked is not None and len(asked) == len(sizes) and asked != sizes:
+    evident, asked = evident_image_shape(shape), config.image_shape
+    if evident is not None and len(evident) == 3 and asked is not None and len(asked) == 3 and asked != evident:
         raise DatasetError(
-            f"image_shape must be {list(sizes)}, the shape of the samples in {path}; "
+            f"image_shape must be {list(evident)}, the shape of the samples in {path}; "
             f"got {list(asked)}: correct image_shape or leave it out"
         )
-    return asked or (sizes if len(shape) > 1 and (is_grey or is_colour) else None)
+    return asked or evident
 
 
 def _swapped(config: ArrayConfig, raw: NDArray[Any], path: Path) -> str:

@@ -4,13 +4,17 @@ from pkgutil import resolve_name
 
 from sweeps.datamodules.arrays import DataArrays
 from sweeps.datamodules.config import DataConfig
+from sweeps.datamodules.split_config import SplitConfig
 from sweeps.datamodules.splits import Source, split
 
 
 def load_arrays(config: DataConfig) -> DataArrays:
     """Load the data set that `config` names, and split it. Raises DatasetError with one line per issue."""
-    source: Source = resolve_name(config.loader)(config)
-    return split(source, config)
+    settings: SplitConfig = config
+    if config.settings_reader is not None:
+        settings = resolve_name(config.settings_reader)(config)
+    source: Source = resolve_name(config.loader)(settings)
+    return split(source, settings)
 
 
 def label_advice(config: DataConfig) -> str:

@@ -1,15 +1,17 @@
 """The `data` section of a trial config: which data set it names. Imports nothing heavy.
 
-A data set is a section here, listed in `DataConfig`, and a module in `datamodules/` with the function that loads it.
+A data set is a section here, listed in `BuiltInData`, and a module in `datamodules/` with the function that loads it.
 The section names that function as "module:function", and `datamodules.build` imports it. The section also says what is
 known before the data are loaded: `n_features`, None if only the data can say, and `may_have_labels`.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import ConfigDict, Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from sweeps.datamodules.own_data_config import ArrayConfig, TableConfig
+from sweeps.datamodules.plugin_config import DataPlugins
 from sweeps.datamodules.split_config import Samples, SamplesOrNone, SplitConfig, ValidateOn
 
 # Of data that are drawn: 2 GiB in double precision.
@@ -140,7 +142,7 @@ class RowsConfig(SplitConfig):
         return self
 
 
-DataConfig = Annotated[
+BuiltInData: TypeAlias = (
     DigitsConfig
     | MnistConfig
     | FashionMnistConfig
@@ -149,6 +151,43 @@ DataConfig = Annotated[
     | NormalConfig
     | RowsConfig
     | ArrayConfig
-    | TableConfig,
-    Field(discriminator="name"),
+    | TableConfig
+)
+BUILT_IN: tuple[type[SplitConfig], ...] = get_args(BuiltInData)
+NAMES = frozenset(section.model_fields["name"].default for section in BUILT_IN)
+
+
+class PluginDataConfig(SplitConfig):
+    """A data set of your own, loaded by a plug-in, with settings of its own, which only the plug-in can check.
+
+    The section of a recorded sweep is read without the plug-in: workers and `sweeps status` do not need it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    loader: ClassVar[str] = "sweeps.datamodules.plugin_data:load"
+    settings_reader: ClassVar[str | None] = "sweeps.datamodules.plugin_data:read_settings"
+    n_features: ClassVar[None] = None
+
+    name: str = Field(
+        description="The import path of the plug-in, such as my_package.data:MyData, or the name of its entry point.",
+        json_schema_extra={"not": {"enum": sorted(NAMES)}},
+    )
+
+
+# In the locations of pydantic's errors; no setting can have such a name.
+BUILT_IN_TAG, PLUGIN_TAG = "<built-in>", "<plug-in>"
+
+
+def _kind(section: Any) -> str:
+    """Return the tag of a data section: any name that is not built in may be a plug-in's."""
+    name = section.get("name") if isinstance(section, Mapping) else getattr(section, "name", None)
+    return PLUGIN_TAG if isinstance(name, str) and name not in NAMES else BUILT_IN_TAG
+
+
+DataConfig = Annotated[
+    Annotated[BuiltInData, Field(discriminator="name"), Tag(BUILT_IN_TAG)]
+    | Annotated[PluginDataConfig, Tag(PLUGIN_TAG)],
+    Discriminator(_kind),
+    DataPlugins(),
 ]

@@ -24,6 +24,8 @@ class SplitConfig(BaseModel):
 
     # (section) -> Source: the whole data set, before it is split.
     loader: ClassVar[str]
+    # (section) -> SplitConfig: the settings that the loader and the split take. None: the section itself.
+    settings_reader: ClassVar[str | None] = None
     # The setting that names the labels of a user's own data; empty if the data set decides.
     labels_setting: ClassVar[str] = ""
     # (section) -> str: which setting would give labels to data that were read without any. None: no setting can.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from sweeps.config.issues import closest, did_you_mean, shown
 
@@ -23,7 +24,7 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
-        for part in _chosen_sections(field.annotation, values.get(name)):
+        for part in _chosen_sections(field, values.get(name)):
             yield from settings(part, values.get(name), f"{prefix}{name}.")
 
 
@@ -59,8 +60,9 @@ def why_too_long(path: str) -> str:
 
 
 def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the sections that a field with this annotation may hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    """Yield the sections that a field with this annotation may hold, without those of plug-ins."""
+    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    if is_section and annotation.model_config.get("extra") != "allow":
         yield annotation
     for part in get_args(annotation):
         yield from sections_in(part)
@@ -104,11 +106,14 @@ def _closest_setting(path: str, known: Sequence[str]) -> str | None:
     return elsewhere[0] if elsewhere else closest(path, known, similarity=0.85)
 
 
-def _chosen_sections(annotation: Any, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: the section of the named kind, else all."""
-    sections = list(dict.fromkeys(sections_in(annotation)))
+def _chosen_sections(field: FieldInfo, document: object) -> list[type[BaseModel]]:
+    """The sections that a field may hold: the section of the kind or plug-in that the document names, else all."""
+    sections = list(dict.fromkeys(sections_in(field.annotation)))
     name = document.get("name") if isinstance(document, Mapping) else None
-    return [part for part in sections if kind_of(part) == name] or sections
+    if chosen := [part for part in sections if kind_of(part) == name]:
+        return chosen
+    found = [mark.find(name) for mark in field.metadata if hasattr(mark, "find")]
+    return [part for part in found if part is not None] or sections
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:

@@ -13,11 +13,12 @@ from sweeps.config.checks import (
     patience_issues,
     promotion_issues,
 )
-from sweeps.config.dotted_paths import with_values
+from sweeps.config.dotted_paths import not_a_setting, with_values
 from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig, Objectives
 from sweeps.config.overrides import override
 from sweeps.config.plain_yaml import write_yaml
+from sweeps.config.plugin_settings import data_plugin_issues, make_paths_absolute
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.python_values import plain_document
 from sweeps.config.recipes import sweep_text
@@ -29,7 +30,6 @@ from sweeps.config.searchers import AlgorithmConfig, RandomConfig
 from sweeps.config.sections import SMALLEST_DATA, TrialConfig, parse, try_parse
 from sweeps.config.yaml_file import parse_document
 from sweeps.datamodules.config import DataConfig
-from sweeps.datamodules.own_data_config import expanded
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
@@ -90,7 +90,7 @@ class SweepConfig(Section):
 
     def __init__(self, /, **settings: Any) -> None:
         document = plain_document(settings)
-        _make_paths_absolute(document.get("data"))
+        make_paths_absolute(document.get("data"))
         sweep = type(self).from_dict(document)
         super().__init__(**{name: getattr(sweep, name) for name in sweep.model_fields_set})
 
@@ -179,7 +179,7 @@ def load(recipe_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any
     document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
     document.setdefault("name", Path(recipe_or_path).stem)
     issues = override(document, overrides)
-    _make_paths_absolute(document.get("data"))
+    make_paths_absolute(document.get("data"))
     issues += _issues(document)
     if issues:
         raise ConfigError(issues)
@@ -195,6 +195,7 @@ def _issues(document: Mapping[str, Any]) -> list[str]:
     """Everything wrong with a sweep. Checks across sections run on the document without its invalid settings."""
     sweep, issues = try_parse(SweepConfig, document)
     invalid = [issue.path for issue in issues]
+    issues += data_plugin_issues(document.get("data"), lambda path: not_a_setting(path, SweepConfig, document))
     if sweep is None:
         valid = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, invalid)
         sweep, _ = try_parse(SweepConfig, valid)
@@ -241,10 +242,3 @@ def _concerns(issue: Issue, paths: Sequence[str]) -> bool:
     """Whether an issue is about a setting at one of `paths`, or above or below one."""
     concerned = [f"{path}." for path in (issue.path, *issue.concerns) if path]
     return any(path.startswith(f"{other}.") or f"{other}.".startswith(path) for path in concerned for other in paths)
-
-
-def _make_paths_absolute(data: Any) -> None:
-    """Resolve paths against the current folder: workers run in another one."""
-    for key in ("path", "labels_path"):
-        if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = str(expanded(Path(data[key])).absolute())

@@ -67,7 +67,7 @@ def load(section: RingsConfig) -> Source:
     {
         "datamodules/config.py": (
             (
-                "DataConfig = Annotated[",
+                "BuiltInData: TypeAlias = (",
                 '''class RingsConfig(SplitConfig):
     """Points on two noisy rings."""
 

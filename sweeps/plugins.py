@@ -1,0 +1,30 @@
+"""What authors of plug-ins use: the base classes of settings, the values plug-ins return, and contract tests.
+
+    from sweeps.plugins import DataSettings, Samples, check_data
+
+Everything is imported on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeps.datamodules.plugin_check import check_data
+    from sweeps.datamodules.plugin_config import DataSettings
+    from sweeps.datamodules.plugin_data import Samples
+    from sweeps.plugin_checks import Check
+
+__all__ = ["Check", "DataSettings", "Samples", "check_data"]
+
+_HOMES = {
+    "Check": "sweeps.plugin_checks",
+    "DataSettings": "sweeps.datamodules.plugin_config",
+    "Samples": "sweeps.datamodules.plugin_data",
+    "check_data": "sweeps.datamodules.plugin_check",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sweeps.plugins' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
