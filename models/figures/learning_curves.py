@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.models.figures.axis_range import AxisRange, axis_range
 from sweeps.models.figures.matplotlib_png import as_png, new_figure
+from sweeps.models.metric_table import TRIAL_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
 
 Series = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
-# Metrics of one unit share a panel, in this order after those of the objectives.
-_UNITS = {
-    "valid/mse": "mean squared error",
-    "valid/denoise_mse": "mean squared error",
-    "valid/classification_error": "share misclassified",
-    "valid/probe_error": "share misclassified",
-    "valid/r2": "R²",
-    "valid/mse_over_pca": "mse ÷ mse of PCA",
-    "valid/code_sparsity": "Hoyer's sparseness",
-    "valid/dead_units": "share of dead units",
-    "train/loss": "training loss",
-    "pretrain/loss": "pretraining loss",
-}
 _COLOURS = {
     "valid/mse": "tab:blue",
     "valid/denoise_mse": "tab:orange",
@@ -89,11 +77,15 @@ def draw_learning_curves(curves: LearningCurves) -> bytes:
 def _panels(curves: LearningCurves) -> list[list[str]]:
     """Return the metrics of each panel."""
     measured = [name for name, (_, values) in curves.series.items() if any(map(math.isfinite, values))]
-    order = [name for name in (*curves.ranked.objectives, *_UNITS, *measured) if name in measured]
+    order = [name for name in (*curves.ranked.objectives, *TRIAL_METRICS, *measured) if name in measured]
     panels: dict[str, list[str]] = {}
     for name in dict.fromkeys(order):
-        panels.setdefault(_UNITS.get(name, name), []).append(name)
+        panels.setdefault(_unit(name), []).append(name)
     return list(panels.values())
+
+
+def _unit(metric: str) -> str:
+    return TRIAL_METRICS[metric].unit if metric in TRIAL_METRICS else metric
 
 
 def _axes(figure: "Figure", n_panels: int) -> list["Axes"]:
@@ -118,7 +110,7 @@ def _draw_panel(axis: "Axes", curves: LearningCurves, metrics: Sequence[str], *,
     _draw_references(axis, references, span)
     _scale(axis, span, [epoch for name in metrics for epoch in curves.series[name][0]], 8 if is_wide else 5)
     axis.set_xlabel("epoch")
-    axis.set_ylabel(_UNITS.get(metrics[0], metrics[0]), fontsize=9)
+    axis.set_ylabel(_unit(metrics[0]), fontsize=9)
     axis.grid(alpha=0.3)
     # Above the axes, so that it covers no curve.
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False)

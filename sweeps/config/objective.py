@@ -8,8 +8,9 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter
 from pydantic import model_validator as validates
 
 from sweeps.models.config import Section
+from sweeps.models.metric_table import TRIAL_METRICS, Direction
 
-Direction = Literal["minimize", "maximize"]
+# The objectives of `TRIAL_METRICS`, as a type; a test compares the two.
 Metric = Literal[
     "train/loss",
     "valid/mse",
@@ -21,12 +22,10 @@ Metric = Literal[
     "valid/code_sparsity",
     "valid/dead_units",
 ]
-HIGHER_IS_BETTER = ("valid/r2", "valid/code_sparsity")
-EITHER_WAY = ("valid/code_sparsity", "valid/dead_units")
 
 
 def _natural(metric: str | None) -> Direction:
-    return "maximize" if metric in HIGHER_IS_BETTER else "minimize"
+    return TRIAL_METRICS[metric].better if metric in TRIAL_METRICS else "minimize"
 
 
 class ObjectiveConfig(Section):
@@ -45,7 +44,7 @@ class ObjectiveConfig(Section):
     @validates(mode="after")
     def direction_fits_the_metric(self) -> Self:
         natural = _natural(self.metric)
-        if self.direction != natural and self.metric not in EITHER_WAY:
+        if self.direction != natural and not TRIAL_METRICS[self.metric].may_be_reversed:
             raise ValueError(f"direction must be {natural} for {self.metric}, not {self.direction}: leave it out")
         return self
 

@@ -8,6 +8,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from sweeps.models.metric_table import SWEEP_METRICS, metric_of
+
 pytestmark = pytest.mark.slow
 
 
@@ -52,6 +54,12 @@ def test_parent_run_has_sixteen_finished_children(parent: Run, children: list[Ru
     assert len(children) == 16
     assert {run.info.status for run in children} == {"FINISHED"} == {parent.info.status}
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+
+
+def test_every_recorded_metric_is_in_the_table(runs: list[Run]) -> None:
+    names = {name for run in runs for name in run.data.metrics}
+    assert {"best/valid/probe_error", "train/loss", "trials/finished"} <= names
+    assert [name for name in names if metric_of(name) is None and name not in SWEEP_METRICS] == []
 
 
 def test_runs_are_named_by_what_differs(children: list[Run]) -> None:

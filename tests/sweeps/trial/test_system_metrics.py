@@ -7,6 +7,7 @@ from typing import Any
 import mlflow
 import pytest
 
+from sweeps.models.metric_table import SYSTEM_METRICS
 from sweeps.trial.events import EpochEnded, Event, PointEnded, SystemSampled
 from sweeps.trial.system_metrics import Sampling, sampling_from_environment, with_system_metrics
 
@@ -58,7 +59,8 @@ def test_each_point_has_a_sample_before_its_end_however_short_it_is() -> None:
     assert isinstance(second[-1], PointEnded)
     sample = second[0]
     assert isinstance(sample, SystemSampled)
-    assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= set(sample.metrics)
+    of_machine = {f"system/{name}" for name in SYSTEM_METRICS if not name.startswith("gpu_")}
+    assert of_machine == {name for name in sample.metrics if not name.startswith("system/gpu_")}
     assert 0 < sample.metrics["system/system_memory_usage_percentage"] <= 100
 
 
