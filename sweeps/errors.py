@@ -38,6 +38,10 @@ class InputError(SweepError):
         self.issues: tuple[str, ...] = tuple(_shortened(" ".join(line.splitlines())) for line in lines)
         super().__init__("\n".join(self.issues))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows of this error: its issues. A traceback would hide what the caller can fix."""
+        return [f"{type(self).__name__}: {issue}" for issue in self.issues]
+
 
 class ConfigError(InputError):
     """The sweep file is invalid, or `--set` made it so."""

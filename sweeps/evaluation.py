@@ -19,6 +19,7 @@ from sweeps.storage import earlier_names
 from sweeps.storage.layout import home
 from sweeps.storage.object_store import Place
 from sweeps.tracking.results import RankedTrial, SweepResult
+from sweeps.tracking.short_text import aligned, fitted
 from sweeps.tracking.trial_lookup import select_trial
 from sweeps.trial.dataset import load_splits
 from sweeps.trial.references import references_for
@@ -40,6 +41,10 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain values."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        head = f"Evaluation {self.sweep}/{self.trial}: epoch {self.epoch}, {self.n_samples} test samples"
+        return fitted([head, *aligned(self.metrics, len(self.metrics))])
 
 
 def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:

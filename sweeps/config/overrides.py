@@ -36,6 +36,14 @@ def override(document: dict[str, Any], overrides: Sequence[str] | Mapping[str, A
     return issues + [issue for change in applied for issue in _hidden_by_search(document.get("search"), change)]
 
 
+def overridden(document: Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a document written in Python with settings changed; ConfigError lists the issues."""
+    changed = plain_document(document)
+    if issues := override(changed, overrides):
+        raise ConfigError(issues)
+    return changed
+
+
 @dataclass(frozen=True)
 class _Override:
     """A setting to change: its dotted path, "" if none was written, its value, and how an error names it."""

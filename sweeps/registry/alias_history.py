@@ -44,6 +44,10 @@ class Move:
     when: str = ""
     who: str = ""
 
+    def __str__(self) -> str:
+        replaced = "" if self.replaced is None else f", which replaced {self.replaced}"
+        return f"{self.kind} of version {self.version}{replaced}: {self.reason} ({self.when} by {self.who})"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the move as plain values."""
         return asdict(self) | {"kind": str(self.kind)}

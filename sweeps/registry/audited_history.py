@@ -9,6 +9,7 @@ from sweeps.registry.audited_tags import TagAudit
 from sweeps.registry.logged_moves import LoggedMove, by_tag, logged_moves
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.promotion_log import location, open_log
+from sweeps.tracking.short_text import fitted
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class AuditedHistory:
     location: str
     n_entries: int
     other_logs: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        lines = [str(move) for move, _ in reversed(self.moves)]
+        return fitted([f"AuditedHistory: version {self.holder} holds the alias", *(f"  {line}" for line in lines)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the history as plain values, the newest move first."""

@@ -1,11 +1,12 @@
 """A request for a promotion, and its result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from sweeps.registry.gates import GateResult, failed
+from sweeps.tracking.short_text import fitted, wrapped
 
 
 class PromotionVerdict(StrEnum):
@@ -62,6 +63,18 @@ class Promotion:
     def exit_status(self) -> int:
         """The exit status of `sweeps promote`: 1 if the challenger was refused, or would be."""
         return 1 if self.verdict in (PromotionVerdict.REFUSED, PromotionVerdict.WOULD_BE_REFUSED) else 0
+
+    def __repr__(self) -> str:
+        return fitted(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        version = "" if self.version is None else f", version {self.version}"
+        yield f"Promotion {self.sweep}/{self.trial} to {self.request.model}@{self.request.alias}"
+        yield f"  {self.verdict}{version}"
+        for gate in sorted(self.gates, key=lambda gate: gate not in failed(self.gates)):
+            yield f"  {gate.outcome}: {gate.name}: {gate.sentence}"
+        if self.advice is not None:
+            yield from wrapped(self.advice)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the promotion as plain values."""

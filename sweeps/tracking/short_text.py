@@ -9,8 +9,11 @@ _INDENT = "  "
 
 
 def fitted(lines: Iterable[str]) -> str:
-    """Return lines as a text of at most 100 columns and 15 lines; what does not fit ends with an ellipsis."""
-    shown = [_shortened(" ".join(line.split("\n"))) for line in lines]
+    """Return lines as a text of at most 100 columns and 15 lines; what does not fit ends with an ellipsis.
+
+    Control characters, which a name in a journal may contain, become spaces.
+    """
+    shown = [_shortened("".join(c if c.isprintable() else " " for c in line)) for line in lines]
     if len(shown) > HEIGHT:
         shown = [*shown[: HEIGHT - 1], f"{_INDENT}..."]
     return "\n".join(shown)

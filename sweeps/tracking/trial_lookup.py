@@ -1,7 +1,7 @@
 """Finding a trial by its name: SWEEP/TRIAL, a sweep and a trial, or the id of its MLflow run."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +12,9 @@ from sweeps.storage.layout import SweepFolder, all_folders, find
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.results import SweepResult, load_result
+from sweeps.tracking.short_text import aligned, fitted, number, wrapped
 
+_MAX_SETTINGS = 4
 _RUN_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -32,6 +34,23 @@ class TrialResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the trial as plain values."""
         return asdict(self) | {"state": str(self.state)}
+
+    def __repr__(self) -> str:
+        return fitted(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"TrialResult {self.sweep}/{self.trial} {self.state}"
+        yield from aligned(self.point, _MAX_SETTINGS)
+        if self.reason is not None:
+            yield from wrapped(self.reason)
+        if self.diagnosis is None:
+            yield "  not diagnosed"
+        elif not self.diagnosis:
+            yield "  no findings"
+        for finding in self.diagnosis or ():
+            evidence = ", ".join(f"{name} {number(value)}" for name, value in finding["evidence"].items())
+            yield from wrapped(f"{finding['severity']}: {finding['name']}{f' ({evidence})' if evidence else ''}")
+            yield from wrapped(finding["advice"], indent="    ")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ def tuner(run: SweepRun, callback: "JournalCallback", is_over: Callable[[], bool
             callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=config.resources.retries),
             stop=SweepStopper(is_over),
+            # It prints nothing. In a notebook, Tune's default would clear what is shown there.
+            progress_reporter=tune.CLIReporter(),
             verbose=0,
         ),
     )
