@@ -27,12 +27,25 @@ def results(request: pytest.FixtureRequest, is_quick: bool) -> Iterator[dict[str
     measured: dict[str, Any] = {"machine": machine(), "figures": {}}
     yield measured["figures"]
     measured["machine"]["load_at_the_end"] = os.getloadavg()[0]
-    folder = os.environ.get("SWEEPS_BENCHMARKS") or (None if is_quick else RESULTS)
+    folder = results_folder(is_quick)
     if folder and measured["figures"]:
         name = Path(request.module.__file__).stem.removeprefix("test_")
         device = "gpu" if torch.cuda.is_available() else "cpu"
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        Path(folder, f"{name}-{device}.json").write_text(json.dumps(measured, indent=2) + "\n")
+        (folder / f"{name}-{device}.json").write_text(json.dumps(measured, indent=2) + "\n")
+
+
+def results_folder(is_quick: bool) -> Path | None:
+    """Where measurements are written: the folder that SWEEPS_BENCHMARKS names, or `results`; None: a quick run."""
+    named = os.environ.get("SWEEPS_BENCHMARKS")
+    folder = Path(named) if named else None if is_quick else RESULTS
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def folder_of_results(is_quick: bool) -> Path | None:
+    return results_folder(is_quick)
 
 
 def machine() -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import pytorch_lightning as lightning
 import ray
 import torch
+from by_hand.network import Autoencoder
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.integration.pytorch_lightning import TuneReportCheckpointCallback
@@ -37,43 +38,23 @@ def loaders(folder: Path) -> tuple[DataLoader[Any], DataLoader[Any]]:
     return DataLoader(TensorDataset(inputs), batch_size=128, shuffle=True), DataLoader(TensorDataset(valid), 128)
 
 
-class Autoencoder(lightning.LightningModule):
+def autoencoder(point: dict[str, Any]) -> Autoencoder:
     """784-h-784 on corrupted images, with both penalties."""
-
-    def __init__(self, point: dict[str, Any]) -> None:
-        super().__init__()
-        self.point = point
-        self.encoder = nn.Linear(784, point["model.hidden_size"])
-        self.decoder = nn.Linear(point["model.hidden_size"], 784)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Code and reconstruction."""
-        code = torch.sigmoid(self.encoder(images))
-        return code, torch.sigmoid(self.decoder(code))
-
-    def training_step(self, batch: list[Tensor]) -> Tensor:
-        (clean,) = batch
-        code, output = self(clean * (torch.rand_like(clean) > self.point["model.noise.level"]))
-        loss = functional.mse_loss(output, clean)
-        weights = (self.encoder.weight.abs().mean() + self.decoder.weight.abs().mean()) / 2
-        loss = loss + self.point["model.weight_l1"] * weights + self.point["model.hidden_l1"] * code.abs().mean()
-        self.log("train_loss", loss)
-        return loss
-
-    def validation_step(self, batch: list[Tensor]) -> None:
-        (clean,) = batch
-        self.log("valid_mse", functional.mse_loss(self(clean)[1], clean))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=1e-3)
+    return Autoencoder(
+        784,
+        hidden_size=point["model.hidden_size"],
+        noise=point["model.noise.level"],
+        hidden_l1=point["model.hidden_l1"],
+        weight_l1=point["model.weight_l1"],
+    )
 
 
 def train(config: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     loader, valid_loader = loaders(Path(config["folder"]))
-    report = TuneReportCheckpointCallback(["train_loss", "valid_mse"], on="validation_end", save_checkpoints=False)
+    report = TuneReportCheckpointCallback(["train_loss", "valid_mse"], on="train_epoch_end", save_checkpoints=False)
     trainer = lightning.Trainer(max_epochs=5, accelerator="cpu", enable_progress_bar=False, callbacks=[report])
-    trainer.fit(Autoencoder(config["point"]), loader, valid_loader)
+    trainer.fit(autoencoder(config["point"]), loader, valid_loader)
 
 
 def train_plainly(config: dict[str, Any]) -> None:
