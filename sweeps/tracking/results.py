@@ -16,7 +16,7 @@ from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.journal.restore import read_journal
 from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
-from sweeps.tracking.submission import described
+from sweeps.tracking.submission import provenance
 
 # Tags of the parent run: seconds from the start of the command until its end, and until all workers were ready.
 SECONDS = "sweeps.seconds"
@@ -150,7 +150,7 @@ class SweepResult:
             "experiment": self.record.experiment,
             "undelivered": self.n_undelivered,
             "refused": len(self.refusals),
-            "submitted": described(self.record.tags),
+            **provenance(self.record.tags),
         }
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
