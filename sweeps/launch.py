@@ -27,6 +27,7 @@ from sweeps.tracking.journal.write_buffer import JournalBehind
 from sweeps.tracking.mlflow.links import VIEW_TAG, where_to_look
 from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
+from sweeps.tracking.plugin_tags import plugin_tags
 from sweeps.tracking.progress import Progress, Stage
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.tracking.resume_state import seconds_left
@@ -225,7 +226,7 @@ def _record(
         config=config.to_dict(),
         start_ms=round(began * 1000),
         params=flatten(config.to_dict()),
-        tags=environment_tags() | submission.to_tags() | {VIEW_TAG: folder.id},
+        tags=environment_tags() | plugin_tags(config) | submission.to_tags() | {VIEW_TAG: folder.id},
         dataset=inputs.dataset.description,
         description=config.description,
     )

@@ -32,17 +32,22 @@ def registered(group: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=group)}
 
 
+def import_path(name: str, group: str) -> str:
+    """Return the import path of a plug-in that is named by it, or by an entry point of the group."""
+    return registered(group)[name].value if ":" not in name and name in registered(group) else name
+
+
 def import_plugin(name: str, group: str) -> Any:
     """Return the object that an import path or an entry point of the group names.
 
     Modules are looked up as `python -m` does, also in the current folder. Raises PluginError if the path is malformed,
     the module does not import, or it has no such name.
     """
-    path = registered(group)[name].value if name in registered(group) else name
+    path = import_path(name, group)
     if _PATH.fullmatch(path) is None:
         raise PluginError(f"must be an import path such as my_package.networks:MyNetwork, not {name!r}")
     module_name, _, attribute = path.partition(":")
-    _search_current_folder()
+    search_current_folder()
     try:
         module = import_module(module_name)
     except Exception as error:  # code of the user's own may raise anything
@@ -55,7 +60,7 @@ def import_plugin(name: str, group: str) -> Any:
     return getattr(module, attribute)
 
 
-def _search_current_folder() -> None:
+def search_current_folder() -> None:
     """Let modules in the current folder be imported, after those of installed packages."""
     folder = str(Path.cwd())
     if folder not in sys.path:

@@ -17,6 +17,7 @@ from sweeps.tracking.crash_recovery import end_lost_sweep, recover_lost_sweeps
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
+from sweeps.tracking.plugin_tags import changed_plugin_tags
 from sweeps.tracking.results import SweepResult, load_result, restored_config
 from sweeps.tracking.resume_state import ResumeState, count_ended, extended, read_resume_state, seconds_left
 from sweeps.tracking.submission import resume_tags
@@ -56,7 +57,7 @@ def resume(
             _check_data(record, inputs.dataset.description)
             folder.write_config(config.to_yaml())
             tags = {"sweeps.extended": f"to {config.n_trials} trials"} if n_more else {}
-            tags |= resume_tags(record.tags, uri)
+            tags |= resume_tags(record.tags, uri) | changed_plugin_tags(record.tags, config)
             journal.resume_sweep(config.to_dict() if n_more else None, tags, now_ms())
             train_and_record(SweepRun(config, inputs, folder, journal, uri, is_owner, began, progress, state))
     return load_result(folder)

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from sweeps.tracking.mlflow.run_metadata import PACKAGE, code_tags, git_state, package_version
 from sweeps.tracking.person import Person, Source, claimed_person, cleaned, person_if_reachable
+from sweeps.tracking.plugin_tags import PREFIX as PLUGIN_PREFIX
+from sweeps.tracking.plugin_tags import recorded_plugins
 
 # Set in the job of a submitted sweep: the submission as JSON, as the submitter's machine determined it.
 SUBMISSION_VARIABLE = "SWEEPS_SUBMISSION"
@@ -19,6 +21,8 @@ COMMIT_TAG = f"{PREFIX}commit"
 RESUMED_BY, RESUMED_BY_SOURCE = "sweeps.resumed_by", "sweeps.resumed_by_source"
 _MAX_JSON_CHARACTERS = 10_000
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_MAX_CODE_CHARACTERS = 200
+_PLUGIN_TAG = re.compile(r"sweeps\.plugin\.(data|model(_\d{1,3})?)(\.(path|version|sha256|commit|dirty))?")
 _CODE_TAGS = ("mlflow.source.git.commit", "sweeps.git.dirty")
 
 
@@ -28,7 +32,7 @@ class Submission:
 
     `commit` is the git commit of the folder where the command was typed, None if it is in no repository; `dirty` if
     files that git tracks there had changed. `version` is that of this package. `code` are the tags of the package's own
-    commit, if it was used from its repository.
+    commit, if it was used from its repository, and those of the sweep's plug-ins.
     """
 
     by: str
@@ -92,33 +96,44 @@ class Submission:
             commit=commit if is_commit else None,
             dirty=dirty if is_commit and isinstance(dirty, bool) else None,
             version=cleaned(version, 50) if isinstance(version, str) else None,
-            code={name: cleaned(given[name], 64) for name in _CODE_TAGS if isinstance(given.get(name), str)},
+            code={
+                name: cleaned(value, _MAX_CODE_CHARACTERS)
+                for name, value in given.items()
+                if (name in _CODE_TAGS or _PLUGIN_TAG.fullmatch(name)) and isinstance(value, str)
+            },
         )
 
 
-def current_submission(uri: str | None) -> Submission:
+def current_submission(uri: str | None, plugins: Mapping[str, str] | None = None) -> Submission:
     """Return the submission of a sweep that starts now: the one that came with its job, else that of this process.
 
-    `uri` is the tracking server to ask for the account; with None, the user is a claim.
+    `uri` is the tracking server to ask for the account; with None, the user is a claim. `plugins` are the tags of the
+    sweep's plug-ins.
     """
     if (sent := _sent()) is not None:
         return sent
     person = claimed_person() if uri is None else person_if_reachable(uri)
     commit, dirty = git_state(Path.cwd())
-    return Submission(person.name, person.source, commit, dirty, package_version(PACKAGE), code_tags())
+    code = code_tags() | dict(plugins or {})
+    return Submission(person.name, person.source, commit, dirty, package_version(PACKAGE), code)
 
 
 def trial_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of a trial by those of its sweep: the submission, and the commit of code that came with a job."""
+    """Return the tags of a trial by those of its sweep: submission, plug-ins, and the commit of code from a job."""
     sent = _sent()
     code = {} if sent is None else dict(sent.code or {})
-    return {name: value for name, value in tags.items() if name.startswith(PREFIX)} | code
+    return {name: value for name, value in tags.items() if name.startswith((PREFIX, PLUGIN_PREFIX))} | code
 
 
 def described(tags: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the submission that a run's tags record, for JSON output; None if an earlier version recorded none."""
     submission = Submission.from_tags(tags)
     return None if submission is None else submission.to_dict()
+
+
+def provenance(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return where a sweep comes from by its run's tags, for JSON output: its submission, and its plug-ins by role."""
+    return {"submitted": described(tags), "plugins": recorded_plugins(tags)}
 
 
 def resume_tags(tags: Mapping[str, str], uri: str | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.result_html import result_html
 from sweeps.tracking.result_text import result_text
-from sweeps.tracking.submission import described
+from sweeps.tracking.submission import provenance
 from sweeps.tracking.trial_frames import history_frame, trials_frame
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class SweepResult:
             "experiment": self.record.experiment,
             "undelivered": self.n_undelivered,
             "refused": len(self.refusals),
-            "submitted": described(self.record.tags),
+            **provenance(self.record.tags),
         }
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sweeps.cli.display.submission import submission_line
 from sweeps.cli.display.trial import number
 from sweeps.models.diagnosis.findings import serious_names
 from sweeps.tracking.journal.records import PointState, SweepState
+from sweeps.tracking.plugin_tags import plugin_lines
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.submission import described
 from sweeps.tracking.unranked import why_unranked
@@ -33,6 +34,8 @@ def print_status(result: SweepResult) -> None:
     console = open_console()
     _print_state(console, result)
     if line := submission_line(described(result.record.tags)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in plugin_lines(result.record.tags):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for point in result.points:
         if point.state is PointState.FAILED:

@@ -92,11 +92,16 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
 
 def code_tags() -> dict[str, str]:
     """Return tags for the git commit of this package; none if it is installed without its repository."""
-    folder = Path(__file__).parent
-    if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return {}
-    commit, is_dirty = git_state(folder)
-    return {"mlflow.source.git.commit": commit, "sweeps.git.dirty": str(bool(is_dirty)).lower()} if commit else {}
+    state = code_state(Path(__file__))
+    return {} if state is None else {"mlflow.source.git.commit": state[0], "sweeps.git.dirty": str(state[1]).lower()}
+
+
+def code_state(file: Path) -> tuple[str, bool] | None:
+    """Return the commit of the repository that tracks a file, and whether it has changes; None if none tracks it."""
+    if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
+        return None
+    commit, is_dirty = git_state(file.parent)
+    return None if commit is None else (commit, bool(is_dirty))
 
 
 def package_version(package: str) -> str | None:

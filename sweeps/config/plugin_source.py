@@ -1,0 +1,108 @@
+"""Which plug-ins a sweep names, and the source files that they consist of: to ship them, and to record them."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+from sweeps.config.search_space import corners
+from sweeps.config.sweep import SweepConfig
+from sweeps.datamodules.config import NAMES
+from sweeps.models.config import FAMILIES
+from sweeps.plugin_import import DATA, NETWORKS, PluginError, import_path, names_plugin, search_current_folder
+
+_FAMILY_NAMES = frozenset(family.model_fields["name"].default for family in FAMILIES)
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True)
+class NamedPlugin:
+    """A plug-in that a sweep names: `role` is `data` or `model`; more networks of a search are `model_2`, ..."""
+
+    role: str
+    name: str
+    group: str
+
+
+@dataclass(frozen=True)
+class PluginSource:
+    """The code of a plug-in: its top-level package or module, and those beside it that it imports.
+
+    `version` is that of its distribution, None if none is installed. `is_installed` if pip has put the files where they
+    are, and not a person.
+    """
+
+    name: str
+    entries: tuple[Path, ...]
+    version: str | None
+    is_installed: bool
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield each file with its path below the folder of the top-level modules; no caches, no hidden files."""
+        for entry in self.entries:
+            for path in sorted(entry.rglob("*")) if entry.is_dir() else [entry]:
+                relative = path.relative_to(entry.parent)
+                is_hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+                if path.is_file() and not is_hidden and path.suffix != ".pyc":
+                    yield relative.as_posix(), path
+
+    def compiled(self) -> list[str]:
+        """Return the extension modules, which run only where they were built for."""
+        return [name for name, _ in self.files() if name.endswith(tuple(EXTENSION_SUFFIXES))]
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the names and contents of all modules, extension modules included."""
+        digest = hashlib.sha256()
+        for name, path in self.files():
+            if name.endswith((".py", *EXTENSION_SUFFIXES)):
+                content = path.read_bytes()
+                digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+
+def plugins_of(config: SweepConfig) -> list[NamedPlugin]:
+    """Return the plug-ins that a sweep names, each once: its data set, and the networks of its trials."""
+    data, model = config.data.name, config.model.name
+    models = [model, *(corners(config.search["model.name"]) if "model.name" in config.search else ())]
+    networks = dict.fromkeys(name for name in models if isinstance(name, str) and name not in _FAMILY_NAMES)
+    named = [NamedPlugin("data", data, DATA)] if data not in NAMES else []
+    return named + [
+        NamedPlugin("model" if place == 1 else f"model_{place}", name, NETWORKS)
+        for place, name in enumerate((name for name in networks if names_plugin(name, NETWORKS)), start=1)
+    ]
+
+
+def find_source(plugin: NamedPlugin) -> PluginSource:
+    """Return the source of a plug-in, without importing it. Raises PluginError if its module is not found."""
+    module = import_path(plugin.name, plugin.group).partition(":")[0]
+    top_level = module.partition(".")[0]
+    search_current_folder()
+    if top_level == "__main__":
+        raise PluginError("a plug-in must be in a module of its own, not in __main__: move it to one")
+    spec = find_spec(top_level)
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if spec is None or (not folders and not spec.has_location):
+        raise PluginError(f"{top_level} must be found, and is not: install its package, or run in its folder")
+    own = Path(folders[0] if folders else str(spec.origin)).absolute()
+    is_installed = any(part in _INSTALLED for part in own.parts)
+    beside = () if is_installed else _imported_beside(module, own)
+    distributions = packages_distributions().get(top_level, ())
+    return PluginSource(plugin.name, (own, *beside), version(distributions[0]) if distributions else None, is_installed)
+
+
+def _imported_beside(module: str, own: Path) -> Iterator[Path]:
+    """Yield the other top-level packages and modules of the same folder that a module imports, also indirectly."""
+    finder = ModuleFinder(path=[str(own.parent)], excludes=["sweeps"])
+    try:
+        finder.import_hook(module)
+    except (ImportError, SyntaxError) as error:
+        raise PluginError(f"{module} must import, and raised {type(error).__name__}: {error}: correct it") from error
+    names = {name.partition(".")[0] for name, found in finder.modules.items() if getattr(found, "__file__", None)}
+    for name in sorted(names - {own.stem, *sys.stdlib_module_names}):
+        folder, file = own.parent / name, own.parent / f"{name}.py"
+        yield folder if folder.is_dir() else file
