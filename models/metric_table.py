@@ -8,7 +8,7 @@ from typing import Literal
 
 Direction = Literal["minimize", "maximize"]
 
-_EACH_VALIDATION = "after each validated epoch"
+EACH_VALIDATION = "after each validated epoch"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Metric:
     range: str
     better: Direction
     needs: str = ""
-    measured: str = _EACH_VALIDATION
+    measured: str = EACH_VALIDATION
     may_be_reversed: bool = False
     is_objective: bool = True
 

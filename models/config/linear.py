@@ -21,6 +21,7 @@ class LinearConfig(SingleNoiseConfig):
     output_activation: Literal["linear"] = Field(
         "linear", description="Activation function of the output, always linear."
     )
+    loss: Literal["mse"] = Field("mse", description="Reconstruction loss, always mean squared error.")
     tied_weights: Literal[False] = Field(False, description="Always false: there is no decoder.")
     hidden_l1: float = Field(0.0, ge=0, le=0, description="Always 0: there are no hidden activations.")
 

@@ -13,7 +13,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 RUN = ("bash", "console", "python")
-NEVER_RUN = ("", "text", "json", "toml", "csv", "diff")
+NEVER_RUN = ("", "text", "json", "toml", "csv", "diff", "{toctree}", "{include}")
 MARKS = ("not run", "file", "exit")
 
 

@@ -39,7 +39,7 @@ def print_explanation(explanation: Explanation) -> None:
 
 
 def _facts(setting: Setting) -> Table:
-    facts = [("type", setting.type), ("range", setting.range), ("default", _default(setting))]
+    facts = [("type", setting.type), ("range", setting.range), ("default", default_in_words(setting))]
     facts += [("in a file", setting.in_file()), ("or option", setting.on_command_line())]
     return _rows((name, fact) for name, fact in facts if fact)
 
@@ -58,12 +58,13 @@ def _settings_table(explanation: Explanation) -> Table:
     for setting in explanation.settings:
         only = f" ({', '.join(setting.kinds)} only)" if setting.kinds and explanation.kinds else ""
         text = f"{setting.description}{only}{_required(setting)}"
-        table.add_row(setting.path.removeprefix(f"{explanation.path}."), Text(_default(setting) or ""), Text(text))
+        name, default = setting.path.removeprefix(f"{explanation.path}."), default_in_words(setting) or ""
+        table.add_row(name, Text(default), Text(text))
     return table
 
 
-def _default(setting: Setting) -> str | None:
-    """The default; None for a required setting, and for a section, whose settings have their own."""
+def default_in_words(setting: Setting) -> str | None:
+    """Return the default; None for a required setting, and for a section, whose settings have their own."""
     if setting.required:
         return "none: required" if setting.type != "section" else None
     if isinstance(setting.default, dict):
