@@ -46,7 +46,8 @@ def validate(
 
     config = load(recipe, overrides or [])
     plain = {"valid": True, "name": config.name, "trials": config.n_trials, "config": config.to_dict()}
-    line = f"{recipe} is valid: {config.n_trials} trials of {config.n_epochs} epochs"
+    n_trials = f"{config.n_trials} trial{'' if config.n_trials == 1 else 's'}"
+    line = f"{recipe} is valid: {n_trials} of {config.n_epochs} epochs"
     if data:
         from sweeps.trial.dataset import check_data
 

@@ -60,6 +60,12 @@ def test_validate_counts_with_overrides() -> None:
     assert json.loads(done.stdout)["trials"] == 3
 
 
+@pytest.mark.parametrize(("n_trials", "counted"), [(1, "1 trial of 20 epochs"), (2, "2 trials of 20 epochs")])
+def test_validate_counts_trials_in_words(n_trials: int, counted: str) -> None:
+    said = runner.invoke(app, ["validate", "quickstart", "--set", f"budget.trials={n_trials}"]).stdout
+    assert f"quickstart is valid: {counted} (" in said
+
+
 def test_validate_reads_the_data_only_if_asked() -> None:
     assert "data" not in json.loads(runner.invoke(app, ["validate", "quickstart", "--json"]).stdout)
     printed = json.loads(runner.invoke(app, ["validate", "quickstart", "--data", "--json"]).stdout)

@@ -35,7 +35,7 @@ def test_the_shipped_command_line_runs_by_itself(small_sweep: MakeSweep) -> None
     with job_files(small_sweep()) as files:
         command = [sys.executable, "-m", "sweeps", "validate", "sweep.yaml"]
         done = subprocess.run(command, cwd=files.working_folder, env={}, capture_output=True, text=True, check=False)
-    assert "is valid: 1 trials of 3 epochs" in done.stdout, done.stderr
+    assert "is valid: 1 trial of 3 epochs" in done.stdout, done.stderr
 
 
 def test_arrays_of_this_disk_are_shipped_by_their_digest_and_named_so(small_sweep: MakeSweep, tmp_path: Path) -> None:
