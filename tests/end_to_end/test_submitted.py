@@ -320,3 +320,43 @@ def test_status_and_list_tell_of_a_sweep_by_mlflow_while_the_cluster_is_away(
     assert listed["tracked"][0]["owner"]
     (unknown,) = elsewhere.run_json("status", "nothing-of-the-kind", status=2)["errors"]
     assert "no sweep 'nothing-of-the-kind'" in unknown
+
+
+PYTHON = """
+import json, os, sys
+import sweeps
+
+submitted = sweeps.submit(sys.argv[1], {"budget.trials": 2}, address=sys.argv[2])
+ended = submitted.wait(timeout_seconds=400)
+listed = [found.sweep for found in sweeps.list_sweeps(address=sys.argv[2])]
+here = None
+try:
+    sweeps.best(submitted)
+except sweeps.errors.UnknownSweep as error:
+    here = str(error)
+os.environ["SWEEPS_HOME"] = sys.argv[3]
+trials = sweeps.best(submitted).trials()
+print(json.dumps([submitted.sweep, ended.state, ended.message, listed, here, list(trials["state"]), submitted.log()]))
+"""
+
+
+def test_python_submits_a_sweep_waits_for_it_and_reads_its_result_from_the_shared_folder(
+    home: Any, head: RayHead, sweep_file: Callable[..., str]
+) -> None:
+    path = sweep_file(search={"model.hidden_size": {"choice": [4, 8]}}, budget={"trials": 9})
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHON, path, head.api_server, str(head.sweeps)],
+        env=home.environment | {"RAY_AUTH_TOKEN": head.token_file.read_text()},
+        cwd=home.path,
+        capture_output=True,
+        text=True,
+        timeout=2 * SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    sweep, state, message, listed, here, states, log = json.loads(done.stdout)
+    assert (state, states) == ("FINISHED", ["FINISHED"] * 2)
+    assert message.startswith("FINISHED: 2 of 2 trials ended, 0 failed")
+    assert sweep in listed
+    assert f"`sweeps best {sweep} --address {head.api_server}`" in here
+    assert f"sweeps: {message}" in log
