@@ -30,6 +30,7 @@ from sweeps.config.yaml_file import override, parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
+from sweeps.plugin_import import without_import
 
 
 class SweepConfig(Section):
@@ -91,8 +92,11 @@ class SweepConfig(Section):
 
     @classmethod
     def restore(cls, document: Mapping[str, Any]) -> Self:
-        """Return the sweep of a dict that `to_dict` returned: types are checked, the search space's corners are not."""
-        return parse(cls, document)
+        """Return the sweep of a dict that `to_dict` returned: types are checked, the search space's corners are not.
+
+        No plug-in is imported before `trial_at`: sweeps can be listed where the code of theirs is not installed.
+        """
+        return parse(cls, document, without_import())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings of the file as plain JSON values, without defaults."""
@@ -120,17 +124,27 @@ class SweepConfig(Section):
     @property
     def n_epochs(self) -> int:
         """The epochs of the longest trial, pretraining included."""
-        return max(trial.n_epochs for trial in self.corner_trials())
+        return max(map(self.epochs_at, corner_points(self.search)))
 
     def corner_trials(self) -> list[TrialConfig]:
         """Return the trials at the corners of the search space; without a search space, the only trial."""
         return [self.trial_at(point) for point in corner_points(self.search)]
 
     def trial_at(self, point: Point) -> TrialConfig:
-        """Return the trial config at a point; ConfigError if the model does not accept its values together."""
+        """Return the trial config at a point; ConfigError if the model does not accept its values together.
+
+        The model's plug-in, if it is one, is imported.
+        """
+        return self._trial_at(point).model_copy(update={"data": self.data})
+
+    def epochs_at(self, point: Point) -> int:
+        """Return the number of all epochs of the trial at a point, without importing its plug-in."""
+        return self._trial_at(point, without_import()).n_epochs
+
+    def _trial_at(self, point: Point, context: Mapping[str, Any] | None = None) -> TrialConfig:
         # No point changes the data, which may be thousands of rows: they are not parsed again.
         document = self.trial.model_dump(mode="json", exclude_unset=True, exclude={"data"}) | {"data": SMALLEST_DATA}
-        return parse(TrialConfig, with_values(document, point)).model_copy(update={"data": self.data})
+        return parse(TrialConfig, with_values(document, point), context)
 
 
 def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -138,14 +152,20 @@ def load(recipe_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConf
 
     Raises ConfigError with one line for each issue.
     """
-    document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
-    document.setdefault("name", Path(recipe_or_path).stem)
+    document = read_document(recipe_or_path)
     issues = override(document, overrides)
     make_paths_absolute(document.get("data"))
     issues += _issues(document)
     if issues:
         raise ConfigError(issues)
     return parse(SweepConfig, document)
+
+
+def read_document(recipe_or_path: str | Path) -> dict[str, Any]:
+    """Return what a recipe or a sweep file says, as plain values; nothing but its YAML is checked."""
+    document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
+    document.setdefault("name", Path(recipe_or_path).stem)
+    return document
 
 
 def recipe_summaries() -> list[dict[str, str]]:
