@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 from pydantic import ConfigDict, Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from sweeps.datamodules.own_data_config import ArrayConfig, TableConfig
-from sweeps.datamodules.plugin_config import DataPlugins
+from sweeps.datamodules.plugin_config import DataPlugins, DataSettings, named_section
 from sweeps.datamodules.split_config import Samples, SamplesOrNone, SplitConfig, ValidateOn
+from sweeps.plugin_import import BUILT_IN, DATA, PLUG_IN
 
 # Of data that are drawn: 2 GiB in double precision.
 MAX_VALUES = 2**28
@@ -153,8 +154,8 @@ BuiltInData: TypeAlias = (
     | ArrayConfig
     | TableConfig
 )
-BUILT_IN: tuple[type[SplitConfig], ...] = get_args(BuiltInData)
-NAMES = frozenset(section.model_fields["name"].default for section in BUILT_IN)
+SECTIONS: tuple[type[SplitConfig], ...] = get_args(BuiltInData)
+NAMES = frozenset(section.model_fields["name"].default for section in SECTIONS)
 
 
 class PluginDataConfig(SplitConfig):
@@ -175,19 +176,14 @@ class PluginDataConfig(SplitConfig):
     )
 
 
-# In the locations of pydantic's errors; no setting can have such a name.
-BUILT_IN_TAG, PLUGIN_TAG = "<built-in>", "<plug-in>"
-
-
 def _kind(section: Any) -> str:
     """Return the tag of a data section: any name that is not built in may be a plug-in's."""
     name = section.get("name") if isinstance(section, Mapping) else getattr(section, "name", None)
-    return PLUGIN_TAG if isinstance(name, str) and name not in NAMES else BUILT_IN_TAG
+    return PLUG_IN if isinstance(name, str) and name not in NAMES else BUILT_IN
 
 
 DataConfig = Annotated[
-    Annotated[BuiltInData, Field(discriminator="name"), Tag(BUILT_IN_TAG)]
-    | Annotated[PluginDataConfig, Tag(PLUGIN_TAG)],
+    Annotated[BuiltInData, Field(discriminator="name"), Tag(BUILT_IN)] | Annotated[PluginDataConfig, Tag(PLUG_IN)],
     Discriminator(_kind),
-    DataPlugins(),
+    DataPlugins(DATA, SECTIONS, named_section, DataSettings),
 ]

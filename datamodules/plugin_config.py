@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from inspect import isclass, signature
-from typing import Any, get_type_hints
+from typing import Any, Literal, cast, get_type_hints
 
-from pydantic import BaseModel, Field
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic_core import core_schema
 
 from sweeps.datamodules.split_config import SplitConfig
-from sweeps.plugin_import import DATA, PluginError, import_plugin, names_plugin
+from sweeps.plugin_import import DATA, PluginError, PluginSections, import_plugin
 
 
 class DataSettings(SplitConfig):
@@ -21,17 +22,18 @@ class DataSettings(SplitConfig):
     name: str = Field("", description="The import path of the plug-in, or the name of its entry point.")
 
 
-class DataPlugins:
-    """Marks the `data` section as one whose `name` may name a plug-in."""
+class DataPlugins(PluginSections):
+    """Annotates the `data` section: its `name` may name a plug-in, which is not imported to parse the section."""
 
-    def find(self, name: object) -> type[BaseModel] | None:
-        """Return the settings of the plug-in that a name means; None if it means none, or one that cannot be used."""
-        if not isinstance(name, str) or not names_plugin(name, DATA):
-            return None
-        try:
-            return settings_class(name)
-        except PluginError:
-            return None
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Leave the validation to the union, which has a section for all plug-ins."""
+        return handler(source)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Leave the description to the union."""
+        return handler(schema)
 
 
 def settings_class(name: str) -> type[DataSettings]:
@@ -48,6 +50,14 @@ def settings_class(name: str) -> type[DataSettings]:
             "them from it"
         )
     return found
+
+
+def named_section(name: str) -> type[DataSettings]:
+    """Return the settings of a plug-in with its `name` as their only one, as a kind of `data` section has it."""
+    described = Field(name, description="The import path of the plug-in, or the name of its entry point.")
+    settings, fields = settings_class(name), {"name": (Literal[name], described)}
+    section = create_model(settings.__name__, __base__=settings, __doc__=settings.__doc__, **cast("Any", fields))
+    return cast("type[DataSettings]", section)
 
 
 def checked_settings(name: str, section: Mapping[str, Any]) -> DataSettings:

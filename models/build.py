@@ -11,9 +11,10 @@ from sweeps.models import saved_network
 from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.models.errors import ModelError
 from sweeps.models.feature_statistics import FeatureStatistics
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.metrics import References
 from sweeps.models.networks.corruption import input_noise
-from sweeps.models.networks.network import Network, initialise
+from sweeps.models.networks.network import Network
 from sweeps.models.networks.seeds import WEIGHTS, seeded_generator
 from sweeps.models.saved_network import zero_network
 from sweeps.models.tensor_file import Readable
@@ -28,22 +29,25 @@ __all__ = ["Phase", "build_network", "build_phases", "input_noise", "load_networ
 def build_network(
     model: ModelConfig,
     *,
-    input_size: int,
+    input_size: int | SampleShape,
     n_classes: int | None,
     seed: int,
     statistics: FeatureStatistics | None = None,
 ) -> Network:
     """Return a network with its initial weights, which `seed` decides.
 
-    `statistics` are those of the training split: needed to standardise features, or to fill missing values. Raises
-    ModelError if the model is to be fine-tuned on labels and `n_classes` is None, or if it needs `statistics`.
+    `input_size` is the number of features, or the whole shape of a sample: a plug-in network may need to know that its
+    samples are images. `statistics` are those of the training split: needed to standardise features, or to fill missing
+    values. Raises ModelError if the model is to be fine-tuned on labels and `n_classes` is None, or if it needs
+    `statistics`.
     """
-    network = zero_network(model, input_size, n_classes)
+    shape = SampleShape(input_size) if isinstance(input_size, int) else input_size
+    network = zero_network(model, shape, n_classes)
     if statistics is not None:
         network.preprocessing.set_statistics(statistics)
     elif network.preprocessing.scales_features:
         raise ModelError("model.standardize feature needs the statistics of the training split, and got none")
-    initialise(network, seeded_generator(seed, WEIGHTS), model.initialization)
+    resolve_name(model.initialise)(network, model, seeded_generator(seed, WEIGHTS))
     return network
 
 
@@ -51,7 +55,7 @@ def build_phases(
     model: ModelConfig,
     training: TrainingConfig,
     *,
-    input_size: int,
+    input_size: int | SampleShape,
     n_classes: int | None,
     references: References | None = None,
     statistics: FeatureStatistics | None = None,
@@ -90,9 +94,12 @@ def save_network(file: Path | IO[bytes], model: ModelConfig, network: Network) -
         file.write(content)
 
 
-def load_network(path: Readable) -> Network:
-    """Read a file written by `save_network`, onto the CPU. Raises ModelError if the file is something else."""
-    return saved_network.read(path).network
+def load_network(path: Readable, plugin: str | None = None) -> Network:
+    """Read a file written by `save_network`, onto the CPU. Raises ModelError if the file is something else.
+
+    `plugin` is the only plug-in network that may be imported for it, by its name in the sweep file.
+    """
+    return saved_network.read(path, plugin).network
 
 
 def _pretraining_phases(model: ModelConfig, network: Network) -> list[Phase]:

@@ -91,13 +91,14 @@ def load_best_network(result: SweepResult, trial: str) -> Network:
     """Load the network of a trial's best epoch. Raises InputError if its file is missing, damaged or of another."""
     path = best_network_path(result, trial)
     again = "restore the file, or run the sweep again"
+    point = next(point for point in result.points if point.point_id == trial)
+    model = result.config.trial_at(dict(point.point)).model
     try:
-        saved = saved_network.read(path)
+        saved = saved_network.read(path, model.name)
     except ModelError as error:
         raise InputError(f"{error}: {again}") from error
-    point = next(point for point in result.points if point.point_id == trial)
     n_features = (result.record.dataset or {}).get("n_features", saved.network.input_size)
-    if saved.model != result.config.trial_at(dict(point.point)).model or saved.network.input_size != n_features:
+    if saved.model != model or saved.network.input_size != n_features:
         raise InputError(
             f"{path} must hold the network of {result.sweep}/{trial}, but its settings are those of another: {again}"
         )

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sweeps.cluster import session
+from sweeps.cluster.plugin_shipment import network_sources
 from sweeps.cluster.resources import share_of
 from sweeps.cluster.tune.sweep_run import SweepInputs, SweepRun
 from sweeps.config import SweepConfig
@@ -102,7 +103,7 @@ def prepare(config: SweepConfig, progress: Progress, *, is_measured: bool = Fals
         joining = "starting Ray" if session.is_local_address(address) else f"joining the Ray cluster at {address}"
         progress.enter(Stage.STARTING, joining)
         # Signal handlers after the connection: Ray sets its own for SIGTERM.
-        with session.connect(address) as cluster, interruption() as interrupted:
+        with session.connect(address, network_sources(config)) as cluster, interruption() as interrupted:
             progress.cluster = str(cluster)
             _log_packing(config, packing)
             share = share_of(config.resources, cluster, packs=packing.is_packed)

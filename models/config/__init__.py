@@ -3,19 +3,15 @@
 A network family is a section here, listed in `ModelConfig`, and a module in `models/networks/`.
 """
 
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, TypeAlias, get_args
 
-from pydantic import Field
+from pydantic import Discriminator
 
-from sweeps.models.config.autoencoder import (
-    Activation,
-    AutoencoderConfig,
-    Initialization,
-    LabelsSetting,
-    Standardization,
-)
+from sweeps.models.config.autoencoder import AutoencoderConfig, Initialization
 from sweeps.models.config.deep import DeepConfig
 from sweeps.models.config.linear import LinearConfig
+from sweeps.models.config.network import Activation, LabelsSetting, NetworkConfig, Standardization
+from sweeps.models.config.plugin import NetworkSettings, plugin_section
 from sweeps.models.config.shallow import ShallowConfig
 from sweeps.models.config.stacked_denoising import StackedDenoisingConfig
 from sweeps.models.config.training import (
@@ -26,6 +22,7 @@ from sweeps.models.config.training import (
     Section,
     TrainingConfig,
 )
+from sweeps.plugin_import import NETWORKS, PluginSections
 
 __all__ = [
     "FAMILIES",
@@ -37,6 +34,8 @@ __all__ = [
     "LayerNoiseConfig",
     "LinearConfig",
     "ModelConfig",
+    "NetworkConfig",
+    "NetworkSettings",
     "NoiseConfig",
     "PretrainingConfig",
     "Schedule",
@@ -47,5 +46,12 @@ __all__ = [
     "TrainingConfig",
 ]
 
-ModelConfig = Annotated[LinearConfig | ShallowConfig | DeepConfig | StackedDenoisingConfig, Field(discriminator="name")]
-FAMILIES: tuple[type[AutoencoderConfig], ...] = get_args(get_args(ModelConfig)[0])
+_Families: TypeAlias = LinearConfig | ShallowConfig | DeepConfig | StackedDenoisingConfig
+FAMILIES: tuple[type[AutoencoderConfig], ...] = get_args(_Families)
+
+if TYPE_CHECKING:
+    ModelConfig: TypeAlias = NetworkConfig
+else:
+    ModelConfig = Annotated[
+        _Families, Discriminator("name"), PluginSections(NETWORKS, FAMILIES, plugin_section, NetworkSettings)
+    ]

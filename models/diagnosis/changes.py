@@ -121,7 +121,9 @@ def standardize(settings: Settings, unit: Literal["sample", "feature"]) -> tuple
 
 
 def resize(settings: Settings, size: int) -> tuple[Change, ...]:
-    """Give the code `size` units; a model without a code becomes a shallow one."""
+    """Give the code `size` units; a model without a code becomes a shallow one. Nothing if no setting decides it."""
+    if settings.size_setting is None:
+        return ()
     if settings.code_size is None:
         return (Change(settings.size_setting, "linear", "shallow"), Change("model.hidden_size", None, size))
     if settings.hidden_sizes:

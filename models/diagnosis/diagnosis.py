@@ -165,7 +165,9 @@ def _towards_pca(evidence: Evidence) -> tuple[tuple[Change, ...], str]:
     if penalty_share(evidence) > HARDLY_ANY:
         return lower_penalties(settings), "the penalties raise the reconstruction error"
     if dead := layer_with_dead_units(evidence):
-        return revive(dead, evidence), f"with dead units the code is smaller than {settings.size_setting} says"
+        return revive(
+            dead, evidence
+        ), f"with dead units the code is smaller than {settings.size_setting or 'its size'} says"
     if improving:
         return tuple(improving.changes), "the error was still falling"
     if settings.noise_level > 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.models.config import AutoencoderConfig
 from sweeps.models.diagnosis.feature_scales import FeatureScales
 from sweeps.models.metrics import References, constant_units
 
@@ -27,13 +28,13 @@ _UNBOUNDED: "tuple[Activation, ...]" = ("relu", "elu")
 class Settings:
     """The settings that a diagnosis considers and may advise to change; `..._setting` is the path of a setting.
 
-    Without a code, `code_size` is None, and `size_setting` is where a model with a code is chosen. `noise_level` is the
-    corruption in the last phase of training, which a family has only if it `denoises`. `hidden_sizes` is set only if
-    the code is the last of them.
+    Without a code, `code_size` is None, and `size_setting` is where a model with a code is chosen; it is None if no
+    setting decides the size of the code. `noise_level` is the corruption in the last phase of training, which a family
+    has only if it `denoises`. `hidden_sizes` is set only if the code is the last of them.
     """
 
     code_size: int | None
-    size_setting: str
+    size_setting: str | None
     learning_rate: float
     noise_level: float = 0.0
     weight_l1: float = 0.0
@@ -172,7 +173,7 @@ def settings_of(model: "ModelConfig", training: "TrainingConfig") -> Settings:
         denoises=model.denoises,
         optimizer=training.optimizer,
         epochs=training.epochs,
-        initialization=model.initialization,
+        initialization=model.initialization if isinstance(model, AutoencoderConfig) else "glorot",
         standardize=model.standardize,
         output_activation=model.output_activation,
         loss=model.loss,

@@ -53,6 +53,8 @@ class Examination:
         self._network = network
         self._model = model
         self._settings = settings_of(model, training)
+        if model.size_setting is None and model.code_size is None:  # no setting decides it: take what was built
+            self._settings = replace(self._settings, code_size=network.code_size)
         self._references = references
         # Standardised features have a mean of 0, up to rounding.
         self._column_mean = None if network.preprocessing.scales_features else column_mean
@@ -79,6 +81,7 @@ class Examination:
         last_loss, train_mse = self._losses(on_train, train)
         typical = _typical_error(on_train, train[0])
         originals, reconstructions = activations.compared(valid[0])
+        filters = self._network.first_layer_filters()
         evidence = Evidence(
             settings=self._settings,
             references=self._references,
@@ -87,7 +90,7 @@ class Examination:
             originals=_array(originals) if self._reconstructs else None,
             reconstructions=_array(reconstructions) if self._reconstructs else None,
             layers=self._layers(activations),
-            filters=_array(self._network.first_layer_filters()),
+            filters=None if filters is None else _array(filters),
             first_loss=self._first_loss,
             last_loss=last_loss,
             train_mse=train_mse if self._reconstructs else None,

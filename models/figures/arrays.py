@@ -25,7 +25,7 @@ _MAX_MATRIX = 1000
 
 def encoder_product(network: Network, _sample: Sample) -> Arrays:
     """Return `product`, (units, features): that of the encoder's weight matrices, if there are several."""
-    if len(network.encoder_weights()) == 1:
+    if len(network.encoder_weights()) < 2:
         return {}
     return {"product": as_array(networks.encoder_product(network, N_FILTERS))}
 
@@ -37,8 +37,9 @@ def codes(network: Network, sample: Sample) -> Arrays:
 
 def weights(network: Network, _sample: Sample) -> Arrays:
     """Return `weights`, (outputs, inputs), of a linear network that is small enough to see its entries."""
-    is_shown = isinstance(network, LinearNetwork) and network.input_size <= _MAX_MATRIX
-    return {"weights": as_array(network.first_layer_filters())} if is_shown else {}
+    if not isinstance(network, LinearNetwork) or network.input_size > _MAX_MATRIX:
+        return {}
+    return {"weights": as_array(network.first_layer_filters())}
 
 
 def as_array(tensor: Tensor) -> NDArray[np.float32]:

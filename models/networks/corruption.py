@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sweeps.models.config import AutoencoderConfig
+from sweeps.models.config import NetworkConfig
 
 NoiseKind = Literal["masking", "gaussian", "salt_and_pepper"]
 
@@ -22,7 +22,7 @@ class Noise:
     level: float = 0.0
 
 
-def input_noise(model: AutoencoderConfig) -> Noise:
+def input_noise(model: NetworkConfig) -> Noise:
     """Return the corruption of a model's input: the first level of a stack."""
     return Noise(model.noise.kind, model.noise.level_of(0))
 

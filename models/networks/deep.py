@@ -6,14 +6,15 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from sweeps.models.config import Activation, DeepConfig, Standardization
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import Activations, Layer, TiedLayer, decoder_layer
 from sweeps.models.networks.preprocessing import Preprocessing
 
 
-def build(section: DeepConfig, input_size: int, _n_classes: int | None) -> "DeepAutoencoder":
+def build(section: DeepConfig, shape: SampleShape, _n_classes: int | None) -> "DeepAutoencoder":
     """Return the network of a config section, with weights of 0."""
     return DeepAutoencoder(
-        input_size,
+        shape.n_features,
         section.hidden_sizes,
         section.code_size,
         activation=section.activation,
@@ -81,7 +82,7 @@ class DeepAutoencoder(nn.Module):
         for back in inner:
             x = back(x)
             hidden.append(x)
-        return Activations(tuple(hidden), code, output.logits(x), output.activation).restored(
+        return Activations(code, output.logits(x), tuple(hidden), output.activation).restored(
             self.preprocessing, standardized
         )
 

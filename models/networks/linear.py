@@ -3,13 +3,14 @@
 from torch import Tensor, nn
 
 from sweeps.models.config import LinearConfig, Standardization
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import Activations, Layer
 from sweeps.models.networks.preprocessing import Preprocessing
 
 
-def build(section: LinearConfig, input_size: int, _n_classes: int | None) -> "LinearNetwork":
+def build(section: LinearConfig, shape: SampleShape, _n_classes: int | None) -> "LinearNetwork":
     """Return the network of a config section, with weights of 0."""
-    return LinearNetwork(input_size, standardize=section.standardize)
+    return LinearNetwork(shape.n_features, standardize=section.standardize)
 
 
 class LinearNetwork(nn.Module):
@@ -28,7 +29,7 @@ class LinearNetwork(nn.Module):
         """Return output and code, which are the same before features are restored: (batch, features)."""
         x, standardized = self.preprocessing(x)
         output = self.layer(x)
-        return Activations((output,), output, output, "linear").restored(self.preprocessing, standardized)
+        return Activations(output, output, (output,)).restored(self.preprocessing, standardized)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the code, which is the output: (batch, features)."""

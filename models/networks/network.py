@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeps.models.config import Activation, Initialization
+from sweeps.models.config import Activation, AutoencoderConfig, Initialization
 from sweeps.models.networks.faulty_gradient import sigmoid_first_row
 from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.standardize import Standardized
@@ -34,10 +34,11 @@ class Activations(NamedTuple):
     Of a network that standardises features, the logits are the standardised output, and `preprocessing` restores it.
     """
 
-    hidden: tuple[Tensor, ...]  # all hidden layers from the input on, including the code: (batch, units)
     code: Tensor  # (batch, code_size)
     logits: Tensor
-    output_activation: Activation
+    # All hidden layers from the input on, including the code: (batch, units). A plug-in may leave them out.
+    hidden: tuple[Tensor, ...] = ()
+    output_activation: Activation = "linear"
     deviation: Tensor | None = None  # (batch, 1), of a network that standardises samples: the unit of its loss
     class_logits: Tensor | None = None  # (batch, n_classes), of a network that classifies
     preprocessing: Preprocessing | None = None  # of a network that standardises features or fills missing values
@@ -89,8 +90,11 @@ class Network(Protocol):
     """An autoencoder as a plain `nn.Module`."""
 
     input_size: int
-    code_size: int
     n_classes: int | None  # None for a network that does not classify
+
+    @property
+    def code_size(self) -> int:
+        """Units of the code."""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -112,10 +116,10 @@ class Network(Protocol):
         """Return the weight matrices that penalties apply to: encoder and decoder, tied ones once, no biases."""
 
     def encoder_weights(self) -> list[Tensor]:
-        """Return the encoder's matrices from the input on, each (units, inputs)."""
+        """Return the encoder's matrices from the input on, each (units, inputs); none if a plug-in has no such."""
 
-    def first_layer_filters(self) -> Tensor:
-        """Return the weights of each unit of the first hidden layer: (units, features)."""
+    def first_layer_filters(self) -> Tensor | None:
+        """Return the weights of each unit of the first hidden layer, (units, features); None if there are no such."""
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """As in `nn.Module`."""
@@ -197,6 +201,11 @@ def encoder_product(network: Network, n_units: int) -> Tensor:
     """Return W_n ... W_2 W_1 for the code's first `n_units`, (units, features): filters, if layers were linear."""
     first, *rest = reversed(network.encoder_weights())
     return reduce(torch.matmul, rest, first[:n_units])
+
+
+def initialise_section(network: Network, section: AutoencoderConfig, generator: torch.Generator) -> None:
+    """Initialise a network as the section that it was built from says."""
+    initialise(network, generator, section.initialization)
 
 
 def initialise(network: Network, generator: torch.Generator, initialization: Initialization = "glorot") -> None:

@@ -3,14 +3,15 @@
 from torch import Tensor, nn
 
 from sweeps.models.config import Activation, ShallowConfig, Standardization
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import ACTIVATIONS, Activations, Layer, decoder_layer
 from sweeps.models.networks.preprocessing import Preprocessing
 
 
-def build(section: ShallowConfig, input_size: int, _n_classes: int | None) -> "ShallowAutoencoder":
+def build(section: ShallowConfig, shape: SampleShape, _n_classes: int | None) -> "ShallowAutoencoder":
     """Return the network of a config section, with weights of 0."""
     return ShallowAutoencoder(
-        input_size,
+        shape.n_features,
         section.hidden_size,
         activation=section.activation,
         output_activation=section.output_activation,
@@ -45,7 +46,7 @@ class ShallowAutoencoder(nn.Module):
         """Encode and decode: (batch, features)."""
         x, standardized = self.preprocessing(x)
         code = self.encoder(x)
-        return Activations((code,), code, self.decoder.logits(code), self.decoder.activation).restored(
+        return Activations(code, self.decoder.logits(code), (code,), self.decoder.activation).restored(
             self.preprocessing, standardized
         )
 

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from sweeps.models.config import Activation, StackedDenoisingConfig, Standardization
 from sweeps.models.errors import ModelError
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.deep import DeepAutoencoder
 from sweeps.models.networks.network import Activations, Layer
 from sweeps.models.networks.preprocessing import Preprocessing
 from sweeps.models.networks.shallow import ShallowAutoencoder
 
 
-def build(section: StackedDenoisingConfig, input_size: int, n_classes: int | None) -> "StackedDenoisingAutoencoder":
+def build(section: StackedDenoisingConfig, shape: SampleShape, n_classes: int | None) -> "StackedDenoisingAutoencoder":
     """Return the network of a config section, with weights of 0.
 
     Raises ModelError if fine-tuning is on labels and `n_classes` is None.
@@ -24,7 +25,7 @@ def build(section: StackedDenoisingConfig, input_size: int, n_classes: int | Non
             "model.fine_tuning classification needs data with labels, and there are none: set it to reconstruction"
         )
     return StackedDenoisingAutoencoder(
-        input_size,
+        shape.n_features,
         section.hidden_sizes,
         activation=section.activation,
         code_activation=section.code_activation,

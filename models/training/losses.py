@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
-from sweeps.models.config import AutoencoderConfig
+from sweeps.models.config import NetworkConfig
 from sweeps.models.networks.network import Activations
 from sweeps.models.networks.standardize import relative
 
@@ -19,7 +19,7 @@ class ReconstructionLoss:
     reduction: Literal["mean", "sum"] = "mean"
 
 
-def loss_of(model: AutoencoderConfig) -> ReconstructionLoss:
+def loss_of(model: NetworkConfig) -> ReconstructionLoss:
     """Return the loss that a config section names."""
     return ReconstructionLoss(model.loss, model.loss_reduction)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeps.models.config import AutoencoderConfig, StackedDenoisingConfig
+from sweeps.models.config import NetworkConfig, StackedDenoisingConfig
 from sweeps.models.networks.corruption import Noise, corrupt, input_noise
 from sweeps.models.networks.network import Activations, Batch, Network
 from sweeps.models.networks.stacked_denoising import StackedDenoisingAutoencoder
@@ -90,7 +90,7 @@ class Classification:
         return loss, penalised(torch.zeros_like(loss), weights, hidden, self.penalties)
 
 
-def reconstruction(section: AutoencoderConfig, network: Network) -> Reconstruction:
+def reconstruction(section: NetworkConfig, network: Network) -> Reconstruction:
     """Return the objective of an autoencoder: reconstruct the input, from its corruption if the family denoises."""
     noise = input_noise(section) if section.denoises else Noise()
     return Reconstruction(network, loss_of(section), noise, penalties_of(section))

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from sweeps.models.config import AutoencoderConfig
+from sweeps.models.config import NetworkConfig
 
 Reduction = Literal["mean", "sum"]
 # The number of entries of each tensor that are not padding: tensors of shape ().
@@ -24,7 +24,7 @@ class Penalties:
     reduction: Reduction = "mean"
 
 
-def penalties_of(model: AutoencoderConfig) -> Penalties:
+def penalties_of(model: NetworkConfig) -> Penalties:
     """Return the penalties that a config section names."""
     return Penalties(model.weight_l1, model.weight_l2, model.hidden_l1, model.penalty_reduction)
 

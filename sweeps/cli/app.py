@@ -69,7 +69,12 @@ _add(tracking.sync, "sweeps sync latest")
 _add(sweep_files.recipes, "sweeps recipes")
 _add(sweep_files.show, "sweeps show quickstart > mine.yaml")
 _add(sweep_files.validate, "sweeps validate mine.yaml", "sweeps validate mine.yaml --data")
-_add(sweep_files.explain, "sweeps explain", "sweeps explain model.noise", "sweeps explain training.learning_rate")
+_add(
+    sweep_files.explain,
+    "sweeps explain",
+    "sweeps explain model.noise",
+    "sweeps explain model mine.yaml        # only the kind or plug-in of the file",
+)
 _add(sweep_files.schema, "sweeps schema > sweep.schema.json")
 _add(tracking.ui, "sweeps ui", "sweeps ui latest --port 5001")
 

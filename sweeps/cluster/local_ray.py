@@ -3,7 +3,7 @@
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
@@ -12,9 +12,13 @@ from sweeps.cluster.ray_folder import ray_folder
 
 
 @contextmanager
-def local_ray() -> Iterator[None]:
-    """Start Ray, connect to it, and end it afterwards. Only this user reaches it, and only from this machine."""
+def local_ray(module_folders: Sequence[str] = ()) -> Iterator[None]:
+    """Start Ray, connect to it, and end it afterwards. Only this user reaches it, and only from this machine.
+
+    Workers look for modules in `module_folders` too.
+    """
     import ray
+    from ray.job_config import JobConfig
 
     with ray_folder() as folder:
         try:
@@ -23,6 +27,7 @@ def local_ray() -> Iterator[None]:
                     address="local",
                     include_dashboard=False,
                     log_to_driver=False,
+                    job_config=JobConfig(_py_driver_sys_path=list(module_folders)),
                     logging_level=logging.ERROR,
                     _node_ip_address="127.0.0.1",
                     _temp_dir=str(folder),

@@ -3,13 +3,15 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from sweeps.cluster import discovery
 from sweeps.cluster.authentication import PROBE_TIMEOUT_SECONDS, authenticate
 from sweeps.cluster.local_ray import local_ray
+from sweeps.cluster.plugin_shipment import search_folders, staged
+from sweeps.config.plugin_source import PluginSource
 from sweeps.errors import ClusterError
 
 # Ray reads these when it is imported or started, on the driver and on each worker.
@@ -82,10 +84,11 @@ def prepare(address: str | None) -> None:
 
 
 @contextmanager
-def connect(address: str | None) -> Iterator[Cluster]:
+def connect(address: str | None, plugins: Sequence[PluginSource] = ()) -> Iterator[Cluster]:
     """Connect to the cluster at `address`, or start a local one for as long as the context lasts.
 
-    An existing connection is used and left open. Raises ClusterError if the address does not answer.
+    Workers can import `plugins`. An existing connection is used and left open. Raises ClusterError if the address does
+    not answer.
     """
     prepare(address)
     import ray
@@ -96,10 +99,10 @@ def connect(address: str | None) -> Iterator[Cluster]:
     is_local, note = is_local_address(address), ""
     with ExitStack() as session:
         if is_local:
-            _start_local(session)
+            _start_local(session, plugins)
         else:
             note = discovery.explain_auto() if address == "auto" else ""
-            _connect(str(address))
+            _connect(str(address), plugins)
             session.callback(ray.shutdown)
         _let_tune_use_idle_workers()  # imports Tune while Ray starts workers
         yield _resources(None if is_local else _head(), note)
@@ -134,25 +137,24 @@ def check_address(address: str) -> None:
     authenticate(address)
 
 
-def _start_local(session: ExitStack) -> None:
+def _start_local(session: ExitStack, plugins: Sequence[PluginSource]) -> None:
     for key, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     try:
-        session.enter_context(local_ray())
+        session.enter_context(local_ray(search_folders(plugins)))
     except Exception as error:  # Ray raises a plain Exception if its processes start too slowly
         raise ClusterError(f"Ray must start on this machine; it failed: {_first_line(error)}") from error
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, plugins: Sequence[PluginSource]) -> None:
     import ray
 
+    # The job of a submitted sweep has the code of its plug-ins in its working folder, and Ray its own variable there.
+    is_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        )
+        with staged([] if is_job else plugins) as modules:
+            environment = {"env_vars": WORKER_ENVIRONMENT} | ({"py_modules": modules} if modules else {})
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"the Ray cluster at {address} must accept this sweep; it answered: {_first_line(error)}"

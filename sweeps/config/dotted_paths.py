@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sweeps.config.issues import closest, did_you_mean, shown
+from sweeps.plugin_import import PluginSections
 
 # No setting has more: those of `data.rows` have 4.
 MAX_PARTS = 10
@@ -24,7 +25,7 @@ def settings(section: type[BaseModel], document: object = None, prefix: str = ""
     values = document if isinstance(document, Mapping) else {}
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
-        for part in _chosen_sections(field, values.get(name)):
+        for part in chosen_sections(field, values.get(name)):
             yield from settings(part, values.get(name), f"{prefix}{name}.")
 
 
@@ -68,6 +69,21 @@ def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from sections_in(part)
 
 
+def chosen_sections(field: FieldInfo, document: object) -> list[type[BaseModel]]:
+    """Return the sections that a field may hold: that of the kind or plug-in that `document` names, else all."""
+    sections = list(dict.fromkeys(sections_in(field.annotation)))
+    name = document.get("name") if isinstance(document, Mapping) else None
+    for plugins in plugins_of(field):
+        if (section := plugins.find(name)) is not None:
+            return [section]
+    return [part for part in sections if kind_of(part) == name] or sections
+
+
+def plugins_of(field: FieldInfo) -> list[PluginSections]:
+    """Return what a field says of plug-ins whose sections it may hold; empty if it takes none."""
+    return [part for part in field.metadata if isinstance(part, PluginSections)]
+
+
 def kind_of(section: type[BaseModel]) -> str | None:
     """Return the `name` of a kind of section; None for a section without kinds."""
     field = section.model_fields.get("name")
@@ -104,16 +120,6 @@ def _closest_setting(path: str, known: Sequence[str]) -> str | None:
         return f"{parent}.{meant}" if parent else meant
     elsewhere = [name for name in known if name.rpartition(".")[2] == last]
     return elsewhere[0] if elsewhere else closest(path, known, similarity=0.85)
-
-
-def _chosen_sections(field: FieldInfo, document: object) -> list[type[BaseModel]]:
-    """The sections that a field may hold: the section of the kind or plug-in that the document names, else all."""
-    sections = list(dict.fromkeys(sections_in(field.annotation)))
-    name = document.get("name") if isinstance(document, Mapping) else None
-    if chosen := [part for part in sections if kind_of(part) == name]:
-        return chosen
-    found = [mark.find(name) for mark in field.metadata if hasattr(mark, "find")]
-    return [part for part in found if part is not None] or sections
 
 
 def _other_kinds(path: str, section: type[BaseModel], document: object) -> dict[str, list[str]]:

@@ -7,13 +7,22 @@ import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from sweeps.config.dotted_paths import kind_of, not_a_setting, sections_in, why_too_long, with_values
+from sweeps.config.dotted_paths import (
+    chosen_sections,
+    kind_of,
+    not_a_setting,
+    plugins_of,
+    sections_in,
+    why_too_long,
+    with_values,
+)
 from sweeps.config.sections import try_parse
 from sweeps.config.setting import Explanation, Setting
 from sweeps.config.sweep import SweepConfig
@@ -26,56 +35,78 @@ _SMALLEST = {"data": {"name": "digits"}, "model": {"name": "shallow"}, "objectiv
 
 @dataclass(frozen=True)
 class _Place:
-    """A field of a section, which is of the kind `kind` if sections of several kinds may stand there."""
+    """A field of a section; `head` is the section at the top that contains it, if that may be of several kinds.
+
+    `value` is what a sweep file has there, if anything.
+    """
 
     section: type[BaseModel]
     name: str
-    head_kind: str | None
+    head: type[BaseModel] | None = None
+    value: object = None
+
+    @property
+    def head_kind(self) -> str | None:
+        return None if self.head is None else kind_of(self.head)
+
+    @property
+    def sections(self) -> list[type[BaseModel]]:
+        """The sections that may stand here: in a sweep file that names a kind, that one."""
+        return chosen_sections(self.field, self.value)
 
     @property
     def field(self) -> FieldInfo:
         return self.section.model_fields[self.name]
 
 
-def explain(path: str) -> Explanation:
-    """Return what a dotted path means; ConfigError, with the most similar path, if it is no setting."""
+def explain(path: str, document: Mapping[str, Any] | None = None) -> Explanation:
+    """Return what a dotted path means; ConfigError, with the most similar path, if it is no setting.
+
+    `document` is a sweep file: its kinds of sections, and its plug-ins, then are the only ones.
+    """
+    document = document or {}
     if too_long := why_too_long(path):
         raise ConfigError(f"{path[:60]}... {too_long}")
-    places = _places(path)
+    places = _places(path, document)
     if not places:
-        raise ConfigError(f"{path} {not_a_setting(path, SweepConfig, {})}")
-    sections = list(dict.fromkeys(section for place in places for section in sections_in(place.field.annotation)))
+        raise ConfigError(f"{path} {not_a_setting(path, SweepConfig, document)}")
+    sections = list(dict.fromkeys(section for place in places for section in place.sections))
     kinds = {kind: _summary(section) for section in sections if (kind := kind_of(section)) is not None}
     names = dict.fromkeys(name for section in sections for name in section.model_fields)
-    below = [meaning for name in names for meaning in _meanings(f"{path}.{name}")]
-    return Explanation(path, tuple(_meanings(path)), kinds, tuple(below))
+    below = [meaning for name in names for meaning in _meanings(f"{path}.{name}", document)]
+    return Explanation(path, tuple(_meanings(path, document)), kinds, tuple(below))
 
 
 def explain_sections() -> list[Setting]:
     """Return every section and setting at the top of a sweep file."""
-    return [meaning for name in SweepConfig.model_fields for meaning in _meanings(name)]
+    return [meaning for name in SweepConfig.model_fields for meaning in _meanings(name, {})]
 
 
-def _places(path: str) -> list[_Place]:
+def _places(path: str, document: Mapping[str, Any] = MappingProxyType({})) -> list[_Place]:
     """Every field that a dotted path may mean, one for each kind of its section."""
     first, *rest = path.split(".")
-    places = [_Place(SweepConfig, first, None)] if first in SweepConfig.model_fields else []
+    known = first in SweepConfig.model_fields
+    places = [_Place(SweepConfig, first, value=document.get(first))] if known else []
     for name in rest:
         places = [
-            _Place(section, name, kind_of(section) or place.head_kind)
+            _Place(section, name, place.head or (section if kind_of(section) else None), _below(place.value, name))
             for place in places
-            for section in sections_in(place.field.annotation)
+            for section in place.sections
             if name in section.model_fields
         ]
     return places
 
 
-def _meanings(path: str) -> list[Setting]:
+def _below(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _meanings(path: str, document: Mapping[str, Any]) -> list[Setting]:
     """What a path means, once for all kinds of its section for which it means the same."""
-    places = _places(path)
-    all_kinds = [kind for section in _head_sections(path) if (kind := kind_of(section)) is not None]
+    places = _places(path, document)
+    all_kinds = [kind for section in _head_sections(path, document) if (kind := kind_of(section)) is not None]
     if path.endswith(".name") and all_kinds == [place.head_kind for place in places]:
-        return [_choice_of_kind(path, all_kinds)]
+        return [_choice_of_kind(path, document)]
     alike: dict[str, list[_Place]] = {}
     for place in places:
         alike.setdefault(repr(_setting(path, place)), []).append(place)
@@ -92,15 +123,17 @@ def _meaning(path: str, places: Sequence[_Place], all_kinds: Sequence[str]) -> S
     return _with_example(replace(setting, kinds=kinds if chosen else (), beside=chosen), place)
 
 
-def _choice_of_kind(path: str, kinds: Sequence[str]) -> Setting:
-    """The setting that chooses between the kinds of a section."""
-    head = path.removesuffix(".name")
-    ((section, *_), info) = _head_sections(path), SweepConfig.model_fields[head]
+def _choice_of_kind(path: str, document: Mapping[str, Any]) -> Setting:
+    """The setting that chooses between the kinds of a section, and plug-ins if it takes any."""
+    info = SweepConfig.model_fields[path.removesuffix(".name")]
+    section, *_ = _head_sections(path, document)
+    kinds = [kind for part in sections_in(info.annotation) if (kind := kind_of(part)) is not None]
     default = None if info.is_required() else info.get_default().name
+    plugin = ", or the import path or entry point of a plug-in" if plugins_of(info) else ""
     return Setting(
         path=path,
         description=section.model_fields["name"].description or "",
-        type=f"one of {', '.join(kinds)}",
+        type=f"one of {', '.join(kinds)}{plugin}",
         range=None,
         required=info.is_required(),
         default=default,
@@ -108,9 +141,9 @@ def _choice_of_kind(path: str, kinds: Sequence[str]) -> Setting:
     )
 
 
-def _head_sections(path: str) -> list[type[BaseModel]]:
+def _head_sections(path: str, document: Mapping[str, Any] = MappingProxyType({})) -> list[type[BaseModel]]:
     head, _, rest = path.partition(".")
-    return list(sections_in(SweepConfig.model_fields[head].annotation)) if rest else []
+    return chosen_sections(SweepConfig.model_fields[head], document.get(head)) if rest else []
 
 
 def _setting(path: str, place: _Place) -> Setting:
@@ -148,9 +181,9 @@ def _default(place: _Place) -> Any:
 
 def _with_example(setting: Setting, place: _Place) -> Setting:
     """Return a setting with a value that a sweep file may have at its path."""
-    if setting.path in _SMALLEST:
+    if setting.path in _SMALLEST and place.value is None:
         return replace(setting, example=_SMALLEST[setting.path])
-    if sections := list(sections_in(place.field.annotation)):
+    if sections := place.sections:
         return replace(setting, example=_section_example(sections[-1]))
     candidates = list(examples(_schema(place), place.name, setting.default))
     others = [value for value in candidates if value != setting.default]
@@ -177,7 +210,7 @@ def _section_example(section: type[BaseModel]) -> dict[str, Any]:
     """The required settings of a section, or else its first."""
     required = [name for name, info in section.model_fields.items() if info.is_required() or name == "name"]
     names = required or list(section.model_fields)[:1]
-    return {name: _first_example(_Place(section, name, None)) for name in names}
+    return {name: _first_example(_Place(section, name)) for name in names}
 
 
 def _first_example(place: _Place) -> Any:
@@ -187,9 +220,8 @@ def _first_example(place: _Place) -> Any:
 def _is_valid(setting: Setting, place: _Place, values: Mapping[str, Any]) -> bool:
     """Whether a small sweep file with these values, the setting's among them, is valid."""
     document: dict[str, Any] = {"name": "example"} | _SMALLEST
-    if (kind := place.head_kind) is not None:
-        section = next(section for section in _head_sections(setting.path) if kind_of(section) == kind)
-        document[setting.path.partition(".")[0]] = _section_example(section) | {"name": kind}
+    if place.head is not None:
+        document[setting.path.partition(".")[0]] = _section_example(place.head) | {"name": place.head_kind}
     return not try_parse(SweepConfig, with_values(document, values))[1]
 
 

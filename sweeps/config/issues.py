@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweeps.datamodules.config import BUILT_IN_TAG, PLUGIN_TAG
+from sweeps.plugin_import import BUILT_IN, PLUG_IN
 
 # What must hold, by the type of pydantic's error; {name} is a value of the error's context.
 EXPECTATIONS = {
@@ -99,7 +99,7 @@ def _path_within(document: object, location: Sequence[int | str], kind: str) -> 
     """The dotted path of a pydantic location, without the names of the alternatives that pydantic tried."""
     parts: list[str] = []
     value: Any = document
-    location = [part for part in location if part not in (BUILT_IN_TAG, PLUGIN_TAG)]
+    location = [part for part in location if part not in (BUILT_IN, PLUG_IN)]
     for depth, part in enumerate(location):
         is_last = depth == len(location) - 1
         if depth == 1 and len(location) > 2 and isinstance(value, Mapping) and part == value.get("name"):

@@ -65,14 +65,19 @@ class PluginSource:
         return digest.hexdigest()
 
 
+def plugin_named(role: str, name: str) -> NamedPlugin:
+    """Return the plug-in of a role, as `plugins_of` gives it."""
+    return NamedPlugin(role, name, DATA if role == "data" else NETWORKS)
+
+
 def plugins_of(config: SweepConfig) -> list[NamedPlugin]:
     """Return the plug-ins that a sweep names, each once: its data set, and the networks of its trials."""
     data, model = config.data.name, config.model.name
     models = [model, *(corners(config.search["model.name"]) if "model.name" in config.search else ())]
     networks = dict.fromkeys(name for name in models if isinstance(name, str) and name not in _FAMILY_NAMES)
-    named = [NamedPlugin("data", data, DATA)] if data not in NAMES else []
+    named = [plugin_named("data", data)] if data not in NAMES else []
     return named + [
-        NamedPlugin("model" if place == 1 else f"model_{place}", name, NETWORKS)
+        plugin_named("model" if place == 1 else f"model_{place}", name)
         for place, name in enumerate((name for name in networks if names_plugin(name, NETWORKS)), start=1)
     ]
 

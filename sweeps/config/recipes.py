@@ -1,6 +1,7 @@
 """Recipes: sweep files that ship with the package."""
 
 from pathlib import Path
+from typing import Any
 
 from sweeps.config.issues import closest, did_you_mean
 from sweeps.config.yaml_file import parse_document, read_text
@@ -27,6 +28,13 @@ def recipe_summaries() -> list[dict[str, str]]:
     """Return the name and description of each recipe."""
     documents = {name: parse_document(recipe_text(name), name) for name in recipe_names()}
     return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
+
+
+def read_document(recipe_or_path: str | Path) -> dict[str, Any]:
+    """Return what a recipe or a sweep file says, as plain values; nothing but its YAML is checked."""
+    document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
+    document.setdefault("name", Path(recipe_or_path).stem)
+    return document
 
 
 def sweep_text(recipe_or_path: str | Path) -> str:

@@ -45,18 +45,23 @@ class TrialConfig(Section):
         return self.model_dump(mode="json")
 
 
-def parse(section: type[SectionT], document: Mapping[str, Any]) -> SectionT:
-    """Return a section from a plain dict, without converting types; ConfigError lists everything wrong with it."""
-    parsed, issues = try_parse(section, document)
+def parse(section: type[SectionT], document: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> SectionT:
+    """Return a section from a plain dict, without converting types; ConfigError lists everything wrong with it.
+
+    `context` decides which plug-ins are imported (see `plugin_import`), by default those that the section names.
+    """
+    parsed, issues = try_parse(section, document, context)
     if parsed is None:
         raise ConfigError([str(issue) for issue in issues])
     return parsed
 
 
-def try_parse(section: type[SectionT], document: Mapping[str, Any]) -> tuple[SectionT | None, list[Issue]]:
+def try_parse(
+    section: type[SectionT], document: Mapping[str, Any], context: Mapping[str, Any] | None = None
+) -> tuple[SectionT | None, list[Issue]]:
     """Return the section, or None and its issues."""
     try:
         # Through JSON: there strict mode reads a list as a tuple and a string as a path, and converts nothing else.
-        return section.model_validate_json(json.dumps(document), strict=True), []
+        return section.model_validate_json(json.dumps(document), strict=True, context=context), []
     except ValidationError as error:
         return None, issues_of(error, document, lambda path: not_a_setting(path, section, document))

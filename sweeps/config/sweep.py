@@ -7,12 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator
 
-from sweeps.config.checks import (
-    data_issues,
-    objective_issues,
-    patience_issues,
-    promotion_issues,
-)
+from sweeps.config.checks import data_issues, objective_issues, patience_issues, promotion_issues
 from sweeps.config.dotted_paths import not_a_setting, with_values
 from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig, Objectives
@@ -21,17 +16,17 @@ from sweeps.config.plain_yaml import write_yaml
 from sweeps.config.plugin_settings import data_plugin_issues, make_paths_absolute
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.python_values import plain_document
-from sweeps.config.recipes import sweep_text
+from sweeps.config.recipes import read_document
 from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
 from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
 from sweeps.config.search_checks import search_issues
 from sweeps.config.search_space import MAX_RANGES, Point, Range, corner_points
 from sweeps.config.searchers import AlgorithmConfig, RandomConfig
 from sweeps.config.sections import SMALLEST_DATA, TrialConfig, parse, try_parse
-from sweeps.config.yaml_file import parse_document
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
+from sweeps.plugin_import import without_import
 
 
 class SweepConfig(Section):
@@ -117,8 +112,11 @@ class SweepConfig(Section):
 
     @classmethod
     def restore(cls, document: Mapping[str, Any]) -> Self:
-        """Return the sweep of a dict that `to_dict` returned: types are checked, the search space's corners are not."""
-        return parse(cls, document)
+        """Return the sweep of a dict that `to_dict` returned: types are checked, the search space's corners are not.
+
+        No plug-in is imported before `trial_at`: sweeps can be listed where the code of theirs is not installed.
+        """
+        return parse(cls, document, without_import())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings of the file as plain JSON values, without defaults."""
@@ -146,17 +144,27 @@ class SweepConfig(Section):
     @property
     def n_epochs(self) -> int:
         """The epochs of the longest trial, pretraining included."""
-        return max(trial.n_epochs for trial in self.corner_trials())
+        return max(map(self.epochs_at, corner_points(self.search)))
 
     def corner_trials(self) -> list[TrialConfig]:
         """Return the trials at the corners of the search space; without a search space, the only trial."""
         return [self.trial_at(point) for point in corner_points(self.search)]
 
     def trial_at(self, point: Point) -> TrialConfig:
-        """Return the trial config at a point; ConfigError if the model does not accept its values together."""
+        """Return the trial config at a point; ConfigError if the model does not accept its values together.
+
+        The model's plug-in, if it is one, is imported.
+        """
+        return self._trial_at(point).model_copy(update={"data": self.data})
+
+    def epochs_at(self, point: Point) -> int:
+        """Return the number of all epochs of the trial at a point, without importing its plug-in."""
+        return self._trial_at(point, without_import()).n_epochs
+
+    def _trial_at(self, point: Point, context: Mapping[str, Any] | None = None) -> TrialConfig:
         # No point changes the data, which may be thousands of rows: they are not parsed again.
         document = self.trial.model_dump(mode="json", exclude_unset=True, exclude={"data"}) | {"data": SMALLEST_DATA}
-        return parse(TrialConfig, with_values(document, point)).model_copy(update={"data": self.data})
+        return parse(TrialConfig, with_values(document, point), context)
 
 
 def load(recipe_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> SweepConfig:
@@ -176,8 +184,7 @@ def load(recipe_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any
         (2, 'valid/probe_error')
 
     """
-    document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
-    document.setdefault("name", Path(recipe_or_path).stem)
+    document = read_document(recipe_or_path)
     issues = override(document, overrides)
     make_paths_absolute(document.get("data"))
     issues += _issues(document)

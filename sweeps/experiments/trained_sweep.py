@@ -45,7 +45,9 @@ class TrainedTrial:
     @property
     def filters(self) -> NDArray[np.float64]:
         """The first layer's weights: (units, features)."""
-        return self.network.first_layer_filters().detach().numpy().astype(np.float64)
+        filters = self.network.first_layer_filters()
+        assert filters is not None, "the networks of recipes have filters"
+        return filters.detach().numpy().astype(np.float64)
 
     @property
     def findings(self) -> set[str]:

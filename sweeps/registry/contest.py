@@ -153,7 +153,7 @@ class _PackageAsNetwork:
         outputs = self._predict(x.numpy())
         code = torch.from_numpy(np.ascontiguousarray(outputs.code))
         reconstruction = self.preprocessing.scaled(torch.from_numpy(outputs.reconstruction))
-        return Activations((code,), code, reconstruction, "linear").restored(self.preprocessing, None)
+        return Activations(code, reconstruction, (code,)).restored(self.preprocessing, None)
 
     def encode(self, x: Tensor) -> Tensor:
         return self(x).code

@@ -1,7 +1,7 @@
 """The plug-ins of a sweep as tags of its runs: what each is called, its version, its source, and its commit."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sweeps.config import SweepConfig
 from sweeps.config.plugin_source import NamedPlugin, find_source, plugins_of
@@ -18,8 +18,13 @@ def plugin_tags(config: SweepConfig) -> dict[str, str]:
 
     Raises ConfigError if the module of one is not found.
     """
+    return tags_of(plugins_of(config))
+
+
+def tags_of(plugins: Sequence[NamedPlugin]) -> dict[str, str]:
+    """Return the tags of plug-ins. Raises ConfigError if the module of one is not found."""
     tags: dict[str, str] = {}
-    for plugin in plugins_of(config):
+    for plugin in plugins:
         tags |= _tags(plugin)
     return tags
 

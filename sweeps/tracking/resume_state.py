@@ -75,7 +75,7 @@ def count_ended(progress: Progress, state: ResumeState) -> None:
         return
     ended = [point for point in state.result.points if point.state in ENDED]
     for point, (_, values) in zip(ended, state.ended_values, strict=True):
-        n_epochs = state.result.config.trial_at(dict(point.point)).n_epochs
+        n_epochs = state.result.config.epochs_at(dict(point.point))
         name = label_of(point.run_name, point.point_id)
         progress.restore(point.point_id, name, n_epochs, point.state, values)
 

@@ -95,7 +95,7 @@ class BestNetwork:
     def _written(self) -> Network:
         """Return the best network as it was written."""
         path = self._folder.best_network
-        return saved_network.read(earlier_names.stored(path) or path).network
+        return saved_network.read(earlier_names.stored(path) or path, self._model.name).network
 
     def _remove_earlier(self) -> None:
         """Remove the best network of an earlier start with version 0.1, once there is one of this version."""

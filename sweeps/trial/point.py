@@ -10,6 +10,7 @@ from sweeps.config import TrialConfig
 from sweeps.config.search_space import Point
 from sweeps.models.build import Phase, build_phases
 from sweeps.models.diagnosis.examination import Examination
+from sweeps.models.image_shape import SampleShape
 from sweeps.search.patience import Patience
 from sweeps.storage.atomic_write import remove_partial
 from sweeps.storage.layout import PointFolder
@@ -65,7 +66,7 @@ def prepare_point(point_id: str, point: Point, context: TrialContext, reports: R
     phases = build_phases(
         trial.model,
         trial.training,
-        input_size=context.arrays.n_features,
+        input_size=SampleShape(context.arrays.n_features, context.arrays.image_shape),
         n_classes=context.arrays.n_classes,
         references=context.references_for(trial.model),
         statistics=context.statistics,

@@ -213,6 +213,10 @@ class Recorder:
 
     def _run_tags(self) -> dict[str, str]:
         weights = self.measurements.network.weights()
-        shapes = ", ".join(f"{n_inputs}×{n_units}" for n_units, n_inputs in (weight.shape for weight in weights))
+        shapes = ", ".join("×".join(map(str, (n_in, n_out, *kernel))) for n_out, n_in, *kernel in map(_shape, weights))
         tags = {HOST_TAG: platform.node(), WEIGHTS_TAG: shapes}
         return tags | ({REUSED_EPOCHS: str(self._n_adopted_epochs)} if self._n_adopted_epochs else {})
+
+
+def _shape(weight: torch.Tensor) -> tuple[int, ...]:
+    return tuple(weight.shape)

@@ -68,10 +68,12 @@ class Snapshots:
         if image_shape is None:  # in the units of errors: a raw feature far larger than the others would hide them
             originals, reconstructions = activations.compared(originals)
         arrays: dict[str, NDArray[Any]] = {
-            "filters": as_array(network.first_layer_filters()[:N_FILTERS]),
             "originals": as_array(originals),
             "reconstructions": as_array(reconstructions),
         }
+        filters = network.first_layer_filters()
+        if filters is not None:
+            arrays["filters"] = as_array(filters[:N_FILTERS])
         if image_shape is not None:
             arrays["image_shape"] = np.asarray(image_shape)
         return arrays

@@ -89,12 +89,13 @@ NETWORK_FAMILY = Addition(
         "models/networks/double.py": '''"""An autoencoder whose code is twice as wide as its setting says."""
 
 from sweeps.models.config.double import DoubleConfig
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.shallow import ShallowAutoencoder
 
 
-def build(section: DoubleConfig, input_size: int, _n_classes: int | None) -> ShallowAutoencoder:
+def build(section: DoubleConfig, shape: SampleShape, _n_classes: int | None) -> ShallowAutoencoder:
     """Return the network of a config section, with weights of 0."""
-    return ShallowAutoencoder(input_size, 2 * section.half_size, activation=section.activation)
+    return ShallowAutoencoder(shape.n_features, 2 * section.half_size, activation=section.activation)
 ''',
         "models/config/double.py": '''"""The section of the double autoencoder."""
 

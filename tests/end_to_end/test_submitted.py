@@ -360,3 +360,88 @@ def test_python_submits_a_sweep_waits_for_it_and_reads_its_result_from_the_share
     assert sweep in listed
     assert f"`sweeps best {sweep} --address {head.api_server}`" in here
     assert f"sweeps: {message}" in log
+
+
+PLUGIN = """
+import numpy as np
+from pydantic import Field
+from pathlib import Path
+from tiles_of_the_client.sizes import SIZE
+from sweeps.plugins import DataSettings, Samples
+
+class TilesSettings(DataSettings):
+    size: int = Field(SIZE, description="Pixels of a side.")
+    offset: Path = Field(description="A file of the client.")
+
+def tiles(settings: TilesSettings) -> Samples:
+    images = np.random.default_rng(settings.seed).random((300, settings.size, settings.size), dtype=np.float32)
+    return Samples(images + np.load(settings.offset), np.arange(300) % 3)
+"""
+IMPORT_ON_A_WORKER = """
+import os, ray
+from sweeps.cluster import session
+from sweeps.cluster.plugin_shipment import source_of
+from sweeps.config.plugin_source import plugin_named
+
+@ray.remote
+def size():
+    from tiles_of_the_client.sizes import SIZE
+    return SIZE
+
+with session.connect(os.environ["RAY_ADDRESS"], [source_of(plugin_named("model", "tiles_of_the_client.sizes:SIZE"))]):
+    print(ray.get(size.remote()))
+"""
+
+
+@pytest.fixture
+def tiles(home: Any) -> Path:
+    """A plug-in data set in the folder where commands are typed."""
+    package: Path = home.path / "tiles_of_the_client"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "sizes.py").write_text("SIZE = 4\n")
+    (package / "data.py").write_text(PLUGIN)
+    np.save(home.path / "offset.npy", np.float32(0.5))
+    return package
+
+
+def test_the_code_of_a_plugin_goes_where_the_sweep_goes(
+    cluster_home: Any,
+    head: RayHead,
+    client: Callable[..., dict[str, Any]],
+    sweep_file: Callable[..., str],
+    tiles: Path,
+) -> None:
+    data = {"name": "tiles_of_the_client.data:tiles", "offset": "offset.npy", "n_test": 50}
+    path = sweep_file(data=data, search={"model.hidden_size": {"choice": [4, 8]}}, budget={"trials": 1})
+    sweep = client("submit", path)["sweep"]
+    head.wait_for_job(sweep)
+    ended = client("status", sweep)
+    assert ended["state"] == "FINISHED", ended["told"]
+    assert ended["plugins"]["data"]["name"] == data["name"]
+    with cluster_home.journal(sweep) as journal:
+        tags = [journal.sweep().tags, *(point.tags for point in journal.points())]
+    assert {found["sweeps.plugin.data.sha256"] for found in tags} == {ended["plugins"]["data"]["sha256"]}
+    assert client("evaluate", f"{sweep}/0")["n_samples"] == 50
+    assert client("extend", sweep, "--trials", "1")["job"] == f"{sweep}-r2"
+    head.wait_for_job(f"{sweep}-r2")
+    assert client("status", sweep)["state"] == "FINISHED"
+    (tiles / "sizes.py").write_text("SIZE = 5\n")
+    changed = client("evaluate", f"{sweep}/0", status=2)
+    assert "tiles_of_the_client.data must import" in changed["errors"][0]
+
+
+@pytest.mark.parametrize("where", ["local", "cluster"])
+@pytest.mark.usefixtures("tiles")
+def test_workers_import_a_plugin_of_the_current_folder(home: Any, head: RayHead, where: str) -> None:
+    there = {"RAY_ADDRESS": head.address if where == "cluster" else "local"}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ON_A_WORKER],
+        env=home.environment | there | {"RAY_AUTH_TOKEN": head.token_file.read_text()},
+        cwd=home.path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.stdout.strip() == "4", done.stderr

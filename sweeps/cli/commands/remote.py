@@ -1,5 +1,6 @@
 """What commands do about a sweep on a cluster: run there as they were typed, or submit and stop its jobs."""
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
     from sweeps.cluster.jobs.runtime_env import JobFiles
     from sweeps.cluster.jobs.submissions import Client
     from sweeps.cluster.jobs.submitted_sweep import SubmittedSweep
+    from sweeps.config.plugin_source import NamedPlugin
 
 STARTED = time.time()
+_SEND_CHANGED = "SWEEPS_SEND_CHANGED_PLUGINS"
+_CHANGED = (
+    f"its source here differs from what was submitted; restore it, or set {_SEND_CHANGED}=1 to send it as it is now"
+)
 
 
 def run_there(
@@ -30,7 +36,7 @@ def run_there(
 
     client = sweep.connect()
     typed = TypedCommand.of(context)
-    with job_files() as files:
+    with job_files(plugins=_plugins_here(client, sweep.name.partition("/")[0])) as files:
         answer = run_remotely(client, typed.to_list(), files, timeout_seconds or TIMEOUT_SECONDS, **environment)
     echo(answer.output, newline=False)
     echo(answer.errors, newline=False, to_stderr=True)
@@ -43,7 +49,7 @@ def resume_there(context: typer.Context, sweep: "Elsewhere", n_more: int, as_jso
     from sweeps.errors import SweepDone
 
     client = sweep.connect()
-    with job_files() as files:
+    with job_files(plugins=_plugins_here(client, sweep.name)) as files:
         sweep_id, state, n_trials = _find_ended(client, sweep.name, files)
         log_newest(sweep.name, sweep_id)
         if state == "FINISHED" and not n_more:
@@ -109,6 +115,37 @@ def submit_job(
     plain = {"sweep": sweep, "job": job, "trials": n_trials, "seconds": time.time() - STARTED}
     text = f"{sweep} is submitted as job {job}; follow it with `sweeps status {sweep}` and `sweeps logs -f {sweep}`"
     print_result(plain, as_json, lambda: echo(text))
+
+
+def _plugins_here(client: "Client", sweep: str) -> "list[NamedPlugin]":
+    """Return the plug-ins of a submitted sweep that this machine has; print a line for each that is not sent.
+
+    Everybody with access to the cluster can write which plug-ins a sweep has, so code is sent only if its checksum is
+    the one that was submitted: nobody can ask for another module of this machine. `sweep` may be anything that a
+    command takes; what is no sweep of the cluster has no plug-ins.
+    """
+    from sweeps.cluster.jobs.submissions import find_submitted
+    from sweeps.config.plugin_source import find_source, plugin_named
+    from sweeps.errors import UnknownSweep
+    from sweeps.plugin_import import PluginError
+
+    try:
+        submitted = find_submitted(client, sweep)
+    except UnknownSweep:
+        return []
+    found = []
+    for role, known in submitted.plugins.items():
+        plugin = plugin_named(role, known.get("name", ""))
+        try:
+            is_same = find_source(plugin).sha256() == known.get("sha256")
+            why_not = "" if is_same or os.environ.get(_SEND_CHANGED) else _CHANGED
+        except PluginError as error:
+            why_not = str(error)
+        if why_not:
+            log_line(f"the {role} plug-in {plugin.name} is not sent, so the cluster must have it installed: {why_not}")
+        else:
+            found.append(plugin)
+    return found
 
 
 def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, str, int]:

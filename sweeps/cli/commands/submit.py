@@ -68,7 +68,8 @@ def _check_arrays(config: "SweepConfig") -> None:
 
     local, missing = array_files(config)
     for path in missing:
-        log_line(f"{path} is not on this machine: the cluster must have it at that path")
+        why = "a folder, which is not sent" if path.is_dir() else "not on this machine"
+        log_line(f"{path} is {why}: the cluster must have it at that path")
     if local and not missing:
         from sweeps.trial.dataset import check_data
 

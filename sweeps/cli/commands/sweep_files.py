@@ -76,6 +76,15 @@ def explain(
             autocompletion=completion.settings,
         ),
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="A sweep file: explain the settings of its own kinds and plug-ins only.",
+            show_default=False,
+            autocompletion=completion.sweep_files,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Explain a setting of a sweep file: what it does, its type, range, default and an example."""
@@ -84,10 +93,11 @@ def explain(
     from sweeps.cli.display.explanation import print_explanation, print_sections
     from sweeps.config.explain import explain as explain_path
     from sweeps.config.explain import explain_sections
+    from sweeps.config.recipes import read_document
 
     if path is None:
         sections = explain_sections()
         print_result({"sections": [asdict(section) for section in sections]}, as_json, lambda: print_sections(sections))
         return
-    explanation = explain_path(path)
+    explanation = explain_path(path, None if file is None else read_document(file))
     print_result(explanation.to_dict(), as_json, lambda: print_explanation(explanation))

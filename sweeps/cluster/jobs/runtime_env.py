@@ -2,17 +2,21 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
+from sweeps.cluster.plugin_shipment import copy_sources, source_of
 from sweeps.config import SweepConfig
+from sweeps.config.plugin_settings import path_settings
+from sweeps.config.plugin_source import NamedPlugin, plugins_of
 from sweeps.errors import DataError
+from sweeps.tracking.plugin_tags import tags_of
 
 _PACKAGE = Path(__file__).parents[2]
 # Ray's own store takes packages up to about this size.
@@ -21,15 +25,21 @@ MAX_ARRAY_BYTES = 450 * 2**20
 
 @dataclass(frozen=True)
 class JobFiles:
-    """Folders on this disk to upload: the job's working folder, and one for each array, named by its digest."""
+    """Folders on this disk to upload: the job's working folder, and one for each array, named by its digest.
+
+    `plugin_tags` describe the plug-ins whose code is in the working folder.
+    """
 
     working_folder: Path
     array_folders: tuple[Path, ...] = ()
+    plugin_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
-def job_files(config: SweepConfig | None = None) -> Iterator[JobFiles]:
-    """Yield temporary folders with the files of a job; without a config, the code alone.
+def job_files(config: SweepConfig | None = None, plugins: Sequence[NamedPlugin] = ()) -> Iterator[JobFiles]:
+    """Yield temporary folders with the files of a job: the code, and that of `plugins`; with a config, its sweep file.
+
+    The plug-ins that the config names are sent too. Raises ConfigError or ClusterError if one cannot be sent.
 
     Ray addresses each folder by its content, and uploads only what the cluster does not have yet.
     """
@@ -39,11 +49,13 @@ def job_files(config: SweepConfig | None = None) -> Iterator[JobFiles]:
         shutil.copytree(_PACKAGE, working / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copyfile(Path(__file__).with_name("bootstrap.py"), working / "bootstrap.py")
         arrays: list[Path] = []
+        plugins = plugins_of(config) if config is not None else plugins
+        copy_sources(map(source_of, plugins), working)
         if config is not None:
             document = config.to_dict()
             document["data"], arrays = _copy_arrays(document["data"], root)
             (working / "sweep.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-        yield JobFiles(working, tuple(arrays))
+        yield JobFiles(working, tuple(arrays), tags_of(plugins))
 
 
 def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
@@ -64,7 +76,7 @@ def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
 
 
 def _array_files(data: Mapping[str, Any]) -> dict[str, Path]:
-    return {key: Path(data[key]).expanduser() for key in ("path", "labels_path") if data.get(key)}
+    return {key: Path(data[key]).expanduser() for key in path_settings(data) if data.get(key)}
 
 
 def _copy_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Path]]:

@@ -17,6 +17,7 @@ from sweeps.errors import ClusterError, SweepDone
 from sweeps.storage.sweep_ids import is_folder_name
 from sweeps.tracking.journal.database import LAST_MS
 from sweeps.tracking.person import Source, cleaned, os_user
+from sweeps.tracking.plugin_tags import recorded_plugins
 from sweeps.tracking.submission import PREFIX, SUBMISSION_VARIABLE, current_submission, described
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def submit(client: "Client", sweep: str, n_trials: int, arguments: Sequence[str]
     variables to everybody, and the cluster has its own credentials.
     """
     job = _next_id(sweep, [details.submission_id for details in _jobs(client)])
-    submission = current_submission(os.environ.get("MLFLOW_TRACKING_URI"))
+    submission = current_submission(os.environ.get("MLFLOW_TRACKING_URI"), files.plugin_tags)
     metadata = {SWEEP: sweep, TRIALS: str(n_trials)} | submission.to_tags()
     return start(client, job, [sweep, *arguments], metadata, files, **{SUBMISSION_VARIABLE: submission.to_json()})
 
@@ -206,7 +207,7 @@ def _sweep_of(details: "JobDetails") -> str:
 def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
     """Return a sweep by its jobs, which are in order, the newest last."""
     newest = jobs[-1]
-    metadata = newest.metadata or {}
+    metadata = _metadata(newest)
     state = _STATES.get(newest.status.value) or JobState(newest.status.value)
     if newest.driver_exit_code == INTERRUPTED:
         state = JobState.INTERRUPTED
@@ -219,8 +220,13 @@ def _submitted(sweep: str, jobs: "Sequence[JobDetails]") -> SubmittedSweep:
         owner=cleaned(metadata.get(OWNER, "")),
         n_trials=int(n_trials) if _COUNT.fullmatch(n_trials) else None,
         started_ms=newest.start_time if 0 <= (newest.start_time or 0) <= LAST_MS else None,
-        submitted=described(_claimed(jobs[0].metadata or {})),
+        submitted=described(_claimed(_metadata(jobs[0]))),
+        plugins=recorded_plugins({key: cleaned(text, 200) for job in jobs for key, text in _metadata(job).items()}),
     )
+
+
+def _metadata(details: "JobDetails") -> Mapping[str, str]:
+    return details.metadata or {}
 
 
 def _claimed(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A sweep on a cluster by its jobs, and which one a person means."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,7 @@ class SubmittedSweep:
     """A sweep on a cluster, by its newest job; `last_line` is the newest line of that job's log about the sweep.
 
     `submitted` is who submitted its first job, and from where, as a claim; None if an earlier version recorded none.
+    `plugins` are its plug-ins by role, as `recorded_plugins` returns them.
     """
 
     sweep: str
@@ -35,6 +36,7 @@ class SubmittedSweep:
     started_ms: int | None
     last_line: str | None = None
     submitted: Mapping[str, Any] | None = None
+    plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:

@@ -94,8 +94,7 @@ def _data_options(sweep_file: Path) -> list[str]:
     """Move shipped arrays to where every host and later job finds them; return the options that set their paths."""
     options: list[str] = []
     data = parse_document(sweep_file.read_text(), str(sweep_file)).get("data", {})
-    for key in ("path", "labels_path"):
-        shipped = data.get(key) if isinstance(data, dict) else None
+    for key, shipped in data.items() if isinstance(data, dict) else ():
         if isinstance(shipped, str) and _SHIPPED.fullmatch(shipped):
             options += ["--set", f"data.{key}={_cache(Path(shipped))}"]
     return options

@@ -105,7 +105,7 @@ class JournalCallback(tune.Callback):
             self._journal.retry_point(point_id, "the sweep was resumed", now_ms())
             epochs = self._journal.epochs(point_id)
         self._running[point_id] = follow(self._config.objectives, epochs)
-        n_epochs = self._config.trial_at(entry["point"]).n_epochs
+        n_epochs = self._config.epochs_at(entry["point"])
         self._progress.point_started(point_id, label_of(record.run_name, point_id), n_epochs)
 
     def _record(self, point_id: str, index: int, point: Point) -> PointRecord:

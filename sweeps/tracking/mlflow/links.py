@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sweeps.config import SweepConfig
+from sweeps.config.search_space import corner_points
 from sweeps.models.figures.table import figures_from
 from sweeps.search.stopping import STOPPED_BY
 from sweeps.tracking.mlflow.run_metadata import (
@@ -85,7 +86,7 @@ def _charts(objectives: list[str], config: SweepConfig) -> list[dict[str, Any]]:
             "selectedMetrics": [BEST_PREFIX + name for name in objectives],
         }
         cards.insert(1, {"type": "PARALLEL", "showAllRuns": True, **against})
-    last_epoch = min(trial.n_epochs for trial in config.corner_trials())
+    last_epoch = min(map(config.epochs_at, corner_points(config.search)))
     cards += [
         {"type": "IMAGE", "imageKeys": [key], "displayName": key, "step": last_epoch, "showRunParams": False}
         for key in _IMAGES

@@ -10,7 +10,7 @@ TARGET = torch.from_numpy(np.random.default_rng(1).uniform(size=(5, 3)))
 
 
 def activations(logits: torch.Tensor = LOGITS) -> Activations:
-    return Activations((), torch.empty(0), logits, "sigmoid")
+    return Activations(torch.empty(0), logits, output_activation="sigmoid")
 
 
 def test_squared_error_is_averaged_over_samples_and_features() -> None:

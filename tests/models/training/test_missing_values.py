@@ -80,7 +80,7 @@ def test_the_loss_is_that_of_the_present_values_and_its_gradient_is_0_elsewhere(
     preprocessing.set_statistics(STATISTICS)
     x, logits = torch.from_numpy(target), torch.from_numpy(rng.normal(size=(7, 6))).requires_grad_()
     _, standardized = preprocessing(x)
-    output = Activations((), torch.empty(0), logits, "sigmoid" if kind == "bce" else "linear")
+    output = Activations(torch.empty(0), logits, (), "sigmoid" if kind == "bce" else "linear")
     activations = output.restored(preprocessing, standardized)
 
     loss = reconstruction_loss(activations, x, ReconstructionLoss(kind, reduction))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.config import SweepConfig, load
+from sweeps.config.explain import explain
 from sweeps.config.plugin_settings import path_settings
 from sweeps.config.sweep import json_schema
 from sweeps.errors import ConfigError
@@ -102,3 +103,12 @@ def test_an_editor_accepts_the_settings_of_a_plugin() -> None:
     plugin = json_schema()["$defs"][kinds[-1]["$ref"].rpartition("/")[2]]
     assert plugin["additionalProperties"] is True
     assert "digits" in plugin["properties"]["name"]["not"]["enum"]
+
+
+def test_a_sweep_file_explains_the_settings_of_its_plugin() -> None:
+    document = {"data": {"name": NAME}}
+    explanation = explain("data", document)
+    assert explanation.kinds.keys() == {NAME}
+    assert {"data.size", "data.n_test"} <= {setting.path for setting in explanation.settings}
+    (meaning,) = explain("data.size", document).meanings
+    assert (meaning.description, meaning.range, meaning.default) == ("Pixels of a side.", "above 0", 8)
