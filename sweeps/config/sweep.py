@@ -151,10 +151,7 @@ class SweepConfig(Section):
         return [self.trial_at(point) for point in corner_points(self.search)]
 
     def trial_at(self, point: Point) -> TrialConfig:
-        """Return the trial config at a point; ConfigError if the model does not accept its values together.
-
-        The model's plug-in, if it is one, is imported.
-        """
+        """Return the trial config at a point, its plug-in imported; ConfigError if its values do not fit together."""
         return self._trial_at(point).model_copy(update={"data": self.data})
 
     def epochs_at(self, point: Point) -> int:
