@@ -136,8 +136,8 @@ def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
             text = f"needs a model with a code, and {trial.model.name} has none: rank by valid/mse"
             if isinstance(trial.model, NetworkSettings):
                 text = (
-                    f"needs the size of the code, and {trial.model.name} does not say it: give its Settings a code_size, "
-                    "a field or a property, or rank by valid/mse"
+                    f"needs the size of the code, and {trial.model.name} does not say it: give its Settings a "
+                    "code_size, a field or a property, or rank by valid/mse"
                 )
             return [(text, "model.name")]
     n_features = trials[0].data.n_features

@@ -20,13 +20,14 @@ def check_plugin(
     ] = "28,28",
     as_json: Json = False,
 ) -> None:
-    """Test whether a plug-in network keeps the contract; exit 1 if a check fails."""
+    """Test whether a plug-in keeps its contract; exit 1 if a check fails. --shape is for networks."""
     from dataclasses import asdict
 
     from sweeps.cli.display.checks import print_checks
-    from sweeps.plugins import network_checks
+    from sweeps.plugins import check_data, check_network
 
-    checks = network_checks(name, _settings(settings or []), _sizes(shape))
+    given = _settings(settings or [])
+    checks = check_data(name, **given) if _is_data(name) else check_network(name, shape=_sizes(shape), **given)
     passed = all(check.status != "failed" for check in checks)
     plain = {"plugin": name, "passed": passed, "checks": [asdict(check) for check in checks]}
     print_result(plain, as_json, lambda: print_checks(name, checks))
@@ -34,9 +35,23 @@ def check_plugin(
         raise typer.Exit(1)
 
 
+def _is_data(name: str) -> bool:
+    """Whether a plug-in loads data; what cannot be imported counts as a network, and its check says why."""
+    from sweeps.plugin_import import DATA, NETWORKS, PluginError, import_plugin, registered
+
+    if ":" not in name and name not in registered(NETWORKS):
+        return name in registered(DATA)
+    try:
+        plugin = import_plugin(name, NETWORKS)
+    except PluginError:
+        return False
+    is_network = isinstance(plugin, type) and hasattr(plugin, "forward")
+    return not is_network and (hasattr(plugin, "load") or not isinstance(plugin, type))
+
+
 def _settings(assignments: list[str]) -> dict[str, object]:
     """Return the settings of NAME=VALUE, which may also be written as in a sweep file: model.NAME=VALUE."""
-    from sweeps.config.yaml_file import override
+    from sweeps.config.overrides import override
     from sweeps.errors import ConfigError
 
     document: dict[str, object] = {}
