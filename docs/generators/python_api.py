@@ -8,7 +8,6 @@ import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from textwrap import dedent
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,7 +15,8 @@ from sphinx.util.inspect import stringify_signature
 from sphinx.util.typing import stringify_annotation
 
 import sweeps
-from generators.markdown import block, code, table
+from generators.docstrings import docstring
+from generators.markdown import code, table
 
 INTRODUCTION = """\
 # Python reference
@@ -31,17 +31,16 @@ Named = dict[str, Any]
 
 def page() -> str:
     """Return the page."""
-    public = {name: getattr(sweeps, name) for name in sweeps.__all__}
-    objects = {name: thing for name, thing in public.items() if callable(thing)}
-    returned = returned_types(objects)
+    functions, classes, errors = public_names()
+    returned = returned_types(functions, classes)
     kinds = {
-        "Functions": {name: thing for name, thing in objects.items() if not inspect.isclass(thing)},
-        "Classes": {name: thing for name, thing in objects.items() if is_class(thing, error=False)},
-        "Errors": {name: thing for name, thing in objects.items() if is_class(thing, error=True)},
+        "Functions": functions,
+        "Classes": classes,
         "Types of what they take and return": returned,
+        "Errors": errors,
     }
-    names = {real_name(thing): real_name(thing) for thing in returned.values()}
-    names |= {real_name(thing): f"{PACKAGE}.{name}" for name, thing in objects.items()}
+    names = {real_name(thing): real_name(thing) for thing in [*returned.values(), *errors.values()]}
+    names |= {real_name(thing): f"{PACKAGE}.{name}" for name, thing in [*functions.items(), *classes.items()]}
     text = INTRODUCTION + table(
         ("name", "what it gives"),
         (
@@ -53,17 +52,24 @@ def page() -> str:
     for heading, group in kinds.items():
         if group:
             text += f"## {heading}\n\n" + "".join(entry(name, thing, names) for name, thing in group.items())
-    values = {name: thing for name, thing in public.items() if name not in objects}
-    if values:
-        text += "## Values\n\n" + table(
-            ("name", "type"), ((code(n), code(type(v).__name__)) for n, v in values.items())
-        )
     return text.rstrip() + "\n"
 
 
-def is_class(thing: Any, *, error: bool) -> bool:
-    """Whether something is a class, of errors or not."""
-    return inspect.isclass(thing) and issubclass(thing, BaseException) is error
+def public_names() -> tuple[Named, Named, Named]:
+    """Return the functions, the classes and the errors that users import from `sweeps` and its public modules."""
+    listed = [*sweeps.__all__, *getattr(sweeps, "_MODULES", ())]
+    public = {name: getattr(sweeps, name) for name in dict.fromkeys(listed)}
+    functions = {name: thing for name, thing in public.items() if inspect.isroutine(thing)}
+    classes = {name: thing for name, thing in public.items() if inspect.isclass(thing)}
+    modules = [thing for thing in public.values() if inspect.ismodule(thing)]
+    errors = {
+        name: thing
+        for module in modules
+        for name, thing in vars(module).items()
+        if inspect.isclass(thing) and thing.__module__ == module.__name__
+    }
+    assert len(public) == len(functions) + len(classes) + len(modules), "a public name of another kind"
+    return functions, classes, errors
 
 
 def real_name(thing: Any) -> str:
@@ -78,7 +84,9 @@ def first_line(thing: Any) -> str:
 
 def entry(name: str, thing: Any, names: Named) -> str:
     """Return a function or a class, with its members."""
-    role = "function" if not inspect.isclass(thing) else "exception" if is_class(thing, error=True) else "class"
+    role = "function"
+    if inspect.isclass(thing):
+        role = "exception" if issubclass(thing, BaseException) else "class"
     path = names[real_name(thing)]
     head = path + (signature(thing, names) if role == "function" or has_signature(thing) else "")
     inner = members(path, thing, names) if role == "class" else ""
@@ -183,20 +191,31 @@ def hints(function: Any) -> Named:
 
 
 def namespace(thing: Any) -> Named:
-    """Return the names of a module, with those that it imports under TYPE_CHECKING."""
+    """Return the names of a module, with those that it, and the modules it imports, import only for type checkers."""
     module = sys.modules[inspect.unwrap(thing).__module__]
-    names = dict(vars(module))
+    imported = {getattr(value, "__module__", None) for value in vars(module).values()} | {
+        node.module for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)
+    }
+    names: Named = {}
+    for name in sorted(name for name in imported if name and name.startswith(f"{PACKAGE}.")):
+        names |= guarded_names(sys.modules[name]) if name in sys.modules else {}
+    return names | dict(vars(module)) | guarded_names(module)
+
+
+def guarded_names(module: Any) -> Named:
+    """Return the names that a module imports under TYPE_CHECKING."""
+    names: Named = {}
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            exec(compile(ast.Module(node.body, []), module.__name__, "exec"), names)  # noqa: S102 (our own imports)
+            imports: list[ast.stmt] = [line for line in node.body if isinstance(line, (ast.Import, ast.ImportFrom))]
+            exec(compile(ast.Module(imports, []), module.__name__, "exec"), names)  # noqa: S102 (our own imports)
     return names
 
 
-def returned_types(objects: Named) -> Named:
+def returned_types(functions: Named, classes: Named) -> Named:
     """Return the classes of this package in the signatures of public functions that are not public themselves."""
-    public = {real_name(thing) for thing in objects.values()}
-    functions = [thing for thing in objects.values() if not inspect.isclass(thing)]
-    found = {part for function in functions for hint in hints(function).values() for part in parts(hint)}
+    public = {real_name(thing) for thing in classes.values()}
+    found = {part for function in functions.values() for hint in hints(function).values() for part in parts(hint)}
     return {part.__name__: part for part in sorted(found, key=real_name) if real_name(part) not in public}
 
 
@@ -206,14 +225,3 @@ def parts(hint: Any) -> Iterable[type]:
         yield hint
     for inner in hint if isinstance(hint, list) else typing.get_args(hint):
         yield from parts(inner)
-
-
-def docstring(thing: Any) -> str:
-    """Return a docstring as Markdown: its examples are blocks."""
-    paragraphs, text = dedent(inspect.getdoc(thing) or "").split("\n\n"), ""
-    for paragraph in paragraphs:
-        if paragraph.lstrip().startswith(">>>"):
-            text += block("python", dedent(paragraph), "a test runs the examples of docstrings")
-        else:
-            text += f"{paragraph}\n\n"
-    return text

@@ -107,7 +107,7 @@ def evaluate(run: str | OfSweep, trial: str | None = None) -> "Evaluation":
     Example:
         >>> evaluation = sweeps.evaluate("demo/0")
         >>> evaluation.n_samples, evaluation.metrics["test/probe_error"] < 0.9
-        (297, True)
+        (700, True)
 
     """
     from sweeps.evaluation import evaluate

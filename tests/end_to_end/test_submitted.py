@@ -377,6 +377,27 @@ def tiles(settings: TilesSettings) -> Samples:
     images = np.random.default_rng(settings.seed).random((300, settings.size, settings.size), dtype=np.float32)
     return Samples(images + np.load(settings.offset), np.arange(300) % 3)
 """
+NETWORK = """
+from torch import nn
+from pydantic import Field
+from sweeps.models.config import NetworkSettings
+from sweeps.models.networks.network import Activations
+
+class OneSettings(NetworkSettings):
+    code_size: int = Field(2, gt=0, description="Units of the code.")
+
+class One(nn.Module):
+    Settings = OneSettings
+
+    def __init__(self, settings, shape):
+        super().__init__()
+        self.encoder = nn.Linear(shape.n_features, settings.code_size)
+        self.decoder = nn.Linear(settings.code_size, shape.n_features)
+
+    def forward(self, inputs):
+        code = self.encoder(inputs)
+        return Activations(code, self.decoder(code))
+"""
 IMPORT_ON_A_WORKER = """
 import os, ray
 from sweeps.cluster import session
@@ -401,6 +422,7 @@ def tiles(home: Any) -> Path:
     (package / "__init__.py").touch()
     (package / "sizes.py").write_text("SIZE = 4\n")
     (package / "data.py").write_text(PLUGIN)
+    (package / "networks.py").write_text(NETWORK)
     np.save(home.path / "offset.npy", np.float32(0.5))
     return package
 
@@ -413,12 +435,13 @@ def test_the_code_of_a_plugin_goes_where_the_sweep_goes(
     tiles: Path,
 ) -> None:
     data = {"name": "tiles_of_the_client.data:tiles", "offset": "offset.npy", "n_test": 50}
-    path = sweep_file(data=data, search={"model.hidden_size": {"choice": [4, 8]}}, budget={"trials": 1})
+    model = {"name": "tiles_of_the_client.networks:One"}
+    path = sweep_file(data=data, model=model, search={"model.code_size": {"choice": [2, 3]}}, budget={"trials": 1})
     sweep = client("submit", path)["sweep"]
     head.wait_for_job(sweep)
     ended = client("status", sweep)
     assert ended["state"] == "FINISHED", ended["told"]
-    assert ended["plugins"]["data"]["name"] == data["name"]
+    assert [ended["plugins"][role]["name"] for role in ("data", "model")] == [data["name"], model["name"]]
     with cluster_home.journal(sweep) as journal:
         tags = [journal.sweep().tags, *(point.tags for point in journal.points())]
     assert {found["sweeps.plugin.data.sha256"] for found in tags} == {ended["plugins"]["data"]["sha256"]}
@@ -428,7 +451,7 @@ def test_the_code_of_a_plugin_goes_where_the_sweep_goes(
     assert client("status", sweep)["state"] == "FINISHED"
     (tiles / "sizes.py").write_text("SIZE = 5\n")
     changed = client("evaluate", f"{sweep}/0", status=2)
-    assert "tiles_of_the_client.data must import" in changed["errors"][0]
+    assert "tiles_of_the_client.networks must import" in changed["errors"][0]
 
 
 @pytest.mark.parametrize("where", ["local", "cluster"])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 N_TRIALS, N_EPOCHS = 8, 10
@@ -76,16 +77,12 @@ class SweepProcess:
             self.process.kill()
             self.process.wait()
             return None
-        finally:
-            self.ended = time.time()
 
-    def n_finished(self) -> int | None:
-        """How many trials have finished according to the last command's own output; None: it printed nothing."""
+    def printed(self) -> dict[str, Any]:
+        """The last command's result; empty: it printed none."""
         lines = (self.folder / "output.txt").read_text().splitlines()
-        printed = next((json.loads(line) for line in reversed(lines) if line.startswith("{")), None)
-        if printed is None:
-            return None
-        return int(printed["finished"] if "finished" in printed else printed["trials"] - printed["failed"])
+        results: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
+        return results[-1] if results else {}
 
     def errors(self) -> str:
         """The end of what the commands have printed to standard error."""

@@ -42,9 +42,11 @@ def objective(trial: optuna.Trial, folder: Path, experiment: str, parent_run_id:
             callbacks=[ModelCheckpoint(folder / name, save_last=True)],
         )
         last = folder / name / "last.ckpt"
-        trainer.fit(model, *digits_loaders(), ckpt_path=last if last.exists() else None)
+        loader, valid_loader = digits_loaders()
+        trainer.fit(model, loader, valid_loader, ckpt_path=last if last.exists() else None)
         mlflow.log_figure(filters(model), "filters.png")
-    return trainer.callback_metrics["valid_mse"].item()
+        (metrics,) = trainer.validate(model, valid_loader, verbose=False)
+    return metrics["valid_mse"]
 
 
 def main() -> None:

@@ -18,9 +18,11 @@ def tracked(uri: str, experiment: str, metric: str) -> dict[str, Any]:
     runs = client.search_runs([found.experiment_id], max_results=1000) if found else []
     children = [run for run in runs if MLFLOW_PARENT_RUN_ID in run.data.tags]
     steps: dict[str, Counter[int]] = defaultdict(Counter)
+    n_cut_short = 0
     for run in children:
         history = client.get_metric_history(run.info.run_id, metric)
         steps[run.info.run_name].update(value.step for value in history)
+        n_cut_short += run.info.status == "FINISHED" and len(history) < N_EPOCHS
     with_filters = [run for run in children if _has_image(client, run.info.run_id)]
     return {
         "runs": len(children),
@@ -28,6 +30,7 @@ def tracked(uri: str, experiment: str, metric: str) -> dict[str, Any]:
         "with_filters": len({run.info.run_name for run in with_filters}),
         "states": dict(Counter(run.info.status for run in runs)),
         "trials_finished": len({run.info.run_name for run in children if run.info.status == "FINISHED"}),
+        "finished_but_incomplete": n_cut_short,
         "values_missing": max(N_TRIALS * N_EPOCHS - sum(len(values) for values in steps.values()), 0),
         "values_twice": sum(values.total() - len(values) for values in steps.values()),
     }
