@@ -6,6 +6,7 @@ import torch
 WEIGHTS = 0
 TRAINING_NOISE = 1
 VALIDATION_NOISE = 2
+OWN_DRAWS = 3  # what a plug-in network draws in training, such as dropout
 
 
 def seeded_generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from sweeps.models.networks.corruption import SharedDraws
 from sweeps.models.networks.network import Batch
-from sweeps.models.training.member import Trainee, places
+from sweeps.models.training.alone import Alone
+from sweeps.models.training.member import Trainee
 from sweeps.models.training.stack import Stack, architecture
+from sweeps.models.training.trial_pack import can_pack
 
 logger = logging.getLogger(__name__)
 
@@ -42,41 +44,16 @@ class Learner(Protocol):
         """Write the result to the members' own networks and optimizers."""
 
 
-class Alone:
-    """Trains one member by itself."""
-
-    def __init__(self, trainee: Trainee) -> None:
-        self.trainees: Sequence[Trainee] = (trainee,)
-        self.places = places(self.trainees)
-        self._generator: torch.Generator | None = None
-
-    def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
-        """Set the learning rate, which depends on the epoch alone: a resumed training uses the same."""
-        (trainee,) = self.trainees
-        self._generator = generator
-        for group in trainee.optimizer.param_groups:
-            group["lr"] = trainee.member.optimizer.rate(epoch, n_epochs)
-
-    def step(self, batches: Sequence[Batch], draws: SharedDraws) -> Tensor:
-        """Take a step; return the loss before it, (1,)."""
-        (trainee,) = self.trainees
-        assert self._generator is not None
-        loss = trainee.member.loss(batches[trainee.index], draws, self._generator)
-        trainee.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        trainee.optimizer.step()
-        return loss.detach().view(1)
-
-    def finish(self) -> None:
-        """Do nothing: the member's own network was trained."""
-
-
 def alike(trainees: Sequence[Trainee], *, stacks: bool) -> list[list[Trainee]]:
     """Group members that can share a learner: with `stacks`, those of one architecture."""
     groups: dict[Hashable, list[Trainee]] = defaultdict(list)
     for trainee in trainees:
         groups[(architecture(trainee) if stacks else None) or trainee.index].append(trainee)
-    return list(groups.values())
+    return [
+        part
+        for group in groups.values()
+        for part in ([group] if len(group) == 1 or can_pack(group[0]) else [[trainee] for trainee in group])
+    ]
 
 
 def learner_of(trainees: Sequence[Trainee]) -> Learner:

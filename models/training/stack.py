@@ -14,9 +14,11 @@ from torch.func import functional_call, vmap
 
 from sweeps.models.networks.corruption import Noise, NoiseLevels, SharedDraws
 from sweeps.models.networks.network import Batch, Layer, Network, TiedLayer
+from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.training.losses import ReconstructionLoss, reconstruction_loss
 from sweeps.models.training.member import Trainee, places
 from sweeps.models.training.objectives import Reconstruction
+from sweeps.models.training.own_draws import OwnDraws
 from sweeps.models.training.penalties import Counts, Penalties, Reduction, hidden_l1, weight_l1, weight_l2
 from sweeps.models.training.stacked_optimizers import StackedTensors, n_steps, stacked_optimizer
 
@@ -27,6 +29,8 @@ def architecture(trainee: Trainee) -> Hashable | None:
     if not isinstance(objective, Reconstruction):
         return None
     network = objective.network
+    if isinstance(network, PluginNetwork):
+        return _plugin_architecture(network), objective.loss, objective.penalties.reduction, *_steps(trainee)
     layers = tuple((name, type(layer), layer.activation) for name, layer in _layers(network))
     return (
         type(network),
@@ -37,8 +41,7 @@ def architecture(trainee: Trainee) -> Hashable | None:
         tuple(name for name, _ in _named_parameters(network)),
         objective.loss,
         objective.penalties.reduction,
-        type(trainee.optimizer),
-        n_steps(trainee.optimizer),
+        *_steps(trainee),
     )
 
 
@@ -54,19 +57,23 @@ class Stack:
         parameters = [dict(_named_parameters(network)) for network in networks]
         self._tensors = {name: StackedTensors([of[name] for of in parameters]) for name in parameters[0]}
         self._leaves = {name: tensors.whole.requires_grad_() for name, tensors in self._tensors.items()}
+        buffers = [dict(_own_buffers(network)) for network in networks]
+        self._buffers = {name: StackedTensors([of[name] for of in buffers]) for name in buffers[0]}
         self._optimizer = stacked_optimizer([t.optimizer for t in self.trainees], list(self._leaves.values()))
-        self._padding = _Padding(networks)
+        self._padding = _Padding(networks, self._like)
         self._loss = _PenalisedLoss(networks[0], self._objectives[0], self._padding.masks)
         self._coefficients = _coefficients([objective.penalties for objective in self._objectives], self._like)
         self._noise = _StackedNoise([objective.noise for objective in self._objectives], self._like)
         self._rates = torch.zeros(len(self.trainees))
+        self._draws = OwnDraws(self._loss.network)
 
     @property
     def _like(self) -> Tensor:
         return next(iter(self._leaves.values()))
 
     def start_epoch(self, epoch: int, n_epochs: int, generator: torch.Generator) -> None:
-        """Set the learning rates of an epoch, counted from 0; `generator` is for other objectives."""
+        """Set the learning rates of an epoch, counted from 0; `generator` decides what a plug-in draws."""
+        self._draws.start_epoch(generator)
         rates = [trainee.member.optimizer.rate(epoch, n_epochs) for trainee in self.trainees]
         self._rates = torch.tensor(rates, dtype=self._like.dtype, device=self._like.device)
 
@@ -76,12 +83,15 @@ class Stack:
         shared = all(x is inputs[0] for x in inputs)
         clean = inputs[0] if shared else torch.stack(inputs)  # (batch, features) for all, or (K, batch, features)
         noisy = self._noisy(clean, inputs[0], draws)  # likewise
-        state = {f"network.{name}": tensor for name, tensor in self._leaves.items()} | self._padding.masks
-        losses = vmap(self._loss_of, in_dims=(0, _axis(noisy), _axis(clean), 0, 0, 0))(
-            state, noisy, clean, self._coefficients, self._padding.n_weights, self._padding.n_units
-        )  # (K,)
-        # A member's loss depends on its own parameters only, so a loss that is not finite spoils no other's gradient.
-        gradients = list(torch.autograd.grad(losses.sum(), list(self._leaves.values())))
+        tensors = self._leaves | {name: buffers.whole for name, buffers in self._buffers.items()}
+        state = {f"network.{name}": tensor for name, tensor in tensors.items()} | self._padding.masks
+        in_dims = (0, _axis(noisy), _axis(clean), 0, 0, 0)
+        with self._draws():  # the same for each member, as if it trained by itself
+            losses = vmap(self._loss_of, in_dims, randomness="same")(
+                state, noisy, clean, self._coefficients, self._padding.n_weights, self._padding.n_units
+            )  # (K,)
+            # A member's loss depends on its own parameters only: one that is not finite spoils no other's gradient.
+            gradients = list(torch.autograd.grad(losses.sum(), list(self._leaves.values())))
         with torch.no_grad():
             self._optimizer.step(gradients, self._rates)
         return losses.detach()
@@ -100,9 +110,10 @@ class Stack:
     @torch.no_grad()
     def finish(self) -> None:
         """Write the result to the members' own networks and optimizers."""
-        for tensors in self._tensors.values():
+        for tensors in (*self._tensors.values(), *self._buffers.values()):
             tensors.write_back()
         self._optimizer.write_back()
+        self._draws.finish_epoch()
 
 
 class _PenalisedLoss(nn.Module):
@@ -139,8 +150,8 @@ class _Padding:
     `n_weights` and `n_units` count the entries that are not padding: (K,) for each weight matrix and each hidden layer.
     """
 
-    def __init__(self, networks: Sequence[Network]) -> None:
-        like = networks[0].weights()[0].detach()
+    def __init__(self, networks: Sequence[Network], like: Tensor) -> None:
+        like = like.detach()
         sizes = {name: [dict(_layers(n))[name].n_units for n in networks] for name, _ in _layers(networks[0])}
         self.masks = {
             f"network.{name}.mask": _mask(of_each, like) for name, of_each in sizes.items() if len(set(of_each)) > 1
@@ -208,6 +219,25 @@ def _objective(trainee: Trainee) -> Reconstruction:
 def _layers(network: Network) -> list[tuple[str, Layer | TiedLayer]]:
     named: list[tuple[str, nn.Module]] = list(_module(network).named_modules())
     return [(name, part) for name, part in named if isinstance(part, (Layer, TiedLayer))]
+
+
+def _plugin_architecture(network: PluginNetwork) -> Hashable:
+    """Return what plug-in networks share that train as one: all settings but those of the penalties and the noise."""
+    apart = {"noise", "weight_l1", "weight_l2", "hidden_l1"}
+    settings = network.section.model_dump_json(exclude=apart)
+    shapes = tuple((name, tensor.shape) for name, tensor in network.state_dict().items())
+    return settings, network.shape, network.preprocessing.fills_missing, shapes
+
+
+def _steps(trainee: Trainee) -> tuple[type, int]:
+    return type(trainee.optimizer), n_steps(trainee.optimizer)
+
+
+def _own_buffers(network: Network) -> list[tuple[str, Tensor]]:
+    """Return the buffers of a plug-in's module, which training may change; of other networks, none."""
+    if not isinstance(network, PluginNetwork):
+        return []
+    return [(f"module.{name}", buffer) for name, buffer in network.module.named_buffers()]
 
 
 def _named_parameters(network: Network) -> list[tuple[str, nn.Parameter]]:

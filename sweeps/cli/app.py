@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sweeps import gc_tuning
-from sweeps.cli.commands import inspect, registry, run, submit, sweep_files, tracking
+from sweeps.cli.commands import inspect, plugins, registry, run, submit, sweep_files, tracking
 from sweeps.cli.options import fail
 from sweeps.cli.typed_command import RecordingGroup
 from sweeps.cli.version import print_version
@@ -76,6 +76,11 @@ _add(
     "sweeps explain model mine.yaml        # only the kind or plug-in of the file",
 )
 _add(sweep_files.schema, "sweeps schema > sweep.schema.json")
+_add(
+    plugins.check_plugin,
+    "sweeps check-plugin my_package.networks:MyNetwork",
+    "sweeps check-plugin my_package.networks:MyNetwork --set channels=8 --shape 8,8",
+)
 _add(tracking.ui, "sweeps ui", "sweeps ui latest --port 5001")
 
 

@@ -6,7 +6,7 @@ from sweeps.config.issues import Issue
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.sections import TrialConfig
-from sweeps.models.config import FAMILIES
+from sweeps.models.config import FAMILIES, NetworkSettings
 
 
 def patience_issues(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialConfig]) -> list[Issue]:
@@ -134,6 +134,11 @@ def _bottleneck(trials: Sequence[TrialConfig]) -> list[tuple[str, ...]]:
     for trial in trials:
         if trial.model.code_size is None:
             text = f"needs a model with a code, and {trial.model.name} has none: rank by valid/mse"
+            if isinstance(trial.model, NetworkSettings):
+                text = (
+                    f"needs the size of the code, and {trial.model.name} does not say it: give its Settings a "
+                    "code_size, a field or a property, or rank by valid/mse"
+                )
             return [(text, "model.name")]
     n_features = trials[0].data.n_features
     largest = max(trial.model.code_size or 0 for trial in trials)

@@ -18,6 +18,7 @@ from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
 from sweeps.trial.data_requirements import needs_references, reference_issues, requirement_issues
 from sweeps.trial.pca_cache import pca_of
+from sweeps.trial.plugin_requirements import plugin_issues
 from sweeps.trial.references import (
     needs_statistics,
     pick_references,
@@ -70,7 +71,8 @@ def load_suitable(config: SweepConfig, *, is_measured: bool = False) -> DataArra
     """
     arrays = load_splits(config)
     if not is_measured:
-        issues = _misfits(list(config.corner_trials()), arrays) + requirement_issues(config, arrays)
+        trials = config.corner_trials()
+        issues = _misfits(trials, arrays) + requirement_issues(config, arrays) + plugin_issues(trials, arrays)
         if issues:
             raise DataError(issues)
     return arrays
