@@ -20,6 +20,7 @@ def promote(
     dry_run: bool = False,
     force: bool = False,
     n_seeds: int | None = None,
+    plugin: str | None = None,
 ) -> "Promotion":
     """Make a trial's model the champion of a registered model if it passes all gates; return the verdict.
 
@@ -32,6 +33,7 @@ def promote(
         dry_run: Only judge.
         force: Promote despite failed gates; it is recorded on the version.
         n_seeds: Train the point with so many other seeds, too, and require that their median passes.
+        plugin: A plug-in network whose code may be imported for a champion that this SWEEPS_HOME has not promoted.
 
     Raises:
         InputError: There is nothing to judge.
@@ -46,7 +48,7 @@ def promote(
     from sweeps.registry.promote import promote
     from sweeps.registry.promotion import Request
 
-    request = Request(model, alias, first=first, dry_run=dry_run, force=force, n_seeds=n_seeds)
+    request = Request(model, alias, first=first, dry_run=dry_run, force=force, n_seeds=n_seeds, plugin=plugin)
     return promote(find_run_here(run, "promote"), trial, request)
 
 

@@ -11,6 +11,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 from sweeps.config.search_space import corners
+from sweeps.config.sections import TrialConfig
 from sweeps.config.sweep import SweepConfig
 from sweeps.datamodules.config import NAMES
 from sweeps.models.config import FAMILIES
@@ -80,6 +81,14 @@ def plugins_of(config: SweepConfig) -> list[NamedPlugin]:
         plugin_named("model" if place == 1 else f"model_{place}", name)
         for place, name in enumerate((name for name in networks if names_plugin(name, NETWORKS)), start=1)
     ]
+
+
+def plugins_at(config: SweepConfig, trial: TrialConfig) -> list[NamedPlugin]:
+    """Return the plug-ins of one trial of a sweep: its data set, and its network as `model`."""
+    data = [plugin for plugin in plugins_of(config) if plugin.role == "data"]
+    name = trial.model.name
+    is_plugin = name not in _FAMILY_NAMES and names_plugin(name, NETWORKS)
+    return [*data, plugin_named("model", name)] if is_plugin else data
 
 
 def find_source(plugin: NamedPlugin) -> PluginSource:

@@ -52,20 +52,25 @@ def classifies(trial: TrialConfig) -> bool:
     return trial.model.classifies
 
 
-def choose_baseline(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:
-    """Choose the baseline of a trial's network; missing values of its input are filled with the training mean."""
-    baseline = _choose(trial, arrays, samples, loss)
+def choose_baseline(
+    trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss, code_size: int | None
+) -> Baseline:
+    """Choose the baseline of a trial's network; missing values of its input are filled with the training mean.
+
+    `code_size` are the units of its code, None if it has none.
+    """
+    baseline = _choose(trial, arrays, samples, loss, code_size)
     return replace(baseline, predict=filling_predictor(baseline.predict, arrays)) if arrays.has_missing else baseline
 
 
-def _choose(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss) -> Baseline:
+def _choose(trial: TrialConfig, arrays: DataArrays, samples: Samples, loss: Loss, code_size: int | None) -> Baseline:
     """Choose the baseline of a trial's network.
 
     Where the code is a bottleneck, the baseline is PCA with as many components: its reconstruction, its reconstruction
     of corrupted samples, or a linear classifier on its components. Without a bottleneck PCA copies its input exactly:
     no network can beat it at copying, and to beat it at anything else is no achievement.
     """
-    n_features, code_size = arrays.n_features, trial.model.code_size
+    n_features = arrays.n_features
     if loss == "classification_error":
         reason = "hidden layers must beat a softmax on the inputs"
         return Baseline("a linear classifier on the inputs", reason, loss, linear_classifier_predictor(samples, arrays))

@@ -19,11 +19,15 @@ CHECKSUM_TAG, TEST_CHECKSUM_TAG = "sweeps.data.checksum", "sweeps.data.test_chec
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The sweep, one of its trial configs and its data set; everything else is derived once, on first use."""
+    """The sweep, one of its trial configs and its data set; everything else is derived once, on first use.
+
+    `built_code_size` are the units of the network's code: those of a plug-in may follow from no setting.
+    """
 
     sweep: SweepConfig
     trial: TrialConfig
     arrays: DataArrays
+    built_code_size: int | None = None
 
     @property
     def limits(self) -> PromotionConfig:
@@ -48,7 +52,13 @@ class Benchmark:
     @cached_property
     def baseline(self) -> Baseline:
         """The simple model that a challenger must beat."""
-        return choose_baseline(self.trial, self.arrays, self.samples, self.loss)
+        return choose_baseline(self.trial, self.arrays, self.samples, self.loss, self._code_size)
+
+    @property
+    def _code_size(self) -> int | None:
+        """Units of the code; None if the section chooses a network without one."""
+        model = self.trial.model
+        return self.built_code_size if model.code_size is None and model.size_setting is None else model.code_size
 
     @cached_property
     def _baseline_losses(self) -> Losses:

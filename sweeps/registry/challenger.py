@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from sweeps.config.plugin_source import plugins_at
 from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.evaluation import best_network_path, data_of, load_best_network, ranked_trial
 from sweeps.models.networks.network import Network
@@ -11,11 +12,13 @@ from sweeps.registry.alias_history import Move, MoveKind, now
 from sweeps.registry.benchmark import Benchmark, data_identity
 from sweeps.registry.gates import GateResult, failed
 from sweeps.registry.mlflow_registry import NETWORK_TAG, RUN_TAG
+from sweeps.registry.packaged_plugin import changed_since, plugin_of
 from sweeps.registry.packaging import Package
 from sweeps.registry.promotion_log import Evidence, gate_tags, is_gate_tag
 from sweeps.registry.rediagnosis import Rediagnosis, rediagnose
 from sweeps.tracking.journal.records import PointRecord
 from sweeps.tracking.person import Person
+from sweeps.tracking.plugin_tags import tags_of
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.submission import COMMIT_TAG as SUBMITTED_COMMIT
 
@@ -38,9 +41,22 @@ class Challenger:
         """Load a finished trial's network and its data. Raises InputError, DataError if one of them is missing."""
         ranked = ranked_trial(result, point.point_id)
         network = load_best_network(result, ranked.trial)
-        benchmark = Benchmark(result.config, result.config.trial_at(dict(ranked.point)), data_of(result))
+        benchmark = Benchmark(
+            result.config, result.config.trial_at(dict(ranked.point)), data_of(result), network.code_size
+        )
         digest = sha256(best_network_path(result, ranked.trial).read_bytes()).hexdigest()
         return cls(result, ranked, benchmark, network, digest)
+
+    @property
+    def record(self) -> PointRecord:
+        """What the journal has of the trial."""
+        return next(point for point in self.result.points if point.point_id == self.ranked.trial)
+
+    @property
+    def changed_plugin(self) -> str | None:
+        """A line that says that the source of a plug-in network has changed since its training; None if it has not."""
+        plugin = plugin_of(self.benchmark.trial.model)
+        return None if plugin is None else changed_since(plugin, {**self.result.record.tags, **self.record.tags})
 
     def rediagnose(self) -> Rediagnosis:
         """Diagnose the network at its best epoch."""
@@ -64,9 +80,9 @@ def version_tags(
 ) -> dict[str, str]:
     """Return the tags of a version: its origin, its gates, who promoted it when, and the SHA-256 of its files.
 
-    The SHA-256 is for information: whoever changes files can change tags too.
+    The SHA-256 is for information: whoever changes files can change tags too. So is the source of its plug-ins.
     """
-    point = next(point for point in challenger.result.points if point.point_id == challenger.ranked.trial)
+    point, trial = challenger.record, challenger.benchmark.trial
     tags = {
         "sweeps.sweep": challenger.result.sweep,
         "sweeps.trial": challenger.ranked.trial,
@@ -81,6 +97,7 @@ def version_tags(
         NETWORK_TAG: challenger.digest,
         PACKAGE_TAG: package_sha256,
     }
+    tags |= tags_of(plugins_at(challenger.result.config, trial))
     return tags | gate_tags([gate.to_dict() for gate in gates]) | data_identity(challenger.benchmark.arrays)
 
 

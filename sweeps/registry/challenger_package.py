@@ -1,7 +1,8 @@
 """The challenger as an MLflow model: packaged, logged, and downloaded again as users will get it.
 
 A logged model is reused if its trial's folder records that it was logged from here, with the SHA-256 that its files
-still have. A model that someone else has logged, whatever its tags say, is never taken for the challenger.
+still have. A model that someone else has logged, whatever its tags say, is never taken for the challenger. A plug-in
+network is always logged anew: its export is loaded without a grammar, so it must be one that this process has written.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from sweeps.registry.challenger import Challenger
 from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.package_digest import package_digest
 from sweeps.registry.packaged_model import PackagedModel
+from sweeps.registry.packaging import Package
 from sweeps.storage import atomic_write
 from sweeps.storage.object_store import Place
 
@@ -35,11 +37,12 @@ def package_challenger(
 
     Raises InputError if its run was not delivered, or if MLflow returns other files than were logged.
     """
+    package = challenger.package
     if dry_run:
-        challenger.package.save(folder / "package")
-        return None, PackagedModel.load(folder / "package")
+        package.save(folder / "package")
+        return None, PackagedModel.load(folder / "package", is_known=True)
     run = store.run(_run_id(challenger))
-    known = _recorded(_record_of(challenger))
+    known = _recorded(_record_of(challenger)) if package.plugin is None else None
     if known is not None and known.model_id in store.find_logged(
         run.info.experiment_id, run.info.run_id, challenger.digest
     ):
@@ -47,7 +50,7 @@ def package_challenger(
         if model is not None:
             return known.model_id, model
         log(f"the logged model {known.model_id} was changed since it was logged, and is not used; logging it again")
-    logged = _logged(store, challenger, run, folder / "package")
+    logged = _logged(store, challenger, package, run, folder / "package")
     model = _reloaded(store, logged, folder / "logged")
     if model is None:
         raise InputError(
@@ -78,15 +81,19 @@ def _recorded(path: Place) -> LoggedPackage | None:
         return None
 
 
-def _logged(store: RegistryStore, challenger: Challenger, run: Any, folder: Path) -> LoggedPackage:
-    """Package the challenger in `folder` and log it; its digest is recorded before anything is sent."""
+def _logged(store: RegistryStore, challenger: Challenger, package: Package, run: Any, folder: Path) -> LoggedPackage:
+    """Save the challenger's package in `folder` and log it; its digest is recorded before anything is sent.
+
+    Raises InputError, before MLflow has a model, if it is a plug-in that cannot be exported.
+    """
+    _ = package.exported
     logged: list[LoggedPackage] = []
 
     def record(model_id: str) -> None:
         logged.append(LoggedPackage(model_id=model_id, sha256=package_digest(folder)))
         atomic_write.write_or_raise(_record_of(challenger), logged[0].model_dump_json().encode())
 
-    store.log(challenger.package, folder, run, challenger.digest, challenger.ranked.epoch, record)
+    store.log(package, folder, run, challenger.digest, challenger.ranked.epoch, record)
     return logged[0]
 
 
@@ -97,4 +104,4 @@ def _reloaded(store: RegistryStore, logged: LoggedPackage, folder: Path) -> Pack
         digest = package_digest(files)
     except InputError:  # symbolic links
         return None
-    return PackagedModel.load(files, digest) if digest == logged.sha256 else None
+    return PackagedModel.load(files, digest, is_known=True) if digest == logged.sha256 else None

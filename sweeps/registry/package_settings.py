@@ -46,11 +46,23 @@ class TableSettings(_Plain):
     means: tuple[float, ...] | None
 
 
+class PluginSettings(_Plain):
+    """The plug-in that a network is built by: its name in the sweep file, its import path, and its source.
+
+    `sha256` is that of the source when the model was promoted.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w.: -]+\z", max_length=200)]
+    path: Annotated[str, Field(pattern=r"^[\w.]+:\w+\z", max_length=200)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
+
+
 class PackageSettings(_Plain):
     """What a packaged model needs besides its network.
 
     `columns` are those of each output in the one output tensor: the first, and the one after the last. Raw samples of
     `n_features` values are multiplied by `scale`. `table` is the encoding of the table that the network was trained on.
+    `plugin` is that of a network of the user's own.
     """
 
     format: Literal["autoencoder-sweeps package 1"]
@@ -59,6 +71,7 @@ class PackageSettings(_Plain):
     scale: Annotated[float, Field(gt=0)]
     takes_missing: bool
     table: TableSettings | None
+    plugin: PluginSettings | None = None
 
     @property
     def encoding(self) -> TableEncoding | None:

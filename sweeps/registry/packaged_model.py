@@ -1,9 +1,10 @@
 """A packaged model on local disk: raw samples in, outputs by name, from tensors and settings alone.
 
-Nothing here asks MLflow how to load the model: whatever its flavors, loaders and code files say, none of them is read.
+Of a plug-in network, the code that is installed here is used, if `packaged_plugin` allows it. Nothing here asks MLflow
+how to load the model: whatever its flavors, loaders and code files say, none of them is read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -19,9 +20,11 @@ from sweeps.errors import InputError
 from sweeps.models.build import load_network
 from sweeps.models.errors import ModelError
 from sweeps.models.networks.network import Network
+from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.registry.export import load_export
 from sweeps.registry.package_digest import package_digest
 from sweeps.registry.package_settings import NETWORK, SETTINGS, PackageSettings, read_settings
+from sweeps.registry.packaged_plugin import check_plugin
 from sweeps.registry.packaging import EXPORT, Columns, Standalone, column_names, columns_of, size_in_bytes
 
 Array = NDArray[np.float32]
@@ -43,34 +46,50 @@ class PackagedModel:
     n_features: int
     table: TableEncoding | None = None  # of a model that was trained on a table
     takes_missing: bool = False  # whether NaN in a sample is a missing value, which the model replaces
+    is_plugin: bool = False
 
     @classmethod
-    def load(cls, folder: Path, digest: str | None = None) -> "PackagedModel":
+    def load(
+        cls, folder: Path, digest: str | None = None, *, is_known: bool = False, plugins: Sequence[str] = ()
+    ) -> "PackagedModel":
         """Load a packaged model's network and settings, and no other file of it.
 
-        `digest` is that of its files, if the caller has computed it.
+        `digest` is that of its files, if the caller has computed it. The code of a plug-in network is imported only if
+        the files' digest `is_known` to be right, or if the plug-in is one of `plugins`.
 
-        Raises OutdatedModel if it was packaged by an earlier release, InputError for any other model, and for a folder
-        with symbolic links.
+        Raises OutdatedModel if it was packaged by an earlier release, InputError for any other model, for a folder
+        with symbolic links, and for a plug-in that may not be imported or has changed.
         """
         digest = package_digest(folder) if digest is None else digest
         settings = read_settings(folder)
+        if settings.plugin is not None:
+            check_plugin(settings.plugin, is_known=is_known, named=plugins)
         try:
-            network = load_network(folder / NETWORK)
+            network = load_network(folder / NETWORK, None if settings.plugin is None else settings.plugin.name)
         except (ModelError, OSError) as error:  # no file, or a folder of this name
             raise InputError(f"{NETWORK} must be the network of a packaged model: {error}; promote again") from None
         _check_fit(settings, network)
         predict = _predictor(Standalone(network, settings.scale).eval())
         columns = columns_of(network)
-        return cls(folder, digest, predict, columns, settings.n_features, settings.encoding, settings.takes_missing)
+        return cls(
+            folder,
+            digest,
+            predict,
+            columns,
+            settings.n_features,
+            settings.encoding,
+            settings.takes_missing,
+            is_plugin=settings.plugin is not None,
+        )
 
     def exported(self) -> "PackagedModel":
         """Return the same model computed by the network that torch exported, which is what users of MLflow load.
 
         Only for a model that this process has packaged. Raises InputError if the export is not of the form that
-        `Package.save` writes.
+        `Package.save` writes; that of a plug-in has none.
         """
-        return replace(self, predict=_predictor(load_export(self.folder / EXPORT, self.n_features)))
+        network = load_export(self.folder / EXPORT, self.n_features, is_plugin=self.is_plugin)
+        return replace(self, predict=_predictor(network))
 
     @property
     def column_names(self) -> list[str]:
@@ -103,12 +122,13 @@ def batches(samples: NDArray[Any]) -> Iterator[Array]:
 
 def _check_fit(settings: PackageSettings, network: Network) -> None:
     """Raise InputError unless the settings describe this network."""
-    described = (settings.n_features, settings.columns, settings.takes_missing)
-    actual = (network.input_size, columns_of(network), network.preprocessing.fills_missing)
+    is_plugin = isinstance(network, PluginNetwork)
+    described = (settings.n_features, settings.columns, settings.takes_missing, settings.plugin is not None)
+    actual = (network.input_size, columns_of(network), network.preprocessing.fills_missing, is_plugin)
     if described != actual:
         raise InputError(
-            f"{SETTINGS} must describe the network beside it, and differs in n_features, columns or takes_missing: "
-            "promote the trial again"
+            f"{SETTINGS} must describe the network beside it, and differs in n_features, columns, takes_missing or "
+            "plugin: promote the trial again"
         )
 
 

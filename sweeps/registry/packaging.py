@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from sweeps.datamodules.table_encoding import TableEncoding
 from sweeps.models.build import save_network
 from sweeps.models.config import ModelConfig
 from sweeps.models.networks.network import Activations, Network
-from sweeps.registry.package_settings import FORMAT, NETWORK, SETTINGS
+from sweeps.registry.export import export_network
+from sweeps.registry.package_settings import FORMAT, NETWORK, SETTINGS, PluginSettings
+from sweeps.registry.packaged_plugin import plugin_of
 
 RECONSTRUCTION, CODE, ERROR, CLASSES = "reconstruction", "code", "reconstruction_error", "class_probabilities"
 # What a packaged model needs where it runs; this project is not needed.
@@ -61,19 +64,33 @@ class Package:
         """
         return columns_of(self.network)
 
+    @cached_property
+    def plugin(self) -> PluginSettings | None:
+        """The plug-in that the network is built by; None for a network of this package."""
+        return plugin_of(self.model)
+
+    @cached_property
+    def exported(self) -> nn.Module:
+        """The network as torch exports it, for batches of any size. Raises InputError if a plug-in has no export."""
+        name = None if self.plugin is None else self.plugin.name
+        return export_network(Standalone(self.network, self.scale), self._some_examples, name)
+
+    @property
+    def _some_examples(self) -> NDArray[np.float32]:
+        return np.asarray(self.examples[np.arange(_N_EXAMPLES) % len(self.examples)], np.float32)
+
     def save(self, folder: Path, model: Model | None = None) -> None:
         """Write the MLflow model to `folder`, which must not exist; `model` carries its MLflow ids, if it has any."""
         import mlflow.pytorch  # takes seconds
 
-        examples = np.asarray(self.examples[np.arange(_N_EXAMPLES) % len(self.examples)], np.float32)
         # For the export alone; `_add_predictor` replaces it.
         signature = ModelSignature(inputs=Schema([TensorSpec(_FLOAT32, (-1, self.network.input_size))]))
         mlflow.pytorch.save_model(
-            _exported(Standalone(self.network, self.scale), examples),
+            self.exported,
             str(folder),
             mlflow_model=model,
             signature=signature,
-            input_example=examples,
+            input_example=self._some_examples,
             pip_requirements=pinned_requirements(),
             metadata=self._facts(),
             serialization_format="pt2",
@@ -85,13 +102,15 @@ class Package:
 
     def _facts(self) -> dict[str, Any]:
         """Return what `PackageSettings` reads, and the metadata of the MLflow model."""
-        return {
+        facts = {
             "columns": {name: list(ends) for name, ends in self.columns.items()},
             "n_features": self.network.input_size,
             "scale": self.scale,
             "table": None if self.table is None else self.table.to_dict(),
             "takes_missing": self.network.preprocessing.fills_missing,
         }
+        # Not as None: earlier releases read the settings of networks that they know, without this key.
+        return facts if self.plugin is None else facts | {"plugin": self.plugin.model_dump()}
 
     def _layout(self) -> dict[str, Any]:
         """Return what the predictor must know: the names of its outputs, and how it encodes a table."""
@@ -164,13 +183,6 @@ def _names(output: str, n_columns: int, features: Sequence[str] | None) -> list[
     if output == RECONSTRUCTION and features is not None:
         return [f"{output}_{feature}" for feature in features]
     return [f"{_SINGULAR.get(output, output)}_{number}" for number in range(n_columns)]
-
-
-def _exported(module: nn.Module, examples: NDArray[np.float32]) -> nn.Module:
-    """Return the module as exported by torch, for batches of any size; torch raises if it fits one size only."""
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(module.eval(), (torch.from_numpy(examples),), dynamic_shapes=({0: batch},))
-    return program.module()
 
 
 def _add_predictor(folder: Path, layout: dict[str, Any]) -> None:

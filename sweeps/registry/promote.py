@@ -88,9 +88,11 @@ def promote(
     check_names(request.model, request.alias)
     challenger = Challenger.of(*find_trial(run, trial))
     attempt = _Attempt(RegistryStore(_store_of(challenger.result)), request, challenger)
+    if (changed := challenger.changed_plugin) is not None:
+        log(changed)
     with tempfile.TemporaryDirectory(prefix="sweeps-promote-") as scratch:
         folder = Path(scratch)
-        champion = find_champion(attempt.store, request.model, request.alias, challenger, folder / "champion", log)
+        champion = find_champion(attempt.store, request, challenger, folder / "champion", log)
         is_challenger = champion is not None and champion.tags.get(NETWORK_TAG) == challenger.digest
         if champion is not None and is_challenger and champion.problem is None:
             attempt = replace(attempt, replaced=champion.tags.get("sweeps.replaced"))

@@ -24,7 +24,8 @@ class Request:
     """Which alias of which registered model to move, and how.
 
     `first` allows a promotion when no version holds the alias, `force` one despite failed gates; `dry_run` only judges.
-    `n_seeds` overrides `promotion.seeds` of the sweep file.
+    `n_seeds` overrides `promotion.seeds` of the sweep file. `plugin` is a plug-in network that may be imported for a
+    champion that this SWEEPS_HOME has not promoted.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Request:
     dry_run: bool = False
     force: bool = False
     n_seeds: int | None = None
+    plugin: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sweeps.datamodules.batches import ArrayDataModule
 from sweeps.models.build import build_phases
 from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES, Examination
 from sweeps.models.diagnosis.findings import Finding, FindingName
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import Network
 from sweeps.storage.layout import home
 from sweeps.tracking.journal.restore import read_journal
@@ -69,7 +70,7 @@ def _findings(trial: TrialConfig, arrays: DataArrays, network: Network, history:
     phases = build_phases(
         trial.model,
         trial.training,
-        input_size=arrays.n_features,
+        input_size=SampleShape(arrays.n_features, arrays.image_shape),
         n_classes=arrays.n_classes,
         references=references,
         statistics=statistics_of(arrays) if needs_statistics(trial.model, arrays) else None,

@@ -77,7 +77,8 @@ class Refusal:
         trial = sweep.trial_at(dict(ranked.point))
         network = load_best_network(result, ranked.trial)
         rediagnosis = rediagnose(result, ranked, trial, arrays, network)
-        contest = Contest(Benchmark(sweep, trial, arrays), network, rediagnosis, self.champion, first=True)
+        benchmark = Benchmark(sweep, trial, arrays, network.code_size)
+        contest = Contest(benchmark, network, rediagnosis, self.champion, first=True)
         return not failed(judge(contest, NETWORK_GATES))
 
     def _none_passes(self, n_examined: int) -> str:

@@ -15,7 +15,7 @@ from sweeps.registry.mlflow_registry import RegistryStore
 from sweeps.registry.names import check_names
 from sweeps.registry.packaged_model import PackagedModel, batches
 from sweeps.registry.sample_files import check_target, read_samples, write_outputs
-from sweeps.registry.version_files import check_sha256, load_version
+from sweeps.registry.version_files import NO_TRUST, Trust, check_sha256, load_version
 
 _MAX_NAMED = 10
 
@@ -105,14 +105,15 @@ def score(model: PackagedModel, source: Path, target: Path, key: str | None = No
 
 
 def score_by_alias(
-    store: RegistryStore, address: str, source: Path, target: Path, key: str | None = None, sha256: str | None = None
+    store: RegistryStore, address: str, source: Path, target: Path, key: str | None = None, trust: Trust = NO_TRUST
 ) -> tuple[Scores, str]:
     """Score with the version at `address`, NAME@ALIAS. Returns the result of `score`, and the version.
 
     Raises InputError if the version's files do not have the SHA-256 that was recorded when they were promoted, or the
-    one given as `sha256`.
+    trusted one, and for a plug-in network that may not be imported.
     """
-    required = None if sha256 is None else check_sha256(sha256)
+    if trust.sha256 is not None:
+        trust = replace(trust, sha256=check_sha256(trust.sha256))
     name, _, alias = address.partition("@")
     if not alias:
         raise InputError(f"the model must be named as NAME@ALIAS, for instance {name}@champion, not {address!r}")
@@ -123,7 +124,7 @@ def score_by_alias(
     if version is None:
         raise UnknownModel(f"version {number} of {name}, which holds {alias}, was deleted: promote a trial")
     with tempfile.TemporaryDirectory(prefix="sweeps-score-") as folder:
-        model = load_version(store, version, Path(folder) / "model", notes.append, required)
+        model = load_version(store, version, Path(folder) / "model", notes.append, trust)
         scores = score(model, source, target, key)
     return replace(scores, notes=tuple(notes), package_sha256=model.digest, is_checked=not notes), number
 

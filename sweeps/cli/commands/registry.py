@@ -15,6 +15,24 @@ REMOTE_TIMEOUT_SECONDS = 24 * 3600.0
 # As promotion.seeds, which is not imported here: it takes time.
 MAX_SEEDS = 1000
 Model = Annotated[str, typer.Argument(metavar="NAME", help="A registered model.", show_default=False)]
+Sha256 = Annotated[
+    str | None,
+    typer.Option(
+        "--sha256",
+        metavar="HEX",
+        help="The SHA-256 that the model's files must have; `promote --json` prints it as package_sha256.",
+        show_default=False,
+    ),
+]
+Plugin = Annotated[
+    str | None,
+    typer.Option(
+        "--plugin",
+        metavar="PATH",
+        help="Plug-in network that may be imported for a version that another SWEEPS_HOME promoted.",
+        show_default=False,
+    ),
+]
 Alias = Annotated[str, typer.Option("--alias", help="An alias of the registered model.")]
 
 
@@ -40,6 +58,7 @@ def promote(
             show_default=False,
         ),
     ] = None,
+    plugin: Plugin = None,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +74,7 @@ def promote(
         from sweeps.cli.display.registry import print_promotion
         from sweeps.registry.promote import promote as judge_and_move
 
-        request = Request(model, alias, first=first, dry_run=dry_run, force=force, n_seeds=n_seeds)
+        request = Request(model, alias, first=first, dry_run=dry_run, force=force, n_seeds=n_seeds, plugin=plugin)
         with live_view() as watch:
             promotion = judge_and_move(named, trial, request, watch, log_line)
     print_result(promotion.to_dict(), as_json, lambda: print_promotion(promotion))
@@ -140,24 +159,19 @@ def score(
             "--inputs-key", metavar="KEY", help="The array of an .npz; by default inputs.", show_default=False
         ),
     ] = None,
-    sha256: Annotated[
-        str | None,
-        typer.Option(
-            "--sha256",
-            metavar="HEX",
-            help="The SHA-256 that the model's files must have; `promote --json` prints it as package_sha256.",
-            show_default=False,
-        ),
-    ] = None,
+    sha256: Sha256 = None,
+    plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
     """Score samples with a registered model: write reconstructions, codes, and the error of each sample."""
     with library_output_to_stderr():
         from sweeps.registry.mlflow_registry import RegistryStore
         from sweeps.registry.scoring import score_by_alias
+        from sweeps.registry.version_files import Trust
         from sweeps.tracking.mlflow.uri import existing_store
 
-        scores, version = score_by_alias(RegistryStore(existing_store()), model, source, target, inputs_key, sha256)
+        trust = Trust(sha256, () if plugin is None else (plugin,))
+        scores, version = score_by_alias(RegistryStore(existing_store()), model, source, target, inputs_key, trust)
     name, _, alias = model.partition("@")
     outputs = ", ".join(f"{output} {shape}" for output, shape in scores.shapes.items())
     line = f"{target}: {outputs} of {scores.n_samples} samples by {name}, version {version}"
