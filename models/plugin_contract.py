@@ -9,11 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from sweeps.models import plugin_rules
-from sweeps.models.config import NetworkSettings
+from sweeps.models.config import NetworkConfig, NetworkSettings
 from sweeps.models.config.plugin import plugin_section
 from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
-from sweeps.models.plugin_rules import Skipped, Subject
+from sweeps.models.plugin_subject import Skipped, Subject
 from sweeps.plugin_checks import Check
 from sweeps.plugin_import import PluginError
 
@@ -50,8 +50,8 @@ def _checks(name: str, settings: dict[str, Any], shape: SampleShape) -> Iterator
     except PluginError as error:
         yield Check("it imports", "failed", str(error))
         return
-    yield Check("it imports", "passed", f"own settings: {', '.join(plugin_rules.own_settings(declared)) or 'none'}")
-    yield _outcome("its settings are described", partial(plugin_rules.settings_are_described, declared))
+    yield Check("it imports", "passed", f"own settings: {', '.join(_own_settings(declared)) or 'none'}")
+    yield _outcome("its settings are described", partial(_settings_are_described, declared))
     try:
         section = declared.model_validate({"name": name} | settings)
     except ValidationError as error:
@@ -77,3 +77,16 @@ def _outcome(name: str, rule: Callable[[], str | None]) -> Check:
     except Exception as error:  # code of the user's own may raise anything
         line = " ".join(f"{type(error).__name__}: {error}".split())
         return Check(name, "failed", f"it raised {line[:500]}")
+
+
+def _own_settings(declared: type[NetworkSettings]) -> list[str]:
+    """Return the names of a plug-in's own settings."""
+    shared = {*NetworkConfig.model_fields, "name"}
+    return [name for name in declared.model_fields if name not in shared]
+
+
+def _settings_are_described(declared: type[NetworkSettings]) -> None:
+    """Require a description of each setting of the plug-in's own: `sweeps explain` shows it."""
+    bare = [name for name in _own_settings(declared) if not declared.model_fields[name].description]
+    if bare:
+        raise PluginError(f"{', '.join(bare)} must have a description: use Field(default, description=...)")

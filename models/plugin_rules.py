@@ -6,75 +6,22 @@ A rule returns what was seen, or None; it raises PluginError if it does not hold
 import copy
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from sweeps.models import saved_network
-from sweeps.models.build import build_network
-from sweeps.models.config import NetworkConfig, NetworkSettings
-from sweeps.models.feature_statistics import feature_statistics
-from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import seeded_generator
+from sweeps.models.plugin_subject import Skipped, Subject
 from sweeps.models.training.losses import loss_of, reconstruction_loss
-from sweeps.models.training.objectives import Reconstruction, reconstruction
 from sweeps.models.training.own_draws import OwnDraws
 from sweeps.models.training.penalties import hidden_l1
 from sweeps.models.training.trial_pack import why_not_packed
 from sweeps.plugin_import import PluginError
 
-_N_SAMPLES = 6
 # Sums over a batch round in another order than those over one sample.
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-5
-
-
-class Skipped(Exception):
-    """A rule that need not hold; the message says what is left out."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A plug-in network under test: its section, and the shape of its samples."""
-
-    section: NetworkSettings
-    shape: SampleShape
-
-    def build(self, seed: int = 0) -> PluginNetwork:
-        """Return a new network, with the initial weights of a seed."""
-        statistics = feature_statistics(self.samples.numpy(), 1.0)
-        network = build_network(self.section, input_size=self.shape, n_classes=None, seed=seed, statistics=statistics)
-        assert isinstance(network, PluginNetwork)
-        return network
-
-    @cached_property
-    def network(self) -> PluginNetwork:
-        """A network to measure; a rule that trains builds its own."""
-        return self.build()
-
-    @cached_property
-    def samples(self) -> Tensor:
-        """Samples in [0, 1]: (samples, features)."""
-        return torch.rand(_N_SAMPLES, self.shape.n_features, generator=seeded_generator(0))
-
-    def objective(self) -> Reconstruction:
-        """Return what a new network is trained by."""
-        return reconstruction(self.section, self.build())
-
-
-def own_settings(declared: type[NetworkSettings]) -> list[str]:
-    """Return the names of a plug-in's own settings."""
-    shared = {*NetworkConfig.model_fields, "name"}
-    return [name for name in declared.model_fields if name not in shared]
-
-
-def settings_are_described(declared: type[NetworkSettings]) -> None:
-    """Require a description of each setting of the plug-in's own: `sweeps explain` shows it."""
-    bare = [name for name in own_settings(declared) if not declared.model_fields[name].description]
-    if bare:
-        raise PluginError(f"{', '.join(bare)} must have a description: use Field(default, description=...)")
 
 
 def it_builds(subject: Subject) -> str:
@@ -88,7 +35,7 @@ def it_builds(subject: Subject) -> str:
 def its_output_has_the_right_shape(subject: Subject) -> str:
     """Require logits like the input, and a code of the same size for batches of any size."""
     with torch.no_grad():
-        sizes = {subject.network(subject.samples[:n]).code.shape[1] for n in (1, 2, _N_SAMPLES)}
+        sizes = {subject.network(subject.samples[:n]).code.shape[1] for n in (1, 2, len(subject.samples))}
     if len(sizes) > 1:
         raise PluginError(f"the code must have one size, and has {' or '.join(map(str, sorted(sizes)))} units")
     if subject.section.weight_l1 + subject.section.weight_l2 > 0:
