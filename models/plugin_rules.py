@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sweeps.models import saved_network
+from sweeps.models.errors import ModelError
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import seeded_generator
 from sweeps.models.plugin_subject import Skipped, Subject
+from sweeps.models.torch_export import exported
 from sweeps.models.training.losses import loss_of, reconstruction_loss
 from sweeps.models.training.own_draws import OwnDraws
 from sweeps.models.training.penalties import hidden_l1
@@ -182,15 +184,10 @@ def it_packs_with_itself(subject: Subject) -> None:
 
 def it_can_be_exported(subject: Subject) -> None:
     """See whether `torch.export` takes it for batches of any size, as promotion needs."""
-    batch = torch.export.Dim("batch")
     try:
-        program = torch.export.export(
-            _Outputs(subject.network).eval(), (subject.samples[:2],), dynamic_shapes=({0: batch},)
-        )
-        outputs = program.module()(subject.samples)
-    except Exception as error:
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Skipped(f"it cannot be promoted, because torch.export raised {line[:300]}") from error
+        outputs = exported(_Outputs(subject.network), subject.samples[:2])(subject.samples)
+    except ModelError as error:
+        raise Skipped(f"it cannot be promoted, because {error}") from error
     if not torch.allclose(outputs, subject.network(subject.samples).reconstruction, rtol=_RELATIVE, atol=_ABSOLUTE):
         raise Skipped("it cannot be promoted, because what torch.export returns gives another output")
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.fx import GraphModule
 
 from sweeps.errors import InputError
+from sweeps.models.errors import ModelError
+from sweeps.models.torch_export import exported
 from sweeps.registry.export_grammar import check_payloads, check_program
 
 _ROOT = "model/"
@@ -28,27 +29,23 @@ _TEXTS = {
     ".data/serialization_id": rb"\d{1,60}",
 }
 _N_EXAMPLES = 2
-_MAX_REASON = 300
 
 
 def export_network(network: nn.Module, examples: NDArray[np.float32], plugin: str | None = None) -> nn.Module:
-    """Return a network as exported by torch, for batches of any size; torch raises if it fits one size only.
+    """Return a network as torch exports it, for batches of any size.
 
-    Raises InputError if it is the one of a `plugin` that torch does not export, or whose operators torch has not.
+    Raises InputError if it is the one of a `plugin` that cannot be exported, ModelError for any other.
     """
-    batch = torch.export.Dim("batch")
-    inputs = (torch.from_numpy(examples),)
     try:
-        exported = torch.export.export(network.eval(), inputs, dynamic_shapes=({0: batch},)).module()
-    except Exception as error:  # of torch, or of the user's own code
+        return exported(network, torch.from_numpy(examples))
+    except ModelError as error:
         if plugin is None:
             raise
-        first = next(iter(f"{type(error).__name__}: {error}".splitlines()))[:_MAX_REASON]
-        raise _no_export(plugin, f"torch.export raised {first}") from error
-    foreign = _foreign_operators(exported)
-    if plugin is not None and foreign:
-        raise _no_export(plugin, f"it uses operators that torch alone does not have: {', '.join(foreign)}")
-    return exported
+        raise InputError(
+            f"the plug-in {plugin} must be exportable by torch.export, so that others can load the model without its "
+            f"code, and is not: {error}. Write its forward with operators of torch, for batches of any size, and "
+            "without branches on values"
+        ) from error
 
 
 def load_export(path: Path, n_features: int, *, is_plugin: bool = False) -> nn.Module:
@@ -110,22 +107,6 @@ def _pickle_of(record: bytes) -> bytes | None:
             return archive.read(pickles[0]) if len(pickles) == 1 else None
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
         return None
-
-
-def _foreign_operators(module: nn.Module) -> list[str]:
-    """Return the operators of an export that are not part of torch: whoever loads it would need their package."""
-    graphs = [part.graph for part in module.modules() if isinstance(part, GraphModule)]
-    targets = [node.target for graph in graphs for node in graph.nodes if node.op == "call_function"]
-    found = [target for target in targets if isinstance(target, torch._ops.OpOverload) and target.namespace != "aten"]
-    return sorted({str(target) for target in found})
-
-
-def _no_export(plugin: str, reason: str) -> InputError:
-    return InputError(
-        f"the plug-in {plugin} must be exportable by torch.export, so that others can load the model without its code, "
-        f"and is not: {reason}. Write its forward with operators of torch, for batches of any size, and without "
-        "branches on values"
-    )
 
 
 def _refusal(record: str) -> InputError:
