@@ -1,6 +1,7 @@
 """Look at sweeps and trials from Python: status, best, diagnose, evaluate and the list of sweeps."""
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sweeps.api.sweep_names import OfSweep, find_here, find_run_here, sweep_name
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from sweeps.tracking.trial_lookup import TrialResult
 
 logger = logging.getLogger(__name__)
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def status(sweep: str | OfSweep, *, address: str | None = None) -> "SweepStatus":
@@ -146,11 +149,13 @@ def list_sweeps(*, address: str | None = None) -> "list[SweepStatus]":
             found += [SweepStatus.of_submitted(sweep) for sweep in all_submitted(connect(address))]
     except InputError as error:
         logger.warning("The sweeps of the cluster are missing: %s", error)
-    known = {status.sweep for status in found}
     try:
         server = tracking_server()
         tracked = [] if server is None else list_tracked(server)
-        found += [SweepStatus.of_tracked(sweep) for sweep in tracked if sweep.sweep not in known]
+        found += [SweepStatus.of_tracked(sweep) for sweep in tracked]
     except InputError as error:
         logger.warning("The sweeps in MLflow are missing: %s", error)
-    return found
+    first = {
+        status.sweep: status for status in reversed(found)
+    }  # a sweep here may also be on the cluster and in MLflow
+    return sorted(first.values(), key=lambda status: status.started or _LONG_AGO, reverse=True)

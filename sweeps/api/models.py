@@ -113,6 +113,6 @@ def _check_no_cluster(command: str, model: str) -> None:
     server = api_server(None)
     if server is not None:
         raise ClusterError(
-            f"{ADDRESS_VARIABLE} names the cluster at {server}, whose registry and log of promotions cannot be changed "
-            f"from Python here: run `sweeps {command} {model}`, or unset it to use those of this machine"
+            f"{ADDRESS_VARIABLE} names the cluster at {server}, whose registry and log of promotions cannot be "
+            f"reached from Python: run `sweeps {command} {model}`, or unset it to use those of this machine"
         )

@@ -35,7 +35,7 @@ def submitted_elsewhere(sweep: str | OfSweep, address: str | None) -> "tuple[Cli
 
 
 def tracking_server() -> str | None:
-    """Return the MLflow server that MLFLOW_TRACKING_URI names; None if it names none: a file knows no more than we."""
+    """Return the MLflow server that MLFLOW_TRACKING_URI names; None for a local store, which only repeats journals."""
     from sweeps.tracking.mlflow.uri import tracking_uri
 
     uri = tracking_uri() if os.environ.get("MLFLOW_TRACKING_URI") else ""

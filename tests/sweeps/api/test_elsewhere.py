@@ -89,6 +89,18 @@ def test_status_falls_back_on_mlflow_and_the_list_shows_what_answers(
     assert "The sweeps of the cluster are missing: the Ray cluster at http://127.0.0.1:9 does not answer" in caplog.text
 
 
+@pytest.mark.usefixtures("cluster")
+def test_the_list_has_each_sweep_once_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracked = [
+        TrackedSweep(name, "RUNNING", "ada", ms, "", {}) for name, ms in (("older", 1), (SWEEP, 2), ("newer", 3))
+    ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setattr("sweeps.tracking.mlflow.run_lookup.list_tracked", lambda _uri: tracked)
+    listed = [(found.sweep, found.where) for found in sweeps.list_sweeps(address=ADDRESS)]
+    # The cluster does not say when its sweep started.
+    assert listed == [("newer", "mlflow"), ("older", "mlflow"), (SWEEP, "cluster")]
+
+
 def test_wrong_arguments_are_refused_in_one_line() -> None:
     wrong: Any = 3
     for call in (lambda: sweeps.run(wrong), lambda: sweeps.submit(wrong), lambda: sweeps.extend("demo", 0)):
