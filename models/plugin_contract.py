@@ -13,7 +13,7 @@ from sweeps.models.config import NetworkSettings
 from sweeps.models.config.plugin import plugin_section
 from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
-from sweeps.models.plugin_rules import Skipped, Subject
+from sweeps.models.plugin_subject import Skipped, Subject, own_settings
 from sweeps.plugin_checks import Check
 from sweeps.plugin_import import PluginError
 
@@ -50,7 +50,7 @@ def _checks(name: str, settings: dict[str, Any], shape: SampleShape) -> Iterator
     except PluginError as error:
         yield Check("it imports", "failed", str(error))
         return
-    yield Check("it imports", "passed", f"own settings: {', '.join(plugin_rules.own_settings(declared)) or 'none'}")
+    yield Check("it imports", "passed", f"own settings: {', '.join(own_settings(declared)) or 'none'}")
     yield _outcome("its settings are described", partial(plugin_rules.settings_are_described, declared))
     try:
         section = declared.model_validate({"name": name} | settings)

@@ -4,70 +4,24 @@ A rule returns what was seen, or None; it raises PluginError if it does not hold
 """
 
 import copy
-import io
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from sweeps.models import saved_network
-from sweeps.models.build import build_network
-from sweeps.models.config import NetworkConfig, NetworkSettings
-from sweeps.models.feature_statistics import feature_statistics
-from sweeps.models.image_shape import SampleShape
+from sweeps.models.config import NetworkSettings
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import seeded_generator
+from sweeps.models.plugin_subject import N_SAMPLES, Content, Skipped, Subject, own_settings
 from sweeps.models.training.losses import loss_of, reconstruction_loss
-from sweeps.models.training.objectives import Reconstruction, reconstruction
 from sweeps.models.training.own_draws import OwnDraws
 from sweeps.models.training.penalties import hidden_l1
 from sweeps.models.training.trial_pack import why_not_packed
 from sweeps.plugin_import import PluginError
 
-_N_SAMPLES = 6
 # Sums over a batch round in another order than those over one sample.
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-5
-
-
-class Skipped(Exception):
-    """A rule that need not hold; the message says what is left out."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A plug-in network under test: its section, and the shape of its samples."""
-
-    section: NetworkSettings
-    shape: SampleShape
-
-    def build(self, seed: int = 0) -> PluginNetwork:
-        """Return a new network, with the initial weights of a seed."""
-        statistics = feature_statistics(self.samples.numpy(), 1.0)
-        network = build_network(self.section, input_size=self.shape, n_classes=None, seed=seed, statistics=statistics)
-        assert isinstance(network, PluginNetwork)
-        return network
-
-    @cached_property
-    def network(self) -> PluginNetwork:
-        """A network to measure; a rule that trains builds its own."""
-        return self.build()
-
-    @cached_property
-    def samples(self) -> Tensor:
-        """Samples in [0, 1]: (samples, features)."""
-        return torch.rand(_N_SAMPLES, self.shape.n_features, generator=seeded_generator(0))
-
-    def objective(self) -> Reconstruction:
-        """Return what a new network is trained by."""
-        return reconstruction(self.section, self.build())
-
-
-def own_settings(declared: type[NetworkSettings]) -> list[str]:
-    """Return the names of a plug-in's own settings."""
-    shared = {*NetworkConfig.model_fields, "name"}
-    return [name for name in declared.model_fields if name not in shared]
 
 
 def settings_are_described(declared: type[NetworkSettings]) -> None:
@@ -88,7 +42,7 @@ def it_builds(subject: Subject) -> str:
 def its_output_has_the_right_shape(subject: Subject) -> str:
     """Require logits like the input, and a code of the same size for batches of any size."""
     with torch.no_grad():
-        sizes = {subject.network(subject.samples[:n]).code.shape[1] for n in (1, 2, _N_SAMPLES)}
+        sizes = {subject.network(subject.samples[:n]).code.shape[1] for n in (1, 2, N_SAMPLES)}
     if len(sizes) > 1:
         raise PluginError(f"the code must have one size, and has {' or '.join(map(str, sorted(sizes)))} units")
     if subject.section.weight_l1 + subject.section.weight_l2 > 0:
@@ -189,7 +143,7 @@ def it_is_saved_and_loaded_exactly(subject: Subject) -> None:
     network.train_module(True)
     network(subject.samples)  # may change buffers
     network.train_module(False)
-    loaded = saved_network.read(_Content(saved_network.dumps(subject.section, network)), subject.section.name).network
+    loaded = saved_network.read(Content(saved_network.dumps(subject.section, network)), subject.section.name).network
     with torch.no_grad():
         if not torch.equal(network(subject.samples).logits, loaded(subject.samples).logits):
             raise PluginError(
@@ -277,14 +231,6 @@ class _Outputs(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         return self.network(samples).reconstruction  # type: ignore[no-any-return]
-
-
-class _Content:
-    def __init__(self, content: bytes) -> None:
-        self._file = io.BytesIO(content)
-
-    def read_bytes(self) -> bytes:
-        return self._file.getvalue()
 
 
 def _need_weights(network: PluginNetwork) -> None:
