@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from sweeps.models import saved_network
+from sweeps.models.config import NetworkSettings
 from sweeps.models.errors import ModelError
+from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import seeded_generator
 from sweeps.models.plugin_subject import Skipped, Subject
@@ -173,6 +175,11 @@ def its_filters_can_be_shown(subject: Subject) -> str:
     if any(matrix.dim() != 2 for matrix in matrices):
         raise PluginError("encoder_weights must return matrices (units, inputs)")
     return f"{len(filters)} filters"
+
+
+def packing_problem(section: NetworkSettings, shape: SampleShape) -> str | None:
+    """Return why networks of a section, for samples of a shape, cannot train as one; None if they can."""
+    return why_not_packed(Subject(section, shape).objective())
 
 
 def it_packs_with_itself(subject: Subject) -> None:

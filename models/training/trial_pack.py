@@ -117,4 +117,4 @@ def _agree(one: Tensor, other: Tensor) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(" .")

@@ -18,7 +18,7 @@ from sweeps.models.pca import PrincipalComponents
 from sweeps.storage.layout import home
 from sweeps.trial.data_requirements import needs_references, reference_issues, requirement_issues
 from sweeps.trial.pca_cache import pca_of
-from sweeps.trial.plugin_requirements import plugin_issues
+from sweeps.trial.plugin_requirements import log_unpackable, plugin_issues
 from sweeps.trial.references import (
     needs_statistics,
     pick_references,
@@ -75,6 +75,8 @@ def load_suitable(config: SweepConfig, *, is_measured: bool = False) -> DataArra
         issues = _misfits(trials, arrays) + requirement_issues(config, arrays) + plugin_issues(trials, arrays)
         if issues:
             raise DataError(issues)
+        if config.execution == "packed":
+            log_unpackable(trials, arrays)
     return arrays
 
 

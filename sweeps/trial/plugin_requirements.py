@@ -1,5 +1,6 @@
 """Whether the plug-in networks of a sweep take its data: tried before any trial starts."""
 
+import logging
 from collections.abc import Sequence
 
 from sweeps.config import TrialConfig
@@ -27,3 +28,16 @@ def plugin_issues(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str
     different = list(sections.values())
     step = -(-len(different) // _N_TRIED)
     return network_issues([*different[::step], different[-1]], shape)
+
+
+def log_unpackable(trials: Sequence[TrialConfig], arrays: DataArrays) -> None:
+    """Log for each plug-in network of these trials that cannot train packed as one network why not."""
+    sections = {trial.model.name: trial.model for trial in trials if isinstance(trial.model, NetworkSettings)}
+    if not sections:
+        return
+    from sweeps.models.plugin_rules import packing_problem  # imports torch: only for plug-ins
+
+    for name, section in sections.items():
+        problem = packing_problem(section, SampleShape(arrays.n_features, arrays.image_shape))
+        if problem is not None:
+            logging.getLogger(__name__).warning("%s is not packed: %s. Its trials train one by one", name, problem)
