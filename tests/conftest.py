@@ -21,10 +21,14 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from mlflow import MlflowClient
 
 MAY_SKIP_IN_CI = ("gpu", "benchmark", "reproduction")
 START_SECONDS = 200
+
+settings.register_profile("sweeps", deadline=None)  # no test asserts how long a case takes
+settings.load_profile("sweeps")
 
 
 class MlflowServer:

@@ -79,7 +79,7 @@ _add(sweep_files.schema, "sweeps schema > sweep.schema.json")
 _add(
     plugins.check_plugin,
     "sweeps check-plugin my_package.networks:MyNetwork",
-    "sweeps check-plugin my_package.networks:MyNetwork --set channels=8 --shape 8,8",
+    "sweeps check-plugin my_networks:MyNetwork --set channels=8 --shape 8,8",
 )
 _add(tracking.ui, "sweeps ui", "sweeps ui latest --port 5001")
 
