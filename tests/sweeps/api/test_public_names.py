@@ -18,7 +18,10 @@ SIGNATURES = {
     "history": "(model, alias='champion')",
     "list_sweeps": "(*, address=None)",
     "load": "(recipe_or_path, overrides=())",
-    "promote": ("(run, model, *, trial=None, alias='champion', first=False, dry_run=False, force=False, n_seeds=None)"),
+    "promote": (
+        "(run, model, *, trial=None, alias='champion', first=False, dry_run=False, force=False, n_seeds=None,"
+        " plugin=None)"
+    ),
     "resume": "(sweep, *, progress=True)",
     "rollback": "(model, alias='champion')",
     "run": "(config, overrides=(), *, offline=False, progress=True, uri=None)",

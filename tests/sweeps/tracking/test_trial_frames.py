@@ -72,7 +72,7 @@ def test_trials_have_a_row_each_ranked_first_with_the_metrics_of_the_best_epoch(
     assert frame["state"].tolist() == ["FINISHED", "FINISHED", "FAILED", "KILLED", "RUNNING"]
     assert frame["model.hidden_size"].tolist() == [16, 8, 16, 8, 8]
     assert frame["epoch"].tolist()[:2] == [2, 1]
-    assert frame["epochs"].tolist()[:2] == [2, 2]
+    assert frame["epochs"].tolist() == [2, 2, 1, 0, 1]
     np.testing.assert_array_equal(frame["valid/mse"], [0.25, 0.5, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(frame["valid/r2"], [0.2] + 4 * [np.nan])
     np.testing.assert_array_equal(frame["seconds"], [2.5, 2.5, 2.5, 2.5, np.nan])
@@ -81,6 +81,28 @@ def test_trials_have_a_row_each_ranked_first_with_the_metrics_of_the_best_epoch(
     assert frame["reason"].isna().sum() == 4
     assert frame.loc["0002", "run_name"] == "0002 h=2"
     assert {"stopped_by", "run_id"} <= set(frame.columns)
+
+
+def test_seconds_of_a_resumed_trial_leave_the_pause_out(small_sweep: Callable[..., SweepConfig]) -> None:
+    config = small_sweep(search=SEARCH, budget={"trials": 2})
+    folder = layout.create(config.name)
+    with Journal.create(folder.journal, SweepRecord(folder.id, config.name, "small", config.to_dict(), 0)) as journal:
+        for index in range(2):
+            journal.start_point(PointRecord(f"{index:04d}", index, point(8, 0.1), f"h={index}", 1000))
+        journal.record_epoch("0000", 1, {"valid/mse": 0.5}, 7_000)
+    lost = load_result(folder).trials()  # its process was lost: as the next resume will record it
+    assert lost["state"].tolist() == ["KILLED", "KILLED"]
+    assert lost["seconds"].tolist() == [6, 6]
+    with Journal.open(folder.journal) as journal:
+        journal.end_point("0000", PointEnd(PointState.KILLED), 7_000)
+        journal.end_sweep(SweepState.INTERRUPTED, "", {}, 7_000)
+        for resumed, ended in ((400_000, 402_500), (900_000, 901_000)):
+            journal.resume_sweep(None, {}, resumed - 500)
+            journal.retry_point("0000", "the sweep was resumed", resumed)
+            journal.retry_point("0000", "the process that trained it was lost", resumed + 100)
+            journal.end_point("0000", PointEnd(PointState.KILLED), ended)
+        journal.end_sweep(SweepState.INTERRUPTED, "", {}, 901_000)
+    assert load_result(folder).trials().loc["0000", "seconds"] == 6 + 2.5 + 1
 
 
 def test_columns_of_numbers_have_number_types(mixed: SweepResult) -> None:
