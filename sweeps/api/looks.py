@@ -71,7 +71,7 @@ def best(sweep: str | OfSweep) -> "SweepResult":
     return load_result(find_here(sweep, "best"))
 
 
-def diagnose(run: str | OfSweep, trial: str | None = None) -> "TrialResult":
+def diagnose(run: str | OfSweep, trial: str | int | None = None) -> "TrialResult":
     """Return a trial with its diagnosis: why it did not learn, the numbers behind each finding, and what to change.
 
     Args:
@@ -83,7 +83,7 @@ def diagnose(run: str | OfSweep, trial: str | None = None) -> "TrialResult":
         UnknownTrial: It has no such trial, or none that is ranked.
 
     Example:
-        >>> found = sweeps.diagnose("demo", trial="0")
+        >>> found = sweeps.diagnose("demo", trial=0)
         >>> str(found.state), [finding["name"] for finding in found.diagnosis]
         ('FINISHED', [])
 
@@ -93,7 +93,7 @@ def diagnose(run: str | OfSweep, trial: str | None = None) -> "TrialResult":
     return load_trial(find_run_here(run, "diagnose"), trial)
 
 
-def evaluate(run: str | OfSweep, trial: str | None = None) -> "Evaluation":
+def evaluate(run: str | OfSweep, trial: str | int | None = None) -> "Evaluation":
     """Evaluate the best checkpoint of a finished trial on the test split, which no search has used.
 
     Args:

@@ -14,7 +14,7 @@ def promote(
     run: str | OfSweep,
     model: str,
     *,
-    trial: str | None = None,
+    trial: str | int | None = None,
     alias: str = "champion",
     first: bool = False,
     dry_run: bool = False,

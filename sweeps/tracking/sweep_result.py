@@ -149,7 +149,7 @@ class SweepResult:
         """
         return trials_frame(self)
 
-    def history(self, trial: str | None = None) -> "pd.DataFrame":
+    def history(self, trial: str | int | None = None) -> "pd.DataFrame":
         """Return a data frame with a row for each epoch of each trial, or of one, indexed by trial and epoch.
 
         The columns are the metrics measured after the epoch, NaN where one was not measured. They are read now, so that

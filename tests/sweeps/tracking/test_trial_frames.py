@@ -126,6 +126,8 @@ def test_history_has_a_row_for_each_epoch_of_each_trial(mixed: SweepResult) -> N
     assert set(frame.dtypes.astype(str)) == {"float64"}
     np.testing.assert_array_equal(frame["valid/r2"], [np.nan, 0.1, np.nan, np.nan, 0.2, np.nan])
     assert mixed.history("2").equals(frame.loc[["0002"]])
+    assert mixed.history(np.int64(2)).equals(mixed.history(2))
+    assert mixed.history(2).equals(mixed.history("2"))
     assert len(mixed.history("0003")) == 0
     with pytest.raises(UnknownTrial, match="It has 0000 to 0004"):
         mixed.history("9")
