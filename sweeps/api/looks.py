@@ -3,6 +3,7 @@
 import logging
 from typing import TYPE_CHECKING
 
+from sweeps.api.progress import without_hints_at_widgets
 from sweeps.api.sweep_names import OfSweep, find_here, find_run_here, sweep_name
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@without_hints_at_widgets()
 def status(sweep: str | OfSweep, *, address: str | None = None) -> "SweepStatus":
     """Return the state of a sweep and of its trials: on this machine, else on the cluster, else in MLflow.
 
@@ -51,6 +53,7 @@ def status(sweep: str | OfSweep, *, address: str | None = None) -> "SweepStatus"
     return SweepStatus.of_result(load_result(find_here(sweep, "status")))
 
 
+@without_hints_at_widgets()
 def best(sweep: str | OfSweep) -> "SweepResult":
     """Return the result of a sweep, running or ended, with its trials ranked: `.best` is the first.
 
@@ -71,6 +74,7 @@ def best(sweep: str | OfSweep) -> "SweepResult":
     return load_result(find_here(sweep, "best"))
 
 
+@without_hints_at_widgets()
 def diagnose(run: str | OfSweep, trial: str | int | None = None) -> "TrialResult":
     """Return a trial with its diagnosis: why it did not learn, the numbers behind each finding, and what to change.
 
@@ -93,6 +97,7 @@ def diagnose(run: str | OfSweep, trial: str | int | None = None) -> "TrialResult
     return load_trial(find_run_here(run, "diagnose"), trial)
 
 
+@without_hints_at_widgets()
 def evaluate(run: str | OfSweep, trial: str | int | None = None) -> "Evaluation":
     """Evaluate the best checkpoint of a finished trial on the test split, which no search has used.
 
@@ -117,6 +122,7 @@ def evaluate(run: str | OfSweep, trial: str | int | None = None) -> "Evaluation"
     return evaluate(result, point.point_id)
 
 
+@without_hints_at_widgets()
 def list_sweeps(*, address: str | None = None) -> "list[SweepStatus]":
     """Return the status of every sweep under SWEEPS_HOME, on the cluster and on the MLflow server; newest first.
 

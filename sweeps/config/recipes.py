@@ -10,8 +10,8 @@ from sweeps.config.yaml_file import parse_document, read_text
 from sweeps.errors import ConfigError, InputError
 from sweeps.models.config import Section
 
-# A recipe by its name, a sweep file by its path, a `SweepConfig`, or the sections of a sweep.
-SweepSource: TypeAlias = Section | str | Path | Mapping[str, Any]
+# A recipe by its name, a sweep file by its path, or the sections of a sweep.
+SweepSource: TypeAlias = str | Path | Mapping[str, Any]
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -36,7 +36,7 @@ def recipe_summaries() -> list[dict[str, str]]:
     return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
 
 
-def read_document(recipe_or_path: SweepSource) -> dict[str, Any]:
+def read_document(recipe_or_path: Section | SweepSource) -> dict[str, Any]:
     """Return what a recipe, a sweep file, a sweep or a dict says, as plain values; nothing but its YAML is checked."""
     if isinstance(recipe_or_path, Section):
         sections: dict[str, Any] = recipe_or_path.model_dump(mode="json", exclude_unset=True)

@@ -163,7 +163,7 @@ class SweepConfig(Section):
         return parse(TrialConfig, with_values(document, point), context)
 
 
-def load(recipe_or_path: SweepSource, overrides: Sequence[str] | Mapping[str, Any] = ()) -> SweepConfig:
+def load(recipe_or_path: "SweepConfig | SweepSource", overrides: Sequence[str] | Mapping[str, Any] = ()) -> SweepConfig:
     """Return the sweep of a recipe or a sweep file, or another sweep, with some settings changed.
 
     Args:

@@ -1,6 +1,7 @@
 """The trials and epochs of a sweep as data frames: rows, columns and types."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,14 +186,26 @@ def test_repr_fits_a_screen_and_says_what_a_person_asks_first(mixed: SweepResult
     assert lines == [
         f"SweepResult {mixed.sweep} INTERRUPTED",
         "  small: 3 of 9 trials ended, 1 failed, 1 running, 12.5 s",
+        "  2 stopped, 4 not started: sweeps.resume(result) continues them",
         "  best trial 0002: valid/mse 0.25 at epoch 2 of 2",
         "    model.hidden_size  16",
         "    model.noise.level  0",
         "    diagnosis: dead units",
+        "  leading: trial 0004: valid/mse 0.2 at epoch 1 of 1",
         f"  {mixed.n_undelivered} undelivered records: `sweeps sync {mixed.sweep}`",
         "  .trials() and .history() are data frames; MLflow shows the runs:",
         f"  `sweeps ui {mixed.sweep}`",
     ]
+
+
+def test_repr_of_a_running_sweep_shows_the_best_trial_so_far(write_sweep: Callable[..., SweepResult]) -> None:
+    stopped = write_sweep([(point(8, 0.25), PointState.RUNNING, [{"valid/mse": 0.5}, {"valid/mse": 0.25}])])
+    running = replace(stopped, record=replace(stopped.record, state=SweepState.RUNNING))
+    for shown in (repr(running), running._repr_html_()):
+        assert "leading: trial 0000: valid/mse 0.25 at epoch 2 of 2" in shown
+        assert "no trial has finished yet" not in shown
+        assert "continues them" not in shown
+    assert "1 stopped, 8 not started: sweeps.resume(result) continues them" in stopped._repr_html_()
 
 
 def test_repr_of_a_hostile_sweep_is_short_and_harmless(write_sweep: Callable[..., SweepResult]) -> None:
