@@ -20,7 +20,7 @@ from sweeps.storage.layout import home
 from sweeps.storage.object_store import Place
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.short_text import aligned, fitted
-from sweeps.tracking.trial_lookup import select_trial
+from sweeps.tracking.trial_lookup import TrialName, select_trial
 from sweeps.trial.dataset import load_splits
 from sweeps.trial.references import references_for
 
@@ -47,7 +47,7 @@ class Evaluation:
         return fitted([head, *aligned(self.metrics, len(self.metrics))])
 
 
-def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
+def evaluate(result: SweepResult, trial: TrialName = None) -> Evaluation:
     """Evaluate the best checkpoint of a finished trial, by default the best trial, on the test split.
 
     Raises InputError if the trial has not finished or its checkpoint is missing, DataError if the data set is missing,
@@ -72,7 +72,7 @@ def evaluate(result: SweepResult, trial: str | None = None) -> Evaluation:
     )
 
 
-def ranked_trial(result: SweepResult, trial: str | None = None) -> RankedTrial:
+def ranked_trial(result: SweepResult, trial: TrialName = None) -> RankedTrial:
     """Return a finished trial, by default the best, at its best epoch.
 
     Raises UnknownTrial if there is none of that name, InputError if it has not finished.

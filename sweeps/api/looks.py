@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sweeps.api.progress import without_hints_at_widgets
 from sweeps.api.sweep_names import OfSweep, find_here, find_run_here, sweep_name
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
+@without_hints_at_widgets()
 def status(sweep: str | OfSweep, *, address: str | None = None) -> "SweepStatus":
     """Return the state of a sweep and of its trials: on this machine, else on the cluster, else in MLflow.
 
@@ -54,6 +56,7 @@ def status(sweep: str | OfSweep, *, address: str | None = None) -> "SweepStatus"
     return SweepStatus.of_result(load_result(find_here(sweep, "status")))
 
 
+@without_hints_at_widgets()
 def best(sweep: str | OfSweep) -> "SweepResult":
     """Return the result of a sweep, running or ended, with its trials ranked: `.best` is the first.
 
@@ -74,7 +77,8 @@ def best(sweep: str | OfSweep) -> "SweepResult":
     return load_result(find_here(sweep, "best"))
 
 
-def diagnose(run: str | OfSweep, trial: str | None = None) -> "TrialResult":
+@without_hints_at_widgets()
+def diagnose(run: str | OfSweep, trial: str | int | None = None) -> "TrialResult":
     """Return a trial with its diagnosis: why it did not learn, the numbers behind each finding, and what to change.
 
     Args:
@@ -86,7 +90,7 @@ def diagnose(run: str | OfSweep, trial: str | None = None) -> "TrialResult":
         UnknownTrial: It has no such trial, or none that is ranked.
 
     Example:
-        >>> found = sweeps.diagnose("demo", trial="0")
+        >>> found = sweeps.diagnose("demo", trial=0)
         >>> str(found.state), [finding["name"] for finding in found.diagnosis]
         ('FINISHED', [])
 
@@ -96,7 +100,8 @@ def diagnose(run: str | OfSweep, trial: str | None = None) -> "TrialResult":
     return load_trial(find_run_here(run, "diagnose"), trial)
 
 
-def evaluate(run: str | OfSweep, trial: str | None = None) -> "Evaluation":
+@without_hints_at_widgets()
+def evaluate(run: str | OfSweep, trial: str | int | None = None) -> "Evaluation":
     """Evaluate the best checkpoint of a finished trial on the test split, which no search has used.
 
     Args:
@@ -120,6 +125,7 @@ def evaluate(run: str | OfSweep, trial: str | None = None) -> "Evaluation":
     return evaluate(result, point.point_id)
 
 
+@without_hints_at_widgets()
 def list_sweeps(*, address: str | None = None) -> "list[SweepStatus]":
     """Return the status of every sweep under SWEEPS_HOME, on the cluster and on the MLflow server; newest first.
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from sweeps.api.progress import without_hints_at_widgets
 from sweeps.api.sweep_names import OfSweep, find_run_here
 
 if TYPE_CHECKING:
@@ -10,11 +11,12 @@ if TYPE_CHECKING:
     from sweeps.registry.promotion import Promotion
 
 
+@without_hints_at_widgets()
 def promote(
     run: str | OfSweep,
     model: str,
     *,
-    trial: str | None = None,
+    trial: str | int | None = None,
     alias: str = "champion",
     first: bool = False,
     dry_run: bool = False,
@@ -52,6 +54,7 @@ def promote(
     return promote(find_run_here(run, "promote"), trial, request)
 
 
+@without_hints_at_widgets()
 def rollback(model: str, alias: str = "champion") -> "Move":
     """Point an alias back at the version that the current champion replaced; return the move.
 
@@ -79,6 +82,7 @@ def rollback(model: str, alias: str = "champion") -> "Move":
     return rollback(RegistryStore(existing_store()), model, alias)
 
 
+@without_hints_at_widgets()
 def history(model: str, alias: str = "champion") -> "AuditedHistory":
     """Return the versions that have held an alias, when and why, and what the log of promotions has of each move.
 

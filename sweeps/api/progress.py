@@ -25,7 +25,7 @@ def shown_progress(progress: bool | Watch) -> Iterator[Watch | None]:
     elif progress and is_notebook():
         from sweeps.api.notebook_bar import notebook_bar
 
-        with notebook_bar() as watch, _without_hints_at_widgets():
+        with notebook_bar() as watch, without_hints_at_widgets():
             yield watch
     elif progress and sys.stderr.isatty():
         from sweeps.cli.display.live import live_view
@@ -37,8 +37,8 @@ def shown_progress(progress: bool | Watch) -> Iterator[Watch | None]:
 
 
 @contextmanager
-def _without_hints_at_widgets() -> Iterator[None]:
-    """Keep Ray and tqdm from asking for ipywidgets in the notebook: nothing here uses them."""
+def without_hints_at_widgets() -> Iterator[None]:
+    """Keep Ray, and tqdm when MLflow imports it, from asking for ipywidgets in a notebook: nothing here uses them."""
     logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="IProgress not found")

@@ -19,8 +19,15 @@ class OfSweep(Protocol):
 
 
 def sweep_name(sweep: str | OfSweep) -> str:
-    """Return the name or id of a sweep."""
-    return sweep if isinstance(sweep, str) else sweep.sweep
+    """Return the name or id of a sweep; InputError if `sweep` is neither text nor what belongs to a sweep."""
+    from sweeps.errors import InputError
+
+    name = sweep if isinstance(sweep, str) else getattr(sweep, "sweep", None)
+    if not isinstance(name, str):
+        raise InputError(
+            f"a sweep must be its id or name, `latest`, or what another function returned for it, not {sweep!r:.100}"
+        )
+    return name
 
 
 def run_name(run: str | OfSweep) -> str:

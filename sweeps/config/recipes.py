@@ -1,11 +1,17 @@
 """Recipes: sweep files that ship with the package."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sweeps.config.issues import closest, did_you_mean
+from sweeps.config.python_values import plain_document
 from sweeps.config.yaml_file import parse_document, read_text
-from sweeps.errors import ConfigError
+from sweeps.errors import ConfigError, InputError
+from sweeps.models.config import Section
+
+# A recipe by its name, a sweep file by its path, or the sections of a sweep.
+SweepSource: TypeAlias = str | Path | Mapping[str, Any]
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -30,8 +36,16 @@ def recipe_summaries() -> list[dict[str, str]]:
     return [{"name": name, "description": document.get("description", "")} for name, document in documents.items()]
 
 
-def read_document(recipe_or_path: str | Path) -> dict[str, Any]:
-    """Return what a recipe or a sweep file says, as plain values; nothing but its YAML is checked."""
+def read_document(recipe_or_path: Section | SweepSource) -> dict[str, Any]:
+    """Return what a recipe, a sweep file, a sweep or a dict says, as plain values; nothing but its YAML is checked."""
+    if isinstance(recipe_or_path, Section):
+        sections: dict[str, Any] = recipe_or_path.model_dump(mode="json", exclude_unset=True)
+        return sections
+    if isinstance(recipe_or_path, Mapping):
+        return plain_document(recipe_or_path)
+    if not isinstance(recipe_or_path, str | Path):
+        kind = type(recipe_or_path).__name__
+        raise InputError(f"a sweep must be the name of a recipe, a path, a SweepConfig or a dict, not {kind}")
     document = parse_document(sweep_text(recipe_or_path), str(recipe_or_path))
     document.setdefault("name", Path(recipe_or_path).stem)
     return document

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator
@@ -16,7 +15,7 @@ from sweeps.config.plain_yaml import write_yaml
 from sweeps.config.plugin_settings import data_plugin_issues, make_paths_absolute
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.python_values import plain_document
-from sweeps.config.recipes import read_document
+from sweeps.config.recipes import SweepSource, read_document
 from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
 from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
 from sweeps.config.search_checks import search_issues
@@ -164,11 +163,11 @@ class SweepConfig(Section):
         return parse(TrialConfig, with_values(document, point), context)
 
 
-def load(recipe_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> SweepConfig:
-    """Return the sweep of a recipe or a sweep file, with some settings changed.
+def load(recipe_or_path: "SweepConfig | SweepSource", overrides: Sequence[str] | Mapping[str, Any] = ()) -> SweepConfig:
+    """Return the sweep of a recipe or a sweep file, or another sweep, with some settings changed.
 
     Args:
-        recipe_or_path: The name of a recipe (`sweeps recipes` lists them) or the path of a sweep file.
+        recipe_or_path: The name of a recipe (`sweeps recipes` lists them), a sweep file, a sweep, or a dict.
         overrides: New values by dotted path, as a dict or as on the command line: `["budget.trials=4"]`. None, or null
             on the command line, removes a searched range.
 

@@ -66,7 +66,7 @@ class TrainedTrial:
     @property
     def minutes(self) -> float:
         """The duration of the training, in minutes."""
-        return math.nan if self.record.end_ms is None else (self.record.end_ms - self.record.start_ms) / 60_000
+        return math.nan if self.record.seconds is None else self.record.seconds / 60
 
 
 @dataclass(frozen=True, eq=False)

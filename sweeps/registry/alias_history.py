@@ -16,6 +16,7 @@ from typing import Any
 
 from sweeps.errors import UnknownModel
 from sweeps.registry.mlflow_registry import RegisteredModel, RegistryStore
+from sweeps.tracking.short_text import fitted, wrapped
 
 MADE = "made"
 _OUTSIDE = "the alias was set in MLflow directly"
@@ -45,8 +46,20 @@ class Move:
     who: str = ""
 
     def __str__(self) -> str:
+        when = " by ".join(part for part in (self.when, self.who) if part)
+        return f"{f'{when}: ' if when else ''}{self._step}: {self.reason}"
+
+    def __repr__(self) -> str:
+        return fitted(wrapped(f"Move {self}", indent="", hanging="  "))
+
+    @property
+    def _step(self) -> str:
+        if self.kind in (MoveKind.ROLLBACK, MoveKind.OUTSIDE):
+            return f"{self.kind} to version {self.version}" + (
+                "" if self.replaced is None else f", from {self.replaced}"
+            )
         replaced = "" if self.replaced is None else f", which replaced {self.replaced}"
-        return f"{self.kind} of version {self.version}{replaced}: {self.reason} ({self.when} by {self.who})"
+        return f"{self.kind} of version {self.version}{replaced}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the move as plain values."""

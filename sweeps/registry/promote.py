@@ -31,7 +31,7 @@ from sweeps.registry.reseeding import reseed
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult
-from sweeps.tracking.trial_lookup import NamedRun, find_trial
+from sweeps.tracking.trial_lookup import NamedRun, TrialName, find_trial
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class _Attempt:
 
 def promote(
     run: str | NamedRun,
-    trial: str | None,
+    trial: TrialName,
     request: Request,
     watch: Callable[[Progress], None] | None = None,
     log: Callable[[str], None] = lambda _: None,

@@ -8,6 +8,8 @@ from typing import Any
 from sweeps.registry.gates import GateResult, failed
 from sweeps.tracking.short_text import fitted, wrapped
 
+_HEIGHT = 30  # the reasons of failed gates are shown in full
+
 
 class PromotionVerdict(StrEnum):
     """How a promotion ended."""
@@ -67,16 +69,22 @@ class Promotion:
         return 1 if self.verdict in (PromotionVerdict.REFUSED, PromotionVerdict.WOULD_BE_REFUSED) else 0
 
     def __repr__(self) -> str:
-        return fitted(self._lines())
+        return fitted(self._lines(), _HEIGHT)
 
     def _lines(self) -> Iterator[str]:
         version = "" if self.version is None else f", version {self.version}"
+        is_forced = self.verdict in (PromotionVerdict.PROMOTED, PromotionVerdict.WOULD_BE_PROMOTED) and failed(
+            self.gates
+        )
         yield f"Promotion {self.sweep}/{self.trial} to {self.request.model}@{self.request.alias}"
-        yield f"  {self.verdict}{version}"
-        for gate in sorted(self.gates, key=lambda gate: gate not in failed(self.gates)):
-            yield f"  {gate.outcome}: {gate.name}: {gate.sentence}"
+        yield f"  {self.verdict}{' past failed gates (forced)' if is_forced else ''}{version}"
+        for gate in failed(self.gates):
+            yield from wrapped(f"{gate.outcome}: {gate.name}: {gate.sentence}", hanging="  ")
         if self.advice is not None:
             yield from wrapped(self.advice)
+        for gate in self.gates:
+            if gate.passes:
+                yield f"  {gate.outcome}: {gate.name}: {gate.sentence}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the promotion as plain values."""

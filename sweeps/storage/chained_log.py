@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
@@ -39,7 +39,7 @@ class LogEntry:
     """An entry by its number, from 1, and the bytes of its file."""
 
     number: int
-    content: bytes
+    content: bytes = field(repr=False)
 
     @cached_property
     def sha256(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.models.diagnosis.findings import serious_names
 from sweeps.storage.object_store import Place
-from sweeps.tracking.result_text import counts_line, why_no_best
+from sweeps.tracking.result_text import counts_line, leading_line, unfinished_line, why_no_best
 from sweeps.tracking.short_text import number
 
 if TYPE_CHECKING:
@@ -24,9 +24,13 @@ def result_html(result: "SweepResult") -> str:
         f"<div><strong>{escape(result.sweep)}</strong> {escape(str(result.record.state))}: "
         f"{escape(counts_line(result))}</div>"
     ]
-    if result.best is None:
+    if (unfinished := unfinished_line(result)) is not None:
+        parts.append(f"<div>{escape(unfinished)}</div>")
+    if result.leader is not None:
+        parts.append(f"<div>{escape(leading_line(result, result.leader))}</div>")
+    if result.best is None and result.leader is None:
         parts.append(f"<div>{escape(why_no_best(result))}</div>")
-    else:
+    if result.best is not None:
         parts.append(_table(result))
         if n_more := len(result.ranking[_TOP:]):
             parts.append(f"<div>and {n_more} more: <code>.trials()</code></div>")

@@ -8,7 +8,7 @@ from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.short_text import aligned, fitted, number
 
 if TYPE_CHECKING:
-    from sweeps.tracking.sweep_result import SweepResult
+    from sweeps.tracking.sweep_result import RankedTrial, SweepResult
 
 _MAX_SETTINGS = 6
 
@@ -36,20 +36,43 @@ def why_no_best(result: "SweepResult") -> str:
     return "no trial has finished yet"
 
 
+def unfinished_line(result: "SweepResult") -> str | None:
+    """Return how many trials an interrupted sweep has left, and what continues them; None if there are none."""
+    n_left = result.config.n_trials - result.n_ended
+    if result.record.state is not SweepState.INTERRUPTED or n_left <= 0:
+        return None
+    n_stopped = result.count(PointState.KILLED) + result.count(PointState.RUNNING)
+    counts = {"stopped": n_stopped, "not started": n_left - n_stopped}
+    words = ", ".join(f"{count} {name}" for name, count in counts.items() if count > 0)
+    return f"{words}: sweeps.resume(result) continues them"
+
+
+def leading_line(result: "SweepResult", leader: "RankedTrial") -> str:
+    """Return the best running trial and its objectives so far."""
+    return f"leading: {_with_values(result, leader)}"
+
+
+def _with_values(result: "SweepResult", trial: "RankedTrial") -> str:
+    names = result.objective_metrics
+    values = ", ".join(f"{name} {number(trial.metrics[name])}" for name in names if name in trial.metrics)
+    return f"trial {trial.trial}: {values} at epoch {trial.epoch} of {trial.epochs}"
+
+
 def _lines(result: "SweepResult") -> Iterator[str]:
     yield f"SweepResult {result.sweep} {result.record.state}"
     yield f"  {result.record.name}: {counts_line(result)}"
-    best = result.best
-    if best is None:
+    if (unfinished := unfinished_line(result)) is not None:
+        yield f"  {unfinished}"
+    best, leader = result.best, result.leader
+    if best is None and leader is None:
         yield f"  {why_no_best(result)}"
-    else:
-        values = ", ".join(
-            f"{name} {number(best.metrics[name])}" for name in result.objective_metrics if name in best.metrics
-        )
-        yield f"  best trial {best.trial}: {values} at epoch {best.epoch} of {best.epochs}"
+    if best is not None:
+        yield f"  best {_with_values(result, best)}"
         yield from aligned(best.point, _MAX_SETTINGS, indent="    ")
         if names := serious_names(best.diagnosis or ()):
             yield f"    diagnosis: {', '.join(names)}"
+    if leader is not None:
+        yield f"  {leading_line(result, leader)}"
     if len(result.objective_metrics) > 1:
         yield f"  {len(result.front)} trials on the Pareto front: .front"
     if result.n_undelivered and result.record.state is not SweepState.RUNNING:

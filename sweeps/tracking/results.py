@@ -39,7 +39,8 @@ def load_result(folder: SweepFolder) -> SweepResult:
     is_running = is_owned(folder)
     with read_journal(folder) as journal:
         result = read_result(journal, folder)
-    return result if is_running or result.record.state is not SweepState.RUNNING else _as_interrupted(result)
+        is_lost = result.record.state is SweepState.RUNNING and not is_running
+        return _as_interrupted(result, journal.last_ms()) if is_lost else result
 
 
 def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], History] | None = None) -> SweepResult:
@@ -49,7 +50,7 @@ def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], 
     """
     history = history or journal.history
     record = journal.sweep()
-    config = restored_config(record, journal)
+    config, epochs = restored_config(record, journal), journal.last_epochs()
     points = {point.point_id: point for point in journal.points()}
     counted = [point.point_id for point in points.values() if point.state in (PointState.FINISHED, PointState.RUNNING)]
     histories = {point_id: history(point_id) for point_id in counted}
@@ -70,6 +71,7 @@ def read_result(journal: Journal, folder: SweepFolder, history: Callable[[str], 
         n_undelivered=journal.delivery.n_undelivered(),
         refusals=[reason for _, reason in journal.delivery.refusals()],
         leader=next((trials[point_id] for point_id in rank(running, config.objectives)), None),
+        epochs=epochs,
     )
 
 
@@ -93,8 +95,12 @@ def _by_whether_finished(
     return finished, running
 
 
-def _as_interrupted(result: SweepResult) -> SweepResult:
-    points = [replace(p, state=PointState.KILLED) if p.state is PointState.RUNNING else p for p in result.points]
+def _as_interrupted(result: SweepResult, last_ms: int) -> SweepResult:
+    """Return the result as `end_lost_sweep` will record it: its process was lost after the journal's last entry."""
+    points = [
+        replace(point, state=PointState.KILLED, end_ms=last_ms) if point.state is PointState.RUNNING else point
+        for point in result.points
+    ]
     return replace(result, record=replace(result.record, state=SweepState.INTERRUPTED), points=points, leader=None)
 
 

@@ -8,20 +8,21 @@ WIDTH, HEIGHT = 100, 15
 _INDENT = "  "
 
 
-def fitted(lines: Iterable[str]) -> str:
-    """Return lines as a text of at most 100 columns and 15 lines; what does not fit ends with an ellipsis.
+def fitted(lines: Iterable[str], height: int = HEIGHT) -> str:
+    """Return lines as a text of at most 100 columns and `height` lines; what does not fit ends with an ellipsis.
 
     Control characters, which a name in a journal may contain, become spaces.
     """
     shown = [_shortened("".join(c if c.isprintable() else " " for c in line)) for line in lines]
-    if len(shown) > HEIGHT:
-        shown = [*shown[: HEIGHT - 1], f"{_INDENT}..."]
+    if len(shown) > height:
+        shown = [*shown[: height - 1], f"{_INDENT}..."]
     return "\n".join(shown)
 
 
-def wrapped(text: str, indent: str = _INDENT) -> list[str]:
-    """Return a long text as indented lines."""
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent) or [indent.rstrip()]
+def wrapped(text: str, indent: str = _INDENT, hanging: str = "") -> list[str]:
+    """Return a long text as indented lines; `hanging` indents those after the first further."""
+    deeper = indent + hanging
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=deeper) or [indent.rstrip()]
 
 
 def aligned(values: Mapping[str, Any], n_shown: int, indent: str = _INDENT) -> Iterator[str]:

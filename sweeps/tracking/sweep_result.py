@@ -1,7 +1,7 @@
 """A sweep's result: its record, its trials and their ranking, and what it says of itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeps.config import SweepConfig
@@ -55,8 +55,9 @@ class SweepResult:
     """A sweep by its journal, ended or not; `ranking` holds its finished trials, best first.
 
     `folder` is where its files lie. With several objectives, `front` holds the Pareto-optimal trials, which come first
-    in `ranking`. `leader` is the best running trial, at its best epoch so far. At a prompt it shows its state and best
-    trial; in a notebook also the leading trials and the best trial's filters.
+    in `ranking`. `leader` is the best running trial, at its best epoch so far. `epochs` holds the last epoch
+    of each trial that has one. At a prompt it shows its state and best trial; in a notebook also the leading trials and
+    the best trial's filters.
     """
 
     folder: SweepFolder
@@ -69,6 +70,7 @@ class SweepResult:
     n_undelivered: int
     refusals: Sequence[str]
     leader: RankedTrial | None = None
+    epochs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sweep(self) -> str:
@@ -137,7 +139,8 @@ class SweepResult:
         """Return a data frame with a row for each trial, indexed by trial id; ranked trials first, best first.
 
         Columns: `rank`, `state`, a column for each searched setting, the metrics at the trial's best epoch, that
-        `epoch`, `epochs` trained, `seconds`, `stopped_by`, `findings` (the names of those above a note, gravest first),
+        `epoch`, `epochs` trained so far, `seconds` from the start of its training to its end (without the pause before
+        a resume; NaN while it runs), `stopped_by`, `findings` (the names of those above a note, gravest first),
         `reason` of a failure, `run_name` and `run_id` in MLflow. A trial without a rank has no metrics (NaN).
 
         >>> result = sweeps.best("latest")
@@ -146,7 +149,7 @@ class SweepResult:
         """
         return trials_frame(self)
 
-    def history(self, trial: str | None = None) -> "pd.DataFrame":
+    def history(self, trial: str | int | None = None) -> "pd.DataFrame":
         """Return a data frame with a row for each epoch of each trial, or of one, indexed by trial and epoch.
 
         The columns are the metrics measured after the epoch, NaN where one was not measured. They are read now, so that

@@ -1,5 +1,6 @@
 """The trials of a sweep and their epochs as pandas data frames."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,10 @@ def trials_frame(result: "SweepResult") -> "pd.DataFrame":
         **_settings(result, points),
         **_metrics(result, trials),
         "epoch": pd.array([trial and trial.epoch for trial in trials], dtype="Int64"),
-        "epochs": pd.array([trial and trial.epochs for trial in trials], dtype="Int64"),
-        "seconds": pd.array([_seconds(point) for point in points], dtype="float64"),
+        "epochs": pd.array([result.epochs.get(point.point_id, 0) for point in points], dtype="Int64"),
+        "seconds": pd.array(
+            [math.nan if point.seconds is None else point.seconds for point in points], dtype="float64"
+        ),
         "stopped_by": _text([point.stopped_by for point in points]),
         "findings": _text(["; ".join(serious_names(point.diagnosis or ())) for point in points]),
         "reason": _text([point.reason for point in points]),
@@ -104,7 +107,3 @@ def _text(values: Sequence[str | None]) -> Any:
     import pandas as pd
 
     return pd.Series(list(values), dtype="str" if pd.__version__ >= "3" else "object").array
-
-
-def _seconds(point: PointRecord) -> float:
-    return float("nan") if point.end_ms is None else (point.end_ms - point.start_ms) / 1000

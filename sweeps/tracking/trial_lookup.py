@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeAlias
 
-from sweeps.errors import SweepError, UnknownTrial
+from sweeps.errors import InputError, SweepError, UnknownTrial
 from sweeps.models.diagnosis.findings import with_severities
 from sweeps.storage.layout import SweepFolder, all_folders, find
 from sweeps.tracking.journal.records import PointRecord, PointState
@@ -15,6 +16,8 @@ from sweeps.tracking.results import SweepResult, load_result
 from sweeps.tracking.short_text import aligned, fitted, number, wrapped
 
 _MAX_SETTINGS = 4
+# A trial by its id or number; None means the best. NumPy's whole numbers are accepted too.
+TrialName: TypeAlias = str | int | None
 _RUN_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -73,7 +76,7 @@ def find_run(run: str) -> NamedRun:
     return NamedRun(run, find(sweep_id), trial_id or None)
 
 
-def load_trial(run: str | NamedRun, trial: str | None = None) -> TrialResult:
+def load_trial(run: str | NamedRun, trial: TrialName = None) -> TrialResult:
     """Return the trial that `find_trial` finds."""
     result, point = find_trial(run, trial)
     return TrialResult(
@@ -88,22 +91,27 @@ def load_trial(run: str | NamedRun, trial: str | None = None) -> TrialResult:
     )
 
 
-def find_trial(run: str | NamedRun, trial: str | None = None) -> tuple[SweepResult, PointRecord]:
+def find_trial(run: str | NamedRun, trial: TrialName = None) -> tuple[SweepResult, PointRecord]:
     """Return the sweep and trial that `run` names, as `find_run` reads it; then `trial`, by default the best.
 
     A trial may be named by its number. Raises UnknownSweep and UnknownTrial.
     """
     named = find_run(run) if isinstance(run, str) else run
     if named.trial is not None and trial is not None:
-        raise UnknownTrial(
-            f"{named.name!r} names a trial by itself: leave --trial {trial} out, or name the sweep alone"
-        )
+        raise UnknownTrial(f"{named.name!r} names a trial by itself: leave out trial {trial}, or name the sweep alone")
     result = load_result(named.folder)
-    return result, select_trial(result, named.trial or trial)
+    return result, select_trial(result, trial if named.trial is None else named.trial)
 
 
-def select_trial(result: SweepResult, trial: str | None = None) -> PointRecord:
-    """Return the trial of a sweep with this id or number, by default the best; UnknownTrial if there is none."""
+def select_trial(result: SweepResult, trial: TrialName = None) -> PointRecord:
+    """Return the trial of a sweep with this id or number, by default the best.
+
+    Raises UnknownTrial if there is none, InputError if `trial` is neither text nor a whole number.
+    """
+    if trial is not None and not isinstance(trial, str):
+        if isinstance(trial, bool) or not isinstance(trial, Integral):
+            raise InputError(f"trial must be the id or number of a trial, not {trial!r}")
+        trial = str(trial)
     if trial is None:
         if result.best is None:
             known = _known(result)

@@ -40,7 +40,6 @@ def _row(
     rank: int | None = None,
 ) -> dict[str, Any]:
     values: Mapping[str, float] = {} if ranked is None else ranked.metrics
-    seconds = None if point.end_ms is None else (point.end_ms - point.start_ms) / 1000
     return {
         "rank": rank,
         "trial": point.point_id,
@@ -49,7 +48,7 @@ def _row(
         **{name: values.get(name) for name in metrics},
         "epoch": ranked and ranked.epoch,
         "epochs": ranked and ranked.epochs,
-        "seconds": seconds,
+        "seconds": point.seconds,
         "stopped_by": point.stopped_by,
         "findings": "; ".join(serious_names(point.diagnosis or ())),
         "reason": point.reason,

@@ -151,6 +151,10 @@ class Journal:
         """Return the metrics of a point by epoch."""
         return queries.read_history(self._connection, point_id)
 
+    def last_epochs(self) -> dict[str, int]:
+        """Return the last recorded epoch of each point that has one."""
+        return queries.last_epochs(self._connection)
+
     def epochs(self, point_id: str) -> list[Entry]:
         """Return the entries of a point's epochs: metrics, and when they were measured."""
         return queries.entries_of(self._connection, (EntryKind.EPOCH,), point_id)

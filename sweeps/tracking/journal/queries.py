@@ -50,6 +50,12 @@ def read_history(connection: SharedConnection, point_id: str) -> list[tuple[int,
     return sorted(((entry.epoch or 0, entry.body["metrics"]) for entry in entries), key=lambda epoch: epoch[0])
 
 
+def last_epochs(connection: SharedConnection) -> dict[str, int]:
+    """Return the last recorded epoch of each point that has one."""
+    query = "SELECT point_id, max(epoch) FROM entries WHERE kind = 'epoch' AND epoch IS NOT NULL GROUP BY point_id"
+    return {str(point_id): int(epoch) for point_id, epoch in connection.query(query)}
+
+
 def check_start(connection: SharedConnection) -> None:
     """Raise DamagedJournal unless the first entry is the start of the sweep."""
     first = connection.query("SELECT kind FROM entries ORDER BY entry_id LIMIT 1")

@@ -56,7 +56,8 @@ class PointRecord:
 
     `references` are the errors of the baselines in the loss curve, mean predictor and PCA. `dataset` is None if the
     point trains on the data of the whole sweep. `reason` says in one line why a point failed or was killed. `diagnosis`
-    holds its findings, each with name, evidence and advice; None if the point was not diagnosed.
+    holds its findings, each with name, evidence and advice; None if the point was not diagnosed. If an interruption has
+    ended it before, `resumed_ms` is when it was resumed last, and `ms_before` how long it ran before that.
     """
 
     point_id: str
@@ -75,6 +76,19 @@ class PointRecord:
     n_retries: int = 0
     diagnosis: Sequence[Mapping[str, Any]] | None = None
     run_id: str | None = None
+    resumed_ms: int | None = None
+    ms_before: int = 0
+
+    @property
+    def ms(self) -> int | None:
+        """Return how long the point ran, without the pauses before it was resumed; None while it runs."""
+        began = self.start_ms if self.resumed_ms is None else self.resumed_ms
+        return None if self.end_ms is None else self.ms_before + self.end_ms - began
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the same in seconds."""
+        return None if self.ms is None else self.ms / 1000
 
     @property
     def label(self) -> str:
@@ -93,7 +107,17 @@ def label_of(run_name: str, point_id: str) -> str:
 
 
 # Recorded by later entries, not by the start entry.
-STARTED_LATER = ("state", "reason", "end_ms", "n_retries", "diagnosis", "experiment_id", "run_id")
+STARTED_LATER = (
+    "state",
+    "reason",
+    "end_ms",
+    "n_retries",
+    "diagnosis",
+    "experiment_id",
+    "run_id",
+    "resumed_ms",
+    "ms_before",
+)
 
 
 def start_body(record: SweepRecord | PointRecord) -> dict[str, Any]:
@@ -208,6 +232,8 @@ def apply_to_point(record: PointRecord, entry: Entry) -> PointRecord:
     """Return the point after a retry or end entry."""
     if entry.kind == EntryKind.POINT_RETRY:
         n_retries = record.n_retries + 1
+        if record.ms is not None:  # else its process was lost while the sweep ran
+            record = replace(record, resumed_ms=entry.time_ms, ms_before=record.ms)
         return replace(record, state=PointState.RUNNING, reason=None, end_ms=None, diagnosis=None, n_retries=n_retries)
     return replace(
         record,

@@ -107,3 +107,21 @@ def test_wrong_arguments_are_refused_in_one_line() -> None:
         with pytest.raises(InputError) as refusal:
             call()
         assert len(refusal.value.issues) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, 3, 0.5, ["demo"]])
+@pytest.mark.parametrize("name", ["status", "best", "diagnose", "evaluate", "resume", "stop"])
+def test_what_names_no_sweep_is_refused_in_one_line(name: str, wrong: Any) -> None:
+    with pytest.raises(InputError, match="a sweep must be its id or name") as refusal:
+        getattr(sweeps, name)(wrong)
+    assert len(refusal.value.issues) == 1
+
+
+def test_load_changes_a_sweep_a_dict_or_a_recipe() -> None:
+    config = sweeps.load("quickstart", {"budget.trials": 4})
+    for given in (config, config.to_dict()):
+        assert sweeps.load(given, ["budget.trials=5"]) == sweeps.load("quickstart", {"budget.trials": 5})
+        assert sweeps.load(given) == config
+    wrong: Any = 3
+    with pytest.raises(InputError, match=r"a sweep must be the name of a recipe, .* not int"):
+        sweeps.load(wrong)

@@ -1,6 +1,8 @@
 """A sweep in a notebook: the example notebook runs, its bar is updated in place, and errors are short."""
 
 import os
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -75,3 +77,21 @@ def test_bar_escapes_names_and_counts_trials_and_epochs() -> None:
     assert "0 of 2 trials finished, 1 failed, 0 running" in html
     assert "trial 0000 failed: &lt;u&gt;no memory" in html
     assert "<b>" not in html
+
+
+IN_A_KERNEL = """
+import types
+import IPython
+IPython.get_ipython = lambda: types.SimpleNamespace(config={"IPKernelApp": {}}, kernel=None)
+import sweeps
+try:
+    sweeps.history("m1")
+except sweeps.errors.InputError as error:
+    print(error)
+"""
+
+
+def test_the_first_import_of_mlflow_asks_for_no_widgets(own_home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_KERNEL], capture_output=True, text=True, cwd=own_home, check=True)
+    assert done.stdout.strip()
+    assert "IProgress" not in done.stderr

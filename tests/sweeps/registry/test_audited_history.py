@@ -1,12 +1,14 @@
 """A history shows each move beside its entry in the log, and names the other logs that have the rest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from memory_registry import MemoryRegistry
 
+from sweeps.registry.alias_history import MoveKind
 from sweeps.registry.audited_history import AuditedHistory, audited_history
 from sweeps.registry.promotion_log import LOG_TAG
 
@@ -70,3 +72,20 @@ def test_a_version_that_was_deleted_in_mlflow_names_no_log(registry: MemoryRegis
     del registry.versions["1"]
     shown = history(registry)
     assert (versions_and_entries(shown), shown.other_logs) == ([("1", None)], ())
+
+
+def test_each_move_is_shown_as_when_and_by_whom_before_the_reason_without_bytes_of_the_log(
+    registry: MemoryRegistry,
+) -> None:
+    registry.promote("2")
+    registry.aliases["champion"] = "1"
+    shown = history(registry)
+    by_person, outside = shown.moves[1][0], shown.moves[2][0]
+    step = replace(by_person, when="2026-11-30T12:00:00+00:00", who="ada", reason="because")
+    assert str(step) == "2026-11-30T12:00:00+00:00 by ada: promotion of version 2, which replaced 1: because"
+    back = replace(step, version="1", replaced="2", kind=MoveKind.ROLLBACK)
+    assert repr(back) == "Move 2026-11-30T12:00:00+00:00 by ada: rollback to version 1, from 2: because"
+    assert str(outside).startswith("moved outside sweeps to version 1, from 2: the alias was set")
+    assert repr(shown).splitlines()[1] == f"  {outside}"
+    assert "b'" not in repr(shown.moves)
+    assert "content" not in repr(shown.moves)

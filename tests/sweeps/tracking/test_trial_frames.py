@@ -1,6 +1,7 @@
 """The trials and epochs of a sweep as data frames: rows, columns and types."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_trials_have_a_row_each_ranked_first_with_the_metrics_of_the_best_epoch(
     assert frame["state"].tolist() == ["FINISHED", "FINISHED", "FAILED", "KILLED", "RUNNING"]
     assert frame["model.hidden_size"].tolist() == [16, 8, 16, 8, 8]
     assert frame["epoch"].tolist()[:2] == [2, 1]
-    assert frame["epochs"].tolist()[:2] == [2, 2]
+    assert frame["epochs"].tolist() == [2, 2, 1, 0, 1]
     np.testing.assert_array_equal(frame["valid/mse"], [0.25, 0.5, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(frame["valid/r2"], [0.2] + 4 * [np.nan])
     np.testing.assert_array_equal(frame["seconds"], [2.5, 2.5, 2.5, 2.5, np.nan])
@@ -81,6 +82,28 @@ def test_trials_have_a_row_each_ranked_first_with_the_metrics_of_the_best_epoch(
     assert frame["reason"].isna().sum() == 4
     assert frame.loc["0002", "run_name"] == "0002 h=2"
     assert {"stopped_by", "run_id"} <= set(frame.columns)
+
+
+def test_seconds_of_a_resumed_trial_leave_the_pause_out(small_sweep: Callable[..., SweepConfig]) -> None:
+    config = small_sweep(search=SEARCH, budget={"trials": 2})
+    folder = layout.create(config.name)
+    with Journal.create(folder.journal, SweepRecord(folder.id, config.name, "small", config.to_dict(), 0)) as journal:
+        for index in range(2):
+            journal.start_point(PointRecord(f"{index:04d}", index, point(8, 0.1), f"h={index}", 1000))
+        journal.record_epoch("0000", 1, {"valid/mse": 0.5}, 7_000)
+    lost = load_result(folder).trials()  # its process was lost: as the next resume will record it
+    assert lost["state"].tolist() == ["KILLED", "KILLED"]
+    assert lost["seconds"].tolist() == [6, 6]
+    with Journal.open(folder.journal) as journal:
+        journal.end_point("0000", PointEnd(PointState.KILLED), 7_000)
+        journal.end_sweep(SweepState.INTERRUPTED, "", {}, 7_000)
+        for resumed, ended in ((400_000, 402_500), (900_000, 901_000)):
+            journal.resume_sweep(None, {}, resumed - 500)
+            journal.retry_point("0000", "the sweep was resumed", resumed)
+            journal.retry_point("0000", "the process that trained it was lost", resumed + 100)
+            journal.end_point("0000", PointEnd(PointState.KILLED), ended)
+        journal.end_sweep(SweepState.INTERRUPTED, "", {}, 901_000)
+    assert load_result(folder).trials().loc["0000", "seconds"] == 6 + 2.5 + 1
 
 
 def test_columns_of_numbers_have_number_types(mixed: SweepResult) -> None:
@@ -104,6 +127,8 @@ def test_history_has_a_row_for_each_epoch_of_each_trial(mixed: SweepResult) -> N
     assert set(frame.dtypes.astype(str)) == {"float64"}
     np.testing.assert_array_equal(frame["valid/r2"], [np.nan, 0.1, np.nan, np.nan, 0.2, np.nan])
     assert mixed.history("2").equals(frame.loc[["0002"]])
+    assert mixed.history(np.int64(2)).equals(mixed.history(2))
+    assert mixed.history(2).equals(mixed.history("2"))
     assert len(mixed.history("0003")) == 0
     with pytest.raises(UnknownTrial, match="It has 0000 to 0004"):
         mixed.history("9")
@@ -161,14 +186,26 @@ def test_repr_fits_a_screen_and_says_what_a_person_asks_first(mixed: SweepResult
     assert lines == [
         f"SweepResult {mixed.sweep} INTERRUPTED",
         "  small: 3 of 9 trials ended, 1 failed, 1 running, 12.5 s",
+        "  2 stopped, 4 not started: sweeps.resume(result) continues them",
         "  best trial 0002: valid/mse 0.25 at epoch 2 of 2",
         "    model.hidden_size  16",
         "    model.noise.level  0",
         "    diagnosis: dead units",
+        "  leading: trial 0004: valid/mse 0.2 at epoch 1 of 1",
         f"  {mixed.n_undelivered} undelivered records: `sweeps sync {mixed.sweep}`",
         "  .trials() and .history() are data frames; MLflow shows the runs:",
         f"  `sweeps ui {mixed.sweep}`",
     ]
+
+
+def test_repr_of_a_running_sweep_shows_the_best_trial_so_far(write_sweep: Callable[..., SweepResult]) -> None:
+    stopped = write_sweep([(point(8, 0.25), PointState.RUNNING, [{"valid/mse": 0.5}, {"valid/mse": 0.25}])])
+    running = replace(stopped, record=replace(stopped.record, state=SweepState.RUNNING))
+    for shown in (repr(running), running._repr_html_()):
+        assert "leading: trial 0000: valid/mse 0.25 at epoch 2 of 2" in shown
+        assert "no trial has finished yet" not in shown
+        assert "continues them" not in shown
+    assert "1 stopped, 8 not started: sweeps.resume(result) continues them" in stopped._repr_html_()
 
 
 def test_repr_of_a_hostile_sweep_is_short_and_harmless(write_sweep: Callable[..., SweepResult]) -> None:

@@ -1,11 +1,13 @@
 """Finding a trial by its name."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from sweeps.config import SweepConfig
-from sweeps.errors import UnknownSweep, UnknownTrial
+from sweeps.errors import InputError, UnknownSweep, UnknownTrial
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import PointEnd, PointRecord, PointState, SweepRecord
@@ -43,6 +45,8 @@ def sweep(own_home: Path) -> SweepFolder:
         ("small/0002", None, "0002"),
         ("small/2", None, "0002"),
         ("small", "0", "0000"),
+        ("small", 0, "0000"),
+        ("small", np.int64(2), "0002"),
         ("small", None, "0001"),
         (RUN, None, "0000"),
         (PARENT, None, "0001"),
@@ -50,7 +54,7 @@ def sweep(own_home: Path) -> SweepFolder:
     ],
 )
 @pytest.mark.usefixtures("sweep")
-def test_a_trial_is_found_by_each_of_its_names(run: str, trial: str | None, expected: str) -> None:
+def test_a_trial_is_found_by_each_of_its_names(run: str, trial: str | int | None, expected: str) -> None:
     assert load_trial(run, trial).trial == expected
 
 
@@ -74,8 +78,8 @@ def test_a_trial_has_its_diagnosis_when_it_has_ended(sweep: SweepFolder) -> None
     [
         ("small/7", None, "has no trial '7'. It has 0000 to 0002."),
         ("small", "x", "has no trial 'x'"),
-        ("small/0001", "0002", "leave --trial 0002 out"),
-        (RUN, "0002", "leave --trial 0002 out"),
+        ("small/0001", "0002", "leave out trial 0002"),
+        (RUN, "0002", "leave out trial 0002"),
         ("c" * 32, None, "no sweep here has the MLflow run cccc"),
     ],
 )
@@ -83,6 +87,13 @@ def test_a_trial_has_its_diagnosis_when_it_has_ended(sweep: SweepFolder) -> None
 def test_an_unknown_trial_is_refused_with_the_known_ones(run: str, trial: str | None, message: str) -> None:
     with pytest.raises(UnknownTrial, match=message):
         load_trial(run, trial)
+
+
+@pytest.mark.parametrize("trial", [True, 1.0, np.arange(2), b"0"])
+@pytest.mark.usefixtures("sweep")
+def test_what_names_no_trial_is_refused_in_one_line(trial: Any) -> None:
+    with pytest.raises(InputError, match="trial must be the id or number of a trial, not"):
+        load_trial("small", trial)
 
 
 @pytest.mark.usefixtures("sweep")
