@@ -57,12 +57,13 @@ class PluginSource:
         return [name for name, _ in self.files() if name.endswith(tuple(EXTENSION_SUFFIXES))]
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the names and contents of all modules, extension modules included."""
+        """Return the SHA-256 of the names and contents of all files that are sent."""
         digest = hashlib.sha256()
         for name, path in self.files():
-            if name.endswith((".py", *EXTENSION_SUFFIXES)):
-                content = path.read_bytes()
-                digest.update(f"{name}\0{len(content)}\0".encode() + content)
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256")
+            # repr escapes line breaks, so no two sets of files give the same lines.
+            digest.update(f"{content.hexdigest()} {name!r}\n".encode())
         return digest.hexdigest()
 
 
