@@ -46,20 +46,27 @@ def import_path(name: str, group: str) -> str:
     return registered(group)[name].value if ":" not in name and name in registered(group) else name
 
 
+def split_path(name: str, group: str) -> tuple[str, str]:
+    """Return the module of a plug-in and the name in it. Raises PluginError if its import path is malformed."""
+    path = import_path(name, group)
+    if _PATH.fullmatch(path) is None:
+        named_by = "" if path == name else f", which the entry point {name} of the group {group} names: correct it"
+        raise PluginError(f"must be an import path such as my_package.networks:MyNetwork, not {path!r}{named_by}")
+    module, _, attribute = path.partition(":")
+    return module, attribute
+
+
 def import_plugin(name: str, group: str) -> Any:
     """Return the object that an import path or an entry point of the group names.
 
     Modules are looked up as `python -m` does, also in the current folder. Raises PluginError if the path is malformed,
     the module does not import, or it has no such name.
     """
-    path = import_path(name, group)
-    if _PATH.fullmatch(path) is None:
-        raise PluginError(f"must be an import path such as my_package.networks:MyNetwork, not {name!r}")
-    module_name, _, attribute = path.partition(":")
+    module_name, attribute = split_path(name, group)
     search_current_folder()
     try:
         module = import_module(module_name)
-    except Exception as error:  # code of the user's own may raise anything
+    except (Exception, SystemExit) as error:  # code of the user's own may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(
             f"{module_name} must import, and raised {reason}: install its package, or run in its folder"
@@ -78,7 +85,7 @@ def search_current_folder() -> None:
 
 @dataclass(frozen=True)
 class PluginSections:
-    """Annotates a union of sections, told apart by `name`, to take those of the group's plug-ins too.
+    """Annotates a union of sections, distinguished by `name`, to take those of the group's plug-ins too.
 
     `built_in` are the sections of the union. `section_of` returns the section of a plug-in by its name in the sweep
     file, or raises PluginError; all such sections derive from `base`.

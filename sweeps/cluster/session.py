@@ -87,8 +87,8 @@ def prepare(address: str | None) -> None:
 def connect(address: str | None, plugins: Sequence[PluginSource] = ()) -> Iterator[Cluster]:
     """Connect to the cluster at `address`, or start a local one for as long as the context lasts.
 
-    Workers can import `plugins`. An existing connection is used and left open. Raises ClusterError if the address does
-    not answer.
+    Workers of a new connection can import `plugins`; an existing one is used as it is, and left open. Raises
+    ClusterError if the address does not answer.
     """
     prepare(address)
     import ray

@@ -15,7 +15,7 @@ from sweeps.config.sections import TrialConfig
 from sweeps.config.sweep import SweepConfig
 from sweeps.datamodules.config import NAMES
 from sweeps.models.config import FAMILIES
-from sweeps.plugin_import import DATA, NETWORKS, PluginError, import_path, names_plugin, search_current_folder
+from sweeps.plugin_import import DATA, NETWORKS, PluginError, names_plugin, search_current_folder, split_path
 
 _FAMILY_NAMES = frozenset(family.model_fields["name"].default for family in FAMILIES)
 _INSTALLED = ("site-packages", "dist-packages")
@@ -57,12 +57,13 @@ class PluginSource:
         return [name for name, _ in self.files() if name.endswith(tuple(EXTENSION_SUFFIXES))]
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the names and contents of all modules, extension modules included."""
+        """Return the SHA-256 of the names and contents of all files that are sent."""
         digest = hashlib.sha256()
         for name, path in self.files():
-            if name.endswith((".py", *EXTENSION_SUFFIXES)):
-                content = path.read_bytes()
-                digest.update(f"{name}\0{len(content)}\0".encode() + content)
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256")
+            # repr escapes line breaks, so no two sets of files give the same lines.
+            digest.update(f"{content.hexdigest()} {name!r}\n".encode())
         return digest.hexdigest()
 
 
@@ -93,7 +94,7 @@ def plugins_at(config: SweepConfig, trial: TrialConfig) -> list[NamedPlugin]:
 
 def find_source(plugin: NamedPlugin) -> PluginSource:
     """Return the source of a plug-in, without importing it. Raises PluginError if its module is not found."""
-    module = import_path(plugin.name, plugin.group).partition(":")[0]
+    module, _ = split_path(plugin.name, plugin.group)
     top_level = module.partition(".")[0]
     search_current_folder()
     if top_level == "__main__":

@@ -1,9 +1,11 @@
 """Plug-ins are imported by path or entry point, or refused in one line."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from sweeps import plugin_import
 from sweeps.plugin_import import NETWORKS, PluginError, import_plugin, names_plugin
 
 
@@ -31,6 +33,22 @@ def test_bad_name_is_refused_in_one_line(name: str, message: str) -> None:
     with pytest.raises(PluginError, match=r"^[^\n]*$") as refused:
         import_plugin(name, NETWORKS)
     assert str(refused.value).startswith(message)
+
+
+def test_a_module_that_exits_at_import_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "module_that_exits.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    with pytest.raises(PluginError, match=r"^module_that_exits must import, and raised SystemExit: 0: install"):
+        import_plugin("module_that_exits:MyNetwork", NETWORKS)
+
+
+def test_a_wrong_entry_point_is_named_with_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {"mine": EntryPoint("mine", "my_package.networks", NETWORKS)}
+    monkeypatch.setattr(plugin_import, "registered", lambda _group: entries)
+    message = "not 'my_package.networks', which the entry point mine of the group autoencoder_sweeps.networks names"
+    with pytest.raises(PluginError, match=message):
+        import_plugin("mine", NETWORKS)
 
 
 def test_names_of_built_in_families_are_no_plugins() -> None:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 STARTED = time.time()
 _SEND_CHANGED = "SWEEPS_SEND_CHANGED_PLUGINS"
-_CHANGED = (
-    f"its source here differs from what was submitted; restore it, or set {_SEND_CHANGED}=1 to send it as it is now"
-)
 
 
 def run_there(
@@ -121,31 +118,43 @@ def _plugins_here(client: "Client", sweep: str) -> "list[NamedPlugin]":
     """Return the plug-ins of a submitted sweep that this machine has; print a line for each that is not sent.
 
     Everybody with access to the cluster can write which plug-ins a sweep has, so code is sent only if its checksum is
-    the one that was submitted: nobody can ask for another module of this machine. `sweep` may be anything that a
-    command takes; what is no sweep of the cluster has no plug-ins.
+    the one that was submitted, or if the user names it: nobody else can ask for a module of this machine. `sweep` may
+    be anything that a command takes; what is no sweep of the cluster has no plug-ins.
     """
-    from sweeps.cluster.jobs.submissions import find_submitted
-    from sweeps.config.plugin_source import find_source, plugin_named
+    from sweeps.cluster.jobs.submissions import all_submitted
+    from sweeps.cluster.jobs.submitted_sweep import only_match
+    from sweeps.config.plugin_source import plugin_named
     from sweeps.errors import UnknownSweep
-    from sweeps.plugin_import import PluginError
 
     try:
-        submitted = find_submitted(client, sweep)
+        submitted = only_match(all_submitted(client), sweep)
     except UnknownSweep:
         return []
-    found = []
-    for role, known in submitted.plugins.items():
-        plugin = plugin_named(role, known.get("name", ""))
-        try:
-            is_same = find_source(plugin).sha256() == known.get("sha256")
-            why_not = "" if is_same or os.environ.get(_SEND_CHANGED) else _CHANGED
-        except PluginError as error:
-            why_not = str(error)
-        if why_not:
-            log_line(f"the {role} plug-in {plugin.name} is not sent, so the cluster must have it installed: {why_not}")
-        else:
-            found.append(plugin)
-    return found
+    named = {role: plugin_named(role, known.get("name", "")) for role, known in submitted.plugins.items()}
+    return [plugin for role, plugin in named.items() if _is_sent(plugin, submitted.plugins[role].get("sha256"))]
+
+
+def _is_sent(plugin: "NamedPlugin", submitted_sha256: str | None) -> bool:
+    """Return whether to send a plug-in's code; print a line if it is not what was submitted, or not here."""
+    from sweeps.config.plugin_source import find_source
+    from sweeps.plugin_import import PluginError
+
+    what = f"the {plugin.role} plug-in {plugin.name}"
+    try:
+        is_same = find_source(plugin).sha256() == submitted_sha256
+    except PluginError as error:
+        log_line(f"{what} is not sent, so the cluster must have it installed: {error}")
+        return False
+    if is_same:
+        return True
+    if plugin.name in (name.strip() for name in os.environ.get(_SEND_CHANGED, "").split(",")):
+        log_line(f"{what} is sent as it is now, and differs from what was submitted")
+        return True
+    log_line(
+        f"{what} is not sent, so the cluster must have it installed: its source here differs from what was submitted; "
+        f"restore it, or set {_SEND_CHANGED}={plugin.name} to send it as it is now"
+    )
+    return False
 
 
 def _find_ended(client: "Client", sweep: str, files: "JobFiles") -> tuple[str, str, int]:

@@ -80,8 +80,8 @@ def test_a_module_comes_with_what_it_imports_from_its_folder(
     assert (source.version, source.is_installed) == (None, False)
     digest = hashlib.sha256()
     for name in shipped(source):
-        content = (tmp_path / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        content = hashlib.sha256((tmp_path / name).read_bytes())
+        digest.update(f"{content.hexdigest()} {name!r}\n".encode())
     assert source.sha256() == digest.hexdigest()
     write({"ps_other.py": "changed"})
     assert source_of("ps_main:Tiles").sha256() == digest.hexdigest()
@@ -110,6 +110,21 @@ def test_a_package_comes_without_caches_and_hidden_files(
         "ps_own/table.csv",
     ]
     assert source.compiled() == [f"ps_own/{FAST}"]
+
+
+def test_the_checksum_covers_every_file_that_is_sent(
+    write: Callable[[Mapping[str, str]], None], tmp_path: Path
+) -> None:
+    write({"ps_sum/__init__.py": "", "ps_sum/table.csv": "1", "ps_sum/.env": "1"})
+    checksums = [source_of("ps_sum:Tiles").sha256()]
+    for sent in ({"ps_sum/table.csv": "2"}, {"ps_sum/key.json": ""}, {"ps_sum/__init__.py": "a = 1"}):
+        write(sent)
+        checksums.append(source_of("ps_sum:Tiles").sha256())
+    (tmp_path / "ps_sum" / "key.json").rename(tmp_path / "ps_sum" / "renamed.json")
+    checksums.append(source_of("ps_sum:Tiles").sha256())
+    assert len(set(checksums)) == len(checksums)
+    write({"ps_sum/.env": "2"})
+    assert source_of("ps_sum:Tiles").sha256() == checksums[-1]
 
 
 def test_an_installed_package_has_its_version_and_comes_alone() -> None:
