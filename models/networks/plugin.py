@@ -117,8 +117,13 @@ class PluginNetwork(nn.Module):
         return None if own is None else own()
 
     def _own(self, name: str) -> Callable[..., Any] | None:
-        """Return a method that the user's module may define; None if it does not."""
-        return getattr(self.module, name, None)
+        """Return a method that the user's module may define; None if it does not.
+
+        Parameters and modules of that name are no methods, but a module may decode.
+        """
+        found = getattr(self.module, name, None)
+        is_method = callable(found) and (name == "decode" or not isinstance(found, nn.Module))
+        return found if is_method else None
 
     def _check(self, output: Any, x: Tensor) -> None:
         """Raise ModelError if the module's output is not what the contract says."""
