@@ -15,7 +15,7 @@ from sweeps.models.training.alone import Alone
 from sweeps.models.training.member import Member, Optimizer, Trainee
 from sweeps.models.training.objectives import Reconstruction
 from sweeps.models.training.penalties import Penalties
-from sweeps.models.training.stack import Stack, architecture
+from sweeps.models.training.stack import Stack, stack_kind
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ _verdicts: dict[Hashable, str | None] = {}
 
 def can_pack(trainee: Trainee) -> bool:
     """Return whether a member can be stacked with its like. Log why not, once for each kind of network."""
-    network, kind = trainee.member.network, architecture(trainee)
+    network, objective = trainee.member.network, trainee.member.objective
     if not isinstance(network, PluginNetwork):
         return True
+    assert isinstance(objective, Reconstruction)
+    kind = stack_kind(objective)
     if kind not in _verdicts:
-        objective = trainee.member.objective
-        assert isinstance(objective, Reconstruction)
         reason = _verdicts[kind] = why_not_packed(objective)
         if reason is not None:
             logger.warning("%s is not packed: %s. Its trials train one by one", network.section.name, reason)
@@ -44,9 +44,9 @@ def why_not_packed(objective: Reconstruction) -> str | None:
 
     Two copies with different weights take a few steps as one, and by themselves: the results must agree.
     """
-    pair = [_copied(objective, number) for number in range(2)]
-    alone, stacked = copy.deepcopy(pair), copy.deepcopy(pair)
     try:
+        pair = [_copied(objective, number) for number in range(2)]
+        alone, stacked = copy.deepcopy(pair), copy.deepcopy(pair)
         _train_alone(alone)
     except Exception as error:  # code of the user's own may raise anything: in training it is the trial's result
         return f"it raised {_line(error)}"
