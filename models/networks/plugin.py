@@ -13,6 +13,7 @@ from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import Activations
 from sweeps.models.networks.preprocessing import Preprocessing
+from sweeps.plugin_import import reason_of
 
 
 def build(section: NetworkSettings, shape: SampleShape, _n_classes: int | None) -> "PluginNetwork":
@@ -51,7 +52,9 @@ class PluginNetwork(nn.Module):
                 torch.manual_seed(seed)
                 return network(self.section, self.shape).eval()
         except Exception as error:  # code of the user's own may raise anything
-            raise ModelError(f"{name} must take these settings and {self.shape}, and raised {_line(error)}") from error
+            raise ModelError(
+                f"{name} must take these settings and {self.shape}, and raised {reason_of(error)}"
+            ) from error
 
     def train(self, mode: bool = True) -> "PluginNetwork":
         """Set the mode of the adapter alone: whoever trains or measures several networks sets that of all."""
@@ -143,7 +146,3 @@ class PluginNetwork(nn.Module):
             raise ModelError(
                 f"{name}.forward must return a code of code_size {self.section.code_size} units, not {code.shape[1]}"
             )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
