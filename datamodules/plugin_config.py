@@ -9,7 +9,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_m
 from pydantic_core import core_schema
 
 from sweeps.datamodules.split_config import SplitConfig
-from sweeps.plugin_import import DATA, PluginError, PluginSections, import_plugin
+from sweeps.plugin_import import DATA, PluginError, PluginSections, import_plugin, reason_of
 
 
 class DataSettings(SplitConfig):
@@ -80,7 +80,7 @@ def loader_of(name: str, plugin: Any) -> Callable[[Any], Any]:
         try:
             plugin = plugin()
         except Exception as error:  # code of the user's own may raise anything
-            raise PluginError(f"{name} must be created without arguments, and raised {_reason(error)}") from error
+            raise PluginError(f"{name} must be created without arguments, and raised {reason_of(error)}") from error
     load = getattr(plugin, "load", plugin)
     if not callable(load):
         raise PluginError(
@@ -96,11 +96,7 @@ def _parameter_type(name: str, load: Callable[..., Any]) -> Any:
         parameters = list(signature(load).parameters.values())
         hints = get_type_hints(load)
     except Exception as error:
-        raise PluginError(f"{name} must have a signature that can be read, and raised {_reason(error)}") from error
+        raise PluginError(f"{name} must have a signature that can be read, and raised {reason_of(error)}") from error
     if len(parameters) != 1:
         raise PluginError(f"{name} must load by one argument, its settings, and takes {len(parameters)}")
     return hints.get(parameters[0].name)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -15,7 +15,9 @@ from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
 from sweeps.models.plugin_subject import Skipped, Subject
 from sweeps.plugin_checks import Check
-from sweeps.plugin_import import PluginError
+from sweeps.plugin_import import PluginError, reason_of
+
+_MAX_REASON = 500
 
 
 def check_network(
@@ -75,8 +77,7 @@ def _outcome(name: str, rule: Callable[[], str | None]) -> Check:
     except (ModelError, PluginError) as error:
         return Check(name, "failed", " ".join(str(error).split()))
     except Exception as error:  # code of the user's own may raise anything
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        return Check(name, "failed", f"it raised {line[:500]}")
+        return Check(name, "failed", f"it raised {reason_of(error)[:_MAX_REASON]}")
 
 
 def _own_settings(declared: type[NetworkSettings]) -> list[str]:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from sweeps.models.errors import ModelError
+from sweeps.plugin_import import reason_of
 
 _MAX_REASON = 300
 
@@ -19,8 +20,7 @@ def exported(network: nn.Module, examples: Tensor) -> nn.Module:
     try:
         module = torch.export.export(network.eval(), (examples,), dynamic_shapes=({0: batch},)).module()
     except Exception as error:  # of torch, or of a user's own code
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ModelError(f"torch.export raised {line[:_MAX_REASON]}") from error
+        raise ModelError(f"torch.export raised {reason_of(error)[:_MAX_REASON]}") from error
     if foreign := _foreign_operators(module):
         raise ModelError(f"it uses operators that torch alone does not have: {', '.join(foreign)}")
     return module

@@ -30,6 +30,11 @@ class PluginError(ValueError):
     """A plug-in cannot be imported, or does not keep its contract; the message is one line."""
 
 
+def reason_of(error: BaseException) -> str:
+    """Return in one line what a plug-in raised: code of the user's own may raise anything."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def names_plugin(name: object, group: str) -> bool:
     """Return whether a section's `name` means a plug-in: an import path, or an entry point of the group."""
     return isinstance(name, str) and (":" in name or name in registered(group))
@@ -67,9 +72,8 @@ def import_plugin(name: str, group: str) -> Any:
     try:
         module = import_module(module_name)
     except (Exception, SystemExit) as error:  # code of the user's own may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(
-            f"{module_name} must import, and raised {reason}: install its package, or run in its folder"
+            f"{module_name} must import, and raised {reason_of(error)}: install its package, or run in its folder"
         ) from error
     if not hasattr(module, attribute):
         raise PluginError(f"{module_name} has no {attribute}: correct the name after the colon")

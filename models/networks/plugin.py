@@ -13,6 +13,7 @@ from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import Activations
 from sweeps.models.networks.preprocessing import Preprocessing
+from sweeps.plugin_import import reason_of
 
 
 def build(section: NetworkSettings, shape: SampleShape, _n_classes: int | None) -> "PluginNetwork":
@@ -51,7 +52,9 @@ class PluginNetwork(nn.Module):
                 torch.manual_seed(seed)
                 return network(self.section, self.shape).eval()
         except Exception as error:  # code of the user's own may raise anything
-            raise ModelError(f"{name} must take these settings and {self.shape}, and raised {_line(error)}") from error
+            raise ModelError(
+                f"{name} must take these settings and {self.shape}, and raised {reason_of(error)}"
+            ) from error
 
     def train(self, mode: bool = True) -> "PluginNetwork":
         """Set the mode of the adapter alone: whoever trains or measures several networks sets that of all."""
@@ -117,8 +120,13 @@ class PluginNetwork(nn.Module):
         return None if own is None else own()
 
     def _own(self, name: str) -> Callable[..., Any] | None:
-        """Return a method that the user's module may define; None if it does not."""
-        return getattr(self.module, name, None)
+        """Return a method that the user's module may define; None if it does not.
+
+        Parameters and modules of that name are no methods, but a module may decode.
+        """
+        found = getattr(self.module, name, None)
+        is_method = callable(found) and (name == "decode" or not isinstance(found, nn.Module))
+        return found if is_method else None
 
     def _check(self, output: Any, x: Tensor) -> None:
         """Raise ModelError if the module's output is not what the contract says."""
@@ -138,7 +146,3 @@ class PluginNetwork(nn.Module):
             raise ModelError(
                 f"{name}.forward must return a code of code_size {self.section.code_size} units, not {code.shape[1]}"
             )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

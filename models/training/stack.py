@@ -28,9 +28,14 @@ def architecture(trainee: Trainee) -> Hashable | None:
     objective = trainee.member.objective
     if not isinstance(objective, Reconstruction):
         return None
+    return stack_kind(objective), type(trainee.optimizer), n_steps(trainee.optimizer)
+
+
+def stack_kind(objective: Reconstruction) -> Hashable:
+    """Return what the members of a stack share, apart from their optimizers."""
     network = objective.network
     if isinstance(network, PluginNetwork):
-        return _plugin_architecture(network), objective.loss, objective.penalties.reduction, *_steps(trainee)
+        return _plugin_architecture(network), objective.loss, objective.penalties.reduction
     layers = tuple((name, type(layer), layer.activation) for name, layer in _layers(network))
     return (
         type(network),
@@ -41,7 +46,6 @@ def architecture(trainee: Trainee) -> Hashable | None:
         tuple(name for name, _ in _named_parameters(network)),
         objective.loss,
         objective.penalties.reduction,
-        *_steps(trainee),
     )
 
 
@@ -227,10 +231,6 @@ def _plugin_architecture(network: PluginNetwork) -> Hashable:
     settings = network.section.model_dump_json(exclude=apart)
     shapes = tuple((name, tensor.shape) for name, tensor in network.state_dict().items())
     return settings, network.shape, network.preprocessing.fills_missing, shapes
-
-
-def _steps(trainee: Trainee) -> tuple[type, int]:
-    return type(trainee.optimizer), n_steps(trainee.optimizer)
 
 
 def _own_buffers(network: Network) -> list[tuple[str, Tensor]]:

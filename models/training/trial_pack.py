@@ -15,10 +15,12 @@ from sweeps.models.training.alone import Alone
 from sweeps.models.training.member import Member, Optimizer, Trainee
 from sweeps.models.training.objectives import Reconstruction
 from sweeps.models.training.penalties import Penalties
-from sweeps.models.training.stack import Stack, architecture
+from sweeps.models.training.stack import Stack, stack_kind
+from sweeps.plugin_import import reason_of
 
 logger = logging.getLogger(__name__)
 
+_MAX_REASON = 300
 _N_STEPS, _N_SAMPLES, _RATE, _PENALTY = 3, 8, 0.1, 1e-3
 # Stacked sums round in another order; a mistake, such as one network's statistics in another, is larger by far.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
@@ -27,12 +29,12 @@ _verdicts: dict[Hashable, str | None] = {}
 
 def can_pack(trainee: Trainee) -> bool:
     """Return whether a member can be stacked with its like. Log why not, once for each kind of network."""
-    network, kind = trainee.member.network, architecture(trainee)
+    network, objective = trainee.member.network, trainee.member.objective
     if not isinstance(network, PluginNetwork):
         return True
+    assert isinstance(objective, Reconstruction)
+    kind = stack_kind(objective)
     if kind not in _verdicts:
-        objective = trainee.member.objective
-        assert isinstance(objective, Reconstruction)
         reason = _verdicts[kind] = why_not_packed(objective)
         if reason is not None:
             logger.warning("%s is not packed: %s. Its trials train one by one", network.section.name, reason)
@@ -44,16 +46,16 @@ def why_not_packed(objective: Reconstruction) -> str | None:
 
     Two copies with different weights take a few steps as one, and by themselves: the results must agree.
     """
-    pair = [_copied(objective, number) for number in range(2)]
-    alone, stacked = copy.deepcopy(pair), copy.deepcopy(pair)
     try:
+        pair = [_copied(objective, number) for number in range(2)]
+        alone, stacked = copy.deepcopy(pair), copy.deepcopy(pair)
         _train_alone(alone)
     except Exception as error:  # code of the user's own may raise anything: in training it is the trial's result
-        return f"it raised {_line(error)}"
+        return f"it raised {reason_of(error)[:_MAX_REASON].rstrip(" .")}"
     try:
         _train_stacked(stacked)
     except Exception as error:
-        return f"torch.func.vmap cannot train several as one: {_line(error)}"
+        return f"torch.func.vmap cannot train several as one: {reason_of(error)[:_MAX_REASON].rstrip(" .")}"
     for one, other in zip(alone, stacked, strict=True):
         for name, tensor in one.network.state_dict().items():
             if not _agree(tensor, other.network.state_dict()[name]):
@@ -114,7 +116,3 @@ def _agree(one: Tensor, other: Tensor) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, other)
     return torch.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(" .")

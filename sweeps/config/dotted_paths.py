@@ -73,13 +73,13 @@ def chosen_sections(field: FieldInfo, document: object) -> list[type[BaseModel]]
     """Return the sections that a field may hold: that of the kind or plug-in that `document` names, else all."""
     sections = list(dict.fromkeys(sections_in(field.annotation)))
     name = document.get("name") if isinstance(document, Mapping) else None
-    for plugins in plugins_of(field):
+    for plugins in plugin_sections_of(field):
         if (section := plugins.find(name)) is not None:
             return [section]
     return [part for part in sections if kind_of(part) == name] or sections
 
 
-def plugins_of(field: FieldInfo) -> list[PluginSections]:
+def plugin_sections_of(field: FieldInfo) -> list[PluginSections]:
     """Return what a field says of plug-ins whose sections it may hold; empty if it takes none."""
     return [part for part in field.metadata if isinstance(part, PluginSections)]
 

@@ -18,7 +18,7 @@ from sweeps.config.dotted_paths import (
     chosen_sections,
     kind_of,
     not_a_setting,
-    plugins_of,
+    plugin_sections_of,
     sections_in,
     why_too_long,
     with_values,
@@ -129,7 +129,7 @@ def _choice_of_kind(path: str, document: Mapping[str, Any]) -> Setting:
     section, *_ = _head_sections(path, document)
     kinds = [kind for part in sections_in(info.annotation) if (kind := kind_of(part)) is not None]
     default = None if info.is_required() else info.get_default().name
-    plugin = ", or the import path or entry point of a plug-in" if plugins_of(info) else ""
+    plugin = ", or the import path or entry point of a plug-in" if plugin_sections_of(info) else ""
     return Setting(
         path=path,
         description=section.model_fields["name"].description or "",

@@ -100,8 +100,12 @@ def _numpy_values(value: Any) -> Callable[[], Any] | None:
 
 
 def _given(section: BaseModel) -> dict[str, Any]:
-    """Return the settings of a section that were given, and its name if it is one of several kinds."""
+    """Return the settings of a section that were given, and its name if it is one of several kinds.
+
+    Those of a plug-in's own are extras of a section that was read without the plug-in.
+    """
     given = {name: getattr(section, name) for name in type(section).model_fields if name in section.model_fields_set}
+    given |= section.model_extra or {}
     return given if kind_of(type(section)) is None else {"name": getattr(section, "name", None)} | given
 
 

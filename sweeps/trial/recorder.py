@@ -212,11 +212,12 @@ class Recorder:
             self.log.add_end(self._run_tags() | early, findings)
 
     def _run_tags(self) -> dict[str, str]:
-        weights = self.measurements.network.weights()
-        shapes = ", ".join("×".join(map(str, (n_in, n_out, *kernel))) for n_out, n_in, *kernel in map(_shape, weights))
+        shapes = ", ".join(map(_shape, self.measurements.network.weights()))
         tags = {HOST_TAG: platform.node(), WEIGHTS_TAG: shapes}
         return tags | ({REUSED_EPOCHS: str(self._n_adopted_epochs)} if self._n_adopted_epochs else {})
 
 
-def _shape(weight: torch.Tensor) -> tuple[int, ...]:
-    return tuple(weight.shape)
+def _shape(weight: torch.Tensor) -> str:
+    """Return a shape as inputs×units, followed by the sizes of a kernel; weights of a plug-in may have fewer axes."""
+    units, inputs, kernel = weight.shape[:1], weight.shape[1:2], weight.shape[2:]
+    return "×".join(map(str, (*inputs, *units, *kernel))) or "1"

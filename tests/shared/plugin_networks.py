@@ -1,5 +1,7 @@
 """Networks as a user would write them, and some that break the contract of plug-ins."""
 
+import threading
+
 import numpy as np
 import torch
 from pydantic import Field
@@ -267,3 +269,37 @@ class NoWeights(Bare):
 
     def weights(self) -> list[Tensor]:
         return []
+
+
+class ParameterWeights(Bare):
+    """Has a parameter of the name that a method may have, and decodes by a module."""
+
+    def __init__(self, settings: NetworkSettings, shape: SampleShape) -> None:
+        super().__init__(settings, shape)
+        self.weights = nn.Parameter(torch.ones(3))
+        self.decode = nn.Sequential(self.back)
+
+    def code(self, x: Tensor) -> Tensor:
+        return super().code(x) * self.weights
+
+
+class VectorWeights(Bare):
+    """Penalises biases and a single number too."""
+
+    def __init__(self, settings: NetworkSettings, shape: SampleShape) -> None:
+        super().__init__(settings, shape)
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def code(self, x: Tensor) -> Tensor:
+        return super().code(x) * self.gain
+
+    def weights(self) -> list[Tensor]:
+        return [self.into.weight, self.into.bias, self.gain]
+
+
+class HoldsLock(Bare):
+    """Holds what cannot be copied."""
+
+    def __init__(self, settings: NetworkSettings, shape: SampleShape) -> None:
+        super().__init__(settings, shape)
+        self.lock = threading.Lock()

@@ -105,6 +105,15 @@ def test_decode_is_the_modules_own() -> None:
         network("Bare").decode(X)
 
 
+def test_parameters_and_modules_are_not_taken_for_methods_but_a_module_may_decode() -> None:
+    built = network("ParameterWeights")
+    assert [weight.shape for weight in built.weights()] == [(3, 16), (16, 3)]
+    torch.testing.assert_close(built.decode(built.encode(X)), built(X).reconstruction)
+    other = network("Bare")
+    other.module.weights = torch.nn.ParameterList([torch.ones(3)])
+    assert [weight.shape for weight in other.weights()] == [(3, 16), (16, 3)]
+
+
 def test_what_a_network_lacks_is_left_out_of_figures_and_diagnoses() -> None:
     built = network()
     assert (built.first_layer_filters(), built.encoder_weights()) == (None, [])

@@ -16,6 +16,7 @@ from sweeps.models.networks.corruption import SharedDraws
 from sweeps.models.networks.network import Network
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import TRAINING_NOISE, seeded_generator
+from sweeps.models.training import trial_pack
 from sweeps.models.training.alone import Alone
 from sweeps.models.training.learners import alike, learner_of
 from sweeps.models.training.member import Trainee
@@ -23,9 +24,10 @@ from sweeps.models.training.stack import Stack
 
 SHAPE = SampleShape(16, (4, 4))
 BATCHES = [torch.rand(10, 16, generator=torch.Generator().manual_seed(number)) for number in range(6)]
-PACKED = ["Conv", "Bare", "Dropout", "Normalised"]
+PACKED = ["Conv", "Bare", "Dropout", "Normalised", "VectorWeights", "ParameterWeights"]
 SINGLE = {
     "Branching": "torch.func.vmap cannot train several as one: RuntimeError: vmap: It looks like you're",
+    "HoldsLock": "it raised TypeError: cannot pickle '_thread.lock' object",
     "HalfFrozen": "into.weight differs from what it is if trained by itself",
     "MovingAverage": "average differs from what it is if trained by itself",
 }
@@ -92,6 +94,30 @@ def test_network_that_cannot_pack_trains_by_itself_and_says_why(
     for together, alone in zip(train(packed, stacks=True), train(single, stacks=False), strict=True):
         for key in together:
             assert torch.equal(together[key], alone[key])
+
+
+def test_a_pack_that_has_lost_members_is_not_tried_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_pack, "_verdicts", {})
+    packed = variants("Branching")
+    with caplog.at_level(logging.WARNING):
+        train(packed, stacks=True, epochs=(0,))
+        groups = alike(packed[1:], stacks=True)  # one was stopped early; Adam has counted steps
+    assert [len(group) for group in groups] == [1, 1]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("step", ["copy", "training"])
+def test_out_of_memory_in_the_trial_of_a_pack_lets_each_train_by_itself(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_given: Any) -> Any:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(trial_pack, "_verdicts", {})
+    monkeypatch.setattr(trial_pack, "_copied" if step == "copy" else "_train_stacked", out_of_memory)
+    assert [len(group) for group in alike(variants("Bare"), stacks=True)] == [1, 1, 1]
 
 
 def test_networks_of_different_settings_or_shapes_do_not_pack() -> None:

@@ -44,6 +44,14 @@ def test_sweep_of_a_plugin_network_is_parsed_and_restored() -> None:
     assert sweep.to_dict() == document()
 
 
+def test_network_of_a_restored_sweep_keeps_its_own_settings_in_a_sweep_written_in_python() -> None:
+    parsed = SweepConfig.from_dict(document())
+    for config in (parsed, SweepConfig.restore(parsed.to_dict())):
+        again = SweepConfig(name="again", data=config.data, model=config.model, objective=config.objective)
+        assert again.to_dict()["model"] == document()["model"]
+        assert again.trial.model == parsed.trial.model
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -90,6 +90,21 @@ def test_a_recorded_sweep_is_read_without_its_data_plugin() -> None:
     assert SweepConfig.restore(document | {"data": {"name": "entry-point"}}).data.name == "entry-point"
 
 
+def test_a_sweep_written_in_python_takes_the_section_of_another_with_all_settings(
+    written: Callable[..., SweepConfig],
+) -> None:
+    config = written("data.size=6", "data.colours=[red]")
+    again = sweep_in_python(config)
+    assert again.to_dict()["data"] == config.to_dict()["data"]
+    assert again.data == config.data
+    restored = sweep_in_python(SweepConfig.restore(config.to_dict()))
+    assert restored.to_dict()["data"] == config.to_dict()["data"]
+
+
+def sweep_in_python(config: SweepConfig) -> SweepConfig:
+    return SweepConfig(name="again", data=config.data, model=config.model, objective={"metric": "valid/mse"})
+
+
 def test_only_settings_that_are_paths_become_absolute(written: Callable[..., SweepConfig], tmp_path: Path) -> None:
     data = written("data.folder=tiles", "data.path=s3://other/tiles").to_dict()["data"]
     assert data["folder"] == str(tmp_path / "tiles")

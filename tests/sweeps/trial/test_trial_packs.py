@@ -17,7 +17,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.trial import reports
 from sweeps.trial.context import TrialContext
 from sweeps.trial.dataset import Dataset
-from sweeps.trial.events import EpochEnded, Event, PointEnded
+from sweeps.trial.events import WEIGHTS_TAG, EpochEnded, Event, PointEnded
 from sweeps.trial.pack import train_points
 from sweeps.trial.recorder import Recorder
 
@@ -102,6 +102,15 @@ def test_points_of_one_stacked_network_have_the_metrics_of_training_alone(
         alone = train(tmp_path / "alone", {point_id: point})
         assert together.metrics(point_id) == close(alone.metrics(point_id))
         assert together.metrics(point_id) != alone.metrics(point_id), "it must have been stacked: sums round otherwise"
+
+
+@pytest.mark.parametrize(("network", "shapes"), [("VectorWeights", "64×3, 3, 1"), ("ParameterWeights", "64×3, 3×64")])
+def test_plugin_network_with_weights_of_any_shape_is_trained(
+    network: str, shapes: str, train: Callable[..., Reports], tmp_path: Path
+) -> None:
+    model = {"name": f"plugin_networks:{network}", "weight_l2": 0.01}
+    (ended,) = train(tmp_path, {"0000": {}}, model=model).ends().values()
+    assert (ended.failed, ended.tags[WEIGHTS_TAG]) == (False, shapes)
 
 
 def test_a_pack_reports_once_per_epoch(train: Callable[..., Reports], tmp_path: Path) -> None:
