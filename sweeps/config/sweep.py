@@ -54,14 +54,14 @@ class SweepConfig(Section):
     """
 
     name: str = Field(description="Name of the sweep: letters, digits, '-', '_' and '.'.")
-    description: str = Field("", description="Text about the sweep, shown in MLflow.")
+    description: str = Field(default="", description="Text about the sweep, shown in MLflow.")
     experiment: str = Field(
         default_factory=lambda given: given.get("name", ""),
         description="Name of the experiment in MLflow; by default that of the sweep.",
     )
     data: DataConfig = Field(description="The data set, and how it is split.")
     model: ModelConfig = Field(description="The network family and its settings.")
-    training: TrainingConfig = Field(TrainingConfig(), description="How each network is trained.")
+    training: TrainingConfig = Field(default=TrainingConfig(), description="How each network is trained.")
     search: dict[str, Range] = Field(
         default_factory=dict,
         max_length=MAX_RANGES,
@@ -70,18 +70,20 @@ class SweepConfig(Section):
     objective: Objectives = Field(
         description="What ranks the trials: one metric, or a list of them for a Pareto front."
     )
-    algorithm: AlgorithmConfig = Field(RandomConfig(), description="How points of the search space are chosen.")
+    algorithm: AlgorithmConfig = Field(default=RandomConfig(), description="How points of the search space are chosen.")
     stopping: StoppingConfig = Field(
-        NoStoppingConfig(), description="Whether trials that fall behind the others stop early."
+        default=NoStoppingConfig(), description="Whether trials that fall behind the others stop early."
     )
-    budget: BudgetConfig = Field(BudgetConfig(), description="When the sweep ends.")
-    resources: ResourcesConfig = Field(ResourcesConfig(), description="What each trial may use.")
+    budget: BudgetConfig = Field(default=BudgetConfig(), description="When the sweep ends.")
+    resources: ResourcesConfig = Field(default=ResourcesConfig(), description="What each trial may use.")
     execution: Literal["auto", "packed", "single"] = Field(
-        "auto",
+        default="auto",
         description="Whether trials train in packs: where results stay the same, wherever possible, or never.",
     )
-    figures: FiguresConfig = Field(FiguresConfig(), description="Which trials get detailed figures.")
-    promotion: PromotionConfig = Field(PromotionConfig(), description="What a model must pass to become the champion.")
+    figures: FiguresConfig = Field(default=FiguresConfig(), description="Which trials get detailed figures.")
+    promotion: PromotionConfig = Field(
+        default=PromotionConfig(), description="What a model must pass to become the champion."
+    )
 
     def __init__(self, /, **settings: Any) -> None:
         document = plain_document(settings)
