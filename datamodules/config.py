@@ -25,7 +25,7 @@ class DigitsConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.digits:load"
     n_features: ClassVar[int] = 64
 
-    name: Literal["digits"] = Field("digits", description="The data set.")
+    name: Literal["digits"] = Field(default="digits", description="The data set.")
 
 
 class MnistConfig(SplitConfig):
@@ -34,7 +34,7 @@ class MnistConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.mnist:load"
     n_features: ClassVar[int] = 784
 
-    name: Literal["mnist"] = Field("mnist", description="The data set.")
+    name: Literal["mnist"] = Field(default="mnist", description="The data set.")
 
 
 class FashionMnistConfig(SplitConfig):
@@ -43,7 +43,7 @@ class FashionMnistConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.fashion_mnist:load"
     n_features: ClassVar[int] = 784
 
-    name: Literal["fashion_mnist"] = Field("fashion_mnist", description="The data set.")
+    name: Literal["fashion_mnist"] = Field(default="fashion_mnist", description="The data set.")
 
 
 class BlobsConfig(SplitConfig):
@@ -55,11 +55,13 @@ class BlobsConfig(SplitConfig):
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:blobs"
     n_features: ClassVar[int] = 784
 
-    name: Literal["blobs"] = Field("blobs", description="The data set.")
-    subset: Literal["stripe", "full"] = Field("stripe", description="All images, or every 27th from the 11th on.")
-    n_test: SamplesOrNone | None = Field(0, description="Test samples; by default none.")
+    name: Literal["blobs"] = Field(default="blobs", description="The data set.")
+    subset: Literal["stripe", "full"] = Field(
+        default="stripe", description="All images, or every 27th from the 11th on."
+    )
+    n_test: SamplesOrNone | None = Field(default=0, description="Test samples; by default none.")
     validate_on: ValidateOn = Field(
-        "train", description="Split on which the valid/ metrics are measured; by default the training samples."
+        default="train", description="Split on which the valid/ metrics are measured; by default the training samples."
     )
 
     @property
@@ -94,9 +96,9 @@ class UniformConfig(DrawnConfig):
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:uniform"
 
-    name: Literal["uniform"] = Field("uniform", description="The data set.")
-    n_samples: Samples = Field(99_999, description="Samples to draw.")
-    n_features: Samples = Field(84, description="Features of a sample.")
+    name: Literal["uniform"] = Field(default="uniform", description="The data set.")
+    n_samples: Samples = Field(default=99_999, description="Samples to draw.")
+    n_features: Samples = Field(default=84, description="Features of a sample.")
 
 
 class NormalConfig(DrawnConfig):
@@ -104,11 +106,11 @@ class NormalConfig(DrawnConfig):
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:normal"
 
-    name: Literal["normal"] = Field("normal", description="The data set.")
-    n_samples: Samples = Field(139_336, description="Samples to draw.")
-    n_features: Samples = Field(84, description="Features of a sample.")
-    mean: float = Field(0.0, description="Mean of each feature.")
-    standard_deviation: PositiveFloat = Field(1.0, description="Standard deviation of each feature.")
+    name: Literal["normal"] = Field(default="normal", description="The data set.")
+    n_samples: Samples = Field(default=139_336, description="Samples to draw.")
+    n_features: Samples = Field(default=84, description="Features of a sample.")
+    mean: float = Field(default=0.0, description="Mean of each feature.")
+    standard_deviation: PositiveFloat = Field(default=1.0, description="Standard deviation of each feature.")
 
 
 class RowsConfig(SplitConfig):
@@ -116,13 +118,13 @@ class RowsConfig(SplitConfig):
 
     loader: ClassVar[str] = "sweeps.datamodules.synthetic:rows"
 
-    name: Literal["rows"] = Field("rows", description="The data set.")
+    name: Literal["rows"] = Field(default="rows", description="The data set.")
     rows: tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...] = Field(
         min_length=1, description="The samples, each a list of numbers of the same length."
     )
-    n_test: SamplesOrNone | None = Field(0, description="Test samples; by default none.")
+    n_test: SamplesOrNone | None = Field(default=0, description="Test samples; by default none.")
     validate_on: ValidateOn = Field(
-        "train", description="Split on which the valid/ metrics are measured; by default the training samples."
+        default="train", description="Split on which the valid/ metrics are measured; by default the training samples."
     )
 
     @property

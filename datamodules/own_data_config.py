@@ -36,20 +36,20 @@ class ArrayConfig(SplitConfig):
     label_adviser: ClassVar[str | None] = "sweeps.datamodules.label_arrays:label_advice"
     n_features: ClassVar[None] = None
 
-    name: Literal["array"] = Field("array", description="The data set.")
+    name: Literal["array"] = Field(default="array", description="The data set.")
     path: Path = Field(description="File of the samples, relative to the folder where the command runs.")
     labels_path: Path | None = Field(
-        None, description="File of the integer labels, if they are not in the file of the samples."
+        default=None, description="File of the integer labels, if they are not in the file of the samples."
     )
-    inputs_key: str = Field("inputs", description="Name of the samples in an .npz file.")
-    labels_key: str = Field("labels", description="Name of the labels in an .npz file.")
+    inputs_key: str = Field(default="inputs", description="Name of the samples in an .npz file.")
+    labels_key: str = Field(default="labels", description="Name of the labels in an .npz file.")
     image_shape: ImageShape | None = Field(
-        None,
+        default=None,
         description="Shape of a sample that is an image: [height, width], or in colour [height, width, 3], or "
         "[3, height, width] where the channels come first; taken from the array's own shape if left out.",
     )
     scale: PositiveFloat = Field(
-        1.0, description="Factor that multiplies the inputs, such as 0.00392156862745098 (1/255) for bytes."
+        default=1.0, description="Factor that multiplies the inputs, such as 0.00392156862745098 (1/255) for bytes."
     )
 
     @property
@@ -75,21 +75,23 @@ class TableConfig(SplitConfig):
     labels_setting: ClassVar[str] = "data.label_column"
     n_features: ClassVar[None] = None
 
-    name: Literal["table"] = Field("table", description="The data set.")
+    name: Literal["table"] = Field(default="table", description="The data set.")
     path: Path = Field(
         description="The table: a .csv, .parquet or .feather file with named columns.", examples=["samples.csv"]
     )
     label_column: str | None = Field(
-        None, description="The column with each row's class, as text or integers; it is no feature."
+        default=None, description="The column with each row's class, as text or integers; it is no feature."
     )
-    drop_columns: tuple[str, ...] = Field((), description="Columns that are neither features nor labels, such as ids.")
+    drop_columns: tuple[str, ...] = Field(
+        default=(), description="Columns that are neither features nor labels, such as ids."
+    )
     missing: Missing = Field(
-        "error",
+        default="error",
         description="What to do about missing values: error refuses them; mean replaces them by the column's mean over "
         "the training split; mask leaves them out of the loss and the metrics.",
     )
     max_categories: int = Field(
-        50, gt=0, le=10_000, description="The most categories that a column of text may have; more are refused."
+        default=50, gt=0, le=10_000, description="The most categories that a column of text may have; more are refused."
     )
 
     @property

@@ -19,7 +19,7 @@ class DataSettings(SplitConfig):
     file names the plug-in by.
     """
 
-    name: str = Field("", description="The import path of the plug-in, or the name of its entry point.")
+    name: str = Field(default="", description="The import path of the plug-in, or the name of its entry point.")
 
 
 class DataPlugins(PluginSections):
@@ -54,7 +54,7 @@ def settings_class(name: str) -> type[DataSettings]:
 
 def named_section(name: str) -> type[DataSettings]:
     """Return the settings of a plug-in with its `name` as their only one, as a kind of `data` section has it."""
-    described = Field(name, description="The import path of the plug-in, or the name of its entry point.")
+    described = Field(default=name, description="The import path of the plug-in, or the name of its entry point.")
     settings, fields = settings_class(name), {"name": (Literal[name], described)}
     section = create_model(settings.__name__, __base__=settings, __doc__=settings.__doc__, **cast("Any", fields))
     return cast("type[DataSettings]", section)

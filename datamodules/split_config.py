@@ -31,15 +31,17 @@ class SplitConfig(BaseModel):
     # (section) -> str: which setting would give labels to data that were read without any. None: no setting can.
     label_adviser: ClassVar[str | None] = None
 
-    n_train: Samples | None = Field(None, description="Training samples; by default all that remain.")
+    n_train: Samples | None = Field(default=None, description="Training samples; by default all that remain.")
     n_valid: Samples | None = Field(
-        None, description="Validation samples; by default a sixth of those left after the test set."
+        default=None, description="Validation samples; by default a sixth of those left after the test set."
     )
     n_test: SamplesOrNone | None = Field(
-        None, description="Test samples; by default the published test set, else a fifth of the samples."
+        default=None, description="Test samples; by default the published test set, else a fifth of the samples."
     )
-    validate_on: ValidateOn = Field("valid", description="Split on which the valid/ metrics are measured.")
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the split, and of data that are drawn at random.")
+    validate_on: ValidateOn = Field(default="valid", description="Split on which the valid/ metrics are measured.")
+    seed: int = Field(
+        default=0, ge=0, le=2**63 - 1, description="Seed of the split, and of data that are drawn at random."
+    )
 
     @property
     def may_have_labels(self) -> bool:

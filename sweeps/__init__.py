@@ -110,17 +110,19 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
-    elif name == "errors":
-        value = import_module("sweeps.errors")
-    elif name == "__version__":
-        value = _version()
-    else:
-        raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # A type checker would accept any name of a module that has it.
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            value = getattr(import_module(_MODULES[name]), name)
+        elif name == "errors":
+            value = import_module("sweeps.errors")
+        elif name == "__version__":
+            value = _version()
+        else:
+            raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -45,7 +45,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'sweeps.plugins' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # A type checker would accept any name of a module that has it.
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'sweeps.plugins' has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)

@@ -10,10 +10,12 @@ class ConvSettings(NetworkSettings):
     """Two strided convolutions and a linear code, mirrored by the decoder."""
 
     channels: int = Field(
-        8, gt=0, le=512, description="Channels of the first convolution; the second has twice as many."
+        default=8, gt=0, le=512, description="Channels of the first convolution; the second has twice as many."
     )
-    code_size: int = Field(16, gt=0, le=10_000, description="Units of the code.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Probability that a unit of the code is dropped in training.")
+    code_size: int = Field(default=16, gt=0, le=10_000, description="Units of the code.")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Probability that a unit of the code is dropped in training."
+    )
 
 
 class ConvAutoencoder(nn.Module):

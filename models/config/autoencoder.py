@@ -24,10 +24,12 @@ class AutoencoderConfig(NetworkConfig):
 
     initialise: ClassVar[str] = "sweeps.models.networks.network:initialise_section"
 
-    activation: Activation = Field("relu", description="Activation function of the hidden layers.")
-    tied_weights: bool = Field(False, description="Whether the decoder uses the transposed weights of the encoder.")
+    activation: Activation = Field(default="relu", description="Activation function of the hidden layers.")
+    tied_weights: bool = Field(
+        default=False, description="Whether the decoder uses the transposed weights of the encoder."
+    )
     initialization: Initialization = Field(
-        "glorot", description="Distribution from which the initial weights are drawn."
+        default="glorot", description="Distribution from which the initial weights are drawn."
     )
 
     if TYPE_CHECKING:  # At runtime a property here would hide the field of a family that sets the size directly.

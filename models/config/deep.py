@@ -14,16 +14,18 @@ class DeepConfig(SingleNoiseConfig):
     network: ClassVar[str] = "sweeps.models.networks.deep:build"
     size_setting: ClassVar[str] = "model.code_size"
 
-    name: Literal["deep"] = Field("deep", description="The network family.")
+    name: Literal["deep"] = Field(default="deep", description="The network family.")
     hidden_sizes: tuple[Units, ...] = Field(
-        (512, 128), max_length=MAX_LAYERS, description="Units of each hidden layer between the input and the code."
+        default=(512, 128),
+        max_length=MAX_LAYERS,
+        description="Units of each hidden layer between the input and the code.",
     )
-    code_size: Units = Field(32, description="Units of the code.")
-    code_activation: Activation = Field("linear", description="Activation function of the code.")
+    code_size: Units = Field(default=32, description="Units of the code.")
+    code_activation: Activation = Field(default="linear", description="Activation function of the code.")
     decoder_sizes: Annotated[tuple[Units, ...], Field(max_length=MAX_LAYERS)] | None = Field(
-        None, description="Units of each hidden layer of the decoder; by default the encoder's in reverse."
+        default=None, description="Units of each hidden layer of the decoder; by default the encoder's in reverse."
     )
-    biases: bool = Field(True, description="Whether the layers have biases.")
+    biases: bool = Field(default=True, description="Whether the layers have biases.")
 
     @property
     def encoder_sizes(self) -> tuple[int, ...]:

@@ -16,14 +16,14 @@ class LinearConfig(SingleNoiseConfig):
     network: ClassVar[str] = "sweeps.models.networks.linear:build"
     size_setting: ClassVar[str] = "model.name"
 
-    name: Literal["linear"] = Field("linear", description="The network family.")
-    activation: Literal["linear"] = Field("linear", description="Always linear: there is no hidden layer.")
+    name: Literal["linear"] = Field(default="linear", description="The network family.")
+    activation: Literal["linear"] = Field(default="linear", description="Always linear: there is no hidden layer.")
     output_activation: Literal["linear"] = Field(
-        "linear", description="Activation function of the output, always linear."
+        default="linear", description="Activation function of the output, always linear."
     )
-    loss: Literal["mse"] = Field("mse", description="Reconstruction loss, always mean squared error.")
-    tied_weights: Literal[False] = Field(False, description="Always false: there is no decoder.")
-    hidden_l1: float = Field(0.0, ge=0, le=0, description="Always 0: there are no hidden activations.")
+    loss: Literal["mse"] = Field(default="mse", description="Reconstruction loss, always mean squared error.")
+    tied_weights: Literal[False] = Field(default=False, description="Always false: there is no decoder.")
+    hidden_l1: float = Field(default=0.0, ge=0, le=0, description="Always 0: there are no hidden activations.")
 
     @property
     def code_size(self) -> None:

@@ -61,31 +61,34 @@ class NetworkConfig(Section):
     denoises: ClassVar[bool] = True
 
     output_activation: Literal["linear", "sigmoid"] = Field(
-        "linear", description="Activation function of the output; sigmoid needs inputs in [0, 1]."
+        default="linear", description="Activation function of the output; sigmoid needs inputs in [0, 1]."
     )
     standardize: Standardization = Field(
-        "none",
+        default="none",
         description="Subtract the mean and divide by the standard deviation inside the model: of each sample, or of "
         "each feature over the training split.",
     )
     loss: Literal["mse", "bce"] = Field(
-        "mse", description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1]."
+        default="mse",
+        description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1].",
     )
     loss_reduction: Literal["mean", "sum"] = Field(
-        "mean", description="Whether the loss of a sample is the mean or the sum over its features."
+        default="mean", description="Whether the loss of a sample is the mean or the sum over its features."
     )
-    noise: NoiseConfig = Field(NoiseConfig(), description="Corruption of the input during training.")
+    noise: NoiseConfig = Field(default=NoiseConfig(), description="Corruption of the input during training.")
     weight_l1: NonNegativeFloat = Field(
-        0.0, description="Coefficient of the L1 penalty on the weights.", examples=[1e-4]
+        default=0.0, description="Coefficient of the L1 penalty on the weights.", examples=[1e-4]
     )
     weight_l2: NonNegativeFloat = Field(
-        0.0, description="Coefficient of the L2 penalty on the weights.", examples=[1e-4]
+        default=0.0, description="Coefficient of the L2 penalty on the weights.", examples=[1e-4]
     )
     hidden_l1: NonNegativeFloat = Field(
-        0.0, description="Coefficient of the L1 penalty on the hidden activations, for sparse codes.", examples=[1e-4]
+        default=0.0,
+        description="Coefficient of the L1 penalty on the hidden activations, for sparse codes.",
+        examples=[1e-4],
     )
     penalty_reduction: Literal["mean", "sum"] = Field(
-        "mean", description="Whether each penalty is a mean or a sum over its terms."
+        default="mean", description="Whether each penalty is a mean or a sum over its terms."
     )
 
     if TYPE_CHECKING:  # At runtime a property here would hide the field of a section that has one.

@@ -65,7 +65,7 @@ def plugin_section(name: str) -> type[NetworkSettings]:
 
 @cache
 def _named(settings: type[NetworkSettings], name: str) -> type[NetworkSettings]:
-    described = Field(name, description="Import path or entry point of the network.")
+    described = Field(default=name, description="Import path or entry point of the network.")
     fields: Any = {"name": (Literal[name], described)}
     strict = {"extra": "forbid", "frozen": True, "allow_inf_nan": False}
     section = create_model(

@@ -14,8 +14,8 @@ class ShallowConfig(SingleNoiseConfig):
     network: ClassVar[str] = "sweeps.models.networks.shallow:build"
     size_setting: ClassVar[str] = "model.hidden_size"
 
-    name: Literal["shallow"] = Field("shallow", description="The network family.")
-    hidden_size: Units = Field(64, description="Units of the hidden layer, which is the code.")
+    name: Literal["shallow"] = Field(default="shallow", description="The network family.")
+    hidden_size: Units = Field(default=64, description="Units of the hidden layer, which is the code.")
 
     @property
     def code_size(self) -> int:

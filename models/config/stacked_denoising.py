@@ -24,32 +24,35 @@ class StackedDenoisingConfig(AutoencoderConfig):
     labels_setting: ClassVar[LabelsSetting | None] = LabelsSetting("fine_tuning", "classification", "reconstruction")
     denoises: ClassVar[bool] = False  # the layers meet their noise in pretraining
 
-    name: Literal["stacked_denoising"] = Field("stacked_denoising", description="The network family.")
+    name: Literal["stacked_denoising"] = Field(default="stacked_denoising", description="The network family.")
     hidden_sizes: tuple[Units, ...] = Field(
-        (1000, 1000, 1000),
+        default=(1000, 1000, 1000),
         min_length=1,
         max_length=MAX_LAYERS,
         description="Units of each hidden layer from the input on; the last is the code.",
     )
-    activation: Activation = Field("sigmoid", description="Activation function of the hidden layers.")
+    activation: Activation = Field(default="sigmoid", description="Activation function of the hidden layers.")
     code_activation: Activation | None = Field(
-        None, description="Activation function of the last hidden layer; by default that of the others."
+        default=None, description="Activation function of the last hidden layer; by default that of the others."
     )
     output_activation: Literal["linear", "sigmoid"] = Field(
-        "sigmoid", description="Activation function of the output; sigmoid needs inputs in [0, 1]."
+        default="sigmoid", description="Activation function of the output; sigmoid needs inputs in [0, 1]."
     )
-    tied_weights: bool = Field(True, description="Whether the decoder uses the transposed weights of the encoder.")
+    tied_weights: bool = Field(
+        default=True, description="Whether the decoder uses the transposed weights of the encoder."
+    )
     loss: Literal["mse", "bce"] = Field(
-        "bce", description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1]."
+        default="bce",
+        description="Reconstruction loss: mean squared error, or binary cross-entropy for inputs in [0, 1].",
     )
     noise: LayerNoiseConfig = Field(
-        LayerNoiseConfig(), description="Corruption of each layer's input during pretraining."
+        default=LayerNoiseConfig(), description="Corruption of each layer's input during pretraining."
     )
     pretraining: PretrainingConfig = Field(
-        PretrainingConfig(), description="Layer-wise pretraining before fine-tuning."
+        default=PretrainingConfig(), description="Layer-wise pretraining before fine-tuning."
     )
     fine_tuning: Literal["classification", "reconstruction"] = Field(
-        "classification", description="What the whole network learns after pretraining: labels or the input."
+        default="classification", description="What the whole network learns after pretraining: labels or the input."
     )
 
     @property

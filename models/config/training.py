@@ -24,10 +24,10 @@ class NoiseConfig(Section):
     """
 
     kind: Literal["masking", "gaussian", "salt_and_pepper"] = Field(
-        "masking", description="Set inputs to 0, add normal noise, or set inputs to 0 or 1 by a fair coin."
+        default="masking", description="Set inputs to 0, add normal noise, or set inputs to 0 or 1 by a fair coin."
     )
     level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = Field(
-        0.0, description="Probability that an input is corrupted, or the standard deviation of gaussian noise."
+        default=0.0, description="Probability that an input is corrupted, or the standard deviation of gaussian noise."
     )
 
     def level_of(self, layer: int) -> float:
@@ -46,7 +46,7 @@ class LayerNoiseConfig(NoiseConfig):
     """Corruption of each layer's input: one level for all, or one per layer, as in the published stack of three."""
 
     level: NonNegativeFloat | tuple[NonNegativeFloat, ...] = Field(
-        0.2,
+        default=0.2,
         description="Probability of corrupting an input, or deviation of gaussian noise: one, or one per layer.",
     )
 
@@ -58,14 +58,15 @@ class FitConfig(Section):
     """
 
     epochs: CountOrZero = Field(description="Epochs of training.")
-    batch_size: Count = Field(128, description="Samples per gradient step.")
+    batch_size: Count = Field(default=128, description="Samples per gradient step.")
     optimizer: Literal["adam", "sgd"] = Field(
-        "adam", description="Adam with its published defaults, or stochastic gradient descent."
+        default="adam", description="Adam with its published defaults, or stochastic gradient descent."
     )
-    learning_rate: PositiveFloat = Field(1e-3, description="Step size of the optimizer.")
-    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of sgd; adam has its own.")
+    learning_rate: PositiveFloat = Field(default=1e-3, description="Step size of the optimizer.")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="Momentum of sgd; adam has its own.")
     schedule: Schedule = Field(
-        "constant", description="Learning rate over the epochs: constant, or lowered to nearly 0 along a cosine."
+        default="constant",
+        description="Learning rate over the epochs: constant, or lowered to nearly 0 along a cosine.",
     )
 
     @model_validator(mode="after")
@@ -87,11 +88,11 @@ class PretrainingConfig(FitConfig):
     """
 
     method: Literal["denoising", "contrastive_divergence"] = Field(
-        "denoising", description="Train each layer to undo corruption, or as a restricted Boltzmann machine."
+        default="denoising", description="Train each layer to undo corruption, or as a restricted Boltzmann machine."
     )
-    epochs: CountOrZero = Field(15, description="Epochs per layer; 0 skips pretraining.")
+    epochs: CountOrZero = Field(default=15, description="Epochs per layer; 0 skips pretraining.")
     code_learning_rate: PositiveFloat | None = Field(
-        None, description="Learning rate of the last layer; by default that of the others.", examples=[1e-4]
+        default=None, description="Learning rate of the last layer; by default that of the others.", examples=[1e-4]
     )
 
     def rate_of(self, layer: int, n_layers: int) -> tuple[float, str]:
@@ -117,17 +118,19 @@ class TrainingConfig(FitConfig):
     `valid/probe_error`; 0 leaves that metric out.
     """
 
-    epochs: Count = Field(20, description="Maximum epochs of training; for a stacked model, of fine-tuning.")
+    epochs: Count = Field(default=20, description="Maximum epochs of training; for a stacked model, of fine-tuning.")
     patience: Count | None = Field(
-        None,
+        default=None,
         description="Epochs without improvement of the first objective before a trial stops; by default none stops.",
     )
     passes_per_epoch: Count = Field(
-        1, description="Passes over the training samples per epoch; raise it for very small data sets."
+        default=1, description="Passes over the training samples per epoch; raise it for very small data sets."
     )
-    seed: Seed = Field(0, description="Seed of the initial weights, the order of the samples and the noise.")
-    validate_every: Count = Field(1, description="Epochs between validations; the last epoch is always validated.")
+    seed: Seed = Field(default=0, description="Seed of the initial weights, the order of the samples and the noise.")
+    validate_every: Count = Field(
+        default=1, description="Epochs between validations; the last epoch is always validated."
+    )
     probe_samples: CountOrZero = Field(
-        2000,
+        default=2000,
         description="Training samples for the linear classifier behind valid/probe_error; 0 leaves that metric out.",
     )

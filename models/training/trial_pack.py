@@ -51,11 +51,11 @@ def why_not_packed(objective: Reconstruction) -> str | None:
         alone, stacked = copy.deepcopy(pair), copy.deepcopy(pair)
         _train_alone(alone)
     except Exception as error:  # code of the user's own may raise anything: in training it is the trial's result
-        return f"it raised {reason_of(error)[:_MAX_REASON].rstrip(" .")}"
+        return f"it raised {reason_of(error)[:_MAX_REASON].rstrip(' .')}"
     try:
         _train_stacked(stacked)
     except Exception as error:
-        return f"torch.func.vmap cannot train several as one: {reason_of(error)[:_MAX_REASON].rstrip(" .")}"
+        return f"torch.func.vmap cannot train several as one: {reason_of(error)[:_MAX_REASON].rstrip(' .')}"
     for one, other in zip(alone, stacked, strict=True):
         for name, tensor in one.network.state_dict().items():
             if not _agree(tensor, other.network.state_dict()[name]):

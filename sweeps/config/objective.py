@@ -39,7 +39,9 @@ class ObjectiveConfig(Section):
         default_factory=lambda given: _natural(given.get("metric")),
         description="Whether lower or higher values are better; by default what is natural for the metric.",
     )
-    at: Literal["best", "last"] = Field("best", description="Epoch that counts: each trial's best, or its last.")
+    at: Literal["best", "last"] = Field(
+        default="best", description="Epoch that counts: each trial's best, or its last."
+    )
 
     @validates(mode="after")
     def direction_fits_the_metric(self) -> Self:

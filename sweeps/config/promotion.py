@@ -39,13 +39,14 @@ class PromotionConfig(Section):
     """
 
     compare: Loss | None = Field(
-        None, description="Loss by which challenger and champion are compared; by default that of the objective."
+        default=None,
+        description="Loss by which challenger and champion are compared; by default that of the objective.",
     )
     confidence: float = Field(
-        0.95, ge=0.5, lt=1, description="Confidence of the interval that must show the challenger to be better."
+        default=0.95, ge=0.5, lt=1, description="Confidence of the interval that must show the challenger to be better."
     )
     blocking: tuple[Diagnosis, ...] = Field(
-        (
+        default=(
             "features of very different scales",
             "learning rate too high",
             "no better than the mean: the features hardly vary",
@@ -55,9 +56,12 @@ class PromotionConfig(Section):
         ),
         description="Findings of the diagnosis that block a promotion.",
     )
-    max_dead_units: float = Field(0.5, ge=0, le=1, description="Maximum share of code units that never change.")
-    max_size_mb: PositiveFloat = Field(500.0, description="Maximum size of the saved model in MB.")
-    max_latency_ms: PositiveFloat = Field(100.0, description="Maximum time of a prediction in milliseconds.")
+    max_dead_units: float = Field(default=0.5, ge=0, le=1, description="Maximum share of code units that never change.")
+    max_size_mb: PositiveFloat = Field(default=500.0, description="Maximum size of the saved model in MB.")
+    max_latency_ms: PositiveFloat = Field(default=100.0, description="Maximum time of a prediction in milliseconds.")
     seeds: int = Field(
-        0, ge=0, le=MAX_SEEDS, description="Other seeds with which the point is retrained; their median must pass."
+        default=0,
+        ge=0,
+        le=MAX_SEEDS,
+        description="Other seeds with which the point is retrained; their median must pass.",
     )

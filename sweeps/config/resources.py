@@ -12,9 +12,9 @@ from sweeps.models.config.limits import Count, CountOrZero
 class BudgetConfig(Section):
     """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
 
-    trials: Count | None = Field(None, description="Trials to run; a grid without it runs all its points.")
+    trials: Count | None = Field(default=None, description="Trials to run; a grid without it runs all its points.")
     seconds: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
-        None, description="Seconds after which the sweep ends; by default no limit.", examples=[3600]
+        default=None, description="Seconds after which the sweep ends; by default no limit.", examples=[3600]
     )
 
 
@@ -25,14 +25,14 @@ class ResourcesConfig(Section):
     counts packs if points train in packs; by default as many run as fit.
     """
 
-    cpus_per_trial: float = Field(1.0, gt=0, le=1e6, description="CPU cores of a trial.")
+    cpus_per_trial: float = Field(default=1.0, gt=0, le=1e6, description="CPU cores of a trial.")
     gpus_per_trial: Annotated[float, Field(ge=0, le=1e6)] | Literal["auto"] = Field(
-        "auto", description="GPUs of a trial, such as 0.5; auto takes a share of a GPU if the cluster has any."
+        default="auto", description="GPUs of a trial, such as 0.5; auto takes a share of a GPU if the cluster has any."
     )
     concurrency: Count | None = Field(
-        None, description="Trials, or packs, that run at once; by default as many as fit."
+        default=None, description="Trials, or packs, that run at once; by default as many as fit."
     )
-    retries: CountOrZero = Field(2, description="Restarts of a trial whose process failed.")
+    retries: CountOrZero = Field(default=2, description="Restarts of a trial whose process failed.")
 
     @validates(mode="after")
     def several_gpus_are_whole(self) -> Self:
@@ -49,4 +49,6 @@ class FiguresConfig(Section):
     front; their figures are drawn when the sweep ends. With `none` no trial saves the data of detailed figures.
     """
 
-    detailed: Literal["finalists", "all", "none"] = Field("finalists", description="Trials that get detailed figures.")
+    detailed: Literal["finalists", "all", "none"] = Field(
+        default="finalists", description="Trials that get detailed figures."
+    )

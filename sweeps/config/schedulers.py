@@ -50,7 +50,7 @@ class SchedulerConfig(Section):
 class NoStoppingConfig(SchedulerConfig):
     """Train every trial to its last epoch."""
 
-    name: Literal["none"] = Field("none", description="The rule that stops trials early.")
+    name: Literal["none"] = Field(default="none", description="The rule that stops trials early.")
 
 
 class AshaConfig(SchedulerConfig):
@@ -63,9 +63,9 @@ class AshaConfig(SchedulerConfig):
     scheduler: ClassVar[str | None] = "sweeps.cluster.tune.schedulers.asha:RungScheduler"
 
     name: Literal["asha"] = Field(description="The rule that stops trials early.")
-    grace_epochs: Count = Field(1, description="Epochs before the first rung: no trial stops earlier.")
+    grace_epochs: Count = Field(default=1, description="Epochs before the first rung: no trial stops earlier.")
     reduction_factor: int = Field(
-        3,
+        default=3,
         ge=2,
         le=MAX_COUNT,
         description="The n in 'the best 1/n continue' at a rung; rungs are n times as many epochs apart.",

@@ -26,8 +26,8 @@ class SearcherConfig(Section):
     searcher: ClassVar[str]
 
     name: str
-    seed: Seed = Field(0, description="Seed of the points.")
-    batch_size: int = Field(4, gt=0, le=10_000, description="Points that tpe proposes at once.")
+    seed: Seed = Field(default=0, description="Seed of the points.")
+    batch_size: int = Field(default=4, gt=0, le=10_000, description="Points that tpe proposes at once.")
 
     def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
         """Return how many points the searcher proposes in total: one without a search space."""
@@ -52,7 +52,7 @@ class RandomConfig(SearcherConfig):
 
     searcher: ClassVar[str] = "sweeps.search.searchers.random_search:random_searcher"
 
-    name: Literal["random"] = Field("random", description="The search algorithm.")
+    name: Literal["random"] = Field(default="random", description="The search algorithm.")
 
 
 class GridConfig(SearcherConfig):
@@ -95,7 +95,7 @@ class TpeConfig(SearcherConfig):
 
     name: Literal["tpe"] = Field(description="The search algorithm.")
     # Optuna's generator takes 32 bits.
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the points.")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the points.")
 
 
 AlgorithmConfig = Annotated[

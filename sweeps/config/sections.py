@@ -23,7 +23,7 @@ class TrialConfig(Section):
 
     data: DataConfig = Field(description="The data set, and how it is split.")
     model: ModelConfig = Field(description="The network family and its settings.")
-    training: TrainingConfig = Field(TrainingConfig(), description="How each network is trained.")
+    training: TrainingConfig = Field(default=TrainingConfig(), description="How each network is trained.")
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:

@@ -1,8 +1,7 @@
 """The sweep file: its sections, and loading it with all its issues reported at once. Imports nothing heavy."""
 
-import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -22,7 +21,9 @@ from sweeps.config.search_checks import search_issues
 from sweeps.config.search_space import MAX_RANGES, Point, Range, corner_points
 from sweeps.config.searchers import AlgorithmConfig, RandomConfig
 from sweeps.config.sections import SMALLEST_DATA, TrialConfig, parse, try_parse
+from sweeps.config.valid_settings import concerns, without
 from sweeps.datamodules.config import DataConfig
+from sweeps.datamodules.split_config import SplitConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
 from sweeps.plugin_import import without_import
@@ -53,14 +54,14 @@ class SweepConfig(Section):
     """
 
     name: str = Field(description="Name of the sweep: letters, digits, '-', '_' and '.'.")
-    description: str = Field("", description="Text about the sweep, shown in MLflow.")
+    description: str = Field(default="", description="Text about the sweep, shown in MLflow.")
     experiment: str = Field(
         default_factory=lambda given: given.get("name", ""),
         description="Name of the experiment in MLflow; by default that of the sweep.",
     )
     data: DataConfig = Field(description="The data set, and how it is split.")
     model: ModelConfig = Field(description="The network family and its settings.")
-    training: TrainingConfig = Field(TrainingConfig(), description="How each network is trained.")
+    training: TrainingConfig = Field(default=TrainingConfig(), description="How each network is trained.")
     search: dict[str, Range] = Field(
         default_factory=dict,
         max_length=MAX_RANGES,
@@ -69,27 +70,53 @@ class SweepConfig(Section):
     objective: Objectives = Field(
         description="What ranks the trials: one metric, or a list of them for a Pareto front."
     )
-    algorithm: AlgorithmConfig = Field(RandomConfig(), description="How points of the search space are chosen.")
+    algorithm: AlgorithmConfig = Field(default=RandomConfig(), description="How points of the search space are chosen.")
     stopping: StoppingConfig = Field(
-        NoStoppingConfig(), description="Whether trials that fall behind the others stop early."
+        default=NoStoppingConfig(), description="Whether trials that fall behind the others stop early."
     )
-    budget: BudgetConfig = Field(BudgetConfig(), description="When the sweep ends.")
-    resources: ResourcesConfig = Field(ResourcesConfig(), description="What each trial may use.")
+    budget: BudgetConfig = Field(default=BudgetConfig(), description="When the sweep ends.")
+    resources: ResourcesConfig = Field(default=ResourcesConfig(), description="What each trial may use.")
     execution: Literal["auto", "packed", "single"] = Field(
-        "auto",
+        default="auto",
         description="Whether trials train in packs: where results stay the same, wherever possible, or never.",
     )
-    figures: FiguresConfig = Field(FiguresConfig(), description="Which trials get detailed figures.")
-    promotion: PromotionConfig = Field(PromotionConfig(), description="What a model must pass to become the champion.")
+    figures: FiguresConfig = Field(default=FiguresConfig(), description="Which trials get detailed figures.")
+    promotion: PromotionConfig = Field(
+        default=PromotionConfig(), description="What a model must pass to become the champion."
+    )
 
-    def __init__(self, /, **settings: Any) -> None:
-        document = plain_document(settings)
-        make_paths_absolute(document.get("data"))
-        sweep = type(self).from_dict(document)
-        super().__init__(**{name: getattr(sweep, name) for name in sweep.model_fields_set})
+    if TYPE_CHECKING:  # Type checkers and editors know the settings by their names.
 
-    # Only calls of the class run it: `parse`, which it uses, checks what it reads by itself.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+        def __init__(
+            self,
+            *,
+            name: str,
+            description: str = ...,
+            experiment: str = ...,
+            data: SplitConfig | Mapping[str, Any],
+            model: ModelConfig | Mapping[str, Any],
+            training: TrainingConfig | Mapping[str, Any] = ...,
+            search: Mapping[str, Range | Mapping[str, Any]] = ...,
+            objective: ObjectiveConfig | Mapping[str, Any] | Sequence[ObjectiveConfig | Mapping[str, Any]],
+            algorithm: AlgorithmConfig | Mapping[str, Any] = ...,
+            stopping: StoppingConfig | Mapping[str, Any] = ...,
+            budget: BudgetConfig | Mapping[str, Any] = ...,
+            resources: ResourcesConfig | Mapping[str, Any] = ...,
+            execution: Literal["auto", "packed", "single"] = ...,
+            figures: FiguresConfig | Mapping[str, Any] = ...,
+            promotion: PromotionConfig | Mapping[str, Any] = ...,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, /, **settings: Any) -> None:
+            document = plain_document(settings)
+            make_paths_absolute(document.get("data"))
+            sweep = type(self).from_dict(document)
+            super().__init__(**{name: getattr(sweep, name) for name in sweep.model_fields_set})
+
+        # Only calls of the class run it: `parse`, which it uses, checks what it reads by itself.
+        __init__.__pydantic_base_init__ = True
 
     @field_validator("name")
     @classmethod
@@ -200,11 +227,11 @@ def _issues(document: Mapping[str, Any]) -> list[str]:
     invalid = [issue.path for issue in issues]
     issues += data_plugin_issues(document.get("data"), lambda path: not_a_setting(path, SweepConfig, document))
     if sweep is None:
-        valid = {"name": "sweep", "objective": {"metric": "valid/mse"}} | _without(document, invalid)
+        valid = {"name": "sweep", "objective": {"metric": "valid/mse"}} | without(document, invalid)
         sweep, _ = try_parse(SweepConfig, valid)
     if sweep is not None:
         deeper = search_issues(sweep.search, sweep.trial) or _inconsistencies(sweep)
-        issues += [issue for issue in deeper if not _concerns(issue, invalid)]
+        issues += [issue for issue in deeper if not concerns(issue, invalid)]
     return list(dict.fromkeys(str(issue) for issue in issues))
 
 
@@ -219,29 +246,3 @@ def _inconsistencies(sweep: SweepConfig) -> list[Issue]:
         *promotion_issues(sweep.promotion, trials),
         *data_issues(trials),
     ]
-
-
-def _without(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """A copy of the document without the settings at `paths`, or the lists that hold them.
-
-    A section whose `name` is invalid is left out: it is not known which settings it has.
-    """
-    valid = copy.deepcopy(dict(document))
-    for path in paths:
-        section, _, rest = path.partition(".")
-        parts = [section, rest] if section == "search" and rest else path.removesuffix(".name").split(".")
-        here: Any = valid
-        for part in parts[:-1]:
-            if not isinstance(here.get(part), dict):
-                here.pop(part, None)
-                break
-            here = here[part]
-        else:
-            here.pop(parts[-1], None)
-    return valid
-
-
-def _concerns(issue: Issue, paths: Sequence[str]) -> bool:
-    """Whether an issue is about a setting at one of `paths`, or above or below one."""
-    concerned = [f"{path}." for path in (issue.path, *issue.concerns) if path]
-    return any(path.startswith(f"{other}.") or f"{other}.".startswith(path) for path in concerned for other in paths)
