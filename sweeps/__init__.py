@@ -30,7 +30,8 @@ Functions
     rollback(model), history(model)     move an alias back; who held it, when and why
 
 A sweep is named by its id, a unique prefix of it, its name (the newest of that name), `latest`, or what another
-function returned for it; a run by SWEEP/TRIAL, a sweep (its best trial), or the id of an MLflow run.
+function returned for it; a run by SWEEP/TRIAL, a sweep (its best trial), or the id of an MLflow run. In the examples of
+the functions, `demo` is the sweep of the example of `run`.
 
 Sections of a sweep are dicts or the classes in `sweeps.config`. The classes of results are `SweepResult`,
 `RankedTrial`, `SweepStatus`, `Submitted`, `TrialResult`, `Evaluation`, `Promotion`, `Move` and `AuditedHistory`. All

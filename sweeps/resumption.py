@@ -77,7 +77,7 @@ def _check_remaining(
     sweep_id: str, journal: Journal, config: SweepConfig, state: ResumeState, *, is_longer: bool
 ) -> None:
     """Raise SweepDone if no points or no time remain; an extended sweep starts a new time budget."""
-    hint = f"`sweeps extend {sweep_id} --trials N` adds trials"
+    hint = f"`sweeps extend {sweep_id} --trials N` adds trials (sweeps.extend in Python)"
     if not state.n_remaining(config):
         raise SweepDone(
             f"{sweep_id} must have trials left to be resumed, and all its {config.n_trials} have ended: {hint}"

@@ -97,7 +97,7 @@ def champion(contest: Contest) -> Judgement | None:
     if holder is None and contest.first:
         return Judgement(GateOutcome.NOT_APPLICABLE, "no version holds the alias; this is the first champion")
     if holder is None:
-        sentence = "no version holds the alias, so there is no champion to beat: pass --first to promote anyway"
+        sentence = "no version holds the alias, so there is no champion to beat: pass --first (first=True in Python)"
         return Judgement(GateOutcome.FAILED, sentence)
     if holder.is_renewed:
         sentence = f"version {holder.version} is the same network, packaged by an earlier release: it is packaged again"

@@ -92,17 +92,17 @@ class Remedies:
         yield Clause(
             f"its loss is lower than that of {name}, but {n_test} test samples are too few to show it",
             f"run again with data.n_test at about {samples_needed(gate, n_test)}, which would probably show it, or add "
-            "--force, which is recorded",
+            "--force (force=True in Python), which is recorded",
         )
 
     def beats_champion(self, gate: GateResult) -> Iterator[Clause]:
         """Say that there is no champion yet, or how the comparison with it ended."""
         if self.champion is None:
-            yield Clause("no version holds the alias yet", "add --first")
+            yield Clause("no version holds the alias yet", "add --first (first=True in Python)")
         elif self.champion.problem is not None:
             yield Clause(
                 f"the champion, version {self.champion.version}, cannot be loaded",
-                "promote its trial again, or add --force, which is recorded, to replace it",
+                "promote its trial again, or add --force (force=True in Python), which is recorded, to replace it",
             )
         elif gate.numbers:
             yield self._comparison(gate, f"the champion, version {self.champion.version}")

@@ -180,7 +180,7 @@ def check_home() -> None:
         except OSError as error:
             raise InputError(
                 f"{name} must be a folder that can be written; {path} is not ({error.strerror}): set it to another"
-            ) from error
+            ) from None
 
 
 def _try_to_write(probe: Place) -> None:
@@ -236,7 +236,7 @@ def find(sweep_id: str, *, newest: bool = True) -> SweepFolder:
     if sweep_id == LATEST and not newest and ids:
         raise UnknownSweep(f"{LATEST!r} must be the id of a sweep here: the newest is {ids[-1]}")
     closest = get_close_matches(sweep_id, ids, n=1, cutoff=0.4)
-    hint = f"Did you mean {closest[0]!r}?" if closest else "`sweeps list` shows the sweeps."
+    hint = f"Did you mean {closest[0]!r}?" if closest else "`sweeps list` (list_sweeps() in Python) shows all."
     raise UnknownSweep(f"no sweep {sweep_id!r} in {storage() / 'sweeps'}. {hint}")
 
 

@@ -45,7 +45,9 @@ def connect(address: str | None) -> "JobSubmissionClient":
 
 def _check_url(url: str | None) -> str:
     if url is None:
-        raise ClusterError(f"--address or {ADDRESS_VARIABLE} must name the cluster's API server: http://HOST:8265")
+        raise ClusterError(
+            f"--address (address= in Python) or {ADDRESS_VARIABLE} must name the cluster's API server: http://HOST:8265"
+        )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ClusterError(f"the API server's address must be http://HOST:8265 or https://HOST, not {url!r}")

@@ -164,7 +164,7 @@ def translated(action: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, ValueError, TypeError) as error:
-        raise ClusterError(f"the cluster failed to {action}: {' '.join(str(error).split())[:300]}") from error
+        raise ClusterError(f"the cluster failed to {action}: {' '.join(str(error).split())[:300]}") from None
 
 
 def _next_id(sweep: str, taken: Sequence[str | None]) -> str:

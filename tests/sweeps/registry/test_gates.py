@@ -82,7 +82,7 @@ def test_the_reason_for_the_baseline_is_part_of_the_sentence() -> None:
 def test_the_first_promotion_must_be_requested() -> None:
     refused = judged(gates.champion, first=False)
     assert refused.outcome is GateOutcome.FAILED
-    assert "--first" in refused.sentence
+    assert "--first (first=True in Python)" in refused.sentence
     assert judged(gates.champion, first=True).outcome is GateOutcome.NOT_APPLICABLE
 
 

@@ -70,10 +70,12 @@ def test_a_tie_alone_says_how_many_test_samples_would_show_the_lower_loss() -> N
     tie = failure("reference", GateOutcome.TIE, **TIE)
     expected = (
         "its loss is lower than that of PCA with 4 components, but 297 test samples are too few to show it: "
-        "run again with data.n_test at about 960, which would probably show it, or add --force, which is recorded"
+        "run again with data.n_test at about 960, which would probably show it, or add --force (force=True "
+        "in Python), which is recorded"
     )
     assert remedies(tie) == expected
-    assert remedies(tie, failure("champion")) == f"{expected}; no version holds the alias yet: add --first"
+    both = f"{expected}; no version holds the alias yet: add --first (first=True in Python)"
+    assert remedies(tie, failure("champion")) == both
     assert "data.n_test" not in remedies(tie, failure("size"))
     assert "data.n_test" not in remedies(tie, failure("champion"), champion=CHAMPION)
 
