@@ -4,11 +4,12 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from modulefinder import ModuleFinder
 from pathlib import Path
+from typing import Any
 
 from sweeps.config.search_space import corners
 from sweeps.config.sections import TrialConfig
@@ -105,19 +106,42 @@ def find_source(plugin: NamedPlugin) -> PluginSource:
         raise PluginError(f"{top_level} must be found, and is not: install its package, or run in its folder")
     own = Path(folders[0] if folders else str(spec.origin)).absolute()
     is_installed = any(part in _INSTALLED for part in own.parts)
+    if not is_installed:
+        _check_packages(module, own)
     beside = () if is_installed else _imported_beside(module, own)
     distributions = packages_distributions().get(top_level, ())
     return PluginSource(plugin.name, (own, *beside), version(distributions[0]) if distributions else None, is_installed)
 
 
+def _check_packages(module: str, own: Path) -> None:
+    """Raise PluginError for a folder of a plug-in that is no package: it would not be found among what is sent."""
+    parts = module.split(".")
+    for n_parts in range(1, len(parts) + 1):
+        folder = own.parent.joinpath(*parts[:n_parts])
+        if folder.is_dir() and not ((folder / "__init__.py").exists() or folder.with_suffix(".py").exists()):
+            raise PluginError(f"{'.'.join(parts[:n_parts])} must be a package, and has no __init__.py: add one")
+
+
+class _PackageFinder(ModuleFinder):
+    """Finds what a module imports, but no folders without `__init__.py`, for which ModuleFinder fails."""
+
+    def find_module(self, name: str, path: Any, parent: Any = None) -> Any:
+        """Return where a module is. Raises ImportError."""
+        PathFinder.invalidate_caches()
+        spec = PathFinder.find_spec(name, self.path if path is None else path)
+        if spec is not None and spec.loader is None:
+            raise ImportError(f"{name} has no __init__.py", name=name)
+        return super().find_module(name, path, parent)
+
+
 def _imported_beside(module: str, own: Path) -> Iterator[Path]:
     """Yield the other top-level packages and modules of the same folder that a module imports, also indirectly."""
-    finder = ModuleFinder(path=[str(own.parent)], excludes=["sweeps"])
+    finder = _PackageFinder(path=[str(own.parent)], excludes=["sweeps"])
     try:
         finder.import_hook(module)
     except (ImportError, SyntaxError) as error:
         raise PluginError(f"{module} must import, and raised {type(error).__name__}: {error}: correct it") from error
-    names = {name.partition(".")[0] for name, found in finder.modules.items() if getattr(found, "__file__", None)}
-    for name in sorted(names - {own.stem, *sys.stdlib_module_names}):
-        folder, file = own.parent / name, own.parent / f"{name}.py"
-        yield folder if folder.is_dir() else file
+    files = {name: getattr(found, "__file__", None) for name, found in finder.modules.items() if "." not in name}
+    for name in sorted(files.keys() - {own.stem, *sys.stdlib_module_names}):
+        if (file := files[name]) is not None:
+            yield Path(file).parent if Path(file).stem == "__init__" else Path(file)

@@ -127,6 +127,22 @@ def test_the_checksum_covers_every_file_that_is_sent(
     assert source_of("ps_sum:Tiles").sha256() == checksums[-1]
 
 
+def test_folders_that_are_no_packages_are_no_modules_of_a_plugin(
+    write: Callable[[Mapping[str, str]], None],
+) -> None:
+    write({"ps_tracked.py": "import ps_runs\nimport ps_table\nimport ps_runs.inner", "ps_table.py": ""})
+    write({"ps_runs/run.log": "", "ps_table/table.csv": "1"})
+    assert shipped(source_of("ps_tracked:Tiles")) == ["ps_tracked.py", "ps_table.py"]
+
+
+@pytest.mark.parametrize("module", ["ps_plain", "ps_plain.data", "ps_half.deep", "ps_half.deep.data"])
+def test_the_folders_of_a_plugin_must_be_packages(write: Callable[[Mapping[str, str]], None], module: str) -> None:
+    write({"ps_plain/data.py": "", "ps_half/__init__.py": "", "ps_half/deep/data.py": ""})
+    folder = "ps_plain" if module.startswith("ps_plain") else "ps_half.deep"
+    with pytest.raises(PluginError, match=rf"^{folder} must be a package, and has no __init__\.py: add one$"):
+        source_of(f"{module}:Tiles")
+
+
 def test_an_installed_package_has_its_version_and_comes_alone() -> None:
     source = source_of("yaml.loader:Loader")
     assert source.is_installed
