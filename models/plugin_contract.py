@@ -21,7 +21,7 @@ _MAX_REASON = 500
 
 
 def check_network(
-    network: str | type, *, shape: SampleShape | tuple[int, ...] = (28, 28), **settings: Any
+    network: str | type, /, *, shape: SampleShape | tuple[int, ...] = (28, 28), **settings: Any
 ) -> tuple[Check, ...]:
     """Check whether a plug-in network keeps its contract: one `Check` for each rule, in order.
 
