@@ -9,23 +9,25 @@ from sweeps.datamodules.arrays import DataArrays, DatasetError
 from sweeps.datamodules.build import load_arrays
 from sweeps.datamodules.config import PluginDataConfig
 from sweeps.datamodules.plugin_config import DataSettings, settings_class
+from sweeps.datamodules.plugin_data import read_settings
 from sweeps.plugin_checks import Check
 from sweeps.plugin_import import PluginError
 
 
-def check_data(name: str, **settings: Any) -> tuple[Check, ...]:
+def check_data(name: str, /, **settings: Any) -> tuple[Check, ...]:
     """Check whether a plug-in data set keeps its contract: one `Check` for each rule, in order.
 
     `name` is its import path or entry point, `settings` are those of a `data` section, as plain values. After a rule
     that fails, rules that depend on it are skipped.
     """
+    sections: list[PluginDataConfig] = []
     loaded: list[DataArrays] = []
-    section = PluginDataConfig(name=name, **settings)
     rules: dict[str, Callable[[], str]] = {
-        "imports": lambda: _imports(name),
-        "settings are described": lambda: _described(settings_class(name)),
-        "loads": lambda: _loads(section, loaded),
-        "loads the same samples again": lambda: _is_repeatable(section, loaded),
+        "it imports": lambda: _imports(name),
+        "its settings are described": lambda: _described(settings_class(name)),
+        "its settings are valid": lambda: _valid(name, settings, sections),
+        "it loads": lambda: _loads(sections[0], loaded),
+        "it loads the same samples again": lambda: _is_repeatable(sections[0], loaded),
     }
     return (*_checked(rules), _labels(loaded))
 
@@ -39,7 +41,7 @@ def _checked(rules: dict[str, Callable[[], str]]) -> Iterator[Check]:
             continue
         try:
             yield Check(name, "passed", rule())
-        except (PluginError, DatasetError, ValidationError) as error:
+        except (PluginError, DatasetError) as error:
             yield Check(name, "failed", "; ".join(str(error).splitlines()))
             failed = name
 
@@ -54,6 +56,20 @@ def _described(settings: type[DataSettings]) -> str:
     if bare:
         raise PluginError(f"each setting must have a description; {', '.join(bare)} have none: add Field(description=)")
     return f"{len(own)} of its own" if own else "none of its own"
+
+
+def _valid(name: str, settings: dict[str, Any], sections: list[PluginDataConfig]) -> str:
+    """Return the settings that were given; their section is appended to `sections`."""
+    if "name" in settings:
+        raise PluginError(f"name must not be one of the settings: {name} is checked")
+    try:
+        section = PluginDataConfig(name=name, **settings)
+    except ValidationError as error:
+        lines = [f"data.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise DatasetError(*lines) from error
+    read_settings(section)
+    sections.append(section)
+    return ", ".join(f"{key}={value}" for key, value in settings.items()) or "the defaults"
 
 
 def _loads(section: PluginDataConfig, loaded: list[DataArrays]) -> str:
@@ -77,5 +93,5 @@ def _is_repeatable(section: PluginDataConfig, loaded: list[DataArrays]) -> str:
 
 def _labels(loaded: list[DataArrays]) -> Check:
     if not loaded or loaded[0].n_classes is None:
-        return Check("labels count classes", "skipped", "there are no labels" if loaded else "it did not load")
-    return Check("labels count classes", "passed", f"{loaded[0].n_classes} classes")
+        return Check("its labels count classes", "skipped", "there are no labels" if loaded else "it did not load")
+    return Check("its labels count classes", "passed", f"{loaded[0].n_classes} classes")

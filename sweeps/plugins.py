@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sweeps.models.config import NetworkSettings
     from sweeps.models.image_shape import SampleShape
     from sweeps.models.networks.network import Activations
-    from sweeps.models.plugin_contract import check_network
+    from sweeps.models.plugin_contract.contract import check_network
     from sweeps.plugin_checks import Check
     from sweeps.plugin_import import PluginError
 
@@ -37,7 +37,7 @@ _HOMES = {
     "NetworkSettings": "sweeps.models.config",
     "PluginError": "sweeps.plugin_import",
     "SampleShape": "sweeps.models.image_shape",
-    "check_network": "sweeps.models.plugin_contract",
+    "check_network": "sweeps.models.plugin_contract.contract",
     "Check": "sweeps.plugin_checks",
     "DataSettings": "sweeps.datamodules.plugin_config",
     "Samples": "sweeps.datamodules.plugin_data",

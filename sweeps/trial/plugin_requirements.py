@@ -22,7 +22,7 @@ def plugin_issues(trials: Sequence[TrialConfig], arrays: DataArrays) -> list[str
     }
     if not sections:
         return []
-    from sweeps.models.plugin_contract import network_issues  # imports torch: only for plug-ins
+    from sweeps.models.plugin_contract.contract import network_issues  # imports torch: only for plug-ins
 
     shape = SampleShape(arrays.n_features, arrays.image_shape)
     different = list(sections.values())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from sweeps.datamodules.arrays import DataArrays, DatasetError
 from sweeps.datamodules.build import load_arrays
@@ -33,6 +34,14 @@ class Tiles:
     def load(self, settings: TilesSettings) -> Samples:
         images = np.random.default_rng(settings.seed).random((N, settings.size, settings.size))
         return Samples(images, LABELS, scale=0.5)
+
+
+class DescribedSettings(DataSettings):
+    size: int = Field(4, description="Pixels of a side.")
+
+
+def described(_settings: DescribedSettings) -> Samples:
+    return Samples(INPUTS)
 
 
 class FewTestsSettings(DataSettings):
@@ -210,12 +219,31 @@ def test_a_good_plugin_passes_its_contract_test(tmp_path: Path, monkeypatch: pyt
     )
     monkeypatch.chdir(tmp_path)
     checks = check_data("described_data:tiles", size=4)
-    assert [check.status for check in checks] == ["passed"] * 5, checks
-    assert "of 16 features (float32), images of shape (4, 4)" in checks[2].detail
+    assert [check.status for check in checks] == ["passed"] * 6, checks
+    assert "of 16 features (float32), images of shape (4, 4)" in checks[3].detail
 
 
 def test_the_contract_test_finds_what_is_wrong_and_skips_the_rest(named: Callable[[str], str]) -> None:
     statuses = {name: [check.status for check in check_data(named(name))] for name in ("Tiles", "another_each_time")}
-    assert statuses["Tiles"] == ["passed", "failed", "skipped", "skipped", "skipped"]
-    assert statuses["another_each_time"] == ["passed", "passed", "passed", "failed", "skipped"]
+    assert statuses["Tiles"] == ["passed", "failed", *["skipped"] * 4]
+    assert statuses["another_each_time"] == [*["passed"] * 4, "failed", "skipped"]
     assert check_data("no_such_module:tiles")[0].status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("settings", "detail"),
+    [
+        ({"n_test": -1}, "data.n_test: Input should be greater than or equal to 0"),
+        ({"size": "six"}, "data.size: Input should be a valid integer"),
+        ({"name": "other"}, "name must not be one of the settings"),
+    ],
+)
+def test_the_contract_test_refuses_settings_in_one_line(
+    named: Callable[[str], str], settings: dict[str, Any], detail: str
+) -> None:
+    checks = {check.name: check for check in check_data(named("described"), **settings)}
+    refused = checks["its settings are valid"]
+    assert refused.status == "failed"
+    assert refused.detail.startswith(detail)
+    assert "\n" not in refused.detail
+    assert checks["it loads"].status == "skipped"

@@ -13,7 +13,12 @@ def check_plugin(
         typer.Argument(metavar="PLUGIN", help="Import path, package.module:Name, or entry point.", show_default=False),
     ],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting to test with; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting to test with; may begin with its section, as in data.size=6; may be repeated.",
+        ),
     ] = None,
     shape: Annotated[
         str, typer.Option(metavar="SIZES", help="Shape of a sample: features, or height,width of an image.")
@@ -26,8 +31,11 @@ def check_plugin(
     from sweeps.cli.display.checks import print_checks
     from sweeps.plugins import check_data, check_network
 
-    given = _settings(settings or [])
-    checks = check_data(name, **given) if _is_data(name) else check_network(name, shape=_sizes(shape), **given)
+    if _is_data(name):
+        checks = check_data(name, **_settings(settings or [], "data", ("name",)))
+    else:
+        given = _settings(settings or [], "model", ("name", "shape"))
+        checks = check_network(name, shape=_sizes(shape), **given)
     passed = all(check.status != "failed" for check in checks)
     plain = {"plugin": name, "passed": passed, "checks": [asdict(check) for check in checks]}
     print_result(plain, as_json, lambda: print_checks(name, checks))
@@ -49,17 +57,22 @@ def _is_data(name: str) -> bool:
     return not is_network and (hasattr(plugin, "load") or not isinstance(plugin, type))
 
 
-def _settings(assignments: list[str]) -> dict[str, object]:
-    """Return the settings of NAME=VALUE, which may also be written as in a sweep file: model.NAME=VALUE."""
+def _settings(assignments: list[str], section: str, reserved: tuple[str, ...]) -> dict[str, object]:
+    """Return the settings of NAME=VALUE, which may begin with their section as in a sweep file: data.NAME=VALUE.
+
+    Those that the command has arguments for are `reserved`, and refused.
+    """
     from sweeps.config.overrides import override
     from sweeps.errors import ConfigError
 
     document: dict[str, object] = {}
-    issues = override(document, [f"model.{text.removeprefix('model.')}" for text in assignments])
+    issues = override(document, [f"{section}.{text.removeprefix(f'{section}.')}" for text in assignments])
+    settings = document.get(section, {})
+    assert isinstance(settings, dict)
+    given_by = {"name": "PLUGIN", "shape": "--shape"}
+    issues += [f"--set {key} must be left out: {given_by[key]} decides it" for key in reserved if key in settings]
     if issues:
         raise ConfigError(issues)
-    settings = document.get("model", {})
-    assert isinstance(settings, dict)
     return settings
 
 

@@ -4,7 +4,6 @@ A rule returns what was seen, or None; it raises PluginError if it does not hold
 """
 
 import copy
-import io
 from collections.abc import Callable
 
 import torch
@@ -16,7 +15,7 @@ from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import seeded_generator
-from sweeps.models.plugin_subject import Skipped, Subject
+from sweeps.models.plugin_contract.subject import Skipped, Subject
 from sweeps.models.torch_export import exported
 from sweeps.models.training.losses import loss_of, reconstruction_loss
 from sweeps.models.training.own_draws import OwnDraws
@@ -231,11 +230,13 @@ class _Outputs(nn.Module):
 
 
 class _Content:
+    """A file in memory."""
+
     def __init__(self, content: bytes) -> None:
-        self._file = io.BytesIO(content)
+        self._content = content
 
     def read_bytes(self) -> bytes:
-        return self._file.getvalue()
+        return self._content
 
 
 def _need_weights(network: PluginNetwork) -> None:

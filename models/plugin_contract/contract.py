@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from sweeps.models import plugin_rules
 from sweeps.models.config import NetworkConfig, NetworkSettings
 from sweeps.models.config.plugin import plugin_section
 from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
-from sweeps.models.plugin_subject import Skipped, Subject
+from sweeps.models.plugin_contract import rules
+from sweeps.models.plugin_contract.subject import Skipped, Subject
 from sweeps.plugin_checks import Check
 from sweeps.plugin_import import PluginError, reason_of
 
@@ -21,7 +21,7 @@ _MAX_REASON = 500
 
 
 def check_network(
-    network: str | type, *, shape: SampleShape | tuple[int, ...] = (28, 28), **settings: Any
+    network: str | type, /, *, shape: SampleShape | tuple[int, ...] = (28, 28), **settings: Any
 ) -> tuple[Check, ...]:
     """Check whether a plug-in network keeps its contract: one `Check` for each rule, in order.
 
@@ -40,7 +40,7 @@ def network_issues(sections: Sequence[NetworkSettings], shape: SampleShape) -> l
     issues = []
     for section in sections:
         subject = Subject(section, shape)
-        checks = [_outcome("model", partial(rule, subject)) for rule in plugin_rules.NEEDED]
+        checks = [_outcome("model", partial(rule, subject)) for rule in rules.NEEDED]
         issues += [f"model: {check.detail}" for check in checks if check.status == "failed"][:1]
     return list(dict.fromkeys(issues))
 
@@ -61,10 +61,10 @@ def _checks(name: str, settings: dict[str, Any], shape: SampleShape) -> Iterator
         yield Check("its settings are valid", "failed", "; ".join(details))
         return
     yield Check("its settings are valid", "passed")
-    for rule in plugin_rules.RULES:
+    for rule in rules.RULES:
         check = _outcome(rule.__name__.replace("_", " "), partial(rule, Subject(section, shape)))
         yield check
-        if rule in plugin_rules.NEEDED and check.status == "failed":
+        if rule in rules.NEEDED and check.status == "failed":
             return
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from sweeps.models.config.plugin import plugin_section
 from sweeps.models.image_shape import SampleShape
-from sweeps.models.plugin_contract import network_issues
-from sweeps.models.plugin_rules import NEEDED, RULES
+from sweeps.models.plugin_contract.contract import network_issues
+from sweeps.models.plugin_contract.rules import NEEDED, RULES
 from sweeps.plugins import check_network
 
 IMAGES = (4, 4)
