@@ -1,6 +1,7 @@
 """How the samples of a data set are split: the settings that every data set takes."""
 
-from typing import Annotated, ClassVar, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,6 +43,19 @@ class SplitConfig(BaseModel):
     seed: int = Field(
         default=0, ge=0, le=2**63 - 1, description="Seed of the split, and of data that are drawn at random."
     )
+
+    if not TYPE_CHECKING:  # A type checker reads the settings of each section.
+
+        def __init__(self, /, **settings: Any) -> None:
+            if settings or any(field.is_required() for field in type(self).model_fields.values()):
+                settings = import_module("sweeps.config.python_calls").read_settings(type(self), settings)
+            super().__init__(**settings)
+
+        # Only calls of the class run it, and no parsing: a file is checked as a whole.
+        __init__.__pydantic_base_init__ = True
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            import_module("sweeps.config.python_calls").refuse_assignment(type(self), name)
 
     @property
     def may_have_labels(self) -> bool:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Issue, issues_of
@@ -12,7 +12,7 @@ from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
 from sweeps.models.config import ModelConfig, Section, TrainingConfig
 
-SectionT = TypeVar("SectionT", bound=Section)
+SectionT = TypeVar("SectionT", bound=BaseModel)
 
 # A data section that is parsed quickly, where the rest of a trial config is checked.
 SMALLEST_DATA = {"name": "digits"}

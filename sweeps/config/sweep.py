@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from sweeps.config.checks import data_issues, objective_issues, patience_issues, promotion_issues
 from sweeps.config.dotted_paths import not_a_setting, with_values
@@ -113,7 +113,7 @@ class SweepConfig(Section):
             document = plain_document(settings)
             make_paths_absolute(document.get("data"))
             sweep = type(self).from_dict(document)
-            super().__init__(**{name: getattr(sweep, name) for name in sweep.model_fields_set})
+            BaseModel.__init__(self, **{name: getattr(sweep, name) for name in sweep.model_fields_set})
 
         # Only calls of the class run it: `parse`, which it uses, checks what it reads by itself.
         __init__.__pydantic_base_init__ = True
@@ -160,7 +160,7 @@ class SweepConfig(Section):
     @property
     def trial(self) -> TrialConfig:
         """The trial config that each point changes."""
-        return TrialConfig(data=self.data, model=self.model, training=self.training)
+        return TrialConfig.model_validate({"data": self.data, "model": self.model, "training": self.training})
 
     @property
     def n_trials(self) -> int:

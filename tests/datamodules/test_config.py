@@ -15,6 +15,7 @@ from sweeps.datamodules.config import (
     TableConfig,
     UniformConfig,
 )
+from sweeps.errors import ConfigError
 
 SMALL: list[DataConfig] = [DigitsConfig(), BlobsConfig(), UniformConfig(n_samples=9), RowsConfig(rows=((1.0, 2.0),))]
 
@@ -41,7 +42,7 @@ def test_a_users_array_may_have_labels_in_an_npz_or_with_labels_path(
 def test_a_table_names_its_section_and_arrays_point_to_it(name: str) -> None:
     assert not TableConfig(path=Path(name)).may_have_labels
     assert TableConfig(path=Path(name), label_column="y").may_have_labels
-    with pytest.raises(ValidationError, match=r"for a table, set data\.name to table"):
+    with pytest.raises(ConfigError, match=r"for a table, set data\.name to table"):
         ArrayConfig(path=Path(name))
 
 
@@ -49,12 +50,12 @@ def test_a_table_names_its_section_and_arrays_point_to_it(name: str) -> None:
     ("name", "hint"), [("x.npz", ": for arrays, set data.name to array"), ("x.xlsx", "not x.xlsx")]
 )
 def test_a_table_must_be_of_a_known_format(name: str, hint: str) -> None:
-    with pytest.raises(ValidationError, match=rf"must end in \.csv, \.parquet or \.feather.*{hint}"):
+    with pytest.raises(ConfigError, match=rf"must end in \.csv, \.parquet or \.feather.*{hint}"):
         TableConfig(path=Path(name))
 
 
 def test_a_label_column_cannot_be_dropped() -> None:
-    with pytest.raises(ValidationError, match="drop_columns must not name the label_column 'y'"):
+    with pytest.raises(ConfigError, match="drop_columns must not name the label_column 'y'"):
         TableConfig(path=Path("x.csv"), label_column="y", drop_columns=("y",))
 
 

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from sweeps.errors import ConfigError
 from sweeps.models import tensor_file
 from sweeps.models.build import build_network, build_phases, load_network, save_network
 from sweeps.models.config import (
@@ -312,7 +313,7 @@ def test_a_softmax_starts_at_0_with_any_initialization(initialization: str) -> N
 
 
 def test_tied_weights_with_separate_decoder_sizes_are_refused() -> None:
-    with pytest.raises(ValidationError, match="leave decoder_sizes out"):
+    with pytest.raises(ConfigError, match="leave decoder_sizes out"):
         DeepConfig(tied_weights=True, decoder_sizes=(3,))
 
 
