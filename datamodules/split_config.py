@@ -1,9 +1,10 @@
 """How the samples of a data set are split: the settings that every data set takes."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sweeps.section import Section
 
 MAX_SAMPLES = 10**9
 Samples = Annotated[int, Field(gt=0, le=MAX_SAMPLES)]
@@ -11,7 +12,7 @@ SamplesOrNone = Annotated[int, Field(ge=0, le=MAX_SAMPLES)]
 ValidateOn = Literal["valid", "train", "test"]
 
 
-class SplitConfig(BaseModel):
+class SplitConfig(Section):
     """How samples are split; every data set takes these settings.
 
     `n_test` defaults to the published test set, else a fifth of the samples; `n_valid` to a sixth of the rest;
@@ -20,8 +21,6 @@ class SplitConfig(BaseModel):
     training error, `test` to reproduce published numbers that were validated on the test set. With either, there is no
     validation split and `n_valid` must be left out.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # (section) -> Source: the whole data set, before it is split.
     loader: ClassVar[str]
@@ -43,19 +42,6 @@ class SplitConfig(BaseModel):
     seed: int = Field(
         default=0, ge=0, le=2**63 - 1, description="Seed of the split, and of data that are drawn at random."
     )
-
-    if not TYPE_CHECKING:  # A type checker reads the settings of each section.
-
-        def __init__(self, /, **settings: Any) -> None:
-            if settings or any(field.is_required() for field in type(self).model_fields.values()):
-                settings = import_module("sweeps.config.python_calls").read_settings(type(self), settings)
-            super().__init__(**settings)
-
-        # Only calls of the class run it, and no parsing: a file is checked as a whole.
-        __init__.__pydantic_base_init__ = True
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            import_module("sweeps.config.python_calls").refuse_assignment(type(self), name)
 
     @property
     def may_have_labels(self) -> bool:

@@ -19,7 +19,6 @@ from sweeps.models.config.training import (
     NoiseConfig,
     PretrainingConfig,
     Schedule,
-    Section,
     TrainingConfig,
 )
 from sweeps.plugin_import import NETWORKS, PluginSections
@@ -39,7 +38,6 @@ __all__ = [
     "NoiseConfig",
     "PretrainingConfig",
     "Schedule",
-    "Section",
     "ShallowConfig",
     "StackedDenoisingConfig",
     "Standardization",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
-from sweeps.models.config.training import NoiseConfig, Section
+from sweeps.models.config.training import NoiseConfig
+from sweeps.section import Section
 
 # `sigmoid_first_row` reproduces a published bug, a sigmoid with a wrong derivative: see the recipe numpy-2x2-faulty.
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "elu", "sigmoid_first_row"]

@@ -1,32 +1,13 @@
 """How networks are trained: corruption, the `training` section of a trial config, and pretraining."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from sweeps.models.config.limits import Count, CountOrZero, Seed
+from sweeps.section import Section
 
 Schedule = Literal["constant", "cosine"]
-
-
-class Section(BaseModel):
-    """A part of the config: unknown keys are rejected, values are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    if not TYPE_CHECKING:  # A type checker reads the settings of each section.
-
-        def __init__(self, /, **settings: Any) -> None:
-            if settings or any(field.is_required() for field in type(self).model_fields.values()):
-                settings = import_module("sweeps.config.python_calls").read_settings(type(self), settings)
-            super().__init__(**settings)
-
-        # Only calls of the class run it, and no parsing: a file is checked as a whole.
-        __init__.__pydantic_base_init__ = True
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            import_module("sweeps.config.python_calls").refuse_assignment(type(self), name)
 
 
 class NoiseConfig(Section):

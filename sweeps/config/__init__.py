@@ -1,5 +1,6 @@
 """The sweep file: its sections, checks across them, the search space, and the recipes that ship."""
 
+from sweeps.config import python_calls as python_calls  # checks the sections that Python code builds
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.recipes import recipe_names, recipe_summaries, recipe_text

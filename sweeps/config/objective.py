@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, TypeAdapter
 from pydantic import model_validator as validates
 
-from sweeps.models.config import Section
 from sweeps.models.metric_table import TRIAL_METRICS, Direction
+from sweeps.section import Section
 
 # The objectives of `TRIAL_METRICS`, as a type; a test compares the two.
 Metric = Literal[

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat
 
-from sweeps.models.config import Section
+from sweeps.section import Section
 
 Loss = Literal["mse", "denoise_mse", "probe_error", "classification_error"]
 # The values of `models.diagnosis.findings.FindingName`.

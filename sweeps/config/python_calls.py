@@ -1,16 +1,18 @@
 """A section built in Python, such as `TrainingConfig(epochs=5)`: the types and messages of a sweep file.
 
-The base classes of sections call these functions by name: `models` and `datamodules` import nothing from here.
+`sweeps.config` imports this module, which then checks every section: the base class lies below and imports nothing from
+here.
 """
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import BaseModel
 
 from sweeps.config.python_values import plain_document
 from sweeps.config.sections import try_parse
 from sweeps.errors import ConfigError
+from sweeps.section import Section
 
 
 def read_settings(section: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,9 +23,4 @@ def read_settings(section: type[BaseModel], given: Mapping[str, Any]) -> dict[st
     return {name: getattr(parsed, name) for name in parsed.model_fields_set}
 
 
-def refuse_assignment(section: type[BaseModel], name: str) -> NoReturn:
-    """Raise ConfigError: settings do not change."""
-    raise ConfigError(
-        f"{section.__name__}.{name} must not be assigned, as settings do not change: give new values as dotted "
-        'paths, such as sweeps.load("quickstart", {"training.epochs": 3}) or sweeps.run(config, {"training.epochs": 3})'
-    )
+Section.read_settings = staticmethod(read_settings)

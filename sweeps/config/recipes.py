@@ -8,7 +8,7 @@ from sweeps.config.issues import closest, did_you_mean
 from sweeps.config.python_values import plain_document
 from sweeps.config.yaml_file import parse_document, read_text
 from sweeps.errors import ConfigError, InputError
-from sweeps.models.config import Section
+from sweeps.section import Section
 
 # A recipe by its name, a sweep file by its path, or the sections of a sweep.
 SweepSource: TypeAlias = str | Path | Mapping[str, Any]

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 from pydantic import model_validator as validates
 
-from sweeps.models.config import Section
 from sweeps.models.config.limits import Count, CountOrZero
+from sweeps.section import Section
 
 
 class BudgetConfig(Section):

@@ -13,8 +13,8 @@ from sweeps.config.issues import Issue
 from sweeps.config.named_sections import by_name
 from sweeps.config.objective import ObjectiveConfig
 from sweeps.config.sections import TrialConfig
-from sweeps.models.config import Section
 from sweeps.models.config.limits import MAX_COUNT, Count
+from sweeps.section import Section
 
 
 class SchedulerConfig(Section):

@@ -12,8 +12,8 @@ from sweeps.config.issues import Issue
 from sweeps.config.named_sections import by_name
 from sweeps.config.resources import BudgetConfig
 from sweeps.config.search_space import Interval, SearchSpace, corners
-from sweeps.models.config import Section
 from sweeps.models.config.limits import MAX_COUNT, Seed
+from sweeps.section import Section
 
 
 class SearcherConfig(Section):

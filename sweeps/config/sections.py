@@ -10,7 +10,8 @@ from sweeps.config.dotted_paths import not_a_setting
 from sweeps.config.issues import Issue, issues_of
 from sweeps.datamodules.config import DataConfig
 from sweeps.errors import ConfigError
-from sweeps.models.config import ModelConfig, Section, TrainingConfig
+from sweeps.models.config import ModelConfig, TrainingConfig
+from sweeps.section import Section
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
 

@@ -25,8 +25,9 @@ from sweeps.config.valid_settings import concerns, without
 from sweeps.datamodules.config import DataConfig
 from sweeps.datamodules.split_config import SplitConfig
 from sweeps.errors import ConfigError
-from sweeps.models.config import ModelConfig, Section, TrainingConfig
+from sweeps.models.config import ModelConfig, TrainingConfig
 from sweeps.plugin_import import without_import
+from sweeps.section import Section
 
 
 class SweepConfig(Section):

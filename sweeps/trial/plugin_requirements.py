@@ -35,7 +35,7 @@ def log_unpackable(trials: Sequence[TrialConfig], arrays: DataArrays) -> None:
     sections = {trial.model.name: trial.model for trial in trials if isinstance(trial.model, NetworkSettings)}
     if not sections:
         return
-    from sweeps.models.plugin_rules import packing_problem  # imports torch: only for plug-ins
+    from sweeps.models.plugin_contract.rules import packing_problem  # imports torch: only for plug-ins
 
     for name, section in sections.items():
         problem = packing_problem(section, SampleShape(arrays.n_features, arrays.image_shape))
