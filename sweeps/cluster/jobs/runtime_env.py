@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sweeps.cluster.plugin_shipment import copy_sources, source_of
+from sweeps.cluster.plugin_shipment import copy_sources
 from sweeps.config import SweepConfig
 from sweeps.config.plain_yaml import write_yaml
 from sweeps.config.plugin_settings import with_paths
-from sweeps.config.plugin_source import NamedPlugin, plugins_of
+from sweeps.config.plugin_source import NamedPlugin, plugins_of, source_of
 from sweeps.datamodules.own_data_config import expanded
 from sweeps.errors import DataError
 from sweeps.tracking.plugin_tags import tags_of
