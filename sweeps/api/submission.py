@@ -1,5 +1,6 @@
 """Submit a sweep to a Ray cluster from Python, and follow it."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,11 +90,12 @@ def submit(
     """
     from sweeps.cluster.jobs import submissions
     from sweeps.cluster.jobs.client import api_server, connect
-    from sweeps.cluster.jobs.runtime_env import job_files
+    from sweeps.cluster.jobs.runtime_env import check_arrays, job_files
     from sweeps.storage.sweep_ids import new_id
 
     sweep = sweep_config(config, overrides)
-    _check_arrays(sweep)
+    for line in check_arrays(sweep):
+        logging.getLogger(__name__).warning("%s", line)
     client = connect(address)
     sweep_id = new_id(sweep.name)
     command = ["run", "sweep.yaml", "--id", sweep_id, *(["--offline"] if offline else [])]
@@ -102,14 +104,3 @@ def submit(
     server = api_server(address)
     assert server is not None, "the client has connected to it"
     return Submitted(sweep_id, job, sweep.n_trials, server)
-
-
-def _check_arrays(config: "SweepConfig") -> None:
-    """Check the arrays that will be sent. The cluster must have the others at the same paths."""
-    from sweeps.cluster.jobs.runtime_env import array_files
-
-    local, missing = array_files(config)
-    if local and not missing:
-        from sweeps.trial.dataset import check_data
-
-        check_data(config)

@@ -8,9 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sweeps.config import SweepConfig
-from sweeps.config.plugin_source import NamedPlugin, PluginSource, find_source, plugins_of
-from sweeps.errors import ClusterError, ConfigError
-from sweeps.plugin_import import PluginError
+from sweeps.config.plugin_source import PluginSource, plugins_of, source_of
+from sweeps.errors import ClusterError
 
 MAX_BYTES = 20 * 2**20
 
@@ -18,14 +17,6 @@ MAX_BYTES = 20 * 2**20
 def network_sources(config: SweepConfig) -> list[PluginSource]:
     """Return the sources of a sweep's plug-in networks, which its workers import. Raises ConfigError."""
     return [source_of(plugin) for plugin in plugins_of(config) if plugin.role != "data"]
-
-
-def source_of(plugin: NamedPlugin) -> PluginSource:
-    """Return the source of a plug-in. Raises ConfigError if its module is not found."""
-    try:
-        return find_source(plugin)
-    except PluginError as error:
-        raise ConfigError(f"{plugin.role.partition('_')[0]}.name: {error}") from error
 
 
 def search_folders(sources: Iterable[PluginSource]) -> list[str]:

@@ -1,8 +1,9 @@
 """The settings of plug-in data sets: checked by the plug-in's own class, where a sweep file is read or written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -13,6 +14,7 @@ from sweeps.datamodules.plugin_config import checked_settings, settings_class
 from sweeps.plugin_import import DATA, PluginError, names_plugin
 
 _OWN_DATA_PATHS = ("path", "labels_path")
+_LISTS = (list, tuple, Sequence)
 
 
 def data_plugin_issues(data: object, explain_unknown: Any) -> list[Issue]:
@@ -38,7 +40,7 @@ def data_plugin_issues(data: object, explain_unknown: Any) -> list[Issue]:
 
 
 def path_settings(data: object) -> list[str]:
-    """Return the names of the settings of a `data` section that are paths: those of a plug-in by their type."""
+    """Return the names of the settings of a `data` section that are or hold paths: of a plug-in, by their type."""
     name = data.get("name") if isinstance(data, Mapping) else None
     if not isinstance(name, str) or name in NAMES or not names_plugin(name, DATA):
         return list(_OWN_DATA_PATHS)
@@ -46,11 +48,33 @@ def path_settings(data: object) -> list[str]:
         fields = settings_class(name).model_fields
     except PluginError:
         return []
-    return [key for key, field in fields.items() if Path in (field.annotation, *get_args(field.annotation))]
+    return [key for key, field in fields.items() if _holds_paths(field.annotation)]
 
 
 def make_paths_absolute(data: Any) -> None:
     """Resolve the paths of a `data` section, in place, against the current folder: workers run in another one."""
-    for key in path_settings(data):
-        if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = str(expanded(Path(data[key])).absolute())
+    if isinstance(data, dict):
+        data.update(with_paths(data, lambda _setting, path: str(expanded(Path(path)).absolute())))
+
+
+def with_paths(data: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return a `data` section with another path in place of each of its paths.
+
+    `change` gets the dotted name of the setting, such as `files.0` for an item of a list, and the path as written.
+    """
+    return dict(data) | {key: _changed(key, data[key], change) for key in path_settings(data) if key in data}
+
+
+def _changed(setting: str, value: Any, change: Callable[[str, str], str]) -> Any:
+    if isinstance(value, str):
+        return change(setting, value)
+    if isinstance(value, list):
+        return [_changed(f"{setting}.{place}", item, change) for place, item in enumerate(value)]
+    return value
+
+
+def _holds_paths(annotation: Any) -> bool:
+    """Return whether a type is a path, a list or tuple of paths, or a union with one of them."""
+    if get_origin(annotation) in (Union, UnionType, Annotated, *_LISTS):
+        return any(map(_holds_paths, get_args(annotation)))
+    return annotation is Path

@@ -15,6 +15,7 @@ from sweeps.config.search_space import corners
 from sweeps.config.sections import TrialConfig
 from sweeps.config.sweep import SweepConfig
 from sweeps.datamodules.config import NAMES
+from sweeps.errors import ConfigError
 from sweeps.models.config import FAMILIES
 from sweeps.plugin_import import DATA, NETWORKS, PluginError, names_plugin, search_current_folder, split_path
 
@@ -111,6 +112,14 @@ def find_source(plugin: NamedPlugin) -> PluginSource:
     beside = () if is_installed else _imported_beside(module, own)
     distributions = packages_distributions().get(top_level, ())
     return PluginSource(plugin.name, (own, *beside), version(distributions[0]) if distributions else None, is_installed)
+
+
+def source_of(plugin: NamedPlugin) -> PluginSource:
+    """Return the source of a plug-in that a sweep names. Raises ConfigError if its module is not found."""
+    try:
+        return find_source(plugin)
+    except PluginError as error:
+        raise ConfigError(f"{plugin.role.partition('_')[0]}.name: {error}") from error
 
 
 def _check_packages(module: str, own: Path) -> None:

@@ -7,8 +7,8 @@ always that of an installed package, or of the current folder: a version contain
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.config.plugin_source import find_source, plugin_named
-from sweeps.errors import ConfigError, InputError
+from sweeps.config.plugin_source import find_source, plugin_named, source_of
+from sweeps.errors import InputError
 from sweeps.models.config import ModelConfig, NetworkSettings
 from sweeps.plugin_import import NETWORKS, PluginError, import_path
 from sweeps.registry.package_settings import PluginSettings
@@ -22,10 +22,7 @@ def plugin_of(model: ModelConfig) -> PluginSettings | None:
     """
     if not isinstance(model, NetworkSettings):
         return None
-    try:
-        source = find_source(plugin_named("model", model.name))
-    except PluginError as error:
-        raise ConfigError(f"model.name: {error}") from error
+    source = source_of(plugin_named("model", model.name))
     return PluginSettings(name=model.name, path=import_path(model.name, NETWORKS), sha256=source.sha256())
 
 

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from sweeps.config import SweepConfig
-from sweeps.config.plugin_source import NamedPlugin, find_source, plugins_of
-from sweeps.errors import ConfigError
-from sweeps.plugin_import import PluginError, import_path
+from sweeps.config.plugin_source import NamedPlugin, plugins_of, source_of
+from sweeps.plugin_import import import_path
 from sweeps.tracking.mlflow.run_metadata import code_state
 
 PREFIX = "sweeps.plugin."
@@ -75,10 +74,7 @@ def _line(role: str, known: Mapping[str, str]) -> str:
 
 def _tags(plugin: NamedPlugin) -> dict[str, str]:
     key = f"{PREFIX}{plugin.role}"
-    try:
-        source = find_source(plugin)
-    except PluginError as error:
-        raise ConfigError(f"{plugin.role.partition('_')[0]}.name: {error}") from error
+    source = source_of(plugin)
     path = import_path(plugin.name, plugin.group)
     tags = {key: plugin.name, f"{key}.sha256": source.sha256()}
     tags |= {f"{key}.path": path} if path != plugin.name else {}

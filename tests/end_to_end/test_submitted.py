@@ -401,8 +401,7 @@ class One(nn.Module):
 IMPORT_ON_A_WORKER = """
 import os, ray
 from sweeps.cluster import session
-from sweeps.cluster.plugin_shipment import source_of
-from sweeps.config.plugin_source import plugin_named
+from sweeps.config.plugin_source import plugin_named, source_of
 
 @ray.remote
 def size():

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
-from sweeps.cluster.plugin_shipment import copy_sources, source_of
+from sweeps.cluster.plugin_shipment import copy_sources
 from sweeps.config import SweepConfig
-from sweeps.config.plugin_settings import path_settings
-from sweeps.config.plugin_source import NamedPlugin, plugins_of
+from sweeps.config.plain_yaml import write_yaml
+from sweeps.config.plugin_settings import with_paths
+from sweeps.config.plugin_source import NamedPlugin, plugins_of, source_of
+from sweeps.datamodules.own_data_config import expanded
 from sweeps.errors import DataError
 from sweeps.tracking.plugin_tags import tags_of
 
@@ -54,7 +54,7 @@ def job_files(config: SweepConfig | None = None, plugins: Sequence[NamedPlugin] 
         if config is not None:
             document = config.to_dict()
             document["data"], arrays = _copy_arrays(document["data"], root)
-            (working / "sweep.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+            (working / "sweep.yaml").write_text(write_yaml(document), encoding="utf-8")
         yield JobFiles(working, tuple(arrays), tags_of(plugins))
 
 
@@ -75,8 +75,29 @@ def array_files(config: SweepConfig) -> tuple[list[Path], list[Path]]:
     return list(local.values()), [path for key, path in named.items() if key not in local]
 
 
+def check_arrays(config: SweepConfig) -> list[str]:
+    """Check the arrays that will be sent with a sweep; return a line for each file that will not.
+
+    Raises DataError if an array is damaged or does not fit the sweep, or cannot give an objective or a gate.
+    """
+    local, missing = array_files(config)
+    if local and not missing:
+        from sweeps.trial.dataset import check_data
+
+        check_data(config)
+    kinds = {path: "a folder, which is not sent" if path.is_dir() else "not on this machine" for path in missing}
+    return [f"{path} is {kind}: the cluster must have it at that path" for path, kind in kinds.items()]
+
+
 def _array_files(data: Mapping[str, Any]) -> dict[str, Path]:
-    return {key: Path(data[key]).expanduser() for key in path_settings(data) if data.get(key)}
+    found: dict[str, Path] = {}
+
+    def collect(setting: str, path: str) -> str:
+        found[setting] = expanded(Path(path))
+        return path
+
+    with_paths(data, collect)
+    return found
 
 
 def _copy_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Path]]:
@@ -84,14 +105,16 @@ def _copy_arrays(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list
 
     Other paths stay as they are: they may exist on the cluster.
     """
-    folders = []
-    shipped = dict(data)
-    for key, path in _array_files(data).items():
-        if path.is_file():
-            folder = _copy(path, root)
-            folders.append(folder)
-            shipped[key] = f"{folder.name}/{path.name}"
-    return shipped, list(dict.fromkeys(folders))
+    folders: list[Path] = []
+
+    def ship(_setting: str, path: str) -> str:
+        local = expanded(Path(path))
+        if not local.is_file():
+            return path
+        folders.append(_copy(local, root))
+        return f"{folders[-1].name}/{local.name}"
+
+    return with_paths(data, ship), list(dict.fromkeys(folders))
 
 
 def _copy(path: Path, root: Path) -> Path:

@@ -53,6 +53,17 @@ def test_a_submitted_sweep_is_followed_and_stopped_by_what_submit_returned(
     assert submitted.wait().state == "INTERRUPTED"
 
 
+@pytest.mark.usefixtures("cluster")
+def test_submit_logs_which_files_are_not_on_this_machine(caplog: pytest.LogCaptureFixture) -> None:
+    data = {"name": "array", "path": "/shared/images.npy"}
+    with caplog.at_level(logging.WARNING):
+        sweeps.submit(
+            {"name": "own", "data": data, "model": {"name": "shallow"}, "objective": {"metric": "valid/mse"}},
+            address=ADDRESS,
+        )
+    assert "/shared/images.npy is not on this machine: the cluster must have it at that path" in caplog.messages
+
+
 def test_stop_stops_the_job_of_a_sweep_on_a_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     states = iter([JobStatus.RUNNING, JobStatus.RUNNING, JobStatus.STOPPED])
     monkeypatch.setattr(cluster, "list_jobs", lambda: [job_of(SWEEP, status=next(states))])

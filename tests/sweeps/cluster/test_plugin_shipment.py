@@ -10,9 +10,9 @@ import pytest
 
 from sweeps.cluster import plugin_shipment
 from sweeps.cluster.jobs.runtime_env import job_files
-from sweeps.cluster.plugin_shipment import copy_sources, network_sources, search_folders, source_of
+from sweeps.cluster.plugin_shipment import copy_sources, network_sources, search_folders
 from sweeps.config import SweepConfig
-from sweeps.config.plugin_source import PluginSource, plugin_named
+from sweeps.config.plugin_source import PluginSource, plugin_named, source_of
 from sweeps.errors import ClusterError, ConfigError
 
 

@@ -22,6 +22,8 @@ class TilesSettings(DataSettings):
     size: int = Field(8, gt=0, description="Pixels of a side.")
     colours: tuple[Literal["red", "green"], ...] = Field((), description="Colours.")
     folder: Path | None = Field(None, description="Where the tiles are.")
+    files: list[Path] = Field([], description="Files of tiles.")
+    pair: tuple[Path, ...] | None = Field(None, description="Two files of tiles.")
     path: str = Field("s3://bucket/tiles", description="No file of this machine.")
 
 
@@ -109,8 +111,17 @@ def test_only_settings_that_are_paths_become_absolute(written: Callable[..., Swe
     data = written("data.folder=tiles", "data.path=s3://other/tiles").to_dict()["data"]
     assert data["folder"] == str(tmp_path / "tiles")
     assert data["path"] == "s3://other/tiles"
-    assert path_settings({"name": NAME}) == ["folder"]
+    assert path_settings({"name": NAME}) == ["folder", "files", "pair"]
     assert path_settings({"name": "array"}) == ["path", "labels_path"]
+
+
+def test_each_path_of_a_list_becomes_absolute(written: Callable[..., SweepConfig], tmp_path: Path) -> None:
+    config = written("data.files=[a.npy, sub/b.npy, /shared/c.npy]", "data.pair=[d.npy]")
+    data = config.to_dict()["data"]
+    assert data["files"] == [str(tmp_path / "a.npy"), str(tmp_path / "sub/b.npy"), "/shared/c.npy"]
+    assert data["pair"] == [str(tmp_path / "d.npy")]
+    with pytest.raises(ConfigError, match=r"data\.files\.1 must be"):
+        written("data.files=[a.npy, 3]")
 
 
 def test_an_editor_accepts_the_settings_of_a_plugin() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sweeps.cluster.jobs import runtime_env
-from sweeps.cluster.jobs.runtime_env import array_files, job_files
+from sweeps.cluster.jobs.runtime_env import array_files, check_arrays, job_files
 from sweeps.config import SweepConfig, load
+from sweeps.config.plain_yaml import parse_yaml
 from sweeps.errors import DataError
 
 MakeSweep = Callable[..., SweepConfig]
@@ -82,6 +83,48 @@ def test_an_array_too_large_to_ship_is_refused_with_advice(
     np.save(tmp_path / "images.npy", np.zeros(2**20))
     with pytest.raises(DataError, match="a folder that the cluster shares"):
         array_files(on_array(small_sweep, tmp_path / "images.npy"))
+
+
+@pytest.fixture
+def files_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a data plug-in of the current folder with settings `files`, a list of paths, and `label`."""
+    (tmp_path / "files_of_a_job.py").write_text(
+        "from pathlib import Path\nfrom sweeps.plugins import DataSettings, Samples\n\n\n"
+        "class Settings(DataSettings):\n    files: list[Path] = []\n    label: str = ''\n\n\n"
+        "def load(settings: Settings) -> Samples:\n    raise AssertionError\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    return "files_of_a_job:load"
+
+
+def test_each_file_of_a_list_is_shipped(small_sweep: MakeSweep, tmp_path: Path, files_plugin: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    named = [str(tmp_path / name) for name in ("a", "b", "gone")]
+    config = small_sweep(data={"name": files_plugin, "files": named})
+    assert array_files(config) == ([tmp_path / "a", tmp_path / "b"], [tmp_path / "gone"])
+    assert check_arrays(config) == [
+        f"{tmp_path / 'gone'} is not on this machine: the cluster must have it at that path"
+    ]
+    with job_files(config) as files:
+        shipped = parse_yaml((files.working_folder / "sweep.yaml").read_text(), "sweep.yaml")["data"]["files"]
+        assert [(files.working_folder.parent / path).read_text() for path in shipped[:2]] == ["a", "b"]
+        assert shipped[2] == str(tmp_path / "gone")
+
+
+def test_a_file_of_a_list_too_large_to_ship_is_named(
+    small_sweep: MakeSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_plugin: str
+) -> None:
+    monkeypatch.setattr(runtime_env, "MAX_ARRAY_BYTES", 1)
+    (tmp_path / "b").write_text("22")
+    with pytest.raises(DataError, match=r"^data\.files\.1: .*, and set data\.files\.1 to its path there"):
+        array_files(small_sweep(data={"name": files_plugin, "files": ["a", "b"]}))
+
+
+def test_text_that_looks_like_a_number_stays_text(small_sweep: MakeSweep, files_plugin: str) -> None:
+    with job_files(small_sweep(data={"name": files_plugin, "label": "1e3"})) as files:
+        assert load(files.working_folder / "sweep.yaml").to_dict()["data"]["label"] == "1e3"
 
 
 def test_a_resume_needs_no_sweep_file() -> None:
