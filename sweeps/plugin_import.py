@@ -58,6 +58,8 @@ def split_path(name: str, group: str) -> tuple[str, str]:
         named_by = "" if path == name else f", which the entry point {name} of the group {group} names: correct it"
         raise PluginError(f"must be an import path such as my_package.networks:MyNetwork, not {path!r}{named_by}")
     module, _, attribute = path.partition(":")
+    if module.endswith(".py"):
+        raise PluginError(f"must name a module, not its file: write {module.removesuffix('.py')}:{attribute}")
     return module, attribute
 
 

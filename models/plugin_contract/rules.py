@@ -215,7 +215,7 @@ RULES: tuple[Callable[[Subject], str | None], ...] = (
     it_can_be_exported,
 )
 # Without these nothing else can be seen.
-NEEDED = (it_builds, its_output_has_the_right_shape)
+NEEDED = (it_builds, its_output_has_the_right_shape, its_output_is_finite)
 
 
 class _Outputs(nn.Module):

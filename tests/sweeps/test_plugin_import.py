@@ -26,6 +26,7 @@ def test_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pyte
         ("no_such_package_anywhere:MyNetwork", "no_such_package_anywhere must import, and raised ModuleNotFoundError"),
         ("pathlib:NoSuchName", "pathlib has no NoSuchName: correct the name after the colon"),
         ("pathlib:Path.cwd()", "must be an import path such as my_package.networks:MyNetwork, not"),
+        ("pathlib.py:Path", "must name a module, not its file: write pathlib:Path"),
         ("../pathlib:Path", "must be an import path such as my_package.networks:MyNetwork, not"),
     ],
 )

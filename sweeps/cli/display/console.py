@@ -31,7 +31,13 @@ class _WithoutPadding:
 
 
 class SafeConsole(Console):
-    """A console that prints text from outside as `printable` returns it; its own styles and cursor moves stay."""
+    """A console that prints text from outside as `printable` returns it; its own styles and cursor moves stay.
+
+    A name such as `module:Star:` stays as it is, too: nothing becomes an emoji.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"emoji": False} | options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of what is printed, without control characters in their text."""

@@ -92,7 +92,7 @@ def test_settings_of_the_check_are_validated() -> None:
 
 
 def test_what_needs_a_failed_rule_is_left_out() -> None:
-    assert list(outcomes("Tuple"))[-1] == NEEDED[-1].__name__.replace("_", " ")
+    assert list(outcomes("Tuple"))[-1] == NEEDED[1].__name__.replace("_", " ")
 
 
 def test_issues_of_a_sweep_name_the_network_once() -> None:
@@ -103,3 +103,11 @@ def test_issues_of_a_sweep_name_the_network_once() -> None:
     (no_images,) = network_issues([conv], SampleShape(16))
     assert "samples must be images, and are rows of 16 features" in no_images
     assert network_issues([conv], SampleShape(16, (4, 4))) == []
+
+
+def test_network_without_finite_output_is_refused_before_a_sweep_and_checked_no_further() -> None:
+    found = outcomes("Unbounded")
+    assert list(found)[-1] == "its output is finite"
+    section = plugin_section("plugin_networks:Unbounded").model_validate({"name": "plugin_networks:Unbounded"})
+    (issue,) = network_issues([section], SampleShape(16))
+    assert "finite" in issue

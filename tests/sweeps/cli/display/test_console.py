@@ -38,3 +38,9 @@ def test_a_line_wraps_at_the_width_that_is_asked_for(
     console.print(table())
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 50
     assert is_unlimited(open_console(wide=True))
+
+
+def test_a_name_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    open_console().print("my_networks:Star: 16 passed")
+    assert capsys.readouterr().out == "my_networks:Star: 16 passed\n"
