@@ -63,7 +63,7 @@ def _valid(name: str, settings: dict[str, Any], sections: list[PluginDataConfig]
     if "name" in settings:
         raise PluginError(f"name must not be one of the settings: {name} is checked")
     try:
-        section = PluginDataConfig(name=name, **settings)
+        section = PluginDataConfig.model_validate({"name": name} | settings)
     except ValidationError as error:
         lines = [f"data.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise DatasetError(*lines) from error

@@ -113,9 +113,10 @@ def python(home: Any, code: str, *arguments: str) -> str:
         [sys.executable, "-c", code, *arguments],
         cwd=home.path,
         env=environment,
-        check=True,
+        check=False,
         timeout=240,
         capture_output=True,
         text=True,
     )
+    assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()[-1]

@@ -218,8 +218,12 @@ def test_of_two_concurrent_promotions_one_wins_and_the_other_is_rejected(
     delivered: Deliver, server: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = [delivered(), delivered(**OTHER_SEED)]
-    both_have_judged, one_exports = threading.Barrier(2), threading.Lock()
-    save, exported = Package.save, PackagedModel.exported
+    both_have_judged, one_exports = threading.Barrier(2), threading.RLock()
+    trace, save, exported = vars(Package)["exported"], Package.save, PackagedModel.exported
+
+    def trace_alone(package: Package) -> Any:
+        with one_exports:
+            return trace.__get__(package, Package)
 
     def save_alone(*given: Any) -> None:
         with one_exports:  # torch traces one model at a time in a process; promotions have a process each
@@ -234,6 +238,7 @@ def test_of_two_concurrent_promotions_one_wins_and_the_other_is_rejected(
         both_have_judged.wait(60)
         return gates
 
+    monkeypatch.setattr(Package, "exported", property(trace_alone))
     monkeypatch.setattr(Package, "save", save_alone)
     monkeypatch.setattr(PackagedModel, "exported", load_alone)
     monkeypatch.setattr("sweeps.registry.promote.judge", judge_and_wait)
@@ -491,7 +496,7 @@ def do_once(monkeypatch: pytest.MonkeyPatch, challenger: Challenger) -> None:
     """Skip repeated work that makes no request to MLflow: loading data, networks and packaged models."""
     monkeypatch.setattr(Challenger, "of", lambda *_: challenger)
 
-    def is_whole(folder: Path, digest: str) -> Any:
+    def is_whole(folder: Path, digest: str, **_: Any) -> Any:
         assert (folder / "MLmodel").is_file()
         return SimpleNamespace(digest=digest, exported=lambda: None)
 
