@@ -91,7 +91,7 @@ class AshaConfig(SchedulerConfig):
         if len(objectives) > 1:
             text = (
                 f"must be none with {len(objectives)} objectives, not {self.name}, which compares trials by one: set "
-                "it to none, or rank by one objective"
+                "it to none and training.patience, which watches the first, or rank by one objective"
             )
             issues.append(Issue("stopping.name", text, ("objective",)))
         fewest = min(trial.training.epochs for trial in trials)
