@@ -41,6 +41,7 @@ model = mlflow.pyfunc.load_model("models:/images@champion")
 numpy.save("loaded.npy", model.predict(numpy.load("../images.npy").reshape(-1, 64)))
 assert not {"network_of_a_user", "images_of_a_user"} & sys.modules.keys()
 """
+ROOT = Path(__file__).parents[2]
 PYTHON = """
 import json, sys
 import sweeps
@@ -108,7 +109,8 @@ def check_another_home(home: Any, name: str, sha256: str) -> None:
 
 def python(home: Any, code: str, *arguments: str) -> str:
     """Run code as a user's script in the folder of the sweeps; return what it prints last."""
-    environment = home.environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # The folder has a folder sweeps/, which would hide an editable install of the package.
+    environment = home.environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=home.path,
