@@ -9,7 +9,8 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_m
 from pydantic_core import core_schema
 
 from sweeps.datamodules.split_config import SplitConfig
-from sweeps.plugin_import import DATA, PluginError, PluginSections, import_plugin, reason_of
+from sweeps.errors import reason_of
+from sweeps.plugin_import import DATA, PluginError, PluginSections, import_plugin
 
 
 class DataSettings(SplitConfig):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from sweeps.errors import reason_of
 from sweeps.models.errors import ModelError
-from sweeps.plugin_import import reason_of
 
 _MAX_REASON = 300
 

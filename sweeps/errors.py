@@ -103,6 +103,11 @@ class SweepFailed(SweepError):
     """The sweep ended without a finished trial."""
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what was raised, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def _shortened(line: str) -> str:
     half = MAX_LINE // 2
     return line if len(line) <= MAX_LINE else f"{line[:half]} [...] {line[-half:]}"

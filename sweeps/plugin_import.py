@@ -18,6 +18,8 @@ from typing import Any
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
 from pydantic_core import InitErrorDetails, core_schema
 
+from sweeps.errors import reason_of
+
 NETWORKS, DATA = "autoencoder_sweeps.networks", "autoencoder_sweeps.data"
 
 # What pydantic's locations of issues say of the two kinds of sections; no setting can have such a name.
@@ -28,11 +30,6 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 class PluginError(ValueError):
     """A plug-in cannot be imported, or does not keep its contract; the message is one line."""
-
-
-def reason_of(error: BaseException) -> str:
-    """Return in one line what a plug-in raised: code of the user's own may raise anything."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def names_plugin(name: object, group: str) -> bool:

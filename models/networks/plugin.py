@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sweeps.errors import reason_of
 from sweeps.models.config import NetworkSettings
 from sweeps.models.config.plugin import plugin_network
 from sweeps.models.errors import ModelError
 from sweeps.models.image_shape import SampleShape
 from sweeps.models.networks.network import Activations
 from sweeps.models.networks.preprocessing import Preprocessing
-from sweeps.plugin_import import reason_of
 
 
 def build(section: NetworkSettings, shape: SampleShape, _n_classes: int | None) -> "PluginNetwork":

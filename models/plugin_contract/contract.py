@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from sweeps.errors import reason_of
 from sweeps.models.config import NetworkConfig, NetworkSettings
 from sweeps.models.config.plugin import plugin_section
 from sweeps.models.errors import ModelError
@@ -15,7 +16,7 @@ from sweeps.models.image_shape import SampleShape
 from sweeps.models.plugin_contract import rules
 from sweeps.models.plugin_contract.subject import Skipped, Subject
 from sweeps.plugin_checks import Check
-from sweeps.plugin_import import PluginError, reason_of
+from sweeps.plugin_import import PluginError
 
 _MAX_REASON = 500
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sweeps.errors import reason_of
 from sweeps.models.networks.corruption import SharedDraws
 from sweeps.models.networks.plugin import PluginNetwork
 from sweeps.models.networks.seeds import TRAINING_NOISE, seeded_generator
@@ -16,7 +17,6 @@ from sweeps.models.training.member import Member, Optimizer, Trainee
 from sweeps.models.training.objectives import Reconstruction
 from sweeps.models.training.penalties import Penalties
 from sweeps.models.training.stack import Stack, stack_kind
-from sweeps.plugin_import import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,17 +78,15 @@ def _copied(objective: Reconstruction, number: int) -> Reconstruction:
 
 def _train_alone(objectives: Sequence[Reconstruction]) -> None:
     for trainee in _trainees(objectives):
-        learner = Alone(trainee)
-        learner.start_epoch(0, 1, _generator(objectives))
-        draws = SharedDraws(lambda: _generator(objectives))
-        for batch in _batches(objectives):
-            draws.next_batch()
-            learner.step([(batch,)] * len(objectives), draws)
-        learner.finish()
+        _train(Alone(trainee), objectives)
 
 
 def _train_stacked(objectives: Sequence[Reconstruction]) -> None:
-    learner = Stack(_trainees(objectives))
+    _train(Stack(_trainees(objectives)), objectives)
+
+
+def _train(learner: Alone | Stack, objectives: Sequence[Reconstruction]) -> None:
+    """Take the same steps whatever else trains: `objectives` give the number of members, device and sizes."""
     learner.start_epoch(0, 1, _generator(objectives))
     draws = SharedDraws(lambda: _generator(objectives))
     for batch in _batches(objectives):

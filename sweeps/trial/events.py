@@ -112,8 +112,3 @@ def from_plain(events: list[dict[str, Any]]) -> list[Event]:
 def from_json(text: bytes) -> list[Event]:
     """Return the events of JSON of what `to_plain` returned."""
     return _EVENTS.validate_json(text)
-
-
-def reason_of(error: Exception) -> str:
-    """Return what was raised, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

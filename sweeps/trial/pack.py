@@ -22,7 +22,8 @@ from sweeps.search.successive_halving import halving
 from sweeps.storage.atomic_write import PATIENCE_SECONDS
 from sweeps.storage.object_store import patience
 from sweeps.trial.context import TrialContext
-from sweeps.trial.events import HOST_TAG, PointEnded, reason_of
+from sweeps.errors import reason_of
+from sweeps.trial.events import HOST_TAG, PointEnded
 from sweeps.trial.layer_cache import LayerCache, LayerStore
 from sweeps.trial.lightning_callbacks import PackCallback, PointCheckpoints
 from sweeps.trial.point import PointTraining, prepare_point

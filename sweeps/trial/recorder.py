@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sweeps.errors import reason_of
 from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.errors import DivergedError
@@ -17,7 +18,7 @@ from sweeps.search.stopping import DIVERGED, STOPPED_BY, STOPPED_EARLY
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.best_checkpoint import BestNetwork
 from sweeps.trial.event_log import EventLog
-from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, WEIGHTS_TAG, FigureSaved, reason_of
+from sweeps.trial.events import HOST_TAG, REUSED_EPOCHS, WEIGHTS_TAG, FigureSaved
 from sweeps.trial.measurements import Measurements
 from sweeps.trial.point_progress import Ending, PointProgress
 from sweeps.trial.snapshots import Snapshots

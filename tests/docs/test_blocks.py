@@ -14,17 +14,7 @@ PAGES = [
     if path.exists()
 ]
 BLOCKS = {name: blocks_of(path, name) for path in PAGES if (name := str(path.relative_to(ROOT)))}
-# Its blocks do not run yet; remove a name when they do.
-BEING_REWRITTEN: tuple[str, ...] = ()
 TRAINS = re.compile(r"\bsweeps(\.| )(run|resume|extend|reproduce|submit|promote)\b|\brun\(")
-
-
-def being_rewritten(page: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(strict=True)] if page in BEING_REWRITTEN else []
-
-
-def unmarked(page: str) -> list[pytest.MarkDecorator]:
-    return being_rewritten(page) if page != "README.md" else []
 
 
 def pages_to_run() -> list[object]:
@@ -34,8 +24,7 @@ def pages_to_run() -> list[object]:
         to_run = [block for block in blocks if block.is_run]
         if to_run:
             trains = any(block.language != "yaml" and TRAINS.search(block.text) for block in to_run)
-            marks = [pytest.mark.slow] if trains else []
-            pages.append(pytest.param(name, marks=[*marks, *being_rewritten(name)], id=name))
+            pages.append(pytest.param(name, marks=[pytest.mark.slow] if trains else [], id=name))
     return pages
 
 
@@ -54,7 +43,7 @@ def test_blocks_run(page: str, tmp_path: Path) -> None:
         shell.close()
 
 
-@pytest.mark.parametrize("page", [pytest.param(name, marks=unmarked(name)) for name in BLOCKS])
+@pytest.mark.parametrize("page", BLOCKS)
 def test_every_block_runs_or_says_why_not(page: str) -> None:
     assert [issue for block in BLOCKS[page] for issue in block.issues()] == []
 

@@ -15,6 +15,17 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
+def build_with(root: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Build with a text added to a page, which is then as before."""
+    page = root / "docs" / "speed.md"
+    whole = page.read_text()
+    page.write_text(f"{whole}\n{text}\n")
+    try:
+        return build(root)
+    finally:
+        page.write_text(whole)
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository's pages with the site built once, so that later builds read only what has changed."""
@@ -60,25 +71,13 @@ def test_links_to_pages_at_the_root_lead_to_the_site(copy: Path) -> None:
     ],
 )
 def test_what_is_broken_fails_the_build(copy: Path, text: str, message: str) -> None:
-    page = copy / "docs" / "speed.md"
-    whole = page.read_text()
-    page.write_text(f"{whole}\n{text}\n")
-    try:
-        done = build(copy)
-    finally:
-        page.write_text(whole)
+    done = build_with(copy, text)
     assert done.returncode != 0
     assert message in done.stderr
 
 
 def test_links_to_files_and_python_objects_build(copy: Path) -> None:
-    page = copy / "docs" / "speed.md"
-    whole = page.read_text()
-    page.write_text(f"{whole}\n[s](../SECURITY.md) [p](../pyproject.toml) [t](../tests) {{py:func}}`sweeps.run`\n")
-    try:
-        done = build(copy)
-    finally:
-        page.write_text(whole)
+    done = build_with(copy, "[s](../SECURITY.md) [p](../pyproject.toml) [t](../tests) {py:func}`sweeps.run`")
     assert (done.returncode, done.stderr) == (0, "")
     built = (copy / "site" / "speed.html").read_text()
     assert 'href="security.html"' in built

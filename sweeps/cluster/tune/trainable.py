@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.config import SweepConfig
+from sweeps.errors import reason_of
 from sweeps.gc_tuning import imports_to_stay
 from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
-from sweeps.trial.events import Event, PointEnded, reason_of, to_plain
+from sweeps.trial.events import Event, PointEnded, to_plain
 from sweeps.trial.system_metrics import Sampling, with_system_metrics
 
 
