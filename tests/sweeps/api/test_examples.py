@@ -60,6 +60,10 @@ def test_examples_run_as_they_are_shown(tmp_path: Path, monkeypatch: pytest.Monk
     with patch.dict(os.environ):  # a sweep sets Ray's variables permanently
         for name in IN_ORDER:
             run_examples(examples_of(name))
+            if name == "run":  # the examples that follow show a sweep whose trials have all finished
+                points = sweeps.best("demo").points
+                assert {(str(point.state), point.reason) for point in points} == {("FINISHED", None)}
+                assert None not in [point.diagnosis for point in points], [point.tags for point in points]
         for method in (sweeps.SweepResult.trials, sweeps.SweepResult.history):
             for test in doctest.DocTestFinder().find(method, globs={"sweeps": sweeps}):
                 run_examples(test)
