@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sweeps import gc_tuning
-from sweeps.cli.commands import inspect, plugins, registry, run, submit, sweep_files, tracking
+from sweeps.cli.commands import compare, confirm, inspect, plugins, registry, run, submit, sweep_files, tracking
 from sweeps.cli.options import fail
 from sweeps.cli.typed_command import RecordingGroup
 from sweeps.cli.version import print_version
@@ -45,6 +45,7 @@ _add(submit.logs, "sweeps logs -f latest")
 _add(run.stop, "sweeps stop latest")
 _add(run.resume, "sweeps resume latest")
 _add(run.extend, "sweeps extend quickstart --trials 16")
+_add(confirm.confirm, "sweeps confirm latest", "sweeps confirm quickstart --top 5 --seeds 10")
 _add(run.delete, "sweeps delete quickstart-20261130-112751-2102 --runs")
 _add(inspect.list_sweeps, "sweeps list", "sweeps list --csv > sweeps.csv", name="list")
 _add(inspect.status, "sweeps status latest")
@@ -54,6 +55,7 @@ _add(
     "sweeps best quickstart --top 3        # the newest sweep named quickstart",
     "sweeps best latest --csv > trials.csv",
 )
+_add(compare.compare, "sweeps compare quickstart mnist-shallow", "sweeps compare latest quickstart-20261130")
 _add(inspect.diagnose, "sweeps diagnose latest           # its best trial", "sweeps diagnose latest/0007")
 _add(inspect.evaluate, "sweeps evaluate latest", "sweeps evaluate quickstart --trial 7")
 _add(run.reproduce, "sweeps reproduce mnist-sda", "sweeps reproduce --judge --markdown")

@@ -98,6 +98,14 @@ def corners(values: Interval | Choices) -> tuple[Any, ...]:
     return (values.low, values.high) if isinstance(values, Interval) else values.values
 
 
+def contains(values: Interval | Choices, value: Any) -> bool:
+    """Return whether a range has a value; numbers of an interval are neither text nor bool."""
+    if isinstance(values, Choices):
+        return any(type(value) is type(choice) and value == choice for choice in values.values)
+    is_number = isinstance(value, int) or (isinstance(value, float) and not values.is_whole)
+    return is_number and not isinstance(value, bool) and values.low <= value <= values.high
+
+
 def corner_points(search: SearchSpace) -> Iterator[Point]:
     """Yield points with every corner of every range: all combinations, or all pairs if there are too many.
 

@@ -4,14 +4,15 @@ To add a searcher, add its section here and to `AlgorithmConfig`, and its code a
 """
 
 import math
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from sweeps.config.issues import Issue
+from sweeps.config.issues import Issue, shown
 from sweeps.config.named_sections import by_name
 from sweeps.config.resources import BudgetConfig
-from sweeps.config.search_space import Interval, SearchSpace, corners
+from sweeps.config.search_space import MAX_POINTS, Interval, Point, SearchSpace, contains, corners, written
 from sweeps.models.config.limits import MAX_COUNT, Seed
 from sweeps.section import Section
 
@@ -98,7 +99,47 @@ class TpeConfig(SearcherConfig):
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the points.")
 
 
+class PointsConfig(SearcherConfig):
+    """Train a list of points, such as the leading trials of another sweep on new seeds (`sweeps confirm`)."""
+
+    searcher: ClassVar[str] = "sweeps.search.searchers.listed_points:listed_searcher"
+
+    name: Literal["points"] = Field(description="The search algorithm.")
+    points: tuple[dict[str, Any], ...] = Field(
+        min_length=1,
+        max_length=MAX_POINTS,
+        description="Points to train, in this order: each a value within its range for every path of search.",
+        examples=[[{"model.hidden_size": 32}, {"model.hidden_size": 16}]],
+    )
+
+    def n_trials(self, search: SearchSpace, budget: BudgetConfig) -> int:
+        """Return the number of points, or the trials of the budget if they are fewer; one without a search space."""
+        return min(len(self.points), budget.trials or len(self.points)) if search else 1
+
+    def issues(self, search: SearchSpace, budget: BudgetConfig) -> list[Issue]:
+        """Return the points that lack a path of the search space, or have a value outside its range."""
+        return [
+            Issue(f"algorithm.points.{number}", text, ("search",))
+            for number, point in enumerate(self.points)
+            for text in _misfits(point, search)
+        ]
+
+
+def _misfits(point: Point, search: SearchSpace) -> Iterator[str]:
+    for path in point:
+        if path not in search:
+            yield f"must not set {path}, which search does not have: search it, or leave it out"
+    for path, values in search.items():
+        if path not in point:
+            yield f"must have a value for {path}, which is searched"
+        elif not contains(values, point[path]):
+            yield f"must have a {path} within {written(values)}, not {shown(point[path])}"
+
+
 AlgorithmConfig = Annotated[
-    Annotated[RandomConfig, Tag("random")] | Annotated[GridConfig, Tag("grid")] | Annotated[TpeConfig, Tag("tpe")],
+    Annotated[RandomConfig, Tag("random")]
+    | Annotated[GridConfig, Tag("grid")]
+    | Annotated[TpeConfig, Tag("tpe")]
+    | Annotated[PointsConfig, Tag("points")],
     by_name(default="random"),
 ]

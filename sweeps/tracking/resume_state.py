@@ -87,8 +87,8 @@ def extended(config: SweepConfig, n_more: int) -> SweepConfig:
     longer = SweepConfig.restore(_with_trials(config.to_dict(), config.n_trials + n_more))
     if longer.n_trials == config.n_trials:
         raise ConfigError(
-            f"{config.name} must have points left to be extended, and its grid of {config.n_trials} is complete: run a "
-            "sweep over other values"
+            f"{config.name} must have points left to be extended, and its algorithm {config.algorithm.name} has none "
+            f"after these {config.n_trials}: run a sweep over other values"
         )
     return longer
 

@@ -64,6 +64,9 @@ def examples() -> list[Any]:
 
 # The smallest section of each kind that needs more than a name.
 NEEDS = {"array": {"path": "x.npy"}, "table": {"path": "x.csv"}, "rows": {"rows": [[0.1], [0.2]]}}
+NEEDS["points"] = {"points": [{"model.hidden_size": 16}]}
+# What else a sweep file with a section of this kind needs.
+BESIDE = {"points": {"search": {"model.hidden_size": {"choice": [16, 32]}}}}
 
 
 @pytest.mark.parametrize(("path", "kind", "example"), examples())
@@ -76,7 +79,7 @@ def test_each_example_of_the_settings_page_is_valid(path: str, kind: str, exampl
     inside = yaml.safe_load(f"{{{example}}}")
     for name in reversed(inner):
         inside = {name: inside}
-    document[section] = {**needed, **inside}
+    document |= {section: {**needed, **inside}} | BESIDE.get(kind, {})
     file = tmp_path / "example.yaml"
     file.write_text(yaml.safe_dump(document))
     assert load(file)

@@ -51,7 +51,7 @@ def run(
     config = load(recipe, overrides or [])
     from sweeps.launch import run as run_sweep
 
-    with library_output_to_stderr(), _progress_display(log) as watch:
+    with library_output_to_stderr(), progress_display(log) as watch:
         try:
             result = run_sweep(config, offline=offline, sweep_id=sweep_id, watch=watch, started=STARTED)
         except KeyboardInterrupt:
@@ -175,12 +175,12 @@ def _resume(
         return
     from sweeps.resumption import resume as resume_sweep
 
-    with library_output_to_stderr(), _progress_display(log) as watch:
+    with library_output_to_stderr(), progress_display(log) as watch:
         result = resume_sweep(folder, n_more=n_more, watch=watch, started=STARTED)
     _finish(result, log, as_json)
 
 
-def _progress_display(log: bool) -> "AbstractContextManager[Callable[[Progress], None]]":
+def progress_display(log: bool) -> "AbstractContextManager[Callable[[Progress], None]]":
     """Show progress as a table on a terminal, else as lines; more often in the log of a job."""
     from sweeps.cli.display import live, progress_log
 

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.analysis.seeds import rank_by_mean
 from sweeps.cli.display.console import open_console
+from sweeps.cli.display.seeds import print_means
 from sweeps.cli.display.submission import submission_line
 from sweeps.cli.display.trial import number
 from sweeps.models.diagnosis.findings import serious_names
@@ -56,6 +58,9 @@ def print_ranking(result: SweepResult, top: int) -> None:
         _print_ranking(console, result, top)
     else:
         console.print(f"{result.sweep}: {why_unranked(result)}", soft_wrap=True, highlight=False, markup=False)
+    if means := rank_by_mean(result):
+        console.print("\nMeans over seeds:", highlight=False)
+        print_means(console, result, means)
     _print_failed(console, result)
 
 

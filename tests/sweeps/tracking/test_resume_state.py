@@ -90,7 +90,10 @@ def test_an_extended_grid_takes_what_is_left(small_sweep: MakeSweep, n_trials: i
 
 @pytest.mark.parametrize(
     ("sections", "reason"),
-    [({"search": SEARCH, "algorithm": {"name": "grid"}}, "grid of 3 is complete"), ({}, "must have a search space")],
+    [
+        ({"search": SEARCH, "algorithm": {"name": "grid"}}, "algorithm grid has none after these 3"),
+        ({}, "must have a search space"),
+    ],
 )
 def test_what_has_no_points_left_cannot_be_extended(
     small_sweep: MakeSweep, sections: dict[str, Any], reason: str

@@ -17,9 +17,15 @@ from sweeps.search.searchers import Ended, Proposal, point_searcher
 from sweeps.search.searchers.independent import IndependentSearcher
 
 GRID = {"model.hidden_size": {"grid": [8, 16]}, "training.seed": {"grid": [0, 1, 2]}}
+SEEDS = {"model.hidden_size": {"choice": [8, 16]}, "training.seed": {"int": [0, 9]}}
+POINTS = [{"model.hidden_size": 16, "training.seed": 5}, {"training.seed": 1, "model.hidden_size": 8}]
+POINTS += [{"model.hidden_size": 8, "training.seed": 0}]
 SWEEPS = {
     "random": lambda: sweep("random"),
     "grid": lambda: sweep("grid", search=GRID),
+    "points": lambda: SweepConfig.from_dict(
+        sweep("random", search=SEEDS).to_dict() | {"algorithm": {"name": "points", "points": POINTS}}
+    ),
     "tpe": lambda: sweep("tpe"),
     "tpe over lists": lambda: sweep("tpe", model={"name": "deep"}, search=LISTS),
     "tpe for a front": lambda: sweep("tpe", objective=[{"metric": "valid/mse"}, {"metric": "valid/r2"}]),
