@@ -57,6 +57,8 @@ def print_ranking(result: SweepResult, top: int) -> None:
     else:
         console.print(f"{result.sweep}: {why_unranked(result)}", soft_wrap=True, highlight=False, markup=False)
     _print_failed(console, result)
+    if result.tracking_uri.startswith("http"):
+        console.print(result.where_to_look(), soft_wrap=True, highlight=False)
 
 
 def print_delivery(result: SweepResult, error: str | None) -> None:
