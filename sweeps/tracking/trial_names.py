@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from sweeps.config.search_space import Choices, Interval, SearchSpace, corners
@@ -25,8 +26,8 @@ _ALIASES = {
     "training.batch_size": "batch",
     "data.name": "data",
 }
-# Significant digits of a sampled value in a run's name; chosen values, and labels, have one more.
-_SAMPLED_DIGITS, _DIGITS = 2, 3
+# Significant digits of a value; in a run's name a sampled one has fewer, as many as fit.
+_DIGITS, _SAMPLED_DIGITS = 3, (2, 1)
 
 
 def run_name(point_id: str, point: Mapping[str, Any], search: SearchSpace) -> str:
@@ -35,15 +36,10 @@ def run_name(point_id: str, point: Mapping[str, Any], search: SearchSpace) -> st
     Settings of which the search space has a single value come last. Settings that do not fit are left out, and "…"
     says so.
     """
-    digits = {path: _SAMPLED_DIGITS for path, values in search.items() if isinstance(values, Interval)}
-    name, *settings = [point_id, *_settings(point, search, digits)]
-    for index, setting in enumerate(settings):
-        is_last = index == len(settings) - 1
-        longer = f"{name} {setting}"
-        if len(longer) + (0 if is_last else len(f" {_CUT}")) > MAX_CHARACTERS:
-            return f"{name} {_CUT}"
-        name = longer
-    return name
+    sampled = [path for path, values in search.items() if isinstance(values, Interval)]
+    names = [[point_id, *_settings(point, search, dict.fromkeys(sampled, digits))] for digits in _SAMPLED_DIGITS]
+    whole = (name for name in map(" ".join, names) if len(name) <= MAX_CHARACTERS)
+    return next(whole, None) or _cut(names[0])
 
 
 def full_label(point: Mapping[str, Any], search: SearchSpace) -> str:
@@ -54,6 +50,13 @@ def full_label(point: Mapping[str, Any], search: SearchSpace) -> str:
 def label_of(run_name: str, point_id: str, point: Mapping[str, Any]) -> str:
     """Return all settings of a point, for a text that shows its id already; the run's name if it has none."""
     return full_label(point, {}) or run_name.removeprefix(f"{point_id} ")
+
+
+def _cut(parts: Sequence[str]) -> str:
+    """Return as many parts as fit, and "…"."""
+    lengths = accumulate(len(part) + 1 for part in parts)
+    fitting = [part for part, length in zip(parts, lengths, strict=True) if length + len(_CUT) <= MAX_CHARACTERS]
+    return " ".join([*fitting, _CUT])
 
 
 def _settings(point: Mapping[str, Any], search: SearchSpace, digits: Mapping[str, int]) -> list[str]:

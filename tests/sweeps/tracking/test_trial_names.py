@@ -65,6 +65,15 @@ def test_sampled_values_have_two_digits_and_chosen_ones_are_as_written() -> None
     assert full_label(point, search) == "l1=1.23e-4 noise=0.125"
 
 
+def test_a_name_that_is_too_long_has_fewer_digits_before_it_leaves_out_settings() -> None:
+    paths = ("model.hidden_size", "model.weight_l1", "model.hidden_l1", "model.noise.level", "training.learning_rate")
+    search = {path: parse_range({"uniform": [0.0, 100.0]}) for path in paths}
+    point = dict(zip(paths, (64, 6.23e-3, 1.12e-4, 0.0721, 0.0123), strict=True))
+    four = dict(list(point.items())[:4])
+    assert run_name("0000", four, search) == "0000 h=64 l1=6e-3 hl1=1e-4 noise=0.07"
+    assert run_name("0000", point, search) == "0000 h=64 l1=6.2e-3 hl1=1.1e-4 …"
+
+
 @pytest.mark.parametrize(("value", "shown"), [(99.9, "99.9"), (999.9, "1000"), (123.4, "123"), (9999.0, "9999")])
 def test_large_values_are_written_without_an_exponent(value: float, shown: str) -> None:
     assert full_label({"model.weight_l1": value}, {}) == f"l1={shown}"
