@@ -138,6 +138,8 @@ TRIAL_METRICS = {
 
 # Of a sweep's parent run: how its trials ended.
 SWEEP_METRICS = {
+    "best_so_far/OBJECTIVE": "Best value of each objective that any trial has reached, by the number of ended trials.",
+    "importance/SETTING": "How much each searched setting matters for the objective: shares that sum to 1.",
     "trials/finished": "Trials that finished, those that stopped early among them.",
     "trials/stopped_early": "Finished trials that stopped before their last epoch.",
     "trials/failed": "Trials that raised an error, diverged, or lost their process more often than "
@@ -165,7 +167,7 @@ SYSTEM_METRICS = {
 
 def metric_of(name: str) -> Metric | None:
     """Return the metric that a recorded name, such as `best/valid/mse` or `test/mse`, is a value of."""
-    name = name.removeprefix("best/")
+    name = name.removeprefix("best/").removeprefix("best_so_far/")
     if name.startswith("test/"):
         name = f"valid/{name.removeprefix('test/')}"
     return TRIAL_METRICS.get(name)

@@ -40,7 +40,8 @@ FAMILIES = (
     ),
 )
 BEST = """\
-In the sweep's run, `best/` and the objective is a series: the best value after each ended trial.
+In the sweep's run, `best/` and an objective is a series: the value of the trial that ranks first, after each ended
+trial.
 
 """
 

@@ -13,7 +13,7 @@ from sweeps.search.ranking import EpochValue, best_epoch, epoch_values
 from sweeps.search.searchers import Ended
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import PointRecord, PointState, label_of
+from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, read_result
 
@@ -76,8 +76,7 @@ def count_ended(progress: Progress, state: ResumeState) -> None:
     ended = [point for point in state.result.points if point.state in ENDED]
     for point, (_, values) in zip(ended, state.ended_values, strict=True):
         n_epochs = state.result.config.epochs_at(dict(point.point))
-        name = label_of(point.run_name, point.point_id)
-        progress.restore(point.point_id, name, n_epochs, point.state, values)
+        progress.restore(point.point_id, point.label, n_epochs, point.state, values)
 
 
 def extended(config: SweepConfig, n_more: int) -> SweepConfig:

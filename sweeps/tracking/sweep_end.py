@@ -1,5 +1,6 @@
 """How a sweep ended, written to its journal."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,13 @@ from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import BestEpoch, PointState, SweepState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import BEST_PREFIX, BEST_TRIAL_TAG, EPOCHS_TAG, ranking_description
+from sweeps.tracking.mlflow.run_metadata import (
+    BEST_PREFIX,
+    BEST_TRIAL_TAG,
+    EPOCHS_TAG,
+    IMPORTANCE_PREFIX,
+    ranking_description,
+)
 from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult
 
 
@@ -48,7 +55,7 @@ def record_outcome(
 ) -> None:
     """Record the state of a sweep, its ranking, the metrics of its best trial, and how its trials ended."""
     _record_ranking(journal, result, time_ms)
-    journal.record_progress(result.n_ended, _counts(result) | _metrics_of_best(result), time_ms)
+    journal.record_progress(result.n_ended, _counts(result) | _metrics_of_best(journal, result), time_ms)
     description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
     best = {} if result.best is None else {BEST_TRIAL_TAG: result.best.trial}
     journal.end_sweep(state, description, {**tags, **best}, time_ms)
@@ -75,9 +82,19 @@ def record_best_epoch(journal: Journal, point_id: str, point: FollowedPoint) -> 
     return best
 
 
-def _metrics_of_best(result: SweepResult) -> dict[str, float]:
+def record_importances(journal: Journal, importances: Mapping[str, float], n_ended: int, time_ms: int) -> None:
+    """Record how much each setting matters, by its path, as `importance/PATH` of the parent run."""
+    metrics = {IMPORTANCE_PREFIX + path: value for path, value in importances.items()}
+    if metrics:
+        journal.record_progress(n_ended, metrics, time_ms)
+
+
+def _metrics_of_best(journal: Journal, result: SweepResult) -> dict[str, float]:
+    """Return the metrics of the best trial; NaN for those that only an earlier best trial had: MLflow keeps values."""
     metrics = {} if result.best is None else result.best.metrics
-    return {BEST_PREFIX + name: value for name, value in metrics.items()}
+    best = {BEST_PREFIX + name: value for name, value in metrics.items()}
+    earlier = (name for name in journal.progress_metrics() if name.startswith(BEST_PREFIX))
+    return dict.fromkeys(earlier, math.nan) | best
 
 
 def _counts(result: SweepResult) -> dict[str, float]:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.config import SweepConfig
 from sweeps.storage.layout import SweepFolder
-from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState, label_of
+from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord, SweepState
 from sweeps.tracking.mlflow.links import VIEW_TAG, sweep_links, where_to_look
 from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.result_html import result_html
 from sweeps.tracking.result_text import result_text
 from sweeps.tracking.submission import provenance
 from sweeps.tracking.trial_frames import history_frame, trials_frame
+from sweeps.tracking.trial_names import label_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,8 @@ class RankedTrial:
 
     @property
     def label(self) -> str:
-        """The run's name without the trial's id."""
-        return label_of(self.run_name, self.trial)
+        """All settings of the trial, shortly; its run's name may leave some out."""
+        return label_of(self.run_name, self.trial, self.point)
 
 
 @dataclass(frozen=True)

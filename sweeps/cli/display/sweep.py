@@ -62,6 +62,8 @@ def print_ranking(result: SweepResult, top: int) -> None:
         console.print("\nMeans over seeds:", highlight=False)
         print_means(console, result, means)
     _print_failed(console, result)
+    if result.tracking_uri.startswith("http"):
+        console.print(result.where_to_look(), soft_wrap=True, highlight=False)
 
 
 def print_delivery(result: SweepResult, error: str | None) -> None:

@@ -6,10 +6,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.cli.display.console import open_console
-from sweeps.tracking.journal.records import PointState, label_of
+from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.mlflow.run_metadata import diagnosis_text
 from sweeps.tracking.results import SweepResult
 from sweeps.tracking.trial_lookup import TrialResult
+from sweeps.tracking.trial_names import label_of
 
 if TYPE_CHECKING:
     from sweeps.evaluation import Evaluation  # which loads torch
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def print_diagnosis(trial: TrialResult) -> None:
     """Print a trial's findings, each with its evidence and its advice."""
     console = open_console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{trial.sweep}/{trial.trial} ({label_of(trial.run_name, trial.trial)}) {trial.state}", style="bold")
+    label = label_of(trial.run_name, trial.trial, trial.point)
+    console.print(f"{trial.sweep}/{trial.trial} ({label}) {trial.state}", style="bold")
     if trial.reason is not None:
         console.print(f"{trial.reason}")
     if trial.diagnosis is not None:

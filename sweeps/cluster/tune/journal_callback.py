@@ -13,11 +13,19 @@ from sweeps.models.diagnosis.findings import FindingName
 from sweeps.search.stopping import LOST_PROCESS, STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.best_so_far import BestSoFar
 from sweeps.tracking.followed_point import FollowedPoint, follow
-from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, label_of
+from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
-from sweeps.tracking.mlflow.run_metadata import EPOCHS_TAG, environment_tags, flatten, run_name
+from sweeps.tracking.mlflow.run_metadata import (
+    EPOCHS_TAG,
+    NUMBER_PARAM,
+    NUMBER_TAG,
+    PACK_TAG,
+    environment_tags,
+    flatten,
+)
 from sweeps.tracking.submission import trial_tags
 from sweeps.tracking.sweep_end import record_best_epoch
+from sweeps.tracking.trial_names import full_label, run_name
 from sweeps.trial.events import EpochEnded, ReportedFinding, SystemSampled, from_plain, now_ms
 
 
@@ -41,11 +49,12 @@ class JournalCallback(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record that points start, or start again because their process was lost."""
+        pack = self._pack_tags(trial)
         for entry in _entries(trial):
             if entry["id"] in self._running:
-                self._journal.retry_point(entry["id"], "the process that trained it was lost", now_ms())
+                self._journal.retry_point(entry["id"], "the process that trained it was lost", now_ms(), pack)
             elif entry["id"] not in self._ended:  # else its process was lost after its last report
-                self._start(entry)
+                self._start(entry, pack)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -82,7 +91,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] in self._ended:
                 continue
             if entry["id"] not in self._running:
-                self._start(entry)
+                self._start(entry, self._pack_tags(trial))
             self._end(entry["id"], PointState.FAILED, reason, {STOPPED_BY: LOST_PROCESS}, now_ms())
         _forget_statistics(trial)
 
@@ -97,28 +106,34 @@ class JournalCallback(tune.Callback):
             else:
                 self._end(point_id, PointState.KILLED, reason, {}, now_ms())
 
-    def _start(self, entry: Mapping[str, Any]) -> None:
+    def _pack_tags(self, trial: Trial) -> dict[str, str]:
+        """Return the tag that the points of a pack share: the id of the first of them; none without packs."""
+        is_packed = self._run.inputs.packing.is_packed
+        return {PACK_TAG: min(entry["id"] for entry in _entries(trial))} if is_packed else {}
+
+    def _start(self, entry: Mapping[str, Any], pack: Mapping[str, str]) -> None:
         """Record that a point starts, or starts again in a resumed sweep."""
         point_id, epochs = entry["id"], []
-        record = self._record(point_id, entry["index"], entry["point"])
+        record = self._record(point_id, entry["index"], entry["point"], pack)
         if not self._journal.start_point(record):
-            self._journal.retry_point(point_id, "the sweep was resumed", now_ms())
+            self._journal.retry_point(point_id, "the sweep was resumed", now_ms(), pack)
             epochs = self._journal.epochs(point_id)
         self._running[point_id] = follow(self._config.objectives, epochs)
         n_epochs = self._config.epochs_at(entry["point"])
-        self._progress.point_started(point_id, label_of(record.run_name, point_id), n_epochs)
+        label = full_label(record.point, self._config.search) or record.run_name
+        self._progress.point_started(point_id, label, n_epochs)
 
-    def _record(self, point_id: str, index: int, point: Point) -> PointRecord:
+    def _record(self, point_id: str, index: int, point: Point, pack: Mapping[str, str]) -> PointRecord:
         trial = self._config.trial_at(point)
-        seed = {"sweeps.seed": str(trial.training.seed)}
+        own = {"sweeps.seed": str(trial.training.seed), NUMBER_TAG: str(index)}
         return PointRecord(
             point_id=point_id,
             index=index,
             point=dict(point),
             run_name=run_name(point_id, point, self._config.search),
             start_ms=now_ms(),
-            params=flatten(trial.to_dict()),
-            tags=self._tags | seed,
+            params={NUMBER_PARAM: str(index)} | flatten(trial.to_dict()),
+            tags={**self._tags, **own, **pack},
             references=self._levels(trial),
         )
 

@@ -140,6 +140,7 @@ class _Metrics(_Body):
 
 class _Retry(_Body):
     reason: str
+    tags: Mapping[str, str] = {}
 
 
 class _PointEnd(_Body):

@@ -92,9 +92,10 @@ class Journal:
         """Request a figure in a point's run, or with None in the parent run; at most one per name and `epoch`."""
         self._append(EntryKind.FIGURE, point_id, time_ms, asdict(figure), epoch)
 
-    def retry_point(self, point_id: str, reason: str, time_ms: int) -> None:
-        """Record that a point runs again because its process or node was lost, or the sweep is resumed."""
-        self._append(EntryKind.POINT_RETRY, point_id, time_ms, {"reason": reason})
+    def retry_point(self, point_id: str, reason: str, time_ms: int, tags: Mapping[str, str] | None = None) -> None:
+        """Record that a point runs again because its process was lost or the sweep is resumed, and changed `tags`."""
+        body = {"reason": reason} | ({"tags": dict(tags)} if tags else {})
+        self._append(EntryKind.POINT_RETRY, point_id, time_ms, body)
 
     def end_point(self, point_id: str, end: PointEnd, time_ms: int) -> None:
         """Record how a point ended."""
@@ -167,6 +168,10 @@ class Journal:
     def ranks(self) -> dict[str, int]:
         """Return the last recorded rank of each point that has one."""
         return {str(e.point_id): e.body["rank"] for e in queries.entries_of(self._connection, (EntryKind.RANK,))}
+
+    def progress_metrics(self) -> set[str]:
+        """Return the names of all recorded metrics of the whole sweep."""
+        return {name for e in queries.entries_of(self._connection, (EntryKind.PROGRESS,)) for name in e.body["metrics"]}
 
     def seconds_spent(self) -> float:
         """Return how long the sweep has run since its start or last extension, without the time between its runs."""

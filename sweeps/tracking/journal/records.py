@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sweeps.search.stopping import stopped_by
+from sweeps.tracking.trial_names import label_of
 
 
 class PointState(StrEnum):
@@ -92,18 +93,13 @@ class PointRecord:
 
     @property
     def label(self) -> str:
-        """The run's name without the point's id."""
-        return label_of(self.run_name, self.point_id)
+        """All settings of the point, shortly; its run's name may leave some out."""
+        return label_of(self.run_name, self.point_id, self.point)
 
     @property
     def stopped_by(self) -> str | None:
         """What ended the training, as `sweeps.search.stopping` names it; None while it runs."""
         return stopped_by(self.state, self.tags)
-
-
-def label_of(run_name: str, point_id: str) -> str:
-    """Return a run's name without the point's id, for a text that shows the id already."""
-    return run_name.removeprefix(f"{point_id} ")
 
 
 # Recorded by later entries, not by the start entry.
@@ -232,6 +228,7 @@ def apply_to_point(record: PointRecord, entry: Entry) -> PointRecord:
     """Return the point after a retry or end entry."""
     if entry.kind == EntryKind.POINT_RETRY:
         n_retries = record.n_retries + 1
+        record = replace(record, tags={**record.tags, **entry.body.get("tags", {})})
         if record.ms is not None:  # else its process was lost while the sweep ran
             record = replace(record, resumed_ms=entry.time_ms, ms_before=record.ms)
         return replace(record, state=PointState.RUNNING, reason=None, end_ms=None, diagnosis=None, n_retries=n_retries)

@@ -25,8 +25,8 @@ The name of a trial begins with its number.
 
 - **Best trial**: sort by the metric `best/<objective>`, such as `best/valid/mse`, or by the tag `sweeps.rank`, the
 order of `sweeps best`. The metrics under `best/` are those of the trial's best epoch (tag `sweeps.best_epoch`).
-- **Progress**: in a parent run, `best/<objective>` is the best value so far, by the number of ended trials.
-- **Ranking**: the description of a parent run lists its best trials once the sweep has ended.
+- **Progress**: in a parent run, `best_so_far/<objective>` is the best value so far, by the number of ended trials.
+- **Ranking**: the description of a parent run names its best trials once the sweep has ended.
 - **Ends**: the tag `sweeps.stopped_by` names what ended a trial, `sweeps.reason` says why it failed, and
 `sweeps.diagnosis` names what its training shows.
 - **One sweep**: filter by ``tags.`sweeps.sweep` = '<sweep>'``.

@@ -38,7 +38,8 @@ def tags_of(entry: Entry, complete_links: Callable[[str], str]) -> dict[str, str
     """Return the tags that an entry adds; `complete_links` completes the links of a description."""
     match entry.kind:
         case EntryKind.POINT_RETRY:
-            return {"sweeps.retried": entry.body["reason"], REASON_TAG: "", NOTE_TAG: "", STOPPED_BY: ""}
+            cleared = dict.fromkeys((REASON_TAG, NOTE_TAG, STOPPED_BY), "")
+            return {"sweeps.retried": entry.body["reason"], **cleared, **entry.body.get("tags", {})}
         case EntryKind.BEST_EPOCH:
             return {BEST_EPOCH_TAG: str(entry.epoch)}
         case EntryKind.RANK:

@@ -29,6 +29,7 @@ SHARED_VIEW_TAG = "mlflow.sharedViewState."
 # The best trials: charts of all trials of a large sweep cannot be read.
 _SHOWN_IN_CHARTS = "FIRST_20_RUNS"
 _SECTION = "Sweep"
+_CHARTS_IN_A_ROW = 2  # of three, MLflow cuts the titles
 # What the UI expects of a line chart; other charts ignore it.
 _LINE = {
     "lineSmoothness": 0,
@@ -45,6 +46,8 @@ _LINE = {
 # The figures of `models.figures.table` that are drawn for each snapshot: MLflow's image grid shows them.
 _IMAGES = tuple(figure.kind for figure in figures_from("snapshot"))
 _COLUMN_WIDTH = 180
+# Wide enough for a run's name: else the UI shows its first 19 characters.
+_NAME_COLUMN, _NAME_WIDTH = "attributes.`Run Name`", 340
 _ALSO_SHOWN = ("valid/mse", "valid/mse_over_pca")
 _SHOWN_TAGS = (RANK_TAG, BEST_EPOCH_TAG, EPOCHS_TAG, STOPPED_BY, DIAGNOSIS_TAG)
 
@@ -64,10 +67,12 @@ def view_state(config: SweepConfig, sweep_id: str, *, is_ranked: bool) -> str:
         facets |= {"orderByKey": f"tags.`{RANK_TAG}`", "orderByAsc": True}
     state: dict[str, Any] = facets | {
         "selectedColumns": columns,
-        "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *columns],
-        "columnWidths": dict.fromkeys(columns, _COLUMN_WIDTH),
+        "columnOrder": [_NAME_COLUMN, "runDateAndNestInfo", *columns],
+        "columnWidths": {_NAME_COLUMN: _NAME_WIDTH} | dict.fromkeys(columns, _COLUMN_WIDTH),
         "runsHiddenMode": _SHOWN_IN_CHARTS,
-        "compareRunSections": [{"uuid": _SECTION, "name": _SECTION, "display": True, "isReordered": True}],
+        "compareRunSections": [
+            {"uuid": _SECTION, "name": _SECTION, "display": True, "isReordered": True, "columns": _CHARTS_IN_A_ROW}
+        ],
         "isAccordionReordered": True,  # else the UI sorts sections by name, and puts this one below its own
         "compareRunCharts": _charts(objectives, config),
     }

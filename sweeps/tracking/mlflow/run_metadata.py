@@ -1,9 +1,8 @@
-"""What the MLflow UI shows of a run: its name, parameters and tags, and the summary of the sweep."""
+"""What the MLflow UI shows of a run: its parameters and tags, and the summary of the sweep."""
 
 import json
 import platform
 import subprocess
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -11,13 +10,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeps.config.search_space import Choices, Interval, SearchSpace, corners
 from sweeps.models.diagnosis.findings import serious_names, severity_of
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.person import os_user
 
 SWEEP_TAG = "sweeps.sweep"
 POINT_TAG = "sweeps.trial"
+# A trial's number without leading zeros, as a tag and as a parameter, and the first of the trials that train with it.
+NUMBER_TAG, NUMBER_PARAM = "sweeps.number", "trial"
+PACK_TAG = "sweeps.pack"
 REASON_TAG = "sweeps.reason"
 # The role of a sweep's parent run, by which a store can be searched for sweeps.
 ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
@@ -29,6 +30,9 @@ EPOCHS_TAG = "sweeps.epochs"
 BEST_TRIAL_TAG = "sweeps.best_trial"
 # Metrics at the epoch by which a trial is ranked; in the parent run, those of the best trial so far.
 BEST_PREFIX = "best/"
+# Of the parent run: the best value of each objective that any trial has reached, and what each setting matters.
+BEST_SO_FAR_PREFIX = "best_so_far/"
+IMPORTANCE_PREFIX = "importance/"
 OWNER_TAG = "mlflow.user"
 # The description of a run or an experiment, in Markdown.
 NOTE_TAG = "mlflow.note.content"
@@ -36,36 +40,12 @@ DIAGNOSIS_TAG = "sweeps.diagnosis"
 NO_FINDINGS = "no findings"
 ONLY_NOTES = "only notes"
 
-_ALIASES = {
-    "model.name": "model",
-    "model.hidden_size": "h",
-    "model.hidden_sizes": "h",
-    "model.code_size": "code",
-    "model.weight_l1": "l1",
-    "model.weight_l2": "l2",
-    "model.hidden_l1": "hl1",
-    "model.noise.level": "noise",
-    "model.noise.kind": "noise_kind",
-    "model.activation": "act",
-    "model.tied_weights": "tied",
-    "training.learning_rate": "lr",
-    "training.batch_size": "batch",
-    "data.name": "data",
-}
 PACKAGE = "autoencoder-sweeps"
 _PACKAGES = (PACKAGE, "mlflow", "numpy", "optuna", "pytorch-lightning", "ray", "scikit-learn", "torch")
 _GIT_SECONDS = 5
 _ROWS = 20
-
-
-def run_name(point_id: str, point: Mapping[str, Any], search: SearchSpace) -> str:
-    """Return a run's name, the point's id and its values: `0007 h=64 l1=1e-4 noise=0.3`.
-
-    Settings of which the search space has a single value come last: the MLflow UI cuts long names off.
-    """
-    varied_first = sorted(point, key=lambda path: path in search and not _varies(search[path]))
-    values = (f"{label}={_short(point[path])}" for path, label in _labels(varied_first).items())
-    return " ".join([point_id, *values])
+# Of the trials after the best that a description names first.
+_ORDINALS = ("2nd", "3rd", "4th", "5th")
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -157,42 +137,13 @@ class Ranked(Protocol):
 def ranking_description(
     sweep: SweepRecord, points: Sequence[PointRecord], ranking: Sequence[Ranked], objectives: Sequence[str]
 ) -> str:
-    """Summarise a sweep in Markdown for its parent run: counts, the best trials first, failures with reasons.
+    """Summarise a sweep in Markdown for its parent run: the leaders, then its own description, all ranked, failures.
 
-    Links have the form `[name](run:POINT)`; delivery completes them.
+    MLflow 3.17 shows the first 100 pixels of a description, which are five lines without a gap between them. Links have
+    the form `[name](run:POINT)`; delivery completes them.
     """
-    parts = [sweep.description, _outcome(points), _table(ranking, objectives), _failures(points)]
+    parts = [_leaders(ranking, objectives, points), sweep.description, _table(ranking, objectives), _failures(points)]
     return "\n\n".join(part for part in parts if part)
-
-
-def _varies(values: Interval | Choices) -> bool:
-    first, *others = corners(values)
-    return any(value != first for value in others)
-
-
-def _labels(paths: Sequence[str]) -> dict[str, str]:
-    """Label each path by its alias or last part; equal labels get more of their last parts."""
-    labels = {path: _ALIASES.get(path, path.rpartition(".")[2]) for path in paths}
-    n_parts = 1
-    while len(set(labels.values())) < len(paths):
-        n_parts += 1
-        counts = Counter(labels.values())
-        alike = [path for path in paths if counts[labels[path]] > 1]
-        labels |= {path: ".".join(path.split(".")[-n_parts:]) for path in alike}
-    return labels
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return ",".join(map(_short, value))
-    if not isinstance(value, float):
-        return str(value)
-    if value == 0 or 0.01 <= abs(value) < 10_000:
-        return f"{value:.3g}"
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}" if exponent else mantissa
 
 
 def _flattened(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -218,6 +169,23 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+def _leaders(ranking: Sequence[Ranked], objectives: Sequence[str], points: Sequence[PointRecord]) -> str:
+    """Name the leading trials, each in a line, the first with its objectives; only the counts if no trial is ranked."""
+    if not ranking:
+        return _outcome(points)
+    values = [[f"{ranked.metrics[name]:.4g}" for name in objectives] for ranked in ranking[: len(_ORDINALS) + 1]]
+    named = ", ".join(f"{name} {value}" for name, value in zip(objectives, values[0], strict=True))
+    place = "Best" if len(objectives) == 1 else "First of the Pareto front"
+    lines = [f"**{place}: {named}** in {_link(ranking[0])}; {_outcome(points)}"]
+    others = zip(_ORDINALS, ranking[1:], values[1:], strict=False)
+    lines += [f"{ordinal}: {', '.join(value)} in {_link(ranked)}" for ordinal, ranked, value in others]
+    return "  \n".join(lines)  # two spaces: a line break in Markdown
+
+
+def _link(ranked: Ranked) -> str:
+    return f"[{ranked.run_name}](run:{ranked.trial})"
+
+
 def _outcome(points: Sequence[PointRecord]) -> str:
     counts = {state: sum(point.state == state for point in points) for state in PointState}
     states = ", ".join(f"{count} {state.lower()}" for state, count in counts.items() if count)
@@ -232,7 +200,7 @@ def _table(ranking: Sequence[Ranked], objectives: Sequence[str]) -> str:
     rows = [f"| | trial | epoch | {' | '.join(columns)} |", f"|{'---|' * (len(columns) + 3)}"]
     for place, ranked in enumerate(ranking[:_ROWS], start=1):
         values = [f"{ranked.metrics[name]:.4g}" if name in ranked.metrics else "" for name in columns]
-        rows.append(f"| {place} | [{ranked.run_name}](run:{ranked.trial}) | {ranked.epoch} | {' | '.join(values)} |")
+        rows.append(f"| {place} | {_link(ranked)} | {ranked.epoch} | {' | '.join(values)} |")
     if len(ranking) > _ROWS:
         rows.append(f"\n{len(ranking) - _ROWS} more trials are ranked below these.")
     return "\n".join(rows)

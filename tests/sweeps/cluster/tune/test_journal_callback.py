@@ -1,5 +1,7 @@
 """What the driver records of its trials: MLflow then ranks them as `sweeps best` does."""
 
+import math
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_ranking import check_ranking
 
+from sweeps.cli.display.sweep import print_summary
 from sweeps.cluster.resources import Share
 from sweeps.cluster.tune.journal_callback import JournalCallback
 from sweeps.cluster.tune.sweep_run import SweepInputs, SweepRun
@@ -26,7 +29,7 @@ from sweeps.tracking.mlflow.shipper import sync
 from sweeps.tracking.progress import Progress
 from sweeps.tracking.results import SweepResult, load_result, read_result
 from sweeps.tracking.resume_state import count_ended, extended, read_resume_state
-from sweeps.tracking.sweep_end import SweepEnd, record_end
+from sweeps.tracking.sweep_end import SweepEnd, record_end, record_importances
 from sweeps.trial.dataset import Dataset
 
 pytestmark = pytest.mark.slow
@@ -52,9 +55,10 @@ class Driver:
         Journal.create(self.folder.journal, self.record).close()
         self.time_ms = 2_000
         self.samples: list[dict[str, Any]] = []
+        self.packing = Packing("")
 
     def callback(self, journal: Journal) -> JournalCallback:
-        inputs = SweepInputs(self.dataset, Share(1, 0, 1), Packing(""), Event())
+        inputs = SweepInputs(self.dataset, Share(1, 0, 1), self.packing, Event())
         state, progress = read_resume_state(journal, self.folder, self.config), Progress.of(self.config, self.folder.id)
         count_ended(progress, state)
         run = SweepRun(self.config, inputs, self.folder, journal, "", lambda: True, 0.0, progress, state)
@@ -220,3 +224,102 @@ def test_a_point_that_is_ranked_by_its_last_epoch_gets_no_second_last_value(driv
     driver.play({"0000": ("end", mse(3, 2))})
     with Journal.open(driver.folder.journal) as journal:
         assert {name: best.last_epochs for name, best in journal.best_epochs().items()} == {"0000": {}}
+
+
+def test_trials_have_their_number_and_the_pack_that_trains_them(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("packs", 12)
+    driver.packing = Packing(None)
+    driver.play({"0010": ("end", mse(3)), "0002": ("running", mse(4)), "0003": ("running", mse(5))}, last="interrupt")
+    driver.play({"0003": ("end", mse(5, 2)), "0004": ("end", mse(6))}, {"0002": ("end", mse(4, 1))})
+    client = MlflowClient(uri)
+    runs = {point.point_id: client.get_run(str(point.run_id)).data for point in driver.deliver(uri).points}
+    assert {trial: data.tags["sweeps.pack"] for trial, data in runs.items()} == {
+        "0002": "0002",
+        "0003": "0003",  # after the resume
+        "0004": "0003",
+        "0010": "0002",
+    }
+    assert (runs["0010"].tags["sweeps.number"], runs["0010"].params["trial"]) == ("10", "10")
+    with Journal.open(driver.folder.journal) as journal:
+        assert {point.point_id: point.tags["sweeps.pack"] for point in journal.points()} == {
+            trial: data.tags["sweeps.pack"] for trial, data in runs.items()
+        }
+
+
+def test_a_trial_that_trains_by_itself_has_no_pack(drive: Callable[..., Driver]) -> None:
+    driver = drive("single", 1)
+    driver.play({"0000": ("end", mse(3))})
+    with Journal.open(driver.folder.journal) as journal:
+        assert "sweeps.pack" not in journal.points()[0].tags
+
+
+@pytest.mark.parametrize(
+    ("objective", "ranking"),
+    [
+        ({"metric": "valid/mse"}, ["0001", "0002", "0000", "0003"]),
+        ({"metric": "valid/r2"}, ["0000", "0003", "0001", "0002"]),
+        ([{"metric": "valid/r2"}, {"metric": "valid/mse"}], ["0000", "0003", "0001", "0002"]),
+    ],
+    ids=["minimize", "maximize", "several"],
+)
+def test_terminal_and_mlflow_name_the_same_winner_of_trials_of_equal_value(
+    drive: Callable[..., Driver], uri: str, capsys: pytest.CaptureFixture[str], objective: Any, ranking: list[str]
+) -> None:
+    driver = drive("tied", 4, objective=objective)
+    values = {"0002": (1.0, 0.25), "0000": (2.0, 0.5), "0003": (2.0, 0.5), "0001": (1.0, 0.25)}
+    for trial, (error, r2) in values.items():  # the last to end comes first where MLflow sorts by value alone
+        driver.play({trial: ("end", [{"valid/mse": error, "valid/r2": r2}])}, last="end")
+    result = driver.deliver(uri)
+    check_ranking(uri, result)
+    print_summary(result)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    printed = [row[1] for row in rows if len(row) > 1 and re.fullmatch(r"\d{4}", row[1])]
+    assert printed == [trial.trial for trial in result.ranking] == ranking
+    description = MlflowClient(uri).get_run(str(result.record.run_id)).data.tags["mlflow.note.content"]
+    assert re.findall(r"\[(\d{4}) ", description.partition("\n\n")[0]) == ranking
+
+
+def test_each_objective_has_a_series_of_its_best_by_the_number_of_ended_trials(
+    drive: Callable[..., Driver], uri: str
+) -> None:
+    driver = drive("series", 3, objective=TWO)
+
+    def ends(error: float, dead: float) -> tuple[str, list[dict[str, float]]]:
+        return "end", [{"valid/mse": error, "valid/dead_units": dead}]
+
+    driver.play({"0000": ends(3, 1)}, {"0001": ends(2, 5)}, {"0002": ("running", mse(9))}, last="interrupt")
+    driver.play({"0002": ("fail", mse(9))})
+    driver.extend(1)
+    driver.play({"0003": ends(4, 0.5)})
+    run_id = str(driver.deliver(uri).record.run_id)
+
+    def series(name: str) -> dict[int, float]:
+        return {value.step: value.value for value in MlflowClient(uri).get_metric_history(run_id, name)}
+
+    assert series("best_so_far/valid/mse") == {1: 3, 2: 2, 3: 2, 4: 2}
+    assert series("best_so_far/valid/dead_units") == {1: 1, 2: 1, 3: 1, 4: 0.5}
+    assert series("best/valid/dead_units") == {1: 1, 2: 5, 3: 5, 4: 5}
+
+
+def test_a_metric_that_only_an_earlier_best_trial_had_is_no_longer_its_successors(
+    drive: Callable[..., Driver], uri: str
+) -> None:
+    driver = drive("successor", 1)
+    driver.play({"0000": ("end", [{"valid/mse": 3.0, "pretrain/loss": 0.5}])})
+    driver.extend(1)
+    driver.play({"0001": ("end", mse(2))})
+    metrics = MlflowClient(uri).get_run(str(driver.deliver(uri).record.run_id)).data.metrics
+    assert metrics["best/valid/mse"] == 2
+    assert math.isnan(metrics["best/pretrain/loss"])
+
+
+def test_importances_are_metrics_of_the_parent_run(drive: Callable[..., Driver], uri: str) -> None:
+    driver = drive("important", 1)
+    driver.play({"0000": ("end", mse(3))})
+    with Journal.open(driver.folder.journal) as journal:
+        record_importances(journal, {"model.hidden_size": 0.75}, 1, 9_000)
+        record_importances(journal, {}, 1, 9_000)
+    metrics = MlflowClient(uri).get_run(str(driver.deliver(uri).record.run_id)).data.metrics
+    assert {name: value for name, value in metrics.items() if "importance" in name} == {
+        "importance/model.hidden_size": 0.75
+    }

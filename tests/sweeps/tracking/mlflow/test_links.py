@@ -24,6 +24,7 @@ def test_the_view_has_the_trials_best_first_and_the_objective_as_first_column(sm
     assert columns[:2] == ["metrics.`best/valid/r2`", "metrics.`best/valid/mse`"]
     assert "params.`model.hidden_size`" in columns
     assert state["columnOrder"][-len(columns) :] == columns
+    assert state["columnWidths"]["attributes.`Run Name`"] > state["columnWidths"][columns[0]]
 
 
 def test_the_charts_end_with_the_images_of_the_last_epoch(small_sweep: MakeSweep) -> None:

@@ -1,4 +1,3 @@
-import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -6,7 +5,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from sweeps.config.search_space import parse_range
 from sweeps.tracking.journal.records import PointRecord, PointState, SweepRecord
 from sweeps.tracking.mlflow.run_metadata import (
     dataset_fields,
@@ -15,7 +13,6 @@ from sweeps.tracking.mlflow.run_metadata import (
     environment_tags,
     flatten,
     ranking_description,
-    run_name,
 )
 from sweeps.tracking.person import os_user
 
@@ -32,55 +29,6 @@ class Trial:
 
 def ended(point_id: str, state: PointState, reason: str | None = None) -> PointRecord:
     return PointRecord(point_id, 0, {}, f"name of {point_id}", 0, state=state, reason=reason)
-
-
-def test_run_is_named_by_what_differs() -> None:
-    point = {"model.hidden_size": 64, "model.weight_l1": 1e-4, "model.noise.level": 0.3}
-    assert run_name("0007", point, {}) == "0007 h=64 l1=1e-4 noise=0.3"
-    assert run_name("0000", {}, {}) == "0000"
-
-
-def test_settings_that_differ_come_first_in_a_name() -> None:
-    ranges = {
-        "model.activation": {"choice": ["relu"]},
-        "training.seed": {"grid": [3]},
-        "model.hidden_size": {"int": [8, 64]},
-    }
-    search = {path: parse_range(values) for path, values in ranges.items()}
-    point = {"model.activation": "relu", "training.seed": 3, "model.hidden_size": 9}
-    assert run_name("0001", point, search) == "0001 h=9 act=relu seed=3"
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.0, "0"),
-        (0.1 + 0.2, "0.3"),
-        (0.00123456, "1.23e-3"),
-        (-2.5e-7, "-2.5e-7"),
-        (12345.0, "1.23e4"),
-        (100.0, "100"),
-        (1.0, "1"),
-        (True, "true"),
-        (None, "none"),
-        ((512, 128), "512,128"),
-        ([0.1, 1e-3], "0.1,1e-3"),
-        ("tanh", "tanh"),
-        (math.inf, "inf"),
-        (math.nan, "nan"),
-    ],
-)
-def test_value_is_short_in_a_name(value: object, shown: str) -> None:
-    assert run_name("0001", {"model.hidden_size": value}, {}) == f"0001 h={shown}"
-
-
-def test_unknown_path_is_named_by_its_last_part() -> None:
-    assert run_name("0001", {"training.momentum": 0.9}, {}) == "0001 momentum=0.9"
-
-
-def test_paths_with_the_same_last_part_get_different_labels() -> None:
-    point = {"training.seed": 1, "data.seed": 2, "model.pretraining.epochs": 3, "training.epochs": 4}
-    assert run_name("0001", point, {}) == "0001 training.seed=1 data.seed=2 pretraining.epochs=3 training.epochs=4"
 
 
 def test_settings_become_flat_parameters() -> None:
@@ -122,9 +70,30 @@ def test_description_ranks_the_trials_and_links_to_them() -> None:
         Trial("a", "h=32", 9, {"valid/probe_error": 0.05}),
     ]
     text = ranking_description(SWEEP, points, ranking, ["valid/probe_error"])
-    assert text.startswith("Penalties compared.\n\n**2 trials**: 2 finished.")
+    first, second, *_ = text.splitlines()
+    assert first == "**Best: valid/probe_error 0.04** in [h=64](run:b); **2 trials**: 2 finished.  "
+    assert second == "2nd: 0.05 in [h=32](run:a)"
+    assert text.index("Penalties compared.") < text.index("| 1 |")
     assert "| 1 | [h=64](run:b) | 7 | 0.04 | 0.01234 |" in text or "| 1 | [h=64](run:b) | 7 | 0.04 | 0.01235 |" in text
     assert "| 2 | [h=32](run:a) | 9 | 0.05 |  |" in text
+
+
+def test_description_begins_with_five_leaders_that_mlflow_shows_without_unfolding() -> None:
+    points = [ended(f"p{i}", PointState.FINISHED) for i in range(7)]
+    ranking = [Trial(f"p{i}", f"h={i}", 7, {"valid/mse": i / 10, "valid/r2": 1 - i / 10}) for i in range(7)]
+    text = ranking_description(SWEEP, points, ranking, ["valid/mse", "valid/r2"])
+    assert text.partition("\n\n")[0].split("  \n") == [
+        "**First of the Pareto front: valid/mse 0, valid/r2 1** in [h=0](run:p0); **7 trials**: 7 finished.",
+        "2nd: 0.1, 0.9 in [h=1](run:p1)",
+        "3rd: 0.2, 0.8 in [h=2](run:p2)",
+        "4th: 0.3, 0.7 in [h=3](run:p3)",
+        "5th: 0.4, 0.6 in [h=4](run:p4)",
+    ]
+
+
+def test_description_without_a_ranking_begins_with_the_counts() -> None:
+    text = ranking_description(SWEEP, [ended("a", PointState.FAILED, "is nan")], [], ["valid/mse"])
+    assert text.startswith("**1 trials**: 1 failed.\n\nPenalties compared.\n\nTrials without a result:")
 
 
 def test_description_says_why_trials_have_no_result() -> None:
