@@ -13,8 +13,8 @@ from typing import Any
 
 from sweeps.config import ObjectiveConfig
 from sweeps.tracking.journal.records import PointState
-from sweeps.tracking.mlflow.run_metadata import run_name
 from sweeps.tracking.results import SweepResult
+from sweeps.tracking.trial_names import full_label
 
 SEED = "training.seed"
 CONFIDENCE = 0.95
@@ -82,7 +82,7 @@ def rank_by_mean(result: SweepResult, confidence: float = CONFIDENCE) -> list[Me
     for place, group in enumerate(groups):
         low, high = interval_of_mean(list(group.values.values()), confidence)
         is_tied = place == 0 or not is_better(groups[0], group, objective, n_points=len(groups), confidence=confidence)
-        label = run_name("", group.point, search).strip() or "the only point"
+        label = full_label(group.point, search) or "the only point"
         mean = fmean(group.values.values())
         ranked.append(MeanOverSeeds(label, group.point, group.trials, group.values, mean, low, high, is_tied))
     return ranked
