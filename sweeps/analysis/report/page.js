@@ -46,7 +46,7 @@
   });
   const settingAxis = (axis, more = {}) => {
     if (axis.kind === "category") {
-      return { ...axisStyle(), type: "category", data: axis.values, name: axis.name, nameLocation: "middle", nameGap: 26, splitLine: { show: false }, ...more };
+      return { ...axisStyle(), type: "category", data: axis.values, name: axis.name, nameLocation: "middle", nameGap: 26, splitLine: { show: false }, jitter: ranked.length > 30 ? 24 : 0, jitterOverlap: true, ...more };
     }
     return valueAxis(axis.name, { type: axis.kind === "log" ? "log" : "value", min: axis.low, max: axis.high, ...more });
   };
@@ -116,9 +116,8 @@
           const low = Math.min(...all), high = Math.max(...all);
           const isLog = low > 0 && high / low > 10;
           const pad = (high - low) * 0.05 || Math.abs(high) * 0.1 || 1;
-          const nice = (v) => Number(v.toPrecision(2));
-          const range = isLog ? { min: 10 ** (Math.floor(Math.log10(low) * 4) / 4), max: 10 ** (Math.ceil(Math.log10(high) * 4) / 4) } : { min: nice(low - pad < 0 && low >= 0 ? 0 : low - pad), max: nice(high + pad) };
-          return valueAxis("", { gridIndex: i, type: isLog ? "log" : "value", nameGap: 46, splitNumber: 3, ...range, axisLabel: { formatter: (v) => number(Number(v.toPrecision(2))), showMinLabel: !isLog, showMaxLabel: !isLog } });
+          const range = isLog ? { min: 10 ** (Math.floor(Math.log10(low) * 4) / 4), max: 10 ** (Math.ceil(Math.log10(high) * 4) / 4) } : outward(low - pad < 0 && low >= 0 ? 0 : low - pad, high + pad);
+          return valueAxis("", { gridIndex: i, type: isLog ? "log" : "value", nameGap: 46, splitNumber: 3, ...range, axisLabel: { formatter: (v) => tick(Number(v.toPrecision(3))), showMinLabel: !isLog, showMaxLabel: !isLog } });
         }),
       };
     },
@@ -151,7 +150,9 @@
         if (isObjective) {
           const values = ranked.map((row) => row[column[axis.path]]);
           const low = Math.min(...values), high = Math.max(...values);
-          return { ...common, type: low > 0 && high / low > 30 ? "log" : "value", scale: true, min: low === high ? undefined : low, max: low === high ? undefined : high, inverse: axis.direction === "minimize", nameTextStyle: { ...common.nameTextStyle, fontWeight: "bold" } };
+          const isLog = low > 0 && high / low > 30;
+          const span = isLog || low === high ? {} : outward(low, high);
+          return { ...common, ...span, type: isLog ? "log" : "value", scale: true, nameLocation: axis.direction === "minimize" ? "start" : "end", inverse: axis.direction === "minimize", nameTextStyle: { ...common.nameTextStyle, fontWeight: "bold" } };
         }
         return { ...common, type: axis.kind === "log" ? "log" : "value", min: axis.low, max: axis.high };
       });
@@ -243,6 +244,12 @@
     },
   };
 
+  // Rounds a range outward to few digits, so that no value lies beyond the axis.
+  function outward(low, high) {
+    const step = 10 ** Math.floor(Math.log10(high - low || Math.abs(high) || 1)) / 10;
+    const round = (value) => Number(value.toPrecision(12));
+    return { min: round(Math.floor(low / step) * step), max: round(Math.ceil(high / step) * step) };
+  }
   function references(found) {
     const known = Object.entries(found).filter(([, value]) => value !== null);
     return { symbol: "none", silent: true, data: known.map(([name, value]) => ({ yAxis: value, name, lineStyle: { color: style("--dim"), type: "dashed" }, label: { formatter: `${name} ${number(value)}`, position: "insideEndTop", color: style("--dim"), fontSize: 10 } })) };
@@ -268,7 +275,7 @@
     if (!option) { box.closest("figure").hidden = true; return; }
     drawn[name]?.dispose();
     const chart = echarts.init(box, null, { renderer: "svg", ...(width ? { width } : {}) });
-    chart.setOption({ animation: false, textStyle: { fontFamily: "inherit" }, aria: { enabled: true }, ...option });
+    chart.setOption({ animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily }, aria: { enabled: true }, ...option });
     drawn[name] = chart;
     chart.on("click", (item) => { if (item.data && item.data.row) choose(item.data.row[column.trial]); });
     if (name === "parallel") chart.on("axisareaselected", () => selected(chart));
