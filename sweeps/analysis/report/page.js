@@ -206,8 +206,8 @@
       const order = [...found.settings].reverse();
       return {
         grid: { left: 8, right: 30, top: 30, bottom: 44, containLabel: true },
-        legend: { top: 0, textStyle: { color: style("--text") } },
-        xAxis: valueAxis("share of the variance explained", { scale: false, min: 0, axisLabel: { formatter: (v) => `${Math.round(v * 100)} %` } }),
+        legend: { top: 0, left: 0, textStyle: { color: style("--text") }, data: found.methods.map((method) => method.name) },
+        xAxis: valueAxis("", { scale: false, min: 0, axisLabel: { formatter: (v) => `${Math.round(v * 100)} %` } }),
         yAxis: { ...axisStyle(), type: "category", data: order.map((item) => item.name), splitLine: { show: false }, axisLabel: { ...axisStyle().axisLabel, color: style("--text"), fontSize: 12 } },
         series: found.methods.flatMap((method, i) => bars(method, order, palette()[i])),
         tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, ...tipStyle(), formatter: (items) => importanceTip(items, order, found.methods) },
@@ -231,15 +231,15 @@
       const line = (name, values, more) => ({ name, type: "line", showSymbol: false, data: values.map((value, i) => [i + 1, value]).filter((p) => p[1] !== null), ...more });
       const band = found.low ? [
         line("low", found.low, { stack: "band", lineStyle: { opacity: 0 }, silent: true, tooltip: { show: false } }),
-        line("random search, 10th to 90th percentile", found.high.map((v, i) => (v === null ? null : v - found.low[i])), { stack: "band", lineStyle: { opacity: 0 }, areaStyle: { color: style("--grey"), opacity: 0.3 }, itemStyle: { color: style("--grey") }, silent: true }),
+        line("random search, 90 %", found.high.map((v, i) => (v === null ? null : v - found.low[i])), { stack: "band", lineStyle: { opacity: 0 }, areaStyle: { color: style("--grey"), opacity: 0.3 }, itemStyle: { color: style("--grey") }, silent: true }),
       ] : [];
       return {
         grid: { left: 70, right: 20, top: 40, bottom: 46 },
-        legend: { top: 0, textStyle: { color: style("--text") }, data: [found.name, "random search, median", ...(found.low ? ["random search, 10th to 90th percentile"] : [])] },
+        legend: { top: 0, textStyle: { color: style("--text") }, data: [found.name, "random search", ...(found.low ? ["random search, 90 %"] : [])] },
         xAxis: valueAxis("trials", { scale: false, minInterval: 1, max: found.best.length, min: 1 }),
         yAxis: valueAxis(objective.name, { nameGap: 52 }),
-        series: [...band, line("random search, median", found.random, { lineStyle: { type: "dashed" }, itemStyle: { color: style("--dim") } }), line(found.name, found.best, { step: "end", lineStyle: { width: 2.5 }, itemStyle: { color: palette()[0] } })],
-        tooltip: { trigger: "axis", ...tipStyle(), formatter: (items) => [`after ${items[0].value[0]} trials`, ...items.filter((i) => !["low", "random search, 10th to 90th percentile"].includes(i.seriesName)).map((i) => `${escape(i.seriesName)}: ${number(i.value[1])}`)].join("<br>") },
+        series: [...band, line("random search", found.random, { lineStyle: { type: "dashed" }, itemStyle: { color: style("--dim") } }), line(found.name, found.best, { step: "end", lineStyle: { width: 2.5 }, itemStyle: { color: palette()[0] } })],
+        tooltip: { trigger: "axis", ...tipStyle(), formatter: (items) => [`after ${items[0].value[0]} trials`, ...items.filter((i) => !["low", "random search, 90 %"].includes(i.seriesName)).map((i) => `${escape(i.seriesName)}: ${number(i.value[1])}`)].join("<br>") },
       };
     },
   };
@@ -259,8 +259,18 @@
   }
   function bars(method, order, colour) {
     const values = order.map((item) => item[method.key]);
-    const series = [{ name: method.name, type: "bar", data: values.map((v) => (v ? v.value : null)), itemStyle: { color: colour }, barMaxWidth: 14 }];
+    const opacity = (item) => (item.matters ? 1 : 0.45);
+    const series = [{ name: method.name, type: "bar", data: values.map((v, i) => ({ value: v ? v.value : null, itemStyle: { opacity: opacity(order[i]) } })), itemStyle: { color: colour }, barMaxWidth: 12 }];
+    const errors = values.map((v, i) => [v && v.value, i, v && v.error]).filter((v) => v[2]);
+    if (errors.length) series.push({ name: `${method.name} ±`, type: "custom", data: errors, z: 5, silent: true, tooltip: { show: false }, encode: { x: 0, y: 1 }, renderItem: errorBar });
     return series;
+  }
+  // One standard deviation each way, at the height of the first of two bars.
+  function errorBar(params, api) {
+    const at = (value) => api.coord([value, api.value(1)]);
+    const [left, y] = at(Math.max(0, api.value(0) - api.value(2))), [right] = at(api.value(0) + api.value(2));
+    const middle = y + 8;
+    return { type: "line", shape: { x1: left, x2: right, y1: middle, y2: middle }, style: { stroke: style("--text"), lineWidth: 1.5 } };
   }
   function importanceTip(items, order, methods) {
     const setting = order[items[0].dataIndex];

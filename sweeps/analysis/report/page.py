@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from sweeps.analysis.report.contact_sheet import contact_sheets
 from sweeps.analysis.report.curves import learning_curves
-from sweeps.analysis.report.findings import analysis_of
 from sweeps.analysis.report.images import colour_range, filters_png, palette, reconstructions_png
 from sweeps.analysis.report.ranking import best_trial, overview, ranking_rows
+from sweeps.analysis.report.sections import sections_of
 from sweeps.analysis.report.source import ReportSource, finite
 from sweeps.analysis.report.trial_table import COLUMNS, objective_axes, settings_axes, trial_rows
 
@@ -29,7 +31,8 @@ def render_page(source: ReportSource) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    analysis = analysis_of(source)
+    analysis = sections_of(source)
+    environment.filters["marked"] = _marked
     template = environment.get_template("page.html.jinja")
     return template.render(
         overview=overview(source),
@@ -64,6 +67,12 @@ def embedded_json(plain: Mapping[str, Any]) -> str:
     """Return JSON that may stand within a script element: nothing in it ends the element or starts a comment."""
     text = json.dumps(plain, allow_nan=False, separators=(",", ":"), default=finite)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _marked(text: str) -> Markup:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    pieces = [escape(piece) for piece in text.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else p for i, p in enumerate(pieces))
 
 
 def _images_of_best(source: ReportSource) -> dict[str, str | None]:

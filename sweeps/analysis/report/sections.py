@@ -1,0 +1,18 @@
+"""What the analysis of a sweep says in each section: sentences and tables, and numbers for charts."""
+
+from typing import Any
+
+from sweeps.analysis.best_settings import best_settings
+from sweeps.analysis.report.cost_section import cost_section
+from sweeps.analysis.report.failures_section import failures_section
+from sweeps.analysis.report.settings_section import settings_section
+from sweeps.analysis.report.source import ReportSource
+
+
+def sections_of(source: ReportSource) -> dict[str, Any]:
+    """Return the sentences and tables of the sections, and under `charts` what their charts are drawn from."""
+    parts = [settings_section(source), failures_section(source), cost_section(source)]
+    merged: dict[str, Any] = {"won": [], "best_file": best_settings(source.result) or ""}
+    for part in parts:
+        merged |= {name: value for name, value in part.items() if name != "charts"}
+    return merged | {"charts": {name: chart for part in parts for name, chart in part.get("charts", {}).items()}}
