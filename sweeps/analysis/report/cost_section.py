@@ -1,25 +1,48 @@
 """What the sweep cost, how it converged, and what to try next."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sweeps.analysis.convergence import convergence
 from sweeps.analysis.cost import Cost, cost
+from sweeps.analysis.importance import Importance
 from sweeps.analysis.report.source import ReportSource, finite
+from sweeps.analysis.suggestion import Suggestion, suggest_next
+from sweeps.tracking.short_text import number
 
 _SECONDS, _MINUTES = 120, 120
 _MIN_TRIALS = 3
 
 
-def cost_section(source: ReportSource) -> dict[str, Any]:
+def cost_section(source: ReportSource, importance: Importance) -> dict[str, Any]:
     """Return the section's sentences, the chart of convergence, and the suggested next sweep."""
+    suggestion = suggest_next(source.result, importance)
     return {
         "cost": _sentences(cost(source.result)),
         "convergence_note": "The line of random search is its mean over all orders of the same trials; the band holds "
         "90 % of the orders.",
-        "next": [],
-        "next_file": "",
+        "next": _advice(suggestion),
+        "next_file": suggestion.yaml or "",
         "charts": {"convergence": _convergence_chart(source)},
     }
+
+
+def _advice(suggestion: Suggestion) -> list[str]:
+    if suggestion.why_none is not None:
+        return [f"There is none: {suggestion.why_none.rstrip('.')}."]
+    return [
+        f"`{setting.path}`: {setting.action}"
+        + ("" if setting.action == "keep" else f" from `{_range(setting.before)}` to `{_range(setting.after)}`")
+        + f", because {setting.reason.rstrip('.')}."
+        for setting in suggestion.settings
+    ]
+
+
+def _range(values: Any) -> str:
+    """Return a range as a sweep file writes it, or the value that a setting stays at, with numbers in four digits."""
+    if isinstance(values, Mapping):
+        return ", ".join(f"{kind}: [{', '.join(map(number, bounds))}]" for kind, bounds in values.items())
+    return number(values)
 
 
 def duration(seconds: float) -> str:

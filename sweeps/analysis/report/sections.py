@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from sweeps.analysis.best_settings import best_settings
+from sweeps.analysis.importance import importances
 from sweeps.analysis.report.cost_section import cost_section
 from sweeps.analysis.report.failures_section import failures_section
 from sweeps.analysis.report.settings_section import settings_section
@@ -11,7 +14,9 @@ from sweeps.analysis.report.source import ReportSource
 
 def sections_of(source: ReportSource) -> dict[str, Any]:
     """Return the sentences and tables of the sections, and under `charts` what their charts are drawn from."""
-    parts = [settings_section(source), failures_section(source), cost_section(source)]
+    with threadpool_limits(1):  # small matrices; and the trials of a running sweep need the cores
+        found = [importances(source.result, index) for index in range(len(source.result.objective_metrics))]
+        parts = [settings_section(source, found), failures_section(source), cost_section(source, found[0])]
     merged: dict[str, Any] = {"won": [], "best_file": best_settings(source.result) or ""}
     for part in parts:
         merged |= {name: value for name, value in part.items() if name != "charts"}

@@ -1,10 +1,10 @@
 """What mattered: the importance of each setting, and the objective over the two most important ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.analysis.effects import Effects, effects
-from sweeps.analysis.importance import Importance, importances
+from sweeps.analysis.importance import Importance
 from sweeps.analysis.report.source import ReportSource, finite
 from sweeps.analysis.report.trial_table import settings_axes
 
@@ -15,19 +15,19 @@ _METHODS = [
 ]
 
 
-def settings_section(source: ReportSource) -> dict[str, Any]:
-    """Return the section's sentences, and the charts of importance and of the surface, None where there is none."""
+def settings_section(source: ReportSource, measured: Sequence[Importance]) -> dict[str, Any]:
+    """Return the section's sentences, and the charts of importance and of the surface, None where there is none.
+
+    `measured` holds the importance of the settings for each objective.
+    """
     if not source.result.ranking:
         return _section(["No trial is ranked yet."], None, None, {})
     names = {axis["path"]: axis["name"] for axis in settings_axes(source.result)}
-    lines: list[str] = []
-    for index, metric in enumerate(source.result.objective_metrics):
-        importance = importances(source.result, index)
-        lines.append(importance.sentence if index == 0 else f"For {metric}: {importance.sentence}")
-        if importance.constant and index == 0:
-            lines.append(f"Searched, but the same in every ranked trial: {', '.join(importance.constant)}.")
-    first = importances(source.result)
+    first, *others = measured
     found = effects(source.result, importance=first)
+    lines = [first.sentence, *(f"For {other.metric}: {other.sentence}" for other in others)]
+    if first.constant:
+        lines.append(f"Searched, but the same in every ranked trial: {', '.join(first.constant)}.")
     if found.surface is None and found.why_no_surface and first.too_few is None:
         lines.append(f"There is no map of two settings: {found.why_no_surface}.")
     return _section(lines, first, found, names)
