@@ -7,7 +7,7 @@ from sweeps.analysis.convergence import convergence
 from sweeps.analysis.cost import Cost, cost
 from sweeps.analysis.importance import Importance
 from sweeps.analysis.report.source import ReportSource, finite
-from sweeps.analysis.suggestion import Suggestion, suggest_next
+from sweeps.analysis.suggestion import SettingAdvice, Suggestion, suggest_next
 from sweeps.tracking.short_text import number
 
 _SECONDS, _MINUTES = 120, 120
@@ -31,11 +31,17 @@ def _advice(suggestion: Suggestion) -> list[str]:
     if suggestion.why_none is not None:
         return [f"There is none: {suggestion.why_none.rstrip('.')}."]
     return [
-        f"`{setting.path}`: {setting.action}"
-        + ("" if setting.action == "keep" else f" from `{_range(setting.before)}` to `{_range(setting.after)}`")
-        + f", because {setting.reason.rstrip('.')}."
+        f"`{setting.path}`: {_change(setting)}, because {setting.reason.rstrip('.')}."
         for setting in suggestion.settings
     ]
+
+
+def _change(setting: SettingAdvice) -> str:
+    if setting.action == "keep":
+        return "keep"
+    if setting.action == "drop":
+        return f"drop `{_range(setting.before)}` and set it to `{_range(setting.after)}`"
+    return f"{setting.action} `{_range(setting.before)}` to `{_range(setting.after)}`"
 
 
 def _range(values: Any) -> str:

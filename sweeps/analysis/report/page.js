@@ -207,7 +207,7 @@
       return {
         grid: { left: 8, right: 30, top: 30, bottom: 44, containLabel: true },
         legend: { top: 0, left: 0, textStyle: { color: style("--text") }, data: found.methods.map((method) => method.name) },
-        xAxis: valueAxis("", { scale: false, min: 0, axisLabel: { formatter: (v) => `${Math.round(v * 100)} %` } }),
+        xAxis: valueAxis("", { scale: false, min: 0, max: Math.min(1, Math.ceil(10 * Math.max(...found.settings.flatMap((s) => found.methods.map((m) => (s[m.key] ? s[m.key].value + (s[m.key].error || 0) : 0))))) / 10) || 1, axisLabel: { formatter: (v) => `${Math.round(v * 100)} %` } }),
         yAxis: { ...axisStyle(), type: "category", data: order.map((item) => item.name), splitLine: { show: false }, axisLabel: { ...axisStyle().axisLabel, color: style("--text"), fontSize: 12 } },
         series: found.methods.flatMap((method, i) => bars(method, order, palette()[i])),
         tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, ...tipStyle(), formatter: (items) => importanceTip(items, order, found.methods) },
@@ -218,8 +218,8 @@
       if (!found) return null;
       return {
         grid: { left: 70, right: 96, top: 16, bottom: 48 },
-        xAxis: { ...axisStyle(), type: "category", data: found.x.map(number), name: found.names[0], nameLocation: "middle", nameGap: 28 },
-        yAxis: { ...axisStyle(), type: "category", data: found.y.map(number), name: found.names[1], nameLocation: "middle", nameGap: 52 },
+        xAxis: { ...axisStyle(), type: "category", data: found.x.map(number), ...few(found.x), name: found.names[0], nameLocation: "middle", nameGap: 28 },
+        yAxis: { ...axisStyle(), type: "category", data: found.y.map(number), ...few(found.y), name: found.names[1], nameLocation: "middle", nameGap: 52 },
         visualMap: { min: found.low, max: found.high, calculable: false, right: 4, top: 20, precision: 4, itemHeight: 160, formatter: number, textStyle: { color: style("--dim") }, text: [number(found.high), number(found.low)], inRange: { color: objective.direction === "minimize" ? [...RAMP].reverse() : RAMP } },
         series: [{ type: "heatmap", data: found.cells, progressive: 0 }],
         tooltip: { ...tipStyle(), formatter: (item) => `${escape(found.names[0])}: ${item.name}<br>${escape(objective.name)}: ${number(item.value[2])}` },
@@ -236,7 +236,7 @@
       return {
         grid: { left: 70, right: 20, top: 40, bottom: 46 },
         legend: { top: 0, textStyle: { color: style("--text") }, data: [found.name, "random search", ...(found.low ? ["random search, 90 %"] : [])] },
-        xAxis: valueAxis("trials", { scale: false, minInterval: 1, max: found.best.length, min: 1 }),
+        xAxis: valueAxis("trials", { scale: false, type: found.best.length > 100 ? "log" : "value", minInterval: 1, max: found.best.length, min: 1 }),
         yAxis: valueAxis(objective.name, { nameGap: 52 }),
         series: [...band, line("random search", found.random, { lineStyle: { type: "dashed" }, itemStyle: { color: style("--dim") } }), line(found.name, found.best, { step: "end", lineStyle: { width: 2.5 }, itemStyle: { color: palette()[0] } })],
         tooltip: { trigger: "axis", ...tipStyle(), formatter: (items) => [`after ${items[0].value[0]} trials`, ...items.filter((i) => !["low", "random search, 90 %"].includes(i.seriesName)).map((i) => `${escape(i.seriesName)}: ${number(i.value[1])}`)].join("<br>") },
@@ -249,6 +249,10 @@
     const step = 10 ** Math.floor(Math.log10(high - low || Math.abs(high) || 1)) / 10;
     const round = (value) => Number(value.toPrecision(12));
     return { min: round(Math.floor(low / step) * step), max: round(Math.ceil(high / step) * step) };
+  }
+  function few(values) {
+    const every = Math.ceil(values.length / 8);
+    return { axisLabel: { ...axisStyle().axisLabel, hideOverlap: false, interval: (index) => index % every === 0 } };
   }
   function references(found) {
     const known = Object.entries(found).filter(([, value]) => value !== null);
@@ -269,7 +273,7 @@
   function errorBar(params, api) {
     const at = (value) => api.coord([value, api.value(1)]);
     const [left, y] = at(Math.max(0, api.value(0) - api.value(2))), [right] = at(api.value(0) + api.value(2));
-    const middle = y + 8;
+    const middle = y - 8;
     return { type: "line", shape: { x1: left, x2: right, y1: middle, y2: middle }, style: { stroke: style("--text"), lineWidth: 1.5 } };
   }
   function importanceTip(items, order, methods) {

@@ -58,6 +58,27 @@ def ranking_rows(source: ReportSource) -> list[dict[str, Any]]:
     return rows
 
 
+def verdict(source: ReportSource) -> list[str]:
+    """Return in words which trials lead; none if no trial is ranked."""
+    result, best = source.result, source.result.best
+    if best is None:
+        return []
+    if len(result.config.objectives) > 1:
+        n_front = len(result.front)
+        dominated = len(result.ranking) - n_front
+        return [f"{n_front} trials are on the Pareto front; {dominated} others are dominated by one of them."]
+    metric = result.objective_metrics[0]
+    value = best.metrics[metric]
+    line = f"Trial {best.trial} leads with {metric} {setting_text(value)} at epoch {best.epoch}"
+    equal = [trial.trial for trial in result.ranking[1:] if trial.metrics[metric] == value]
+    if equal:
+        return [f"{line}. {len(equal)} other{'s have' if len(equal) > 1 else ' has'} exactly the same value."]
+    if len(result.ranking) > 1:
+        second = result.ranking[1]
+        line += f"; the next, trial {second.trial}, has {setting_text(second.metrics[metric])}"
+    return [f"{line}."]
+
+
 def best_trial(source: ReportSource) -> dict[str, Any] | None:
     """Return the best trial as texts, with its findings and their advice; None if no trial is ranked."""
     best = source.result.best

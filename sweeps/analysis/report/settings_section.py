@@ -47,7 +47,7 @@ def _section(
         "contour_note": ""
         if surface is None
         else f"As a Gaussian process predicts it, other settings at their mean. It explains {surface.skill:.0%} of the "
-        "differences between trials that it has not seen (leave-one-out R²). Dots are trials.",
+        "differences between trials that it has not seen (leave-one-out R²).",
         "charts": {
             "importance": _importance_chart(importance, names) if importance is not None and has_numbers else None,
             "contour": None if found is None else _contour_chart(found, names),
