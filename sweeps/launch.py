@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from sweeps.analysis.report.automatic import keep_report
 from sweeps.cluster import session
 from sweeps.cluster.plugin_shipment import network_sources
 from sweeps.cluster.resources import share_of
@@ -120,9 +121,10 @@ def train_and_record(run: SweepRun) -> None:
     Raises SweepLocked if another process takes over the sweep meanwhile.
     """
     _save_references(run)
-    with record_in_background(
-        run.journal, run.folder, run.store_uri, run.is_owner, run.inputs.interrupted
-    ) as recording:
+    with (
+        record_in_background(run.journal, run.folder, run.store_uri, run.is_owner, run.inputs.interrupted) as recording,
+        keep_report(run.config, run.folder, run.journal, lambda: recording.is_lost),
+    ):
         run.progress.where_to_look = _page_finder(run, recording)
         run.progress.enter(Stage.TRAINING)
         try:

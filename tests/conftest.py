@@ -176,6 +176,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("SWEEPS_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("SWEEPS_REPORT", "off")  # the tests of reports switch them on
     return home
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sweeps import gc_tuning
-from sweeps.cli.commands import compare, confirm, inspect, plugins, registry, run, submit, sweep_files, tracking
+from sweeps.cli.commands import compare, confirm, inspect, plugins, registry, report, run, submit, sweep_files, tracking
 from sweeps.cli.options import fail
 from sweeps.cli.typed_command import RecordingGroup
 from sweeps.cli.version import print_version
@@ -57,6 +57,7 @@ _add(
 )
 _add(compare.compare, "sweeps compare quickstart mnist-shallow", "sweeps compare latest quickstart-20261130")
 _add(inspect.diagnose, "sweeps diagnose latest           # its best trial", "sweeps diagnose latest/0007")
+_add(report.report, "sweeps report latest", "sweeps report quickstart -o quickstart.html")
 _add(inspect.evaluate, "sweeps evaluate latest", "sweeps evaluate quickstart --trial 7")
 _add(run.reproduce, "sweeps reproduce mnist-sda", "sweeps reproduce --judge --markdown")
 _add(

@@ -52,3 +52,7 @@ class FiguresConfig(Section):
     detailed: Literal["finalists", "all", "none"] = Field(
         default="finalists", description="Trials that get detailed figures."
     )
+    report: bool = Field(
+        default=True,
+        description="Whether MLflow gets the report of the sweep, an HTML page, while it runs and at its end.",
+    )

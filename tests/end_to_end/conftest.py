@@ -182,7 +182,7 @@ def session_home() -> Callable[[Path], Home]:
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     """The sweep of the README's first command, run once for all tests of its results, in a home without a store."""
     home = Home(tmp_path_factory.mktemp("quickstart"))
-    return FinishedSweep(home, home.run_json("run", "quickstart"))
+    return FinishedSweep(home, home.run_json("run", "quickstart", SWEEPS_REPORT="on"))
 
 
 @pytest.fixture

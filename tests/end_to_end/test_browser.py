@@ -131,6 +131,17 @@ def test_figure_shows_in_the_artifact_viewer(page: Page, experiment: str, quicks
     wait_until(lambda: is_drawn(viewer), seconds=30)
 
 
+def test_report_opens_in_the_artifact_viewer(page: Page, experiment: str, quickstart: Any) -> None:
+    with quickstart.home.journal(quickstart.id) as journal:
+        parent = journal.sweep().run_id
+    page.goto(f"{experiment}/{parent}/artifacts/report.html?workflowType=machine_learning")
+    report = page.frame_locator("iframe").first
+    expect(report.locator("#ranking tbody tr")).to_have_count(16, timeout=SECONDS * 1000)
+    expect(report.locator("#chart-parallel svg path").first).to_be_attached()
+    report.locator("button.cell").first.click()
+    expect(report.locator("tr.chosen")).to_have_count(1)
+
+
 def test_image_grid_compares_filters_of_trials_at_any_epoch(page: Page, links: list[str]) -> None:
     assert page.context.browser is not None
     page = open_page(page.context.browser)

@@ -127,6 +127,17 @@ def test_best_trial_alone_has_detailed_figures(quickstart: Any, children: list[R
     assert paths == {"detailed/filters_in_two_scales.png", "detailed/reconstructions_and_pca.png"}
 
 
+def test_parent_run_has_the_report_of_the_ended_sweep(quickstart: Any, parent: Run, client: MlflowClient) -> None:
+    first, *_ = client.list_artifacts(parent.info.run_id)
+    assert first.path == "report.html"
+    delivered = Path(client.download_artifacts(parent.info.run_id, "report.html")).read_bytes()
+    assert len(delivered) < 2e6
+    assert b"FINISHED" in delivered
+    written = quickstart.home.path / "by-hand.html"
+    assert quickstart.home.run_json("report", quickstart.id, "-o", str(written))["bytes"] == len(delivered)
+    assert written.read_bytes() == delivered  # the page depends on the sweep alone
+
+
 def test_parent_description_ranks_the_trials(parent: Run, quickstart: Any) -> None:
     description = parent.data.tags["mlflow.note.content"]
     assert quickstart.printed["best"]["run_name"] in description

@@ -1,5 +1,6 @@
 """Delivery of a window of the journal's entries to MLflow, in as few requests as possible."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +8,16 @@ from functools import partial
 from typing import Any
 
 from sweeps.config.objective import stored_objectives
+from sweeps.errors import StorageError
 from sweeps.models.figures.table import figures_from
 from sweeps.storage.object_store import Place
-from sweeps.storage.private_files import is_inside
+from sweeps.storage.private_files import is_inside, read_file
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import Entry, EntryKind, PointState, SweepState
 from sweeps.tracking.mlflow.client import Measurement, MlflowStore
 from sweeps.tracking.mlflow.connection import Refused, Unavailable
 from sweeps.tracking.mlflow.entry_values import measurements_of, tags_of
-from sweeps.tracking.mlflow.figures import FigureError, draw
+from sweeps.tracking.mlflow.figures import REPORT_KIND, FigureError, draw
 from sweeps.tracking.mlflow.image_grid import LOGGED_IMAGES_TAG, image_files
 from sweeps.tracking.mlflow.run_metadata import NOTE_TAG, POINT_TAG, ROLE_TAG, SWEEP_ROLE, SWEEP_TAG, diagnosis_text
 from sweeps.tracking.mlflow.uri import run_link
@@ -31,6 +33,7 @@ _IMAGES = frozenset(figure.kind for figure in figures_from("snapshot"))
 WINDOW = 500
 # Figures take longer, and new entries should not wait for many of them.
 FIGURES_WINDOW = 30
+_MAX_REPORT_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Delivery:
         self._run_ids: dict[str | None, str] = {}
         self._has_searched = False
         self._with_images: set[str] = set()
+        self._report_digest = b""
 
     def deliver(self, arrived: Callable[[], None] = lambda: None) -> WindowOutcome:
         """Deliver a window of undelivered entries as far as possible; call `arrived` after each successful request.
@@ -173,6 +177,9 @@ class Delivery:
             raise FigureError(
                 f"the name and the source of a figure must lie in the sweep folder, not {name} at {source}"
             )
+        if kind == REPORT_KIND:
+            self._deliver_report(name, source)
+            return
         content = self._text(entry.point_id) if kind == "diagnosis" else self._png(entry.point_id, entry.body)
         run_id = self._run_id(entry.point_id)
         if kind not in _IMAGES:
@@ -183,6 +190,17 @@ class Delivery:
         if run_id not in self._with_images:
             self._store.log(run_id, [], {}, {LOGGED_IMAGES_TAG: "True"})
             self._with_images.add(run_id)
+
+    def _deliver_report(self, name: str, source: str) -> None:
+        """Send the sweep's report as it is now; after an outage, several entries wait for the same file."""
+        try:
+            content = read_file(self._folder / source, _MAX_REPORT_BYTES)
+        except (OSError, StorageError) as error:
+            raise FigureError(f"cannot read the report {source}: {error}") from error
+        digest = hashlib.sha256(content).digest()
+        if digest != self._report_digest:
+            self._store.log_file(self._run_id(None), name, content)
+            self._report_digest = digest
 
     def _text(self, point_id: str | None) -> bytes:
         point = self._journal.point(point_id) if point_id is not None else None

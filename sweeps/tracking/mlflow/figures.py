@@ -15,6 +15,8 @@ from sweeps.storage.object_store import Place
 if TYPE_CHECKING:
     from sweeps.models.figures.learning_curves import RankedEpoch
 
+# The kind of the sweep's report in the journal: a page in the sweep's folder, delivered as it is.
+REPORT_KIND = "report"
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 

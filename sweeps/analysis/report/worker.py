@@ -1,0 +1,43 @@
+"""The process that writes a sweep's report while the sweep runs: at low priority, each time its driver asks.
+
+`python -m sweeps.analysis.report.worker SWEEP` reads a line for each request, and answers each with a JSON object: the
+SHA-256 of the report as written, or under `error` why there is none. It ends when its input does.
+"""
+
+import hashlib
+import json
+import os
+import sys
+
+from sweeps.analysis.report.write import write_report
+from sweeps.storage import layout
+from sweeps.storage.layout import SweepFolder
+from sweeps.storage.private_files import read_file
+
+MAX_BYTES = 2**26
+_NICENESS = 19
+
+
+def answer(folder: SweepFolder) -> dict[str, str]:
+    """Write the report of a sweep into its folder; return its SHA-256, or why it could not be written."""
+    try:
+        return {"digest": digest(read_file(write_report(folder), MAX_BYTES))}
+    except Exception as error:  # whatever fails, the sweep runs on: its driver logs the reason
+        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of a report."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def main() -> None:
+    """Answer requests until the driver closes the input or ends."""
+    os.nice(_NICENESS)
+    folder = layout.at(sys.argv[1])
+    for _ in sys.stdin:
+        print(json.dumps(answer(folder)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
