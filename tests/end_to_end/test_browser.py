@@ -18,11 +18,11 @@ CHROMIUM = shutil.which("chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 SECONDS = 90
 N_TRIALS = 16
-# Of links, the texts that a box up to a column's width cuts off.
+# Of links, the texts that a box up to a column's width, in or around the link, cuts off.
 CUT_OFF = """links => links.filter(link => {
-    for (let box = link; box && box.clientWidth < 500; box = box.parentElement)
-        if (getComputedStyle(box).overflowX === "hidden" && box.scrollWidth > box.clientWidth + 1) return true;
-    return false;
+    const boxes = [...link.querySelectorAll("*")];
+    for (let box = link; box && box.clientWidth < 500; box = box.parentElement) boxes.push(box);
+    return boxes.some(box => getComputedStyle(box).overflowX === "hidden" && box.scrollWidth > box.clientWidth + 1);
 }).map(link => link.innerText)"""
 # Of a paragraph, the links that the box that hides its lower part shows whole.
 SHOWN_IN_FOLD = """paragraph => {
