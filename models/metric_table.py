@@ -139,7 +139,7 @@ TRIAL_METRICS = {
 # Of a sweep's parent run: how its trials ended.
 SWEEP_METRICS = {
     "best_so_far/OBJECTIVE": "Best value of each objective that any trial has reached, by the number of ended trials.",
-    "importance/SETTING": "How much each searched setting matters for the objective: shares that sum to 1.",
+    "importance/SETTING": "Share of the first objective's variance that a searched setting alone explains (fANOVA).",
     "trials/finished": "Trials that finished, those that stopped early among them.",
     "trials/stopped_early": "Finished trials that stopped before their last epoch.",
     "trials/failed": "Trials that raised an error, diverged, or lost their process more often than "

@@ -139,7 +139,9 @@ def train_and_record(run: SweepRun) -> None:
         recording.check_owner()
         atomic_write.try_to_remove(run.folder.layers)  # only running trials use them
         recording.flush_journal()
-        _end(run)
+        result = _end(run)
+        if not run.inputs.interrupted.is_set():
+            _analyse(run, result)
         recording.flush_journal()
         recording.flush_segments()
         recording.check_owner()
@@ -186,12 +188,20 @@ def _aborted(run: SweepRun, callback: "JournalCallback", error: Exception) -> Sw
     return SweepFailed(f"{reason}. What its trials recorded is kept: see `sweeps status {run.folder.id}`")
 
 
-def _end(run: SweepRun, state: SweepState | None = None) -> None:
-    """Record how the sweep ended; by default, the states of its trials decide."""
+def _end(run: SweepRun, state: SweepState | None = None) -> SweepResult:
+    """Record how the sweep ended, and return its result; by default, the states of its trials decide."""
     result = read_result(run.journal, run.folder)
     state = state or state_of(result, interrupted=run.inputs.interrupted.is_set())
     end = SweepEnd(state, now_ms(), time.time() - run.began, run.startup_seconds)
     record_end(run.journal, result, end)
+    return result
+
+
+def _analyse(run: SweepRun, result: SweepResult) -> None:
+    """Record what the analysis says of the parent run, while the rest is delivered."""
+    from sweeps.analysis.parent_metrics import record_analysis  # it loads Optuna and scikit-learn
+
+    record_analysis(run.journal, result, now_ms())
 
 
 def _log_packing(config: SweepConfig, packing: Packing) -> None:

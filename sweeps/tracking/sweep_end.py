@@ -83,7 +83,7 @@ def record_best_epoch(journal: Journal, point_id: str, point: FollowedPoint) -> 
 
 
 def record_importances(journal: Journal, importances: Mapping[str, float], n_ended: int, time_ms: int) -> None:
-    """Record how much each setting matters, by its path, as `importance/PATH` of the parent run."""
+    """Record how much each setting matters, by its path, as `importance/PATH` of the parent run; nothing if empty."""
     metrics = {IMPORTANCE_PREFIX + path: value for path, value in importances.items()}
     if metrics:
         journal.record_progress(n_ended, metrics, time_ms)

@@ -17,6 +17,21 @@ pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 SECONDS = 90
+N_TRIALS = 16
+# Of links, the texts that a box up to a column's width, in or around the link, cuts off.
+CUT_OFF = """links => links.filter(link => {
+    const boxes = [...link.querySelectorAll("*")];
+    for (let box = link; box && box.clientWidth < 500; box = box.parentElement) boxes.push(box);
+    return boxes.some(box => getComputedStyle(box).overflowX === "hidden" && box.scrollWidth > box.clientWidth + 1);
+}).map(link => link.innerText)"""
+# Of a paragraph, the links that the box that hides its lower part shows whole.
+SHOWN_IN_FOLD = """paragraph => {
+    let box = paragraph.parentElement;
+    while (getComputedStyle(box).overflow !== "hidden") box = box.parentElement;
+    const bottom = box.getBoundingClientRect().bottom;
+    const links = [...paragraph.querySelectorAll("a")];
+    return links.filter(link => link.getBoundingClientRect().bottom <= bottom).map(link => link.innerText);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +48,12 @@ def ui(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 def links(ui: ServedUi) -> list[str]:
     """The links as printed: the table of the sweep's runs, and their charts."""
     return ui.links
+
+
+def parent_run(quickstart: Any) -> str:
+    """The id of the sweep's own run."""
+    with quickstart.home.journal(quickstart.id) as journal:
+        return str(journal.sweep().run_id)
 
 
 def open_page(browser: Browser) -> Page:
@@ -107,6 +128,38 @@ def test_printed_link_opens_the_charts_of_the_sweep(page: Page, links: list[str]
     for title in ("valid/probe_error", "Parallel Coordinates", "valid/mse"):
         page.get_by_text(title).first.wait_for()
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SECONDS * 1000)
+
+
+def test_names_of_trials_are_shown_in_full_in_the_printed_table(page: Page, links: list[str]) -> None:
+    page.goto("about:blank")
+    page.goto(links[0])
+    names = page.get_by_role("link", name=re.compile(r"^\d{4} h="))
+    expect(names).to_have_count(16, timeout=SECONDS * 1000)
+    assert all("noise=" in name for name in names.all_inner_texts())
+    assert names.evaluate_all(CUT_OFF) == []
+
+
+def test_description_of_the_parent_shows_five_leaders_without_unfolding(
+    page: Page, experiment: str, quickstart: Any
+) -> None:
+    ranking = quickstart.home.run_json("best", quickstart.id, "--top", "5")["ranking"]
+    page.goto(f"{experiment}/{parent_run(quickstart)}?workflowType=machine_learning")
+    leaders = page.locator("p", has_text="5th:")
+    leaders.wait_for()
+    page.get_by_text("Show more").first.wait_for()  # MLflow folds the description
+    shown = leaders.evaluate(SHOWN_IN_FOLD)
+    assert shown == [trial["run_name"] for trial in ranking]
+    listed = page.get_by_role("link", name=re.compile(r"^\d{4} h="))
+    assert listed.count() > len(ranking)  # the list of trials, too
+    assert listed.evaluate_all(CUT_OFF) == []
+
+
+def test_parent_has_the_best_so_far_as_a_curve(page: Page, experiment: str, quickstart: Any) -> None:
+    page.goto(f"{experiment}/{parent_run(quickstart)}/model-metrics?workflowType=machine_learning")
+    page.get_by_placeholder("Search metric charts").fill("best_so_far")
+    curves = page.locator(".js-plotly-plot")
+    expect(curves).to_have_count(1, timeout=SECONDS * 1000)
+    wait_until(lambda: curves.evaluate("plot => plot.data[0]?.x?.length") == N_TRIALS, seconds=SECONDS)
 
 
 def test_metric_charts_show(page: Page, experiment: str, quickstart: Any) -> None:

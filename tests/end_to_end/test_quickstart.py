@@ -59,6 +59,7 @@ def test_parent_run_has_sixteen_finished_children(parent: Run, children: list[Ru
 def test_every_recorded_metric_is_in_the_table(runs: list[Run]) -> None:
     names = {name for run in runs for name in run.data.metrics}
     assert {"best/valid/probe_error", "best_so_far/valid/probe_error", "train/loss", "trials/finished"} <= names
+    assert any(name.startswith("importance/") for name in names)
     of_settings = {f"importance/{path}" for run in runs for path in run.data.params}
     assert [n for n in names - of_settings if metric_of(n) is None and n not in SWEEP_METRICS] == []
 

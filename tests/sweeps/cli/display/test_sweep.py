@@ -1,6 +1,7 @@
 """What a person sees of a sweep beside its numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,19 @@ def test_status_of_a_running_sweep_shows_the_best_running_trial(write_result: Wr
     assert "best running trial:" in printed
     assert "0.125" in printed
     assert "sweeps sync" not in printed  # the sweep itself delivers
+
+
+def test_a_ranking_ends_with_the_links_where_the_runs_are_on_a_server(
+    write_result: Write, shown: Callable[[], str]
+) -> None:
+    result = write_result({"a": mse(1)})
+    sweep.print_ranking(result, top=5)
+    assert "MLflow" not in shown()  # `best` is not followed by a hint on a local store
+    record = replace(result.record, experiment_id="3")
+    sweep.print_ranking(replace(result, store="http://tracker:5000", record=record), top=5)
+    runs, charts = shown().splitlines()[-2:]
+    assert runs.startswith("MLflow runs: http://tracker:5000/#/experiments/3/runs?")
+    assert charts.startswith("MLflow charts: http://tracker:5000/#/experiments/3/runs?")
 
 
 def test_the_mark_of_a_front_is_explained(write_result: Write, shown: Callable[[], str]) -> None:
