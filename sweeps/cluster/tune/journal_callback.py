@@ -12,6 +12,7 @@ from sweeps.config.search_space import Point
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.search.stopping import LOST_PROCESS, STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.best_so_far import BestSoFar
+from sweeps.tracking.device_time import DEVICE_HOURS, DeviceTime
 from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, label_of
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
@@ -24,7 +25,7 @@ from sweeps.trial.events import EpochEnded, ReportedFinding, SystemSampled, from
 class JournalCallback(tune.Callback):
     """Append each event to the journal, in the order in which Tune delivers the reports."""
 
-    def __init__(self, run: SweepRun) -> None:
+    def __init__(self, run: SweepRun, device_time: DeviceTime | None = None) -> None:
         self._run = run
         self._journal = run.journal
         self._config = run.config
@@ -34,6 +35,7 @@ class JournalCallback(tune.Callback):
         self._ended = set(run.resume_state.ended_ids)
         self._best = BestSoFar(run.resume_state, run.config.objectives)
         self._findings: dict[str, tuple[ReportedFinding, ...]] = {}
+        self._device_time = device_time or DeviceTime(run.inputs.share.devices)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: the Tuner pickles its callbacks for `Tuner.restore`, which no sweep uses."""
@@ -41,6 +43,7 @@ class JournalCallback(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record that points start, or start again because their process was lost."""
+        self._device_time.start(trial.trial_id)
         for entry in _entries(trial):
             if entry["id"] in self._running:
                 self._journal.retry_point(entry["id"], "the process that trained it was lost", now_ms())
@@ -51,6 +54,7 @@ class JournalCallback(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Record a report; a point that has ended may report its end again."""
+        self._record_device_time()
         events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
         for event in events:
             if event.point_id in self._ended:
@@ -72,6 +76,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] in self._running:
                 tags = {STOPPED_EARLY: self._config.stopping.name}
                 self._end(entry["id"], PointState.FINISHED, None, tags, now_ms())
+        self._device_time.stop(trial.trial_id)
         _forget_statistics(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -84,6 +89,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] not in self._running:
                 self._start(entry)
             self._end(entry["id"], PointState.FAILED, reason, {STOPPED_BY: LOST_PROCESS}, now_ms())
+        self._device_time.stop(trial.trial_id)
         _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:
@@ -96,6 +102,11 @@ class JournalCallback(tune.Callback):
                 self._end(point_id, PointState.FINISHED, None, {STOPPED_EARLY: reason}, now_ms())
             else:
                 self._end(point_id, PointState.KILLED, reason, {}, now_ms())
+
+    def _record_device_time(self) -> None:
+        """Record the device time so far, once a minute: it counts even if this process is killed."""
+        if self._device_time.is_due:
+            self._journal.record_progress(len(self._ended), {DEVICE_HOURS: self._device_time.hours}, now_ms())
 
     def _start(self, entry: Mapping[str, Any]) -> None:
         """Record that a point starts, or starts again in a resumed sweep."""
