@@ -23,6 +23,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import own_sweep
 from sweeps.tracking.background import Recording, record_in_background
 from sweeps.tracking.crash_recovery import recover_lost_sweeps
+from sweeps.tracking.device_time import Budgets
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.journal.write_buffer import JournalBehind
@@ -31,8 +32,8 @@ from sweeps.tracking.mlflow.run_metadata import environment_tags, flatten
 from sweeps.tracking.mlflow.uri import check_tracker, tracking_uri
 from sweeps.tracking.plugin_tags import plugin_tags
 from sweeps.tracking.progress import Progress, Stage
+from sweeps.tracking.quotes import find_quote, record_actual
 from sweeps.tracking.results import SweepResult, load_result, read_result
-from sweeps.tracking.resume_state import seconds_left
 from sweeps.tracking.submission import Submission, current_submission
 from sweeps.tracking.sweep_end import SweepEnd, record_end, state_of
 from sweeps.trial.events import now_ms
@@ -121,6 +122,7 @@ def train_and_record(run: SweepRun) -> None:
     Raises SweepLocked if another process takes over the sweep meanwhile.
     """
     _save_references(run)
+    budgets = Budgets(run.config, run.journal, run.inputs.share.devices)
     with (
         record_in_background(run.journal, run.folder, run.store_uri, run.is_owner, run.inputs.interrupted) as recording,
         keep_report(run.config, run.folder, run.journal, lambda: recording.is_lost),
@@ -128,20 +130,18 @@ def train_and_record(run: SweepRun) -> None:
         run.progress.where_to_look = _page_finder(run, recording)
         run.progress.enter(Stage.TRAINING)
         try:
-            _train(run, recording)
+            _train(run, recording, budgets)
         except SweepFailed:
             with suppress(SweepFailed):  # raise the first reason
                 recording.flush_journal()
             recording.check_owner()
-            _end(run, SweepState.FAILED)
+            _end(run, budgets, SweepState.FAILED)
             raise
         run.progress.enter(Stage.DELIVERING)
         recording.check_owner()
         atomic_write.try_to_remove(run.folder.layers)  # only running trials use them
         recording.flush_journal()
-        result = _end(run)
-        if not run.inputs.interrupted.is_set():
-            _analyse(run, result)
+        _end(run, budgets)
         recording.flush_journal()
         recording.flush_segments()
         recording.check_owner()
@@ -153,19 +153,19 @@ def _page_finder(run: SweepRun, recording: Recording) -> Callable[[], str]:
     return lambda: where_to_look(run.store_uri, recording.experiment_id, run.config, run.folder.id, view)
 
 
-def _train(run: SweepRun, recording: Recording) -> None:
-    """Train every remaining point with Ray Tune, until all ended, time is up, or the sweep is interrupted or lost."""
+def _train(run: SweepRun, recording: Recording, budgets: Budgets) -> None:
+    """Train every remaining point with Ray Tune, until all ended, a budget is used up, or an interruption or loss."""
     from sweeps.cluster.tune.journal_callback import JournalCallback
     from sweeps.cluster.tune.tuner import tuner
 
     interrupted = run.inputs.interrupted
-    callback = JournalCallback(run)
-    deadline = run.progress.deadline = time.monotonic() + seconds_left(run.config, run.journal)
+    callback = JournalCallback(run, budgets.device_time)
+    run.progress.deadline = budgets.deadline
 
     def is_over() -> bool:
         if interrupted.is_set():
             run.progress.enter(Stage.STOPPING, "stopping: trials end with their current epoch")
-        return interrupted.is_set() or recording.is_lost or time.monotonic() > deadline
+        return interrupted.is_set() or recording.is_lost or budgets.are_used_up()
 
     try:
         # Tune's own files are of no use afterwards, and workers need not see them.
@@ -178,7 +178,7 @@ def _train(run: SweepRun, recording: Recording) -> None:
     if interrupted.is_set():
         callback.end_running("interrupted", keep_measured=False)
     else:
-        callback.end_running("budget.seconds", keep_measured=True)
+        callback.end_running(budgets.ended_by or "budget.seconds", keep_measured=True)
 
 
 def _aborted(run: SweepRun, callback: "JournalCallback", error: Exception) -> SweepFailed:
@@ -188,20 +188,17 @@ def _aborted(run: SweepRun, callback: "JournalCallback", error: Exception) -> Sw
     return SweepFailed(f"{reason}. What its trials recorded is kept: see `sweeps status {run.folder.id}`")
 
 
-def _end(run: SweepRun, state: SweepState | None = None) -> SweepResult:
-    """Record how the sweep ended, and return its result; by default, the states of its trials decide."""
+def _end(run: SweepRun, budgets: Budgets, state: SweepState | None = None) -> None:
+    """Record how the sweep ended; by default, the states of its trials decide."""
     result = read_result(run.journal, run.folder)
     state = state or state_of(result, interrupted=run.inputs.interrupted.is_set())
-    end = SweepEnd(state, now_ms(), time.time() - run.began, run.startup_seconds)
+    seconds, hours = time.time() - run.began, budgets.device_time.hours
+    quote = None if run.resume_state.result else find_quote(run.config)  # a quote is for a sweep in one go
+    quoted = None if quote is None else quote.seconds
+    end = SweepEnd(state, now_ms(), seconds, run.startup_seconds, hours, budgets.ended_by, quoted)
     record_end(run.journal, result, end)
-    return result
-
-
-def _analyse(run: SweepRun, result: SweepResult) -> None:
-    """Record what the analysis says of the parent run, while the rest is delivered."""
-    from sweeps.analysis.parent_metrics import record_analysis  # it loads Optuna and scikit-learn
-
-    record_analysis(run.journal, result, now_ms())
+    if quote is not None and state is SweepState.FINISHED and budgets.ended_by is None:
+        record_actual(quote, seconds)
 
 
 def _log_packing(config: SweepConfig, packing: Packing) -> None:

@@ -14,6 +14,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner, own_sweep
 from sweeps.tracking.background import record_in_background, store_of
 from sweeps.tracking.crash_recovery import end_lost_sweep, recover_lost_sweeps
+from sweeps.tracking.device_time import device_hours_left
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord
 from sweeps.tracking.journal.restore import open_journal
@@ -86,6 +87,12 @@ def _check_remaining(
         raise SweepDone(
             f"{sweep_id} must have time left to be resumed, and has used up its budget.seconds "
             f"({config.budget.seconds:g}): {hint}"
+        )
+    if device_hours_left(config, journal) <= 0:
+        action = "extended" if is_longer else "resumed"
+        raise SweepDone(
+            f"{sweep_id} must have device time left to be {action}, and has used up its "
+            f"budget.device_hours ({config.budget.device_hours:g}): run a new sweep with a larger one"
         )
 
 

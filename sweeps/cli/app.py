@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from sweeps import gc_tuning
-from sweeps.cli.commands import compare, confirm, inspect, plugins, registry, report, run, submit, sweep_files, tracking
+from sweeps.cli.commands import (
+    compare,
+    confirm,
+    inspect,
+    plugins,
+    quote,
+    registry,
+    report,
+    run,
+    submit,
+    sweep_files,
+    tracking,
+)
 from sweeps.cli.options import fail
 from sweeps.cli.typed_command import RecordingGroup
 from sweeps.cli.version import print_version
@@ -40,6 +52,7 @@ def _add(command: Callable[..., Any], *examples: str, name: str | None = None) -
 
 
 _add(run.run, "sweeps run quickstart", "sweeps run mine.yaml --set budget.trials=4 --set training.epochs=5")
+_add(quote.quote, "sweeps quote quickstart", "sweeps quote mine.yaml --set budget.trials=64")
 _add(submit.submit, "sweeps submit mine.yaml --address http://head:8265")
 _add(submit.logs, "sweeps logs -f latest")
 _add(run.stop, "sweeps stop latest")

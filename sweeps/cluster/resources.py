@@ -16,6 +16,11 @@ class Share:
     gpus: float
     concurrency: int
 
+    @property
+    def devices(self) -> float:
+        """Return how many devices a trial or pack holds: GPUs if it uses any, else CPU cores."""
+        return self.gpus or self.cpus
+
 
 def share_of(resources: ResourcesConfig, cluster: Cluster, *, packs: bool = False) -> Share:
     """Divide a cluster among trials, host by host. Raises ClusterError if no host has room for one trial.

@@ -1,4 +1,4 @@
-"""The `budget`, `resources` and `figures` sections: what a sweep may spend."""
+"""The `budget`, `resources`, `prices` and `figures` sections: what a sweep may spend."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,11 +10,20 @@ from sweeps.section import Section
 
 
 class BudgetConfig(Section):
-    """When the sweep ends: after `trials` points or `seconds`. A grid without `trials` trains all its points."""
+    """When the sweep ends: after `trials` points, `seconds` or `device_hours`, whichever comes first.
+
+    A grid without `trials` trains all its points. Device hours are the wall time of the packs that train, times the
+    devices that each holds: its GPUs if it uses any, else its CPU cores.
+    """
 
     trials: Count | None = Field(default=None, description="Trials to run; a grid without it runs all its points.")
     seconds: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         default=None, description="Seconds after which the sweep ends; by default no limit.", examples=[3600]
+    )
+    device_hours: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None,
+        description="Hours of device time (GPUs, or else CPU cores) after which the sweep ends; by default no limit.",
+        examples=[2.5],
     )
 
 
@@ -40,6 +49,16 @@ class ResourcesConfig(Section):
         if isinstance(gpus, float) and gpus > 1 and not gpus.is_integer():
             raise ValueError(f"gpus_per_trial must be at most 1 or a whole number, not {gpus}")
         return self
+
+
+class PricesConfig(Section):
+    """What a device costs per hour: `sweeps quote` shows the money that a sweep will cost."""
+
+    currency: str = Field(default="EUR", min_length=1, max_length=8, description="Currency of the prices.")
+    cpu_hour: float = Field(
+        default=0.0, ge=0, le=1e9, description="Price of one CPU core for an hour.", examples=[0.05]
+    )
+    gpu_hour: float = Field(default=0.0, ge=0, le=1e9, description="Price of one GPU for an hour.", examples=[2.0])
 
 
 class FiguresConfig(Section):

@@ -15,7 +15,7 @@ from sweeps.config.plugin_settings import data_plugin_issues, make_paths_absolut
 from sweeps.config.promotion import PromotionConfig
 from sweeps.config.python_values import plain_document
 from sweeps.config.recipes import SweepSource, read_document
-from sweeps.config.resources import BudgetConfig, FiguresConfig, ResourcesConfig
+from sweeps.config.resources import BudgetConfig, FiguresConfig, PricesConfig, ResourcesConfig
 from sweeps.config.schedulers import NoStoppingConfig, StoppingConfig
 from sweeps.config.search_checks import search_issues
 from sweeps.config.search_space import MAX_RANGES, Point, Range, corner_points
@@ -68,15 +68,14 @@ class SweepConfig(Section):
         max_length=MAX_RANGES,
         description="Ranges to search, by the dotted paths of settings of model and training.",
     )
-    objective: Objectives = Field(
-        description="What ranks the trials: one metric, or a list of them for a Pareto front."
-    )
+    objective: Objectives = Field(description="What ranks the trials: one metric, or a list for a Pareto front.")
     algorithm: AlgorithmConfig = Field(default=RandomConfig(), description="How points of the search space are chosen.")
     stopping: StoppingConfig = Field(
         default=NoStoppingConfig(), description="Whether trials that fall behind the others stop early."
     )
     budget: BudgetConfig = Field(default=BudgetConfig(), description="When the sweep ends.")
     resources: ResourcesConfig = Field(default=ResourcesConfig(), description="What each trial may use.")
+    prices: PricesConfig | None = Field(default=None, description="Prices per device hour, for `sweeps quote`.")
     execution: Literal["auto", "packed", "single"] = Field(
         default="auto",
         description="Whether trials train in packs: where results stay the same, wherever possible, or never.",
@@ -103,6 +102,7 @@ class SweepConfig(Section):
             stopping: StoppingConfig | Mapping[str, Any] = ...,
             budget: BudgetConfig | Mapping[str, Any] = ...,
             resources: ResourcesConfig | Mapping[str, Any] = ...,
+            prices: PricesConfig | Mapping[str, Any] | None = ...,
             execution: Literal["auto", "packed", "single"] = ...,
             figures: FiguresConfig | Mapping[str, Any] = ...,
             promotion: PromotionConfig | Mapping[str, Any] = ...,
@@ -165,7 +165,7 @@ class SweepConfig(Section):
 
     @property
     def n_trials(self) -> int:
-        """How many points the sweep trains, unless `budget.seconds` ends it earlier; without a search space, one."""
+        """How many points the sweep trains, unless a budget ends it earlier; without a search space, one."""
         return self.algorithm.n_trials(self.search, self.budget)
 
     @property

@@ -18,8 +18,9 @@ def stopped_by(state: str, tags: Mapping[str, str]) -> str | None:
     """Name what ended the training of a point in `state`; None while it runs.
 
     A FINISHED point was ended by its last epoch ("all epochs"), by the rule that stopped it early ("asha", "patience"),
-    or by the sweep's time budget ("budget.seconds"). A FAILED one "diverged", had an "error", or was ended by a "lost
-    process"; sweeps of earlier versions name every failure "error". A KILLED one was "interrupted".
+    or by a budget of the sweep ("budget.seconds", "budget.device_hours"). A FAILED one "diverged", had an "error", or
+    was ended by a "lost process"; sweeps of earlier versions name every failure "error". A KILLED one was
+    "interrupted".
     """
     match state:
         case "FINISHED":

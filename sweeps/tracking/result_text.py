@@ -23,7 +23,8 @@ def counts_line(result: "SweepResult") -> str:
     line = f"{result.n_ended} of {result.config.n_trials} trials ended, {result.count(PointState.FAILED)} failed"
     running = result.count(PointState.RUNNING)
     line += f", {running} running" if running else ""
-    return line + ("" if result.seconds is None else f", {result.seconds:.1f} s")
+    line += "" if result.seconds is None else f", {result.seconds:.1f} s"
+    return line + ("" if result.ended_by is None else f", ended by {result.ended_by}")
 
 
 def why_no_best(result: "SweepResult") -> str:

@@ -17,16 +17,24 @@ from sweeps.tracking.mlflow.run_metadata import (
     ranking_description,
 )
 from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult
+from sweeps.tracking.sweep_result import DEVICE_HOURS_TAG, ENDED_BY, QUOTED_SECONDS
 
 
 @dataclass(frozen=True)
 class SweepEnd:
-    """When and how a start of a sweep ended, and how long it took; `startup_seconds` is None where no trial started."""
+    """When and how a start of a sweep ended, and how long it took; `startup_seconds` is None where no trial started.
+
+    `device_hours` is the device time of all starts; None if no trial could run. `ended_by` is the budget that was used
+    up, if any; `quoted_seconds` what `sweeps quote` predicted for the whole sweep.
+    """
 
     state: SweepState
     time_ms: int
     seconds: float
     startup_seconds: float | None = None
+    device_hours: float | None = None
+    ended_by: str | None = None
+    quoted_seconds: float | None = None
 
 
 def state_of(result: SweepResult, *, interrupted: bool) -> SweepState:
@@ -47,7 +55,20 @@ def record_end(journal: Journal, result: SweepResult, end: SweepEnd) -> None:
     tags = {SECONDS: f"{end.seconds:.3f}"}
     if end.startup_seconds is not None:
         tags[STARTUP_SECONDS] = f"{end.startup_seconds:.3f}"
+    if end.device_hours is not None:
+        tags[DEVICE_HOURS_TAG] = f"{end.device_hours:.6f}"
+    if end.quoted_seconds is not None:
+        tags[QUOTED_SECONDS] = f"{end.quoted_seconds:.3f}"
+    cut_short = end.ended_by if _is_cut_short(result, end.ended_by) else None
+    if cut_short or result.record.tags.get(ENDED_BY):
+        tags[ENDED_BY] = cut_short or ""
     record_outcome(journal, result, end.state, tags, end.time_ms)
+
+
+def _is_cut_short(result: SweepResult, ended_by: str | None) -> bool:
+    """Return whether a budget ended the sweep before its last trial had ended by itself."""
+    n_cut = sum(point.tags.get(STOPPED_EARLY) == ended_by for point in result.points)
+    return ended_by is not None and (n_cut > 0 or result.n_ended < result.config.n_trials)
 
 
 def record_outcome(

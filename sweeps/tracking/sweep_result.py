@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 # Tags of the parent run: seconds from the start of the command until its end, and until all workers were ready.
 SECONDS = "sweeps.seconds"
 STARTUP_SECONDS = "sweeps.startup_seconds"
+# Tags of the parent run: the device hours of all starts, the budget that ended the sweep before its last trial ("" once
+# a resume has trained all), and what `sweeps quote` predicted for the sweep.
+DEVICE_HOURS_TAG = "sweeps.device_hours"
+ENDED_BY = "sweeps.ended_by"
+QUOTED_SECONDS = "sweeps.quoted_seconds"
 EXIT_STATUS = {SweepState.FINISHED: 0, SweepState.FAILED: 1, SweepState.INTERRUPTED: 130}
 SOME_TRIALS_FAILED = 3
 MAX_FINALISTS = 10
@@ -91,12 +96,27 @@ class SweepResult:
     @property
     def seconds(self) -> float | None:
         """Return the seconds from the start of the command to the end of the sweep; None while it runs."""
-        return None if self.record.state is SweepState.RUNNING else _number(self.record.tags.get(SECONDS))
+        return None if self.record.state is SweepState.RUNNING else number_of_tag(self.record.tags.get(SECONDS))
 
     @property
     def startup_seconds(self) -> float | None:
         """Return the seconds until all workers were ready; None if none was."""
-        return _number(self.record.tags.get(STARTUP_SECONDS))
+        return number_of_tag(self.record.tags.get(STARTUP_SECONDS))
+
+    @property
+    def device_hours(self) -> float | None:
+        """Return the device time of all starts, in hours (see `sweeps.tracking.device_time`); None if not recorded."""
+        return number_of_tag(self.record.tags.get(DEVICE_HOURS_TAG))
+
+    @property
+    def ended_by(self) -> str | None:
+        """Return the budget that ended the sweep before its last trial; None if none did, or while it runs."""
+        return None if self.record.state is SweepState.RUNNING else self.record.tags.get(ENDED_BY) or None
+
+    @property
+    def quoted_seconds(self) -> float | None:
+        """Return the time that `sweeps quote` predicted for the sweep on this host; None without a quote."""
+        return number_of_tag(self.record.tags.get(QUOTED_SECONDS))
 
     @property
     def exit_status(self) -> int:
@@ -184,6 +204,9 @@ class SweepResult:
             "started_ms": self.record.start_ms,
             "seconds": self.seconds,
             "startup_seconds": self.startup_seconds,
+            "device_hours": self.device_hours,
+            "ended_by": self.ended_by,
+            "quoted_seconds": self.quoted_seconds,
             "tracking_uri": self.tracking_uri,
             "experiment": self.record.experiment,
             "undelivered": self.n_undelivered,
@@ -201,7 +224,8 @@ class SweepResult:
         return plain
 
 
-def _number(text: str | None) -> float | None:
+def number_of_tag(text: str | None) -> float | None:
+    """Return the number that a tag holds; None if there is none."""
     try:
         return None if text is None else float(text)
     except ValueError:

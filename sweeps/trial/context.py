@@ -15,6 +15,7 @@ from sweeps.models.config import ModelConfig
 from sweeps.models.feature_statistics import FeatureStatistics
 from sweeps.models.metrics import References
 from sweeps.storage.layout import SweepFolder
+from sweeps.trial.phase_timer import PhaseTimer
 from sweeps.trial.references import pick_references
 
 Accelerator = Literal["cpu", "gpu"]
@@ -25,7 +26,7 @@ class TrialContext:
     """The sweep, its data, the references its metrics compare with, and the folder it records to.
 
     `column_mean`, (features,), is the mean of the scaled training inputs; without it, a diagnosis reports less.
-    `statistics` and `standardized` are those of `Dataset`.
+    `statistics` and `standardized` are those of `Dataset`. A `timer` limits the steps of each epoch, and times them.
     """
 
     sweep: SweepConfig
@@ -36,6 +37,7 @@ class TrialContext:
     accelerator: Accelerator = "cpu"
     statistics: FeatureStatistics | None = None
     standardized: References | None = None
+    timer: PhaseTimer | None = None
 
     def references_for(self, model: ModelConfig) -> References:
         """Return the references of a model's metrics, in the units of its errors."""

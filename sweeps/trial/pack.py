@@ -101,8 +101,12 @@ def _fit_phase(index: int, trainings: Sequence[PointTraining], context: TrialCon
     phases = [training.phases[index] for training in trainings]
     for training in trainings:
         training.start_phase(index)
+    if context.timer is not None:
+        context.timer.begin(index, len(trainings))
     trainer = _trainer(phases[0], trainings, context, reports)
     module, data = _module_and_data(index, trainings, context, trainer.strategy.root_device)
+    if context.timer is not None:
+        data = context.timer.limited(data)
     checkpoint = trainings[0].recorder.folder.checkpoint.name if trainings[0].resumes_in(index) else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
@@ -130,7 +134,10 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[PackCallback(recorders, reports, halving(context.sweep))],
+        callbacks=[
+            *([] if context.timer is None else [context.timer]),
+            PackCallback(recorders, reports, halving(context.sweep)),
+        ],
         plugins=[PointCheckpoints([recorder.folder for recorder in recorders])],
     )
 

@@ -1,7 +1,8 @@
 """Keep a sweep's report up to date while the sweep runs, and deliver it as an artifact of the parent run.
 
 Another process makes the report, at low priority. Here a thread asks it, and records each changed report in the
-journal, from which delivery takes it. If there is no report, the sweep does not fail: a warning says why.
+journal, from which delivery takes it, with the importance of each setting as metrics of the parent run. If there is no
+report, the sweep does not fail: a warning says why.
 """
 
 import json
@@ -12,12 +13,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import FigureRecord
 from sweeps.tracking.mlflow.figures import REPORT_KIND
+from sweeps.tracking.sweep_end import record_importances
 
 # `off` in this variable makes no reports, whatever the sweep file says.
 VARIABLE = "SWEEPS_REPORT"
@@ -91,19 +94,21 @@ class _Keeper:
             last_ms = self._journal.last_ms()
             if last_ms == self._seen_ms or self._is_lost():
                 return
-            digest = self._ask()
+            answer = self._ask()
+            digest = answer["digest"]
             if digest != self._digest and not self._is_late and not self._is_lost():
                 # At the time of the last entry, so that this one alone changes nothing in the next report.
                 figure = FigureRecord(self._folder.report.name, REPORT_KIND, self._folder.report.name)
                 self._journal.record_figure(None, figure, last_ms)
+                record_importances(self._journal, answer["importance"], answer["n_ended"], last_ms)
             self._seen_ms, self._digest = last_ms, digest
         except Exception as error:  # the sweep must not fail, nor its report in silence
             self._stop()
             if not self._is_late:
                 self._warn(str(error) if isinstance(error, ReportFailed) else f"{type(error).__name__}: {error}")
 
-    def _ask(self) -> str:
-        """Return the SHA-256 of the report after it was written; ReportFailed if it was not."""
+    def _ask(self) -> dict[str, Any]:
+        """Have the report written, and return the process's answer; ReportFailed if it was not."""
         if self._process is None or self._process.poll() is not None:
             self._process = _start(self._folder.id)
         assert self._process.stdin is not None, "it is a pipe"
@@ -113,10 +118,10 @@ class _Keeper:
         line = self._process.stdout.readline()
         if not line:
             raise ReportFailed(f"its process ended with status {self._process.wait()}")
-        answer = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise ReportFailed(answer["error"])
-        return str(answer["digest"])
+        return answer
 
     def _stop(self) -> None:
         process = self._process

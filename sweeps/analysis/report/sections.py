@@ -5,7 +5,6 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from sweeps.analysis.best_settings import best_settings
-from sweeps.analysis.importance import importances
 from sweeps.analysis.report.cost_section import cost_section
 from sweeps.analysis.report.failures_section import failures_section
 from sweeps.analysis.report.ranking import verdict
@@ -16,7 +15,7 @@ from sweeps.analysis.report.source import ReportSource
 def sections_of(source: ReportSource) -> dict[str, Any]:
     """Return the sentences and tables of the sections, and under `charts` what their charts are drawn from."""
     with threadpool_limits(1):  # small matrices; and the trials of a running sweep need the cores
-        found = [importances(source.result, index) for index in range(len(source.result.objective_metrics))]
+        found = source.importances
         parts = [settings_section(source, found), failures_section(source), cost_section(source, found[0])]
     merged: dict[str, Any] = {"won": verdict(source), "best_file": best_settings(source.result) or ""}
     for part in parts:

@@ -1,12 +1,15 @@
 """What a report is made from: a sweep's result, its trials' histories, and their saved arrays."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+from sweeps.analysis.importance import Importance, importances
 from sweeps.search.ranking import History
 from sweeps.storage.array_file import ArrayFileError, read_arrays
 from sweeps.storage.layout import SweepFolder
@@ -25,6 +28,12 @@ class ReportSource:
     result: SweepResult
     histories: Mapping[str, History]
     last_ms: int
+
+    @cached_property
+    def importances(self) -> Sequence[Importance]:
+        """Return the importance of the settings for each objective."""
+        with threadpool_limits(1):  # small forests; and the trials of a running sweep need the cores
+            return [importances(self.result, index) for index in range(len(self.result.objective_metrics))]
 
     @property
     def points(self) -> Mapping[str, PointRecord]:

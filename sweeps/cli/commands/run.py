@@ -41,6 +41,15 @@ def run(
     recipe: Recipe,
     overrides: Overrides = None,
     offline: Offline = False,
+    max_device_hours: Annotated[
+        float | None,
+        typer.Option(
+            "--max-device-hours",
+            metavar="HOURS",
+            help="End the sweep after this device time (as --set budget.device_hours=HOURS).",
+            show_default=False,
+        ),
+    ] = None,
     sweep_id: SweepId = None,
     log: Log = False,
     as_json: Json = False,
@@ -48,7 +57,8 @@ def run(
     """Run a sweep on this machine, or on the Ray cluster at RAY_ADDRESS."""
     from sweeps.config import load
 
-    config = load(recipe, overrides or [])
+    limit = [] if max_device_hours is None else [f"budget.device_hours={max_device_hours!r}"]
+    config = load(recipe, [*(overrides or []), *limit])
     from sweeps.launch import run as run_sweep
 
     with library_output_to_stderr(), progress_display(log) as watch:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sweeps.analysis.seeds import rank_by_mean
 from sweeps.cli.display.console import open_console
+from sweeps.cli.display.durations import quoted_line
 from sweeps.cli.display.seeds import print_means
 from sweeps.cli.display.submission import submission_line
 from sweeps.cli.display.trial import number
@@ -86,8 +87,11 @@ def _print_state(console: Console, result: SweepResult) -> None:
     running = result.count(PointState.RUNNING)
     counts += f", {running} running" if running else ""
     seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
-    state = Text(f" {result.record.state}: {counts}{seconds}")
+    ended_by = "" if result.ended_by is None else f", ended by {result.ended_by}"
+    state = Text(f" {result.record.state}: {counts}{seconds}{ended_by}")
     console.print(Text(result.sweep, style="bold") + state, highlight=False)
+    if line := quoted_line(result):
+        console.print(line, highlight=False)
     if result.record.state is SweepState.INTERRUPTED:
         console.print(f"continue with `sweeps resume {result.sweep}`", soft_wrap=True, highlight=False)
     if result.refusals:

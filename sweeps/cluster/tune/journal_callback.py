@@ -12,6 +12,7 @@ from sweeps.config.search_space import Point
 from sweeps.models.diagnosis.findings import FindingName
 from sweeps.search.stopping import LOST_PROCESS, STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.best_so_far import BestSoFar
+from sweeps.tracking.device_time import DEVICE_HOURS, DeviceTime
 from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
@@ -32,7 +33,7 @@ from sweeps.trial.events import EpochEnded, ReportedFinding, SystemSampled, from
 class JournalCallback(tune.Callback):
     """Append each event to the journal, in the order in which Tune delivers the reports."""
 
-    def __init__(self, run: SweepRun) -> None:
+    def __init__(self, run: SweepRun, device_time: DeviceTime | None = None) -> None:
         self._run = run
         self._journal = run.journal
         self._config = run.config
@@ -42,6 +43,7 @@ class JournalCallback(tune.Callback):
         self._ended = set(run.resume_state.ended_ids)
         self._best = BestSoFar(run.resume_state, run.config.objectives)
         self._findings: dict[str, tuple[ReportedFinding, ...]] = {}
+        self._device_time = device_time or DeviceTime(run.inputs.share.devices)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: the Tuner pickles its callbacks for `Tuner.restore`, which no sweep uses."""
@@ -49,6 +51,7 @@ class JournalCallback(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record that points start, or start again because their process was lost."""
+        self._device_time.start(trial.trial_id)
         pack = self._pack_tags(trial)
         for entry in _entries(trial):
             if entry["id"] in self._running:
@@ -60,6 +63,7 @@ class JournalCallback(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Record a report; a point that has ended may report its end again."""
+        self._record_device_time()
         events, result["events"] = from_plain(result["events"]), []  # Tune keeps the last result of every trial
         for event in events:
             if event.point_id in self._ended:
@@ -81,6 +85,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] in self._running:
                 tags = {STOPPED_EARLY: self._config.stopping.name}
                 self._end(entry["id"], PointState.FINISHED, None, tags, now_ms())
+        self._device_time.stop(trial.trial_id)
         _forget_statistics(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -93,6 +98,7 @@ class JournalCallback(tune.Callback):
             if entry["id"] not in self._running:
                 self._start(entry, self._pack_tags(trial))
             self._end(entry["id"], PointState.FAILED, reason, {STOPPED_BY: LOST_PROCESS}, now_ms())
+        self._device_time.stop(trial.trial_id)
         _forget_statistics(trial)
 
     def end_running(self, reason: str, *, keep_measured: bool) -> None:
@@ -110,6 +116,11 @@ class JournalCallback(tune.Callback):
         """Return the tag that the points of a pack share: the id of the first of them; none without packs."""
         is_packed = self._run.inputs.packing.is_packed
         return {PACK_TAG: min(entry["id"] for entry in _entries(trial))} if is_packed else {}
+
+    def _record_device_time(self) -> None:
+        """Record the device time so far, once a minute: it counts even if this process is killed."""
+        if self._device_time.is_due:
+            self._journal.record_progress(len(self._ended), {DEVICE_HOURS: self._device_time.hours}, now_ms())
 
     def _start(self, entry: Mapping[str, Any], pack: Mapping[str, str]) -> None:
         """Record that a point starts, or starts again in a resumed sweep."""

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.storage.object_store import place
 from sweeps.trial.events import Event, PointEnded, to_plain
 from sweeps.trial.system_metrics import Sampling, with_system_metrics
+
+if TYPE_CHECKING:
+    from sweeps.trial.context import TrialContext
 
 
 @dataclass(frozen=True)
@@ -46,28 +49,12 @@ def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
 
     It never raises: a point that raises or diverges is reported as failed, so that Tune retries only lost processes.
     """
-    _import_pack()
-    import torch
-
-    from sweeps.datamodules.arrays import DataArrays
-    from sweeps.trial.context import TrialContext
+    import_pack()
     from sweeps.trial.pack import train_points
 
-    _quieten_lightning()
     points = {entry["id"]: entry["point"] for entry in pack["points"]}
     try:
-        config = SweepConfig.restore(inputs.sweep)
-        torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
-        context = TrialContext(
-            config,
-            DataArrays.from_dict(inputs.arrays),
-            References(inputs.pca_mse),
-            SweepFolder(place(inputs.folder)),
-            inputs.column_mean,
-            inputs.accelerator,
-            inputs.statistics,
-            inputs.standardized,
-        )
+        context = trial_context(inputs)
         with with_system_metrics(points, inputs.sampling, _report_to_tune) as report:
             train_points(points, context, report)
     except Exception as error:  # not an error of a single point: the inputs they share are wrong
@@ -76,8 +63,30 @@ def train_pack(pack: Mapping[str, Any], *, inputs: TrialInputs) -> None:
         _report_to_tune(None, dict.fromkeys(points, math.nan), list(ended))
 
 
+def trial_context(inputs: TrialInputs) -> "TrialContext":
+    """Return the context of a worker's trials, and let torch use as many threads as a trial may."""
+    import torch
+
+    from sweeps.datamodules.arrays import DataArrays
+    from sweeps.trial.context import TrialContext
+
+    _quieten_lightning()
+    config = SweepConfig.restore(inputs.sweep)
+    torch.set_num_threads(max(1, math.floor(config.resources.cpus_per_trial)))
+    return TrialContext(
+        config,
+        DataArrays.from_dict(inputs.arrays),
+        References(inputs.pca_mse),
+        SweepFolder(place(inputs.folder)),
+        inputs.column_mean,
+        inputs.accelerator,
+        inputs.statistics,
+        inputs.standardized,
+    )
+
+
 @cache
-def _import_pack() -> None:
+def import_pack() -> None:
     """Import what trains a pack once in a worker's life, without garbage collections meanwhile."""
     with imports_to_stay():
         import sweeps.trial.pack  # noqa: F401

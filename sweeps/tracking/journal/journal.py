@@ -160,6 +160,10 @@ class Journal:
         """Return the entries of a point's epochs: metrics, and when they were measured."""
         return queries.entries_of(self._connection, (EntryKind.EPOCH,), point_id)
 
+    def entries(self, kind: EntryKind) -> list[Entry]:
+        """Return all entries of a kind, in order."""
+        return queries.entries_of(self._connection, (kind,))
+
     def best_epochs(self) -> dict[str, BestEpoch]:
         """Return the recorded best epoch of each point that has one; earlier versions of this program recorded none."""
         entries = queries.entries_of(self._connection, (EntryKind.BEST_EPOCH,))

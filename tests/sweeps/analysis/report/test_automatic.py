@@ -1,5 +1,6 @@
 """The report that a sweep keeps while it runs: written by another process, recorded, delivered once, never fatal."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from planted_sweep import plant, planted_config
 
+from sweeps.analysis.importance import importances
 from sweeps.analysis.report import automatic
 from sweeps.analysis.report.automatic import keep_report
 from sweeps.config import SweepConfig
@@ -18,6 +20,7 @@ from sweeps.storage.layout import SweepFolder
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import EntryKind
 from sweeps.tracking.mlflow import shipper
+from sweeps.tracking.results import load_result
 
 CONFIG = planted_config(4)
 
@@ -50,6 +53,19 @@ def replace_worker(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         return subprocess.Popen([sys.executable, "-c", script], text=True, **pipes)
 
     monkeypatch.setattr(automatic, "_start", start)
+
+
+def test_the_importance_of_each_setting_is_recorded_with_the_report() -> None:
+    folder = plant(config := planted_config(16))
+    with Journal.open(folder.journal) as journal:
+        with keep_report(config, folder, journal, lambda: False):
+            pass
+        rows = [json.loads(row[-1]) for row in journal.rows(1) if row[1] == EntryKind.PROGRESS]
+    recorded = {name: value for row in rows for name, value in row["metrics"].items()}
+    found = importances(load_result(folder)).settings
+    assert found
+    for setting in found:
+        assert recorded[f"importance/{setting.path}"] == pytest.approx(setting.fanova)
 
 
 @pytest.mark.slow

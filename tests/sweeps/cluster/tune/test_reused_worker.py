@@ -59,7 +59,7 @@ def train(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
 
 @pytest.fixture
 def _garbage_collection_disabled() -> Iterator[None]:
-    trainable._import_pack()  # which enables the collector again
+    trainable.import_pack()  # which enables the collector again
     gc.collect()
     gc.disable()
     yield
