@@ -19,6 +19,8 @@ from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import FigureRecord
 from sweeps.tracking.mlflow.figures import REPORT_KIND
 
+# The name of the report in the sweep's folder, and in MLflow.
+REPORT_NAME = "report.html"
 # `off` in this variable makes no reports, whatever the sweep file says.
 VARIABLE = "SWEEPS_REPORT"
 INTERVAL_SECONDS = 30.0
@@ -94,7 +96,7 @@ class _Keeper:
             digest = self._ask()
             if digest != self._digest and not self._is_late and not self._is_lost():
                 # At the time of the last entry, so that this one alone changes nothing in the next report.
-                figure = FigureRecord(self._folder.report.name, REPORT_KIND, self._folder.report.name)
+                figure = FigureRecord(REPORT_NAME, REPORT_KIND, REPORT_NAME)
                 self._journal.record_figure(None, figure, last_ms)
             self._seen_ms, self._digest = last_ms, digest
         except Exception as error:  # the sweep must not fail, nor its report in silence
