@@ -142,11 +142,6 @@ class SweepFolder:
         return self.path / "references.npz"
 
     @property
-    def report(self) -> Place:
-        """Return the report of the sweep as one HTML page, written while it runs and at its end."""
-        return self.path / "report.html"
-
-    @property
     def layers(self) -> Place:
         """Return the folder of pretrained layers that points share; it is removed when the sweep ends."""
         return self.path / "layers"

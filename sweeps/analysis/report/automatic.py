@@ -22,6 +22,8 @@ from sweeps.tracking.journal.records import FigureRecord
 from sweeps.tracking.mlflow.figures import REPORT_KIND
 from sweeps.tracking.sweep_end import record_importances
 
+# The name of the report in the sweep's folder, and in MLflow.
+REPORT_NAME = "report.html"
 # `off` in this variable makes no reports, whatever the sweep file says.
 VARIABLE = "SWEEPS_REPORT"
 INTERVAL_SECONDS = 30.0
@@ -98,7 +100,7 @@ class _Keeper:
             digest = answer["digest"]
             if digest != self._digest and not self._is_late and not self._is_lost():
                 # At the time of the last entry, so that this one alone changes nothing in the next report.
-                figure = FigureRecord(self._folder.report.name, REPORT_KIND, self._folder.report.name)
+                figure = FigureRecord(REPORT_NAME, REPORT_KIND, REPORT_NAME)
                 self._journal.record_figure(None, figure, last_ms)
                 record_importances(self._journal, answer["importance"], answer["n_ended"], last_ms)
             self._seen_ms, self._digest = last_ms, digest

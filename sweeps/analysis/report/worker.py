@@ -11,6 +11,7 @@ import os
 import sys
 from typing import Any
 
+from sweeps.analysis.report.automatic import REPORT_NAME
 from sweeps.analysis.report.source import read_source
 from sweeps.analysis.report.write import write_page
 from sweeps.storage import layout
@@ -25,7 +26,7 @@ def answer(folder: SweepFolder) -> dict[str, Any]:
     """Write the report of a sweep into its folder; return what the driver records, or why it could not be written."""
     try:
         source = read_source(folder)
-        written = digest(read_file(write_page(source, folder.report), MAX_BYTES))
+        written = digest(read_file(write_page(source, folder.path / REPORT_NAME), MAX_BYTES))
         importance = {setting.path: setting.fanova for setting in source.importances[0].settings}
         return {"digest": written, "n_ended": source.result.n_ended, "importance": importance}
     except Exception as error:  # whatever fails, the sweep runs on: its driver logs the reason

@@ -19,7 +19,19 @@ from sweeps.cli.app import app
 from sweeps.config import recipe_names
 from sweeps.errors import ClusterError, DataError, StorageError
 
-HEAVY = ("torch", "pytorch_lightning", "ray", "mlflow", "numpy", "sklearn", "matplotlib", "optuna")
+HEAVY = (
+    "torch",
+    "pytorch_lightning",
+    "ray",
+    "mlflow",
+    "numpy",
+    "sklearn",
+    "matplotlib",
+    "optuna",
+    "pandas",
+    "jinja2",
+    "PIL",
+)
 
 runner = CliRunner()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ def python(code: str) -> str:
 
 
 def test_trials_import_neither_mlflow_nor_matplotlib_nor_a_compiler() -> None:
-    unwanted = ["mlflow", "matplotlib", "scipy.signal", "torch._dynamo.eval_frame", "sympy"]
+    unwanted = ["mlflow", "matplotlib", "sweeps.analysis", "scipy.signal", "torch._dynamo.eval_frame", "sympy"]
     assert python(TRAIN + f"print([name for name in {unwanted} if name in sys.modules])") == "[]\n"
 
 

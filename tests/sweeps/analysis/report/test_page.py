@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from planted_sweep import plant, planted_config
 
 from sweeps.analysis.report.contact_sheet import N_BINS, contact_sheets
 from sweeps.analysis.report.curves import MOST_POINTS, curve
 from sweeps.analysis.report.page import LIBRARY, embedded_json, page_data, render_page
+from sweeps.analysis.report.sections import sections_of
 from sweeps.analysis.report.source import ReportSource, read_source
 from sweeps.analysis.report.worker import answer
 from sweeps.analysis.report.write import write_report
+from sweeps.config import SweepConfig
 from sweeps.storage.layout import SweepFolder
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & <b>'bold'</b>"
@@ -187,3 +190,50 @@ def test_a_sweep_without_a_finished_trial_has_a_report() -> None:
     page = render_page(read_source(planted))
     assert "No trial is ranked" in page
     assert page.count("loss is NaN") >= 2
+
+
+@pytest.fixture(scope="module")
+def sections(source: ReportSource) -> dict[str, Any]:
+    return sections_of(source)
+
+
+def test_convergence_is_the_running_best_in_the_order_of_the_ends(
+    source: ReportSource, sections: dict[str, Any], trials: pd.DataFrame
+) -> None:
+    chart = sections["charts"]["convergence"]
+    ends = pd.Series({point.point_id: point.end_ms for point in source.result.points})
+    ranked = trials.dropna(subset=["rank"])
+    order = ends[ranked.index].sort_values().index
+    assert chart["trials"] == list(order)
+    np.testing.assert_allclose(chart["best"], ranked["valid/mse"][order].cummin(), rtol=1e-5)
+    assert chart["random"][0] == pytest.approx(ranked["valid/mse"].mean(), rel=1e-5)  # of one trial
+    assert chart["random"][-1] == pytest.approx(ranked["valid/mse"].min(), rel=1e-5)  # of all
+
+
+def test_importance_names_the_setting_that_was_planted(sections: dict[str, Any]) -> None:
+    settings = sections["charts"]["importance"]["settings"]
+    assert settings[0]["name"] == "hidden_l1"
+    assert settings[0]["matters"]
+    assert not next(setting for setting in settings if setting["name"] == "activation")["matters"]
+    assert "model.hidden_l1" in sections["mattered"][0]
+
+
+def test_findings_and_failures_are_counted_as_the_data_frame_counts_them(
+    sections: dict[str, Any], trials: pd.DataFrame
+) -> None:
+    collapsed = trials.index[trials["findings"].str.contains("collapsed")]
+    finished = (trials["state"] == "FINISHED").sum()
+    (row,) = sections["findings_table"]
+    assert row["count"] == f"{len(collapsed)} of {finished}"
+    assert sections["failed"] == [("0023", "loss is NaN in epoch 1")]
+    assert sections["wrong"][0] == "1 of 24 trials failed."
+
+
+def test_sweep_files_of_the_page_are_valid_and_those_of_the_sweep(
+    source: ReportSource, sections: dict[str, Any]
+) -> None:
+    best = source.result.best
+    assert best is not None
+    config = SweepConfig.from_dict(yaml.safe_load(sections["best_file"]))
+    assert config.to_dict()["model"]["hidden_size"] == best.point["model.hidden_size"]
+    assert SweepConfig.from_dict(yaml.safe_load(sections["next_file"])).search
