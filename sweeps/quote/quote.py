@@ -13,7 +13,7 @@ from sweeps.errors import SweepFailed
 from sweeps.launch import Watch, prepare, start_progress
 from sweeps.quote.assembly import Quote, assembled
 from sweeps.quote.prediction import Cost, pack_cost
-from sweeps.quote.schedule import scheduled
+from sweeps.quote.schedule import batches, scheduled
 from sweeps.search.packing import Packing, batches_of, packs
 from sweeps.search.searchers import point_searcher
 from sweeps.tracking import quotes
@@ -36,7 +36,7 @@ def quote(config: SweepConfig, *, watch: Watch | None = None, started: float | N
         share, packing = inputs.share, inputs.packing
         stored = shared(_trial_inputs(config, inputs.dataset, share))
         points = point_searcher(config).preview(MAX_POINTS)
-        first = _packs(config, points, share, packing)
+        first = _packs(config, next(batches(config, points)), share, packing)
         measured = measure_packs([_named(pack) for pack in first[: _n_measured(share, packing)]], stored, share)
         corners = _spread(list(corner_points(config.search)), MAX_CORNERS)
         sizes = count_parameters([*points, *corners], stored, share)
