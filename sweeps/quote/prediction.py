@@ -58,8 +58,8 @@ def phase_cost(phase: Phase, n_epochs: int, validate_every: int = 1) -> tuple[fl
     steps = phase.n_steps * median(epoch.step_seconds / max(1, epoch.n_steps) for epoch in warm)
     others = [epoch.other_seconds for epoch in epochs]
     middle = others[1:-1] or others[-1:]
-    if validate_every > 1 and len(middle) > 1:
-        validated, plain = middle[0::2], middle[1::2]
+    if validate_every > 1 and len(others) > 1:
+        validated, plain = (middle[0::2], middle[1::2]) if len(middle) > 1 else (others[-1:], others[:1])
         typical = min(plain) + max(0.0, min(validated) - min(plain)) / validate_every
         saving = max(validated) - min(validated)
     else:

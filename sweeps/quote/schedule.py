@@ -46,8 +46,8 @@ def scheduled(
     whole = [c.seconds(trial.training.epochs) for c, trial in zip(cost, trials, strict=True)]
     stopped = [c.seconds(_epochs(config, point)) for c, point in zip(cost, points, strict=True)]
     keys = [batches_of(config, trial) for trial in trials]
-    batches = list(_batches(config, [number % len(points) for number in range(n_trials)]))
-    packed = [_packs(batch, keys, share, packing) for batch in batches]
+    indices = [number % len(points) for number in range(n_trials)]
+    packed = [_packs(batch, keys, share, packing) for batch in batches(config, indices)]
     everything = [pack for batch in packed for pack in batch]
 
     def total(seconds: Sequence[float]) -> float:
@@ -79,7 +79,7 @@ def _epochs(config: SweepConfig, point: Point) -> float:
     return expected_epochs(config.n_trials, epochs, rungs, factor)
 
 
-def _batches(config: SweepConfig, items: Sequence[ItemT]) -> Iterator[list[ItemT]]:
+def batches(config: SweepConfig, items: Sequence[ItemT]) -> Iterator[list[ItemT]]:
     """Yield what the searcher proposes before it waits for results: everything, unless it learns from batches."""
     size = config.algorithm.batch_size if isinstance(config.algorithm, TpeConfig) else len(items)
     rest = iter(items)

@@ -26,6 +26,8 @@ from sweeps.trial.phase_timer import MIN_STEPS, PhaseTimer, PhaseTimes
 SECONDS_OF_STEPS = 0.6
 # Epochs 2 and 4 leave a snapshot, 3 does not; with validate_every, epoch 5 is not validated and 6 is.
 _EPOCHS_IF_ALL_VALIDATED, _EPOCHS = 4, 7
+# Where validation and saving take longer than this, two epochs must do: a quote takes seconds.
+_SLOW_SECONDS, _EPOCHS_IF_SLOW = 1.5, 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def measure_pack(points: Mapping[str, Point], context: TrialContext, started: fl
     timer = PhaseTimer(n_steps)
     trial = context.sweep.trial_at(next(iter(points.values())))
     every = min(2, trial.training.validate_every)
-    n_epochs = min(trial.training.epochs, _EPOCHS if every > 1 else _EPOCHS_IF_ALL_VALIDATED)
+    is_slow = any(epoch.other_seconds > _SLOW_SECONDS for phase in first.phases for epoch in phase.epochs)
+    enough = _EPOCHS_IF_SLOW if is_slow else _EPOCHS if every > 1 else _EPOCHS_IF_ALL_VALIDATED
+    n_epochs = min(trial.training.epochs, enough)
     measured = _train(points, context, timer, {"training.epochs": n_epochs, "training.validate_every": every}, 2)
     trials = [context.sweep.trial_at(point) for point in points.values()]
     return MeasuredPack(

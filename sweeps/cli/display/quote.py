@@ -7,7 +7,7 @@ from rich.text import Text
 
 from sweeps.cli.display.console import open_console
 from sweeps.cli.display.durations import duration
-from sweeps.quote.quote import Quote
+from sweeps.quote.assembly import Quote
 
 
 def print_quote(quote: Quote) -> None:

@@ -137,3 +137,10 @@ def test_the_interval_holds_the_quote_and_is_symmetric_in_logarithms(seconds: fl
     assert high / seconds >= 1.15 - 1e-9
     if len(ratios) < 5:
         assert math.isclose(high / seconds, 1.3)
+
+
+@given(SECONDS, SECONDS, st.integers(1, 500))
+def test_two_epochs_show_what_validation_takes(step: float, validation: float, n_steps: int) -> None:
+    costs = Costs(0.0, step, validation, 0.0)
+    _, each = phase_cost(simulated(2, n_steps, costs, every=2), 100, validate_every=4)
+    assert each == pytest.approx(n_steps * step + validation / 4)
