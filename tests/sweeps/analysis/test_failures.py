@@ -26,6 +26,7 @@ def test_a_collapse_above_a_threshold_is_found() -> None:
     assert count.split.sentence("collapsed") == (
         f"8 of 8 trials with model.hidden_l1 above {count.split.value:.3g} collapsed, 0 of 8 at or below it"
     )
+    assert "have the finding 'collapsed to the mean'" in count.sentence
     exact = fisher_exact([[8, 0], [0, 8]]).pvalue
     # 15 thresholds of each of three ranges, and 2 of three sizes.
     assert count.split.p_value == pytest.approx(exact * (3 * 15 + 2))

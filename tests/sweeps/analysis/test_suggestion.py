@@ -95,6 +95,7 @@ def test_file_is_the_sweep_with_the_new_search(suggestion: Suggestion, tmp_path:
         given.path: given.after for given in suggestion.settings if given.action != "drop"
     }
     assert config.trial.to_dict()["training"]["epochs"] == advice(suggestion, "training.epochs").after
+    assert config.algorithm.seed != before.algorithm.seed  # else kept ranges would be drawn at the same points
     assert (config.objectives, config.n_trials) == (before.objectives, before.n_trials)
 
 
@@ -155,6 +156,17 @@ def load_text(text: str) -> Any:
     from sweeps.config.plain_yaml import parse_yaml
 
     return SweepConfig.from_dict(parse_yaml(text, "suggested"))
+
+
+def test_several_objectives_have_a_valid_suggestion() -> None:
+    search = {"model.noise.level": {"uniform": [0.0, 0.5]}, "model.weight_l1": {"loguniform": [1e-6, 1e-2]}}
+    objective = [{"metric": "valid/mse"}, {"metric": "valid/code_sparsity"}]
+    trials = [
+        PlantedTrial(p, [{"valid/mse": p["model.noise.level"], "valid/code_sparsity": p["model.noise.level"]}])
+        for p in draw_points(search, 20)
+    ]
+    suggestion = suggest_next(record(planted_config(search, 20, objective=objective), trials))
+    assert [o.metric for o in load_text(suggestion.yaml or "").objectives] == ["valid/mse", "valid/code_sparsity"]
 
 
 def test_chances_are_those_of_a_simulation() -> None:
