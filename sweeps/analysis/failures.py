@@ -22,6 +22,13 @@ class FindingCount:
     trials: tuple[str, ...]
     split: Split | None
 
+    @property
+    def sentence(self) -> str:
+        """Return how many trials have the finding, by setting where one tells them apart."""
+        if self.split is None:
+            return f"{self.n_trials} of {self.n_diagnosed} diagnosed trials have the finding {self.name!r}"
+        return self.split.sentence(f"have the finding {self.name!r}")
+
 
 @dataclass(frozen=True)
 class FailureReason:

@@ -12,8 +12,8 @@ from sweeps.tracking.sweep_result import SweepResult
 LEVEL = 0.05
 # The leading trials: a fifth of all, within these limits.
 SHARE, FEWEST, MOST = 0.2, 3, 10
-# A number lies at an edge in the outer 15 % of its range, on the range's own scale.
-EDGE = 0.15
+# A number lies at an edge in the outer fifth of its range, on the range's own scale: a fifth of all trials lead.
+EDGE = 0.2
 Edge = Literal["low", "high"]
 
 

@@ -73,6 +73,13 @@ def suggest_next(result: SweepResult, importance: Importance | None = None) -> S
     document = renamed(result.config.to_dict(), "-next")
     document["description"] = f"Suggested by the results of {result.sweep}."
     document["experiment"] = result.config.experiment
+    seed = getattr(result.config.algorithm, "seed", None)
+    if seed is not None:  # the same seed would draw the same points from the ranges that are kept
+        document["algorithm"] = {
+            **document.get("algorithm", {}),
+            "name": result.config.algorithm.name,
+            "seed": seed + 1,
+        }
     can_check = _is_valid(document)  # not where the code of a plug-in is not installed
     axes = {axis.path: axis for axis in ranked_axes(result)}
     measured = {setting.path: setting for setting in importance.settings}
@@ -128,7 +135,7 @@ def _take(
             after = option.fixed if option.values is None else written(option.values)
             return SettingAdvice(path, option.action, option.reason, before, after), changed
         refused = option
-    keep = SettingAdvice(path, "keep", "the leading trials lie across its whole range", before, before)
+    keep = SettingAdvice(path, "keep", "the leading trials show no clear preference", before, before)
     if refused is not None:
         limit = (
             "but no range that goes further is valid" if refused.action == "widen" else "but the change is not valid"
