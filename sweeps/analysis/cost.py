@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from sweeps.search.packing import decide_packing
 from sweeps.search.stopping import ALL_EPOCHS
 from sweeps.tracking.journal.records import PointRecord, PointState
 from sweeps.tracking.sweep_result import SweepResult
@@ -13,9 +12,9 @@ class Cost:
     """The cost of a sweep so far. `wall_seconds` is from its start to its end, or to the last trial that ended.
 
     `trial_seconds` is the sum over the trials that ended; trials of a pack train at the same time, each for the pack's
-    whole time. `busy_seconds` is how long at least one trial trained. `device_seconds` is `trial_seconds` times the
-    GPUs of a trial, or its CPUs if the sweep file does not say how many GPUs; None if trials train in packs, which
-    share a device. `device` is "GPU" or "CPU".
+    whole time. `busy_seconds` is how long at least one trial trained. `device_seconds` is the device time that the
+    sweep has recorded (see `sweeps.tracking.device_time`); None for sweeps of versions that recorded none.
+
     `saved_epochs` were left out by early stopping; `planned_epochs` is what all ended trials would have trained.
     """
 
@@ -23,7 +22,6 @@ class Cost:
     startup_seconds: float | None
     trial_seconds: float
     busy_seconds: float
-    device: str
     device_seconds: float | None
     epochs: int
     planned_epochs: int
@@ -35,14 +33,12 @@ def cost(result: SweepResult) -> Cost:
     ended = [point for point in result.points if point.seconds is not None]
     trial_seconds = sum(point.seconds or 0.0 for point in ended)
     finished = [point for point in ended if point.state is PointState.FINISHED]
-    device, share = _share(result)
     return Cost(
         wall_seconds=_wall_seconds(result, ended),
         startup_seconds=result.startup_seconds,
         trial_seconds=trial_seconds,
         busy_seconds=_busy_seconds(ended),
-        device=device,
-        device_seconds=None if share is None else share * trial_seconds,
+        device_seconds=None if result.device_hours is None else 3600 * result.device_hours,
         epochs=sum(result.epochs.get(point.point_id, 0) for point in result.points),
         planned_epochs=sum(result.config.epochs_at(dict(point.point)) for point in ended),
         saved_epochs=sum(saved_epochs(result, point) for point in finished),
@@ -71,11 +67,3 @@ def _busy_seconds(ended: list[PointRecord]) -> float:
         busy += max(0, end - max(start, until))
         until = max(until, end)
     return busy / 1000
-
-
-def _share(result: SweepResult) -> tuple[str, float | None]:
-    """Return the kind of device that counts, and how much of one a trial takes; None if trials trained in packs."""
-    resources = result.config.resources
-    gpus = 0.0 if resources.gpus_per_trial == "auto" else float(resources.gpus_per_trial)
-    device, share = ("GPU", gpus) if gpus > 0 else ("CPU", resources.cpus_per_trial)
-    return device, None if decide_packing(result.config).is_packed else share

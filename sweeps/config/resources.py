@@ -54,7 +54,9 @@ class ResourcesConfig(Section):
 class PricesConfig(Section):
     """What a device costs per hour: `sweeps quote` shows the money that a sweep will cost."""
 
-    currency: str = Field(default="EUR", min_length=1, max_length=8, description="Currency of the prices.")
+    currency: str = Field(
+        default="EUR", min_length=1, max_length=8, description="Currency of the prices.", examples=["USD"]
+    )
     cpu_hour: float = Field(
         default=0.0, ge=0, le=1e9, description="Price of one CPU core for an hour.", examples=[0.05]
     )

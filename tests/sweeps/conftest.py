@@ -119,7 +119,7 @@ def run_here() -> Callable[[SweepConfig], SweepResult]:
             )
             for index, point in enumerate(corner_points(config.search)):
                 entry = {"id": f"{index:04d}", "index": index, "point": point}
-                trial: Any = SimpleNamespace(config={"points": [entry]})
+                trial: Any = SimpleNamespace(trial_id=entry["id"], config={"points": [entry]})
 
                 def report(*reported: Any, trial: Any = trial) -> None:
                     callback.on_trial_result(0, [], trial, {"events": to_plain(reported[-1])})

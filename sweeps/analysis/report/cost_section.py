@@ -8,9 +8,8 @@ from sweeps.analysis.cost import Cost, cost
 from sweeps.analysis.importance import Importance
 from sweeps.analysis.report.source import ReportSource, finite
 from sweeps.analysis.suggestion import SettingAdvice, Suggestion, suggest_next
-from sweeps.tracking.short_text import number
+from sweeps.tracking.short_text import duration, number
 
-_SECONDS, _MINUTES = 120, 120
 _MIN_TRIALS = 3
 
 
@@ -18,7 +17,7 @@ def cost_section(source: ReportSource, importance: Importance) -> dict[str, Any]
     """Return the section's sentences, the chart of convergence, and the suggested next sweep."""
     suggestion = suggest_next(source.result, importance)
     return {
-        "cost": _sentences(cost(source.result)),
+        "cost": _sentences(cost(source.result), source.result.quoted_seconds),
         "convergence_note": "The line of random search is its mean over all orders of the same trials; the band holds "
         "90 % of the orders.",
         "next": _advice(suggestion),
@@ -51,27 +50,21 @@ def _range(values: Any) -> str:
     return number(values)
 
 
-def duration(seconds: float) -> str:
-    """Return a time in seconds, minutes or hours."""
-    if seconds < _SECONDS:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 60 * _MINUTES else f"{seconds / 3600:.3g} h"
-
-
-def _sentences(spent: Cost) -> list[str]:
+def _sentences(spent: Cost, quoted_seconds: float | None) -> list[str]:
     lines = []
     if spent.wall_seconds is not None:
         startup = (
             "" if spent.startup_seconds is None else f", {duration(spent.startup_seconds)} of it until workers ran"
         )
-        lines.append(f"Wall time: {duration(spent.wall_seconds)}{startup}.")
+        quoted = "" if quoted_seconds is None else f" The quote was {duration(quoted_seconds)}."
+        lines.append(f"Wall time: {duration(spent.wall_seconds)}{startup}.{quoted}")
     if spent.device_seconds is None:
         lines.append(
             f"At least one trial trained for {duration(spent.busy_seconds)}. Trials of a pack train at the same time: "
             f"one by one they would count {duration(spent.trial_seconds)}."
         )
     else:
-        lines.append(f"{spent.device} time of all trials: {duration(spent.device_seconds)}.")
+        lines.append(f"Device time of all trials (GPUs, or CPU cores without one): {duration(spent.device_seconds)}.")
     saved = f" Early stopping saved {spent.saved_epochs:,}." if spent.saved_epochs else ""
     lines.append(
         f"Epochs trained: {spent.epochs:,} of {spent.planned_epochs:,} planned for the trials that ended.{saved}"

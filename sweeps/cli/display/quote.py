@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.cli.display.console import open_console
-from sweeps.cli.display.durations import duration
 from sweeps.quote.assembly import Quote
+from sweeps.tracking.short_text import duration
 
 
 def print_quote(quote: Quote) -> None:

@@ -1,13 +1,15 @@
 """The cost of a sweep against sums by hand."""
 
+from dataclasses import replace
+
 from planted_sweeps import PlantedTrial, planted_config, record
 
 from sweeps.analysis.cost import cost
 from sweeps.tracking.journal.records import PointState
+from sweeps.tracking.sweep_result import DEVICE_HOURS_TAG
 
 SEARCH = {"model.noise.level": {"uniform": [0.0, 0.5]}}
 POINT = {"model.noise.level": 0.1}
-RESOURCES = {"cpus_per_trial": 2.0}
 
 
 def test_cost_sums_trials_and_unites_their_times() -> None:
@@ -17,20 +19,15 @@ def test_cost_sums_trials_and_unites_their_times() -> None:
         PlantedTrial(POINT, epochs * 4, start_ms=1000, ms=2000, tags={"sweeps.stopped_early": "asha"}),
         PlantedTrial(POINT, epochs * 2, start_ms=10_000, ms=1000, state=PointState.FAILED, reason="diverged"),
     ]
-    spent = cost(record(planted_config(SEARCH, execution="single", resources=RESOURCES), trials))
+    spent = cost(record(planted_config(SEARCH), trials))
     assert spent.trial_seconds == 4 + 2 + 1
     assert spent.busy_seconds == 4 + 1
     assert spent.wall_seconds == 11.5
-    assert (spent.device, spent.device_seconds) == ("CPU", 2 * 7)
     assert (spent.epochs, spent.planned_epochs, spent.saved_epochs) == (16, 30, 6)
 
 
-def test_share_of_a_gpu_counts() -> None:
-    config = planted_config(SEARCH, execution="single", resources={"gpus_per_trial": 0.25})
-    spent = cost(record(config, [PlantedTrial(POINT, [{"valid/mse": 1.0}], ms=8000)]))
-    assert (spent.device, spent.device_seconds) == ("GPU", 2)
-
-
-def test_packs_share_their_device() -> None:
-    spent = cost(record(planted_config(SEARCH, execution="packed"), [PlantedTrial(POINT, [{"valid/mse": 1.0}])]))
-    assert spent.device_seconds is None
+def test_device_time_is_what_the_sweep_recorded() -> None:
+    result = record(planted_config(SEARCH), [PlantedTrial(POINT, [{"valid/mse": 1.0}])])
+    assert cost(result).device_seconds is None
+    tags = {**result.record.tags, DEVICE_HOURS_TAG: "0.5"}
+    assert cost(replace(result, record=replace(result.record, tags=tags))).device_seconds == 1800

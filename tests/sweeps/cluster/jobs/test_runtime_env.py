@@ -26,8 +26,12 @@ def test_the_code_is_shipped_and_nothing_beside_it(small_sweep: MakeSweep) -> No
     with job_files(small_sweep()) as files:
         names = {path.name for path in files.working_folder.iterdir()}
         assert names == {"sweeps", "bootstrap.py", "sweep.yaml"}
-        suffixes = {path.suffix for path in files.working_folder.rglob("*") if path.is_file()}
+        shipped = [path for path in files.working_folder.rglob("*") if path.is_file()]
+        suffixes = {path.suffix for path in shipped if "report" not in path.parts}
         assert suffixes <= {".py", ".yaml", ".typed"}
+        # The page of the report, which the driver writes on the cluster.
+        page = {path.name for path in shipped if "report" in path.parts and path.suffix != ".py"}
+        assert page == {"page.css", "page.html.jinja", "page.js", "echarts.min.js", "LICENSE", "NOTICE"}
         assert files.array_folders == ()
     assert not files.working_folder.exists()
 
