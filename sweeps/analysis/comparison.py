@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sweeps.analysis.importance import Importance, importances_of
 from sweeps.errors import InputError
 from sweeps.tracking.mlflow.run_metadata import flatten
 from sweeps.tracking.results import SweepResult
@@ -62,7 +63,8 @@ class Comparison:
     """Sweeps with the same first objective: what differs, their distributions, and each against the first.
 
     `differing` has, for each setting that differs, its value in each sweep, None where it has its default.
-    `incomparable` says why the values cannot be compared; None if they can. Then there are no verdicts.
+    `importance` is that of the settings that all of them search, over all their trials. `incomparable` says why the
+    values cannot be compared; then there are no verdicts and no importance. It is None if they can.
     """
 
     metric: str
@@ -70,6 +72,7 @@ class Comparison:
     differing: Mapping[str, Sequence[str | None]]
     distributions: Sequence[Distribution]
     verdicts: Sequence[Verdict]
+    importance: Importance | None
     incomparable: str | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,6 +93,7 @@ def compare(results: Sequence[SweepResult]) -> Comparison:
         differing_settings(results),
         [distribution(result) for result in results],
         [] if incomparable else verdicts(results),
+        None if incomparable else importances_of(results),
         incomparable,
     )
 

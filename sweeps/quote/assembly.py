@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What a sweep takes after its last trial: the ranking, and the last records to MLflow. Corrected by earlier quotes.
 END_SECONDS = 1.5
-# A journal entry and its copy in a segment; measured on the sweeps of the recipes.
+# A journal entry and its copy in a segment: an estimate, on the high side.
 BYTES_PER_EPOCH = 1500
 # A trial's requests to MLflow beside its figures: create, data, a batch of records at each end, state, diagnosis, tag.
 REQUESTS_PER_TRIAL, REQUESTS_PER_FIGURE, REQUESTS_PER_SWEEP = 8, 2, 20

@@ -69,3 +69,5 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield comparison.incomparable
     for verdict in comparison.verdicts:
         yield verdict.in_words
+    if comparison.importance is not None:
+        yield f"In all of them together: {comparison.importance.sentence}"

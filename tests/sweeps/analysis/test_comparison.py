@@ -1,12 +1,13 @@
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_sweeps import PlantedTrial, planted_config, record
 from scipy import stats
 
 from sweeps.analysis.comparison import compare, holm
@@ -26,6 +27,7 @@ class Record:
 class Trial:
     trial: str
     metrics: dict[str, float]
+    point: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,26 @@ def test_holm_corrects_as_by_its_definition(p_values: list[float]) -> None:
         for passed, place in enumerate(order)
     }
     assert holm(p_values) == pytest.approx([expected[place] for place in range(len(p_values))])
+
+
+def test_importance_is_that_of_all_trials_together(capsys: pytest.CaptureFixture[str]) -> None:
+    choices = [{"choice": [8, 16]}, {"choice": [16, 32, 64]}]
+    sizes = {"model.hidden_size": choices[0]}, {"model.hidden_size": choices[1]}
+    noise = np.random.default_rng(0).normal(0, 0.01, (2, 12))
+    results = []
+    for search, errors in zip(sizes, noise, strict=True):
+        values = search["model.hidden_size"]["choice"]
+        trials = [
+            PlantedTrial({"model.hidden_size": size}, [{"valid/mse": 1 / size + error}])
+            for size, error in zip(values * 12, errors, strict=False)
+        ]
+        results.append(record(planted_config(search), trials))
+    found = compare(results)
+    assert found.importance is not None
+    assert found.importance.n_trials == 24
+    assert found.importance.settings[0].matters
+    print_comparison(found)
+    assert "In all of them together: `model.hidden_size` explains" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_sweep_without_ranked_trials_has_no_verdict() -> None:
