@@ -5,23 +5,25 @@ from typing import Any
 
 from sweeps.analysis.axes import Axis
 
-# Of a test of one setting beside all others; with fewer, the setting is tested by itself.
-MIN_RESIDUAL_DEGREES = 4
+# For a test of one setting beside all others. With fewer, chance alone makes settings go together, which hides their
+# effects: each is then tested by itself.
+MIN_TRIALS_PER_COLUMN = 4
 
 
 def effect_p_values(found: Sequence[Axis], places: Any, objective: Any, level: float) -> tuple[list[float], list[bool]]:
     """Return a p-value for each setting, and whether it is below `level` after Holm's correction.
 
-    The rank of the objective is regressed on all settings: a number counts with its square, a choice with its
-    categories. The F-test compares the fit with the one without the setting (Conover and Iman 1981 for the ranks). It
-    sees the effect of a setting by itself, not one that only shows together with another setting.
+    The rank of the objective is regressed on all settings, or on one alone if there are few trials: a number counts
+    with its square, a choice with its categories. The F-test compares the fit with the one without the setting (Conover
+    and Iman 1981 for the ranks). It sees the effect of a setting by itself, not one that only shows together with
+    another setting.
     """
     from scipy.stats import rankdata
 
     ranks = rankdata(objective)
     columns = [_columns(axis, places[:, index]) for index, axis in enumerate(found)]
     n_columns = 1 + sum(part.shape[1] for part in columns)
-    jointly = len(ranks) - n_columns >= MIN_RESIDUAL_DEGREES
+    jointly = len(ranks) >= MIN_TRIALS_PER_COLUMN * n_columns
     p_values = []
     for index, own in enumerate(columns):
         beside = [part for other, part in enumerate(columns) if other != index] if jointly else []
