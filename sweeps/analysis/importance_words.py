@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+_LEAST_PERCENT = 1.0
+
 
 class Measured(Protocol):
     """The importance of one setting, as far as a sentence needs it."""
@@ -37,7 +39,9 @@ def too_few_sentence(reason: str) -> str:
 def _share(setting: Measured, *, first: bool) -> str:
     verb = " explains" if first else ""
     of = " of the differences" if first else ""
-    return f"`{setting.path}`{verb} {100 * setting.fanova:.0f} % (± {100 * setting.fanova_std:.0f}){of}"
+    share = 100 * setting.fanova
+    percent = f"{share:.0f} % (± {100 * setting.fanova_std:.0f})" if share >= _LEAST_PERCENT else "less than 1 %"
+    return f"`{setting.path}`{verb} {percent}{of}"
 
 
 def _rest(others: Sequence[Measured]) -> str:
