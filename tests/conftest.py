@@ -29,6 +29,8 @@ START_SECONDS = 200
 
 settings.register_profile("sweeps", deadline=None)  # no test asserts how long a case takes
 settings.load_profile("sweeps")
+# Also for sweeps that fixtures of a module run; the tests of reports switch them on.
+os.environ["SWEEPS_REPORT"] = "off"
 
 
 class MlflowServer:
@@ -176,7 +178,6 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("SWEEPS_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("SWEEPS_REPORT", "off")  # the tests of reports switch them on
     return home
 
 

@@ -80,6 +80,7 @@ class RayHead:
         command += [f"{option}={self.ports[name]}" for option, name in OPTIONS.items()]
         environment = {"HOME": str(self.folder), "PATH": f"{bin_folder}:{os.environ['PATH']}", "RAY_AUTH_MODE": "token"}
         environment |= {"SWEEPS_HOME": str(self.sweeps), "MLFLOW_TRACKING_URI": self.uri, "OMP_NUM_THREADS": "1"}
+        environment["SWEEPS_REPORT"] = "off"
         for _ in range(N_STARTS):
             with (self.folder / "head.log").open("wb") as log:
                 started = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)

@@ -198,7 +198,7 @@ class Cluster:
         counting = {"PYTHONPATH": str(self._install_plug_in()), "EPOCHS_FOLDER": str(self.epochs)}
         for host in (self.head, *self.workers):
             host.environment |= tracking | token | counting | {"SWEEPS_HOME": str(self.sweeps)}
-            host.environment["RAY_USAGE_STATS_ENABLED"] = "0"
+            host.environment |= {"RAY_USAGE_STATS_ENABLED": "0", "SWEEPS_REPORT": "off"}
         self.laptop.environment |= tracking | {"RAY_AUTH_TOKEN": self.token, "RAY_API_SERVER_ADDRESS": self.api_server}
         for host in (self.laptop, self.mlflow):  # where this code and its dependencies are, if they are not installed
             host.environment |= {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}
