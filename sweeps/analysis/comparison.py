@@ -51,11 +51,14 @@ class Verdict:
         """The verdict in a sentence."""
         if math.isnan(self.p_value):
             return f"{self.sweep} and {self.first} cannot be compared: one of them ranks no trial"
-        share = f"a trial of it beats one of {self.first} with probability {self.probability_better:.2f}"
+        share = (
+            f"a random trial of {self.sweep} beats a random trial of {self.first} with probability "
+            f"{self.probability_better:.2f}"
+        )
         if self.p_value > LEVEL:
-            return f"{self.sweep} cannot be told from {self.first}: {share} (p = {self.p_value:.2g})"
+            return f"no significant difference: {share} (p = {self.p_value:.2g})"
         word = "better" if self.probability_better > 0.5 else "worse"
-        return f"the trials of {self.sweep} are {word}: {share} (p = {self.p_value:.2g})"
+        return f"the trials of {self.sweep} are significantly {word}: {share} (p = {self.p_value:.2g})"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from typing import Any
 
 from sweeps.analysis.seeds import SEED
+from sweeps.analysis.sweep_files import renamed
 from sweeps.config import SweepConfig
 from sweeps.errors import InputError
 from sweeps.tracking.results import RankedTrial, SweepResult
 from sweeps.tracking.unranked import why_unranked
 
 _SUFFIX = "-confirm"
-_LONGEST_NAME = 64
 
 
 def confirmation_sweep(result: SweepResult, top: int, n_seeds: int) -> SweepConfig:
@@ -26,7 +26,6 @@ def confirmation_sweep(result: SweepResult, top: int, n_seeds: int) -> SweepConf
     # By seed: trials of one seed have the same batches, so that they share a pack.
     points = [{**trial.point, SEED: seed} for seed in seeds for trial in leaders]
     changes: dict[str, Any] = {
-        "name": config.name[: _LONGEST_NAME - len(_SUFFIX)] + _SUFFIX,
         "description": f"The {len(leaders)} leading points of {result.sweep} on {n_seeds} new seeds.",
         "experiment": config.experiment,
         "search": config.to_dict().get("search", {}) | {SEED: {"choice": seeds}},
@@ -36,7 +35,7 @@ def confirmation_sweep(result: SweepResult, top: int, n_seeds: int) -> SweepConf
         # With `packed`, all seeds would take the same batches and noise.
         "execution": "single" if config.execution == "single" else "auto",
     }
-    return SweepConfig.from_dict(config.to_dict() | changes)
+    return SweepConfig.from_dict(renamed(config.to_dict(), _SUFFIX) | changes)
 
 
 def leading_trials(result: SweepResult, top: int) -> list[RankedTrial]:

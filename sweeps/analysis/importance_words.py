@@ -20,13 +20,13 @@ class Measured(Protocol):
 
 
 def importance_sentence(settings: Sequence[Measured], n_sampled: int, n_trials: int) -> str:
-    """Return which settings explain the differences between trials, and which cannot be told from zero."""
+    """Return which settings explain the differences between trials, and which are not significant."""
     leading = [setting for setting in settings if setting.matters]
     others = [setting for setting in settings if not setting.matters]
     sampled = f" Each forest learned from {n_sampled} of the {n_trials:,} trials." if n_sampled < n_trials else ""
     if not leading:
         names = "the setting" if len(settings) == 1 else "any setting"
-        return f"The effect of {names} cannot be told from zero with {n_trials:,} trials.{sampled}"
+        return f"No effect is significant: {n_trials:,} trials do not show that {names} matters.{sampled}"
     shares = [_share(setting, first=index == 0) for index, setting in enumerate(leading)]
     return f"{', '.join(shares)}{_rest(others)}.{sampled}"
 
@@ -48,5 +48,5 @@ def _rest(others: Sequence[Measured]) -> str:
     if not others:
         return ""
     if len(others) == 1:
-        return f"; `{others[0].path}` cannot be told from zero"
-    return "; the rest cannot be told from zero"
+        return f"; `{others[0].path}` has no significant effect"
+    return "; the others have no significant effect"

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -36,7 +37,8 @@ class Repeated:
 class MeanOverSeeds:
     """A point's mean over seeds and the `confidence` interval of this mean, `low` to `high`, from Student's t.
 
-    The interval of a single seed is unbounded. `is_tied`: the point cannot be told from the first at this confidence.
+    The interval of a single seed is unbounded. `is_tied`: the point is not significantly worse than the first at this
+    confidence.
     """
 
     label: str
@@ -100,19 +102,22 @@ def interval_of_mean(values: Sequence[float], confidence: float) -> tuple[float,
 def is_better(one: Repeated, other: Repeated, objective: ObjectiveConfig, *, n_points: int, confidence: float) -> bool:
     """Return whether one point is better than another by Student's paired t test over the seeds that both have.
 
-    The test is one-sided, and corrected (Bonferroni) for all ordered pairs of `n_points` points: the chance that any
-    of its verdicts among equal points is wrong stays below 1 - `confidence`, whichever of them happens to lead.
+    The error of the mean counts at least as much as the steps of the metric: three equal gains of one misclassified
+    sample do not prove anything. The test is one-sided, and corrected (Bonferroni) for all ordered pairs of `n_points`
+    points: the chance that any of its verdicts among equal points is wrong stays below 1 - `confidence`, whichever of
+    them happens to lead.
     """
     sign = 1.0 if objective.direction == "minimize" else -1.0
     gains = [sign * (other.values[seed] - one.values[seed]) for seed in one.values.keys() & other.values.keys()]
     if len(gains) < 2:
         return False
     level = (1 - confidence) / max(1, n_points * (n_points - 1))
-    return fmean(gains) > _critical(1 - level, len(gains) - 1) * _standard_error(gains)
+    error = max(_standard_error(gains), _resolution(one, other) / math.sqrt(len(gains)))
+    return fmean(gains) > _critical(1 - level, len(gains) - 1) * error
 
 
 def in_words(ranked: Sequence[MeanOverSeeds]) -> str:
-    """Return in a sentence which point leads by its mean, and what cannot be told from it."""
+    """Return in a sentence which point leads by its mean, and which points tie with it."""
     if not ranked:
         return "no point has a value on any seed"
     leader, n_seeds = ranked[0], len(ranked[0].values)
@@ -123,7 +128,8 @@ def in_words(ranked: Sequence[MeanOverSeeds]) -> str:
     if not tied:
         return f"number 1 is better than the others {at}"
     places = tied[0] if len(tied) == 1 else f"{', '.join(tied[:-1])} and {tied[-1]}"
-    return f"statistical tie: number {places} cannot be told from number 1 {at}"
+    verb = "is" if len(tied) == 1 else "are"
+    return f"statistical tie: number {places} {verb} not significantly worse than number 1 {at}"
 
 
 def _standard_error(values: Sequence[float]) -> float:
@@ -132,6 +138,12 @@ def _standard_error(values: Sequence[float]) -> float:
         return math.inf
     mean = fmean(values)
     return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
+
+
+def _resolution(one: Repeated, other: Repeated) -> float:
+    """Return the smallest step between values: equal gains on few seeds are not exact, only as coarse as the metric."""
+    values = sorted({*one.values.values(), *other.values.values()})
+    return min((high - low for low, high in pairwise(values)), default=0.0)
 
 
 def _critical(probability: float, degrees_of_freedom: int) -> float:

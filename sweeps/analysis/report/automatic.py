@@ -30,7 +30,7 @@ INTERVAL_SECONDS = 30.0
 # The first one comes early: a person looks soon, and the process has then imported what it needs at the end.
 FIRST_SECONDS = 10.0
 # How long the end of a sweep waits for its last report.
-END_SECONDS, END_SECONDS_PER_TRIAL = 10.0, 0.01
+END_SECONDS, END_SECONDS_PER_TRIAL, MAX_END_SECONDS = 10.0, 0.01, 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def keep_report(
     try:
         yield
     finally:
-        keeper.finish(END_SECONDS + END_SECONDS_PER_TRIAL * config.n_trials)
+        keeper.finish(max(END_SECONDS, min(MAX_END_SECONDS, END_SECONDS + END_SECONDS_PER_TRIAL * config.n_trials)))
 
 
 class _Keeper:
@@ -66,7 +66,8 @@ class _Keeper:
         self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
         self._process: subprocess.Popen[str] | None = None
-        self._seen_ms = 0
+        # The last entry that the report covers, and how many entries were recorded for it.
+        self._seen_id, self._n_own = 0, 0
         self._digest = ""
         self._has_warned = False
         self._is_late = False
@@ -93,17 +94,17 @@ class _Keeper:
     def _update(self) -> None:
         """Have the report written if the journal has grown, and record it if it has changed."""
         try:
-            last_ms = self._journal.last_ms()
-            if last_ms == self._seen_ms or self._is_lost():
+            last_id, last_ms = self._journal.last_id(), self._journal.last_ms()
+            if last_id == self._seen_id + self._n_own or self._is_late or self._is_lost():
                 return
             answer = self._ask()
-            digest = answer["digest"]
-            if digest != self._digest and not self._is_late and not self._is_lost():
+            self._seen_id, self._n_own = last_id, 0
+            if answer["digest"] != self._digest and not self._is_late and not self._is_lost():
                 # At the time of the last entry, so that this one alone changes nothing in the next report.
-                figure = FigureRecord(REPORT_NAME, REPORT_KIND, REPORT_NAME)
-                self._journal.record_figure(None, figure, last_ms)
+                self._journal.record_figure(None, FigureRecord(REPORT_NAME, REPORT_KIND, REPORT_NAME), last_ms)
                 record_importances(self._journal, answer["importance"], answer["n_ended"], last_ms)
-            self._seen_ms, self._digest = last_ms, digest
+                self._n_own = 2 if answer["importance"] else 1
+            self._digest = answer["digest"]
         except Exception as error:  # the sweep must not fail, nor its report in silence
             self._stop()
             if not self._is_late:

@@ -58,7 +58,7 @@ def _section(
 def _importance_note(importance: Importance) -> str:
     return (
         f"fANOVA: mean over {importance.n_seeds} forests, the line is one standard deviation each way. "
-        "Settings whose effect cannot be told from zero are pale."
+        "Settings without a significant effect are pale."
     )
 
 

@@ -19,7 +19,7 @@ def confirm(
         typer.Option("--top", metavar="K", min=1, max=MAX_TRIALS, help="How many of the best trials to train again."),
     ] = DEFAULT_TOP,
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", min=2, max=MAX_TRIALS, help="On how many new seeds, each of them.")
+        int, typer.Option("--seeds", metavar="N", min=3, max=MAX_TRIALS, help="On how many new seeds, each of them.")
     ] = DEFAULT_SEEDS,
     offline: Offline = False,
     as_json: Json = False,

@@ -29,15 +29,17 @@ def report(
     It shows what won, which settings mattered, how they relate, the filters, what went wrong and the cost. It opens
     from disk and requests nothing from anywhere. MLflow has it as the artifact `report.html` of the sweep's own run.
     """
-    from sweeps.analysis.report.write import write_report
+    from sweeps.analysis.report.source import read_source
+    from sweeps.analysis.report.write import write_page
     from sweeps.errors import InputError
 
     folder = locate.find_sweep(sweep, None)
     if isinstance(folder, locate.Elsewhere):
         raise folder.unknown or InputError(f"no sweep {sweep!r} on this machine")
     target = output or Path(f"{folder.id}.html")
+    source = read_source(folder)
     try:
-        write_report(folder, target)
+        write_page(source, target)
     except OSError as error:
         raise InputError(
             f"--output must be a file that can be written, and {target} cannot: {error.strerror}"

@@ -10,6 +10,8 @@ from sweeps.cli.display.console import open_console
 from sweeps.cli.display.trial import number
 
 _BOX_WIDTH = 32
+# Of a setting; a list of points is longer than a person reads.
+_LONGEST = 60
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -29,8 +31,12 @@ def _settings_table(comparison: Comparison) -> Table:
     for heading in ("setting", *comparison.sweeps):
         table.add_column(heading, overflow="fold")
     for path, values in comparison.differing.items():
-        table.add_row(path, *("default" if value is None else value for value in values))
+        table.add_row(path, *("default" if value is None else _shortened(value) for value in values))
     return table
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
 
 
 def _distributions_table(comparison: Comparison) -> Table:

@@ -195,7 +195,11 @@ class Delivery:
         """Send the sweep's report as it is now; after an outage, several entries wait for the same file."""
         try:
             content = read_file(self._folder / source, _MAX_REPORT_BYTES)
-        except (OSError, StorageError) as error:
+        except StorageError as error:
+            if error.passes:  # an object store that does not answer for now
+                raise Unavailable(str(error), answered=True) from error
+            raise FigureError(f"cannot read the report {source}: {error}") from error
+        except OSError as error:
             raise FigureError(f"cannot read the report {source}: {error}") from error
         digest = hashlib.sha256(content).digest()
         if digest != self._report_digest:

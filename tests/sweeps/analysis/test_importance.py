@@ -36,7 +36,7 @@ def test_sentence_names_what_matters_and_says_what_does_not() -> None:
     assert found.sentence == (
         f"`model.noise.level` explains {100 * first.fanova:.0f} % (± {100 * first.fanova_std:.0f}) of the differences, "
         f"`model.weight_l1` {100 * second.fanova:.0f} % (± {100 * second.fanova_std:.0f}); "
-        "the rest cannot be told from zero."
+        "the others have no significant effect."
     )
     json.dumps(asdict(found))
 

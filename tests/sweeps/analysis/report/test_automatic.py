@@ -133,3 +133,44 @@ def test_setting_and_variable_switch_reports_off(folder: SweepFolder, monkeypatc
     monkeypatch.setenv(automatic.VARIABLE, "off")
     assert keep(folder) == 0
     assert not (folder.path / "report.html").exists()
+
+
+def test_entries_of_a_worker_whose_clock_is_ahead_do_not_hide_the_end(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = '{"digest": str(number), "n_ended": 0, "importance": {}}'
+    replace_worker(
+        monkeypatch,
+        f"import json, sys\nfor number, _ in enumerate(sys.stdin):\n    print(json.dumps({answer}), flush=True)",
+    )
+    monkeypatch.setattr(automatic, "FIRST_SECONDS", 0.05)
+    with Journal.open(folder.journal) as journal:
+        ahead = journal.last_ms() + 60_000
+        journal.record_epoch("0000", 5, {"valid/mse": 0.5}, ahead)
+        with keep_report(CONFIG, folder, journal, lambda: False):
+            while not n_reports(journal):
+                time.sleep(0.05)
+            journal.record_epoch("0000", 6, {"valid/mse": 0.4}, ahead - 30_000)
+        assert n_reports(journal) == 2
+
+
+def test_a_report_that_is_late_starts_no_other_process(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    starts: list[str] = []
+
+    def start(sweep: str) -> "subprocess.Popen[str]":
+        starts.append(sweep)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], text=True, **pipes)
+
+    monkeypatch.setattr(automatic, "_start", start)
+    monkeypatch.setattr(automatic, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(automatic, "END_SECONDS", 0.2)
+    with caplog.at_level(logging.WARNING), Journal.open(folder.journal) as journal:
+        with keep_report(CONFIG, folder, journal, lambda: False):
+            while not starts:
+                time.sleep(0.05)
+        time.sleep(0.5)
+    assert len(starts) == 1
+    assert len(caplog.messages) == 1
