@@ -1,12 +1,15 @@
 """The progress of one trial: its epochs, the time they took, and the curve of its objective."""
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
 
 from sweeps.config import ObjectiveConfig
 from sweeps.tracking.journal.records import PointState
 
 MAX_CURVE_VALUES = 64
+_N_RECENT = 5
 
 
 @dataclass
@@ -25,6 +28,7 @@ class TrialProgress:
     value: float = math.nan
     state: PointState = PointState.RUNNING
     curve: list[float] = field(default_factory=list)
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_N_RECENT))  # seconds an epoch
     _has_reported: bool = False
     _stride: int = 1
     _n_values: int = 0
@@ -33,6 +37,11 @@ class TrialProgress:
     def is_stopped(self) -> bool:
         """Whether the trial ended before its last epoch."""
         return self.state in (PointState.FINISHED, PointState.FAILED) and self.epoch < self.n_epochs
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Return the median seconds of its last epochs; None until one is measured."""
+        return median(list(self._recent)) if self._recent else None
 
     @property
     def n_done(self) -> int:
@@ -48,9 +57,11 @@ class TrialProgress:
         if at_ms < self.clock_ms:
             return None
         began = self.clock_ms if self._has_reported else max(self.clock_ms, ready_ms)
-        n_epochs = epoch - self.epoch if self._has_reported or at_ms > began else 0
+        n_epochs = max(0, epoch - self.epoch) if self._has_reported or at_ms > began else 0
         self._has_reported, self.clock_ms = True, at_ms
-        return at_ms - began, max(0, n_epochs)
+        if n_epochs:
+            self._recent.append((at_ms - began) / 1000 / n_epochs)
+        return at_ms - began, n_epochs
 
     def add_value(self, epoch: int, value: float, objective: ObjectiveConfig) -> None:
         """Add the objective after an epoch to the curve; keep it if it ranks the trial now."""
