@@ -67,6 +67,7 @@ _add(
     "sweeps best latest",
     "sweeps best quickstart --top 3        # the newest sweep named quickstart",
     "sweeps best latest --csv > trials.csv",
+    "sweeps best latest --markdown > ranking.md",
 )
 _add(compare.compare, "sweeps compare quickstart mnist-shallow", "sweeps compare latest quickstart-20261130")
 _add(inspect.diagnose, "sweeps diagnose latest           # its best trial", "sweeps diagnose latest/0007")

@@ -5,7 +5,20 @@ from typing import Annotated, Any
 import typer
 
 from sweeps.cli.commands import locate, remote
-from sweeps.cli.options import Address, Csv, Json, Run, Sweep, Trial, Wide, log_line, print_result, print_table
+from sweeps.cli.options import (
+    Address,
+    Csv,
+    Form,
+    Json,
+    Markdown,
+    Run,
+    Sweep,
+    Trial,
+    Wide,
+    log_line,
+    print_result,
+    print_table,
+)
 
 # Trials that `best` shows.
 DEFAULT_TOP = 10
@@ -36,9 +49,7 @@ def list_sweeps(address: Address = None, as_csv: Csv = False, wide: Wide = False
         lambda: plain,
         lambda: listing_rows(results, submitted, tracked, unreadable),
         lambda: print_sweeps(results, submitted, tracked, unreadable),
-        as_json=as_json,
-        as_csv=as_csv,
-        wide=wide,
+        Form(as_json, as_csv, wide=wide),
     )
     for issue in issues:
         log_line(issue)
@@ -73,6 +84,7 @@ def best(
     ] = None,
     address: Address = None,
     as_csv: Csv = False,
+    as_markdown: Markdown = False,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
@@ -92,9 +104,7 @@ def best(
         lambda: result.to_dict(top=shown) | ({} if unranked is None else {"unranked": unranked}),
         lambda: ranking_rows(result, top if as_csv else shown),
         lambda: print_ranking(result, shown),
-        as_json=as_json,
-        as_csv=as_csv,
-        wide=wide,
+        Form(as_json, as_csv, as_markdown, wide),
     )
 
 
