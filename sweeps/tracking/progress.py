@@ -11,12 +11,13 @@ from statistics import median
 
 from sweeps.config import ObjectiveConfig, SweepConfig
 from sweeps.search.ranking import EpochValue
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.time_left import EpochRate, Survival, Trained, Work
 from sweeps.tracking.trial_progress import TrialProgress
 
 # An estimate means something once trials have trained this many epochs each, on average.
-_MIN_EPOCHS = 3
+_MIN_EPOCHS = 4
 _N_RECENT = 32
 
 
@@ -47,6 +48,10 @@ class Failure:
     reason: str
 
 
+def _unknown() -> None:
+    """Return None: nothing is known of the delivery yet."""
+
+
 @dataclass
 class Progress:
     """Counters of a sweep and its trials so far. Written by the driver's thread, read by the display.
@@ -71,6 +76,7 @@ class Progress:
     steps: list[Step] = field(default_factory=list)
     ready_ms: dict[str, int] = field(default_factory=dict)  # first report of each worker
     where_to_look: Callable[[], str] = str  # "" until it is known
+    delivery: Callable[[], DeliveryProgress | None] = _unknown
     clock: Callable[[], float] = time.monotonic
     _n_most_running: int = 0
     _rate: EpochRate = field(default_factory=EpochRate)
@@ -159,6 +165,10 @@ class Progress:
             trial.epoch = epoch
             trial.add_value(epoch, value, self.objective)
         self.point_ended(point_id, state)
+
+    def running_trials(self) -> list[TrialProgress]:
+        """Return the running trials, in the order in which they started."""
+        return [self.trials[point_id] for point_id in list(self.running)]
 
     def leaders(self, n: int) -> list[TrialProgress]:
         """Return the `n` trials that lead by the first objective, best first; a failed trial is none of them."""

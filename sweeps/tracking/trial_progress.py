@@ -14,9 +14,10 @@ _N_RECENT = 5
 
 @dataclass
 class TrialProgress:
-    """A trial so far. `value` is what ranks it now, reached at `best_epoch`; `curve` holds the objective over epochs.
+    """A trial so far. `value` is what ranks it now, reached at `best_epoch`; `last_value` is the newest.
 
-    The curve is thinned out to at most 64 values. `clock_ms` is when the trial began, or ended its last epoch.
+    `curve` holds the objective over epochs, thinned out to at most 64 values. `clock_ms` is when the trial began, or
+    ended its last epoch.
     """
 
     point_id: str
@@ -26,6 +27,7 @@ class TrialProgress:
     epoch: int = 0
     best_epoch: int = 0
     value: float = math.nan
+    last_value: float = math.nan
     state: PointState = PointState.RUNNING
     curve: list[float] = field(default_factory=list)
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_N_RECENT))  # seconds an epoch
@@ -67,6 +69,7 @@ class TrialProgress:
         """Add the objective after an epoch to the curve; keep it if it ranks the trial now."""
         if not math.isfinite(value):
             return
+        self.last_value = value
         if objective.at == "last" or objective.is_better(value, self.value):
             self.value, self.best_epoch = value, epoch
         if self._n_values % self._stride == 0:

@@ -81,7 +81,7 @@ simulations = st.builds(
     Simulation,
     n_packs=st.integers(1, 12),
     n_in_pack=st.integers(1, 8),
-    n_epochs=st.integers(16, 40),
+    n_epochs=st.integers(20, 40),
     n_at_once=st.integers(1, 4),
     seconds_of=st.floats(0.2, 300).map(lambda seconds: lambda _: seconds),
     start_seconds=st.floats(0, 60),
