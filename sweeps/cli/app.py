@@ -61,7 +61,7 @@ _add(run.extend, "sweeps extend quickstart --trials 16")
 _add(confirm.confirm, "sweeps confirm latest", "sweeps confirm quickstart --top 5 --seeds 10")
 _add(run.delete, "sweeps delete quickstart-20261130-112751-2102 --runs")
 _add(inspect.list_sweeps, "sweeps list", "sweeps list --csv > sweeps.csv", name="list")
-_add(inspect.status, "sweeps status latest")
+_add(inspect.status, "sweeps status latest", "sweeps status latest --watch")
 _add(
     inspect.best,
     "sweeps best latest",

@@ -129,6 +129,14 @@ class Progress:
         self.running[point_id] = 0
         self._n_most_running = max(self._n_most_running, len(self.running))
 
+    def point_resumed(self, point_id: str, at_ms: int) -> None:
+        """Count a point as running again, after the epochs that it has trained."""
+        trial = self.trials[point_id]
+        if point_id not in self.running:
+            self.ended[trial.state] -= 1
+        trial.resume(at_ms)
+        self.running[point_id] = trial.epoch
+
     def worker_ready(self, worker: str, time_ms: int) -> None:
         """Record when a worker first reported."""
         self.ready_ms.setdefault(worker, time_ms)

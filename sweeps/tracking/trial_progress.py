@@ -50,6 +50,10 @@ class TrialProgress:
         """Return the epochs done; those that an ended trial did not train count as done."""
         return self.n_epochs if self.state in (PointState.FINISHED, PointState.FAILED) else self.epoch
 
+    def resume(self, at_ms: int) -> None:
+        """Run again from this time, after the epochs trained so far."""
+        self.state, self.clock_ms, self._has_reported = PointState.RUNNING, at_ms, False
+
     def advance(self, epoch: int, at_ms: int, ready_ms: int) -> tuple[int, int] | None:
         """Return the milliseconds and the number of epochs since the last report; None if they are not measured.
 

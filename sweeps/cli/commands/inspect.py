@@ -1,6 +1,6 @@
 """Commands that show sweeps and their trials."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from sweeps.cli.options import (
     print_result,
     print_table,
 )
+
+if TYPE_CHECKING:
+    from sweeps.storage.layout import SweepFolder
 
 # Trials that `best` shows.
 DEFAULT_TOP = 10
@@ -55,17 +58,47 @@ def list_sweeps(address: Address = None, as_csv: Csv = False, wide: Wide = False
         log_line(issue)
 
 
-def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
+def status(
+    sweep: Sweep,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Follow the sweep until it ends; Ctrl-C ends the watch, and the sweep keeps running."
+        ),
+    ] = False,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
     """Show a sweep's progress and undelivered records."""
     from sweeps.cli.display.sweep import print_status
+    from sweeps.errors import InputError
     from sweeps.tracking.results import load_result
 
+    if watch and as_json:
+        raise InputError("--json and --watch must not be given together: choose one")
     folder = locate.find_sweep(sweep, address)
+    if watch:
+        _watch(folder)
     if isinstance(folder, locate.Elsewhere):
-        locate.print_status_elsewhere(folder, as_json)
+        if not watch:
+            locate.print_status_elsewhere(folder, as_json)
         return
     result = load_result(folder)
     print_result(result.overview(), as_json, lambda: print_status(result))
+
+
+def _watch(sweep: "SweepFolder | locate.Elsewhere") -> None:
+    """Follow a sweep until it ends; Ctrl-C exits with status 0, because the sweep is not affected."""
+    try:
+        if isinstance(sweep, locate.Elsewhere):
+            locate.watch_elsewhere(sweep)
+        else:
+            from sweeps.cli.display.watching import watch_sweep
+
+            watch_sweep(sweep)
+    except KeyboardInterrupt:
+        log_line("the watch has ended; the sweep is not affected")
+        raise typer.Exit(0) from None
 
 
 def best(

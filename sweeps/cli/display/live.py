@@ -62,10 +62,10 @@ class LiveView:
         """Show this sweep from now on."""
         self._progress, self._announcements = progress, Announcements(progress)
 
-    def announce(self, console: Console) -> None:
+    def announce(self, console: Console, *, only_failures: bool = False) -> None:
         """Print what is new and said once, each as one line of output, so that links and reasons can be copied."""
         for line in self._announcements.new() if self._announcements else ():
-            if not line.is_step:
+            if line.is_failure or not (line.is_step or only_failures):
                 console.print(Text(line.text, style="red" if line.is_failure else ""), soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
