@@ -128,6 +128,7 @@ def train_and_record(run: SweepRun) -> None:
         keep_report(run.config, run.folder, run.journal, lambda: recording.is_lost),
     ):
         run.progress.where_to_look = _page_finder(run, recording)
+        run.progress.delivery = lambda: recording.delivery
         run.progress.enter(Stage.TRAINING)
         try:
             _train(run, recording, budgets)

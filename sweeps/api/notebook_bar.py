@@ -2,16 +2,18 @@
 
 import importlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Any
 
+from sweeps.api.notebook_trials import trials_html
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.progress import Progress, Stage
 
 SECONDS_BETWEEN_UPDATES = 0.5
 _SECONDS_PER_MINUTE = 60
+_MAX_FAILURES = 3
 
 
 @contextmanager
@@ -59,20 +61,31 @@ class _Bar:
 
 
 def bar_html(progress: Progress, *, has_ended: bool = False) -> str:
-    """Return a bar by the epochs of all trials, with the counters of the sweep below it."""
+    """Return a bar by the epochs of all trials, and below it counters, trials, failures and delivery to MLflow."""
     done, total = progress.epochs()
-    lines = [_counts(progress)]
-    lines += [
-        f"best {progress.objective.metric} {best.value:.4g} (trial {best.point_id}: {best.name})"
-        for best in progress.leaders(1)
-    ]
-    lines += [f"trial {failure.point_id} failed: {failure.reason}" for failure in list(progress.failures)[:3]]
     head = progress.sweep_id or "starting"
     if not has_ended:
         head += f": {_doing(progress)}"
-    text = "".join(f"<div>{escape(line)}</div>" for line in (head, *lines))
+    best = [
+        f"best {progress.objective.metric} {best.value:.4g} (trial {best.point_id}: {best.name})"
+        for best in progress.leaders(1)
+    ]
     bar = f'<progress style="width:100%" value="{done}" max="{max(1, total)}"></progress>'
-    return f'<div style="max-width:640px">{bar}{text}</div>'
+    above = _lines([head, _counts(progress), *best])
+    below = _lines([*_failures(progress), *map(str, filter(None, [progress.delivery()]))])
+    return f'<div style="max-width:800px">{bar}{above}{trials_html(progress)}{below}</div>'
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"<div>{escape(line)}</div>" for line in lines)
+
+
+def _failures(progress: Progress) -> list[str]:
+    """Return a line for each of the newest failures, after the number of those before them."""
+    failures = list(progress.failures)
+    n_hidden = max(0, len(failures) - _MAX_FAILURES)
+    lines = [f"{n_hidden} more failed before these"] if n_hidden else []
+    return lines + [f"trial {failure.point_id} failed: {failure.reason}" for failure in failures[n_hidden:]]
 
 
 def _doing(progress: Progress) -> str:

@@ -61,12 +61,13 @@ _add(run.extend, "sweeps extend quickstart --trials 16")
 _add(confirm.confirm, "sweeps confirm latest", "sweeps confirm quickstart --top 5 --seeds 10")
 _add(run.delete, "sweeps delete quickstart-20261130-112751-2102 --runs")
 _add(inspect.list_sweeps, "sweeps list", "sweeps list --csv > sweeps.csv", name="list")
-_add(inspect.status, "sweeps status latest")
+_add(inspect.status, "sweeps status latest", "sweeps status latest --watch")
 _add(
     inspect.best,
     "sweeps best latest",
     "sweeps best quickstart --top 3        # the newest sweep named quickstart",
     "sweeps best latest --csv > trials.csv",
+    "sweeps best latest --markdown > ranking.md",
 )
 _add(compare.compare, "sweeps compare quickstart mnist-shallow", "sweeps compare latest quickstart-20261130")
 _add(inspect.diagnose, "sweeps diagnose latest           # its best trial", "sweeps diagnose latest/0007")

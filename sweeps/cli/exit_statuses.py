@@ -14,6 +14,7 @@ OF_COMMAND: dict[str, dict[int, str]] = {
     "resume": _SOME_TRIALS_FAILED,
     "extend": _SOME_TRIALS_FAILED,
     "reproduce": {1: "a sweep failed", 3: "some published numbers were missed", 130: "interrupted"},
+    "status": {0: "shown; with `--watch`: the sweep ended, in any state, or Ctrl-C ended the watch"},
     "promote": {1: "rejected, or would be with `--dry-run`"},
     "history": {1: "with `--verify`: a check failed"},
     "score": {3: "some samples have no score"},

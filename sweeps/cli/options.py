@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -80,6 +81,9 @@ Log = Annotated[bool, typer.Option("--log", hidden=True)]
 # Hidden: set where a submitted sweep is deleted.
 MissingOk = Annotated[bool, typer.Option("--missing-ok", hidden=True)]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with all columns.")]
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="Print a Markdown table with all columns, for an issue or a wiki.")
+]
 Wide = Annotated[bool, typer.Option("--wide", help="Print a table with all columns, without wrapping.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 
@@ -106,30 +110,38 @@ def print_result(plain: dict[str, Any], as_json: bool, show: Callable[[], None])
         show()
 
 
+@dataclass(frozen=True)
+class Form:
+    """The form in which a table is printed, one at most; by default for a person."""
+
+    as_json: bool = False
+    as_csv: bool = False
+    as_markdown: bool = False
+    wide: bool = False
+
+
 def print_table(
     plain: Callable[[], dict[str, Any]],
     rows: Callable[[], list[dict[str, Any]]],
     show: Callable[[], None],
-    *,
-    as_json: bool,
-    as_csv: bool,
-    wide: bool,
+    form: Form,
 ) -> None:
-    """Print rows as one JSON object, as CSV, as a wide table, or as `show` does for a person.
+    """Print rows as one JSON object, as CSV, as Markdown, as a wide table, or as `show` does for a person.
 
     Raises InputError if several forms were asked for.
     """
     from sweeps.errors import InputError
 
-    forms = [name for name, is_chosen in (("--json", as_json), ("--csv", as_csv), ("--wide", wide)) if is_chosen]
+    chosen = {"--json": form.as_json, "--csv": form.as_csv, "--markdown": form.as_markdown, "--wide": form.wide}
+    forms = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(forms) > 1:
         raise InputError(f"{' and '.join(forms)} must not be given together: choose one")
-    if as_csv or wide:
-        from sweeps.cli.display.rows import print_csv, print_wide
+    if not forms or form.as_json:
+        print_result(plain() if form.as_json else {}, form.as_json, show)
+        return
+    from sweeps.cli.display.rows import print_csv, print_markdown, print_wide
 
-        (print_csv if as_csv else print_wide)(rows())
-    else:
-        print_result(plain() if as_json else {}, as_json, show)
+    {"--csv": print_csv, "--markdown": print_markdown, "--wide": print_wide}[forms[0]](rows())
 
 
 def log_line(line: str) -> None:

@@ -10,6 +10,7 @@ from sweeps.errors import SweepFailed, SweepLocked
 from sweeps.storage import atomic_write
 from sweeps.storage.layout import SweepFolder
 from sweeps.storage.sweep_lock import IsOwner
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.segment_writer import FolderBehind, SegmentWriter
 from sweeps.tracking.journal.write_buffer import JournalBehind
@@ -36,6 +37,11 @@ class Recording:
     def experiment_id(self) -> str | None:
         """The experiment of the runs; None until MLflow answers."""
         return self.shipper.experiment_id
+
+    @property
+    def delivery(self) -> DeliveryProgress | None:
+        """The progress of delivery to MLflow; None until MLflow was tried."""
+        return self.shipper.progress
 
     @property
     def is_lost(self) -> bool:

@@ -2,16 +2,23 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import nsmallest
+from statistics import median
 
 from sweeps.config import ObjectiveConfig, SweepConfig
 from sweeps.search.ranking import EpochValue
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.records import PointState
-from sweeps.tracking.time_left import Survival, Trained
+from sweeps.tracking.time_left import EpochRate, Survival, Trained, Work
 from sweeps.tracking.trial_progress import TrialProgress
+
+# An estimate means something once trials have trained this many epochs each, on average.
+_MIN_EPOCHS = 4
+_N_RECENT = 32
 
 
 class Stage(StrEnum):
@@ -41,6 +48,10 @@ class Failure:
     reason: str
 
 
+def _unknown() -> None:
+    """Return None: nothing is known of the delivery yet."""
+
+
 @dataclass
 class Progress:
     """Counters of a sweep and its trials so far. Written by the driver's thread, read by the display.
@@ -65,9 +76,11 @@ class Progress:
     steps: list[Step] = field(default_factory=list)
     ready_ms: dict[str, int] = field(default_factory=dict)  # first report of each worker
     where_to_look: Callable[[], str] = str  # "" until it is known
+    delivery: Callable[[], DeliveryProgress | None] = _unknown
+    clock: Callable[[], float] = time.monotonic
     _n_most_running: int = 0
-    _measured_ms: float = 0.0
-    _measured_epochs: int = 0
+    _rate: EpochRate = field(default_factory=EpochRate)
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_N_RECENT))  # seconds an epoch of any trial
     _reported: float = 0.0
 
     @classmethod
@@ -116,6 +129,14 @@ class Progress:
         self.running[point_id] = 0
         self._n_most_running = max(self._n_most_running, len(self.running))
 
+    def point_resumed(self, point_id: str, at_ms: int) -> None:
+        """Count a point as running again, after the epochs that it has trained."""
+        trial = self.trials[point_id]
+        if point_id not in self.running:
+            self.ended[trial.state] -= 1
+        trial.resume(at_ms)
+        self.running[point_id] = trial.epoch
+
     def worker_ready(self, worker: str, time_ms: int) -> None:
         """Record when a worker first reported."""
         self.ready_ms.setdefault(worker, time_ms)
@@ -127,11 +148,12 @@ class Progress:
         trial = self.trials[point_id]
         # The start of a worker's process is no part of its first trial's epochs.
         if at_ms and (ms := trial.advance(epoch, at_ms, self.ready_ms.get(worker, 0))) is not None:
-            self._measured_ms += ms[0]
-            self._measured_epochs += ms[1]
+            if ms[1]:
+                self._recent.append(ms[0] / 1000 / ms[1])
+            self._rate.add(at_ms / 1000, ms[0] / 1000, ms[1])
         trial.epoch = epoch
         self.running[point_id] = epoch
-        self._reported = time.monotonic()
+        self._reported = self.clock()
         if self.objective.metric in metrics:
             trial.add_value(epoch, metrics[self.objective.metric], self.objective)
 
@@ -152,6 +174,10 @@ class Progress:
             trial.add_value(epoch, value, self.objective)
         self.point_ended(point_id, state)
 
+    def running_trials(self) -> list[TrialProgress]:
+        """Return the running trials, in the order in which they started."""
+        return [self.trials[point_id] for point_id in list(self.running)]
+
     def leaders(self, n: int) -> list[TrialProgress]:
         """Return the `n` trials that lead by the first objective, best first; a failed trial is none of them."""
         sign = 1 if self.objective.direction == "minimize" else -1
@@ -168,22 +194,39 @@ class Progress:
         return done, known + round(max(0, self.n_points - len(trials)) * self._typical_epochs(trials))
 
     def seconds_left(self) -> float | None:
-        """Estimate the seconds to the end, from the measured seconds of an epoch; None until one is measured.
+        """Estimate the seconds to the end from the rate of recent epochs; None until trials have trained a few.
 
         Trials to come are expected to be stopped early as often as those before them.
         """
-        if not self._measured_epochs:
+        if not self.running and not self.n_to_come:
+            return 0.0
+        if self._rate.n_epochs < _MIN_EPOCHS * max(1, len(self.running)):
             return None
+        now, per_epoch = self.clock(), median(list(self._recent))
+        since_report = now - self._reported
+        rate = self._rate.per_second(max(0.0, since_report - per_epoch))
+        if rate <= 0:
+            return None
+        left = max(0.0, self._work(per_epoch).seconds(rate) - min(since_report, per_epoch))
+        return min(left, max(0.0, self.deadline - now))
+
+    def _work(self, per_epoch: float) -> Work:
+        """Return what is left to train; a trial without measured epochs takes `per_epoch` seconds for each."""
         trials = list(self.trials.values())
-        per_epoch = self._measured_ms / 1000 / self._measured_epochs
         survival = Survival([Trained(t.epoch, is_stopped=t.is_stopped) for t in trials if t.epoch])
-        running = [survival.remaining(t.epoch, t.n_epochs) for t in trials if t.point_id in self.running]
+        running = [
+            (survival.remaining(t.epoch, t.n_epochs), t.seconds_per_epoch or per_epoch)
+            for t in trials
+            if t.point_id in self.running
+        ]
         whole = survival.remaining(0, round(self._typical_epochs(trials))) if self.n_to_come else 0.0
-        n_parallel = max(1, self._n_most_running if self.packs else min(self.n_at_once, self.n_points))
-        epochs = max([(sum(running) + self.n_to_come * whole) / n_parallel, whole, *running])
-        since_report = min(time.monotonic() - self._reported, per_epoch)
-        left = max(0.0, epochs * per_epoch - since_report)
-        return min(left, max(0.0, self.deadline - time.monotonic()))
+        return Work(running, self.n_to_come, whole, per_epoch, self._n_slots())
+
+    def _n_slots(self) -> int | None:
+        """Return how many trials train at the same time; None while packs of the first ones still start."""
+        if not self.packs:
+            return max(1, self.n_at_once)
+        return self._n_most_running if len(self.ready_ms) >= self.n_at_once else None
 
     def _typical_epochs(self, trials: list[TrialProgress]) -> float:
         return sum(trial.n_epochs for trial in trials) / len(trials) if trials else float(self.n_epochs)

@@ -1,11 +1,27 @@
 """Commands that show sweeps and their trials."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sweeps.cli.commands import locate, remote
-from sweeps.cli.options import Address, Csv, Json, Run, Sweep, Trial, Wide, log_line, print_result, print_table
+from sweeps.cli.options import (
+    Address,
+    Csv,
+    Form,
+    Json,
+    Markdown,
+    Run,
+    Sweep,
+    Trial,
+    Wide,
+    log_line,
+    print_result,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from sweeps.storage.layout import SweepFolder
 
 # Trials that `best` shows.
 DEFAULT_TOP = 10
@@ -36,25 +52,53 @@ def list_sweeps(address: Address = None, as_csv: Csv = False, wide: Wide = False
         lambda: plain,
         lambda: listing_rows(results, submitted, tracked, unreadable),
         lambda: print_sweeps(results, submitted, tracked, unreadable),
-        as_json=as_json,
-        as_csv=as_csv,
-        wide=wide,
+        Form(as_json, as_csv, wide=wide),
     )
     for issue in issues:
         log_line(issue)
 
 
-def status(sweep: Sweep, address: Address = None, as_json: Json = False) -> None:
+def status(
+    sweep: Sweep,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Follow the sweep until it ends; Ctrl-C ends the watch, and the sweep keeps running."
+        ),
+    ] = False,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
     """Show a sweep's progress and undelivered records."""
     from sweeps.cli.display.sweep import print_status
+    from sweeps.errors import InputError
     from sweeps.tracking.results import load_result
 
+    if watch and as_json:
+        raise InputError("--json and --watch must not be given together: choose one")
     folder = locate.find_sweep(sweep, address)
+    if watch:
+        _watch(folder)
     if isinstance(folder, locate.Elsewhere):
-        locate.print_status_elsewhere(folder, as_json)
+        if not watch:
+            locate.print_status_elsewhere(folder, as_json)
         return
     result = load_result(folder)
     print_result(result.overview(), as_json, lambda: print_status(result))
+
+
+def _watch(sweep: "SweepFolder | locate.Elsewhere") -> None:
+    """Follow a sweep until it ends; Ctrl-C exits with status 0, because the sweep is not affected."""
+    try:
+        if isinstance(sweep, locate.Elsewhere):
+            locate.watch_elsewhere(sweep)
+        else:
+            from sweeps.cli.display.watching import watch_sweep
+
+            watch_sweep(sweep)
+    except KeyboardInterrupt:
+        log_line("the watch has ended; the sweep is not affected")
+        raise typer.Exit(0) from None
 
 
 def best(
@@ -73,6 +117,7 @@ def best(
     ] = None,
     address: Address = None,
     as_csv: Csv = False,
+    as_markdown: Markdown = False,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
@@ -92,9 +137,7 @@ def best(
         lambda: result.to_dict(top=shown) | ({} if unranked is None else {"unranked": unranked}),
         lambda: ranking_rows(result, top if as_csv else shown),
         lambda: print_ranking(result, shown),
-        as_json=as_json,
-        as_csv=as_csv,
-        wide=wide,
+        Form(as_json, as_csv, as_markdown, wide),
     )
 
 

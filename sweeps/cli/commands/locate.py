@@ -1,12 +1,14 @@
 """Where a sweep lies: on this machine, on a cluster, or in MLflow alone."""
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sweeps.cli.options import log_line, log_newest, print_result
 
 T = TypeVar("T")
+SECONDS_BETWEEN_LOOKS_ELSEWHERE = 2.0
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +116,46 @@ def list_elsewhere(address: str | None) -> "tuple[list[SubmittedSweep], list[Tra
 def print_status_elsewhere(sweep: Elsewhere, as_json: bool) -> None:
     """Print the state of a sweep by its job and by its runs in MLflow, or by the one of the two that answers."""
     from sweeps.cli.display.listing import print_elsewhere
+
+    submitted, tracked, issues = _look_elsewhere(sweep)
+    log_newest(sweep.name, tracked.sweep if tracked else submitted.sweep if submitted else sweep.name)
+    plain = (
+        submitted.to_dict() if submitted else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
+    )
+    plain |= {"tracked": tracked and tracked.to_dict(), "errors": issues}
+    found = [submitted] if submitted else [], [tracked] if tracked else []
+    print_result(plain, as_json, lambda: print_elsewhere(*found, with_submitter=True))
+    for issue in issues:
+        log_line(issue)
+
+
+def watch_elsewhere(sweep: Elsewhere) -> None:
+    """Print the state of a sweep that is not on this machine whenever it changes, until the sweep has ended."""
+    from sweeps.cli.display.listing import print_elsewhere
+
+    shown, reported, has_ended = None, None, False
+    while not has_ended:
+        if shown is not None:
+            time.sleep(SECONDS_BETWEEN_LOOKS_ELSEWHERE)
+        submitted, tracked, issues = _look_elsewhere(sweep, is_known=shown is not None)
+        state = submitted and submitted.to_dict(), tracked and tracked.to_dict()
+        if state != shown and any(state):
+            print_elsewhere([submitted] if submitted else [], [tracked] if tracked else [], with_submitter=not shown)
+            shown = state
+        if issues != reported:
+            for issue in issues:
+                log_line(issue)
+            reported = issues
+        has_ended = submitted.has_ended if submitted else tracked is not None and tracked.state != "RUNNING"
+
+
+def _look_elsewhere(
+    sweep: Elsewhere, *, is_known: bool = False
+) -> "tuple[SubmittedSweep | None, TrackedSweep | None, list[str]]":
+    """Return a sweep by its job and by its runs in MLflow, and a line for each of the two that does not answer.
+
+    Raises UnknownSweep if neither has it, unless an earlier answer showed that there is one.
+    """
     from sweeps.cluster.jobs.client import api_server, connect
     from sweeps.cluster.jobs.submissions import find_submitted
     from sweeps.errors import UnknownSweep
@@ -124,17 +166,9 @@ def print_status_elsewhere(sweep: Elsewhere, as_json: bool) -> None:
     submitted = _ask(lambda: find_submitted(connect(sweep.address), sweep.name), issues) if server else None
     sweep_id = submitted.sweep if submitted else sweep.name
     tracked = _ask(lambda: find_tracked(uri, sweep_id), issues) if uri else None
-    if submitted is None and tracked is None:
+    if submitted is None and tracked is None and not is_known:
         raise UnknownSweep(issues or f"no sweep {sweep.name!r}: not found locally, on the cluster or in MLflow")
-    log_newest(sweep.name, tracked.sweep if tracked else sweep_id)
-    plain = (
-        submitted.to_dict() if submitted else {"sweep": tracked and tracked.sweep, "state": tracked and tracked.state}
-    )
-    plain |= {"tracked": tracked and tracked.to_dict(), "errors": issues}
-    found = [submitted] if submitted else [], [tracked] if tracked else []
-    print_result(plain, as_json, lambda: print_elsewhere(*found, with_submitter=True))
-    for issue in issues:
-        log_line(issue)
+    return submitted, tracked, issues
 
 
 def _ask(ask: "Callable[[], T]", issues: list[str]) -> "T | None":

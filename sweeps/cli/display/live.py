@@ -10,21 +10,16 @@ from rich.live import Live
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from sweeps.cli.display.announcements import Announcements, duration
 from sweeps.cli.display.console import SafeConsole
-from sweeps.cli.display.sparkline import ASCII, BLOCKS, sparkline
-from sweeps.cli.display.trial import number
+from sweeps.cli.display.live_rows import trial_table
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.progress import Progress, Stage
-from sweeps.tracking.trial_progress import TrialProgress
 
 SECONDS_BETWEEN_REFRESHES = 0.25
-N_LEADERS = 5
-# Narrower terminals have no room for the points of the leading trials.
-_WIDE = 72
 
 
 @contextmanager
@@ -67,25 +62,26 @@ class LiveView:
         """Show this sweep from now on."""
         self._progress, self._announcements = progress, Announcements(progress)
 
-    def announce(self, console: Console) -> None:
+    def announce(self, console: Console, *, only_failures: bool = False) -> None:
         """Print what is new and said once, each as one line of output, so that links and reasons can be copied."""
         for line in self._announcements.new() if self._announcements else ():
-            if not line.is_step:
+            if line.is_failure or not (line.is_step or only_failures):
                 console.print(Text(line.text, style="red" if line.is_failure else ""), soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the view for the current width of the terminal."""
+        """Draw the view for the current size of the terminal: trials get the lines that the rest leaves."""
         progress = self._progress
         if progress is None:
             return
-        if progress.stage is not Stage.STARTING:
-            yield _bar(progress)
-            yield _counts(progress)
-            yield from _leaders(progress, options)
+        steps: list[RenderableType] = []
         if progress.stage is not Stage.TRAINING:
-            yield from self._steps(progress, options)
+            steps = list(self._steps(progress, options))
         elif not progress.has_reports:
-            yield self._spinning(f"starting workers  {time.monotonic() - progress.steps[-1].began:.0f} s")
+            steps = [self._spinning(f"starting workers  {time.monotonic() - progress.steps[-1].began:.0f} s")]
+        n_lines = max(1, console.height - 1)  # the cursor stands in the last one
+        if progress.stage is not Stage.STARTING:
+            yield from _state(progress, console, options, n_lines - len(steps))
+        yield from steps[-n_lines:]
 
     def _spinning(self, text: str) -> Spinner:
         self._spinner.update(text=Text(text, no_wrap=True, overflow="ellipsis"))
@@ -102,6 +98,28 @@ class LiveView:
                 yield self._spinning(text)
             else:
                 yield Text(f"{done} {text}", style="dim")
+
+
+def _state(progress: Progress, console: Console, options: ConsoleOptions, n_lines: int) -> Iterator[RenderableType]:
+    """Draw bar, counts, trials and delivery in at most `n_lines`: trials get those that the rest leaves."""
+    delivery = progress.delivery()
+    below = [] if delivery is None else [_delivery(delivery)]
+    counts = [_counts(progress)]
+    n_counts = len(counts[0].wrap(console, options.max_width))
+    if 1 + n_counts + len(below) > n_lines:
+        counts, n_counts = [_in_one_line(counts[0])][: n_lines - 1], 1
+        below = below[: max(0, n_lines - 2)]
+    yield _bar(progress)
+    yield from counts
+    height = n_lines - 1 - n_counts - len(below)
+    if table := trial_table(progress, options.max_width, height, ascii_only=options.ascii_only):
+        yield table
+    yield from below
+
+
+def _in_one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _bar(progress: Progress) -> RenderableType:
@@ -127,26 +145,5 @@ def _counts(progress: Progress) -> Text:
     return Text("  ").join(Text(*word) for word in words)
 
 
-def _leaders(progress: Progress, options: ConsoleOptions) -> Iterator[Table]:
-    """Show the leading trials: epoch, best value of the objective so far, and its course over the epochs."""
-    leaders = progress.leaders(N_LEADERS)
-    if not leaders:
-        return
-    table = Table(box=None, pad_edge=False, expand=True)
-    table.add_column("trial", no_wrap=True)
-    if is_wide := options.max_width >= _WIDE:
-        table.add_column("point", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("epoch", justify="right", no_wrap=True)
-    table.add_column(progress.objective.metric, justify="right", no_wrap=True)
-    width = 16 if is_wide else 10
-    table.add_column("over epochs", width=width, no_wrap=True)
-    for trial in leaders:
-        table.add_row(*_row(trial, width, is_wide=is_wide, characters=ASCII if options.ascii_only else BLOCKS))
-    yield table
-
-
-def _row(trial: TrialProgress, width: int, *, is_wide: bool, characters: str) -> list[Text]:
-    style = "" if trial.state is PointState.RUNNING else "dim"
-    cells = [trial.point_id, trial.name] if is_wide else [trial.point_id]
-    cells += [f"{trial.epoch}/{trial.n_epochs}", number(trial.value), sparkline(trial.curve, width, characters)]
-    return [Text(cell, style=style) for cell in cells]
+def _delivery(delivery: DeliveryProgress) -> Text:
+    return _in_one_line(Text(str(delivery), style="yellow" if delivery.error else "dim"))

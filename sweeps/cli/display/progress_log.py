@@ -88,15 +88,19 @@ def last_line(result: SweepResult) -> str:
     return line
 
 
-def _line(progress: Progress) -> str:
+def counts(progress: Progress, epochs: str = "") -> str:
+    """Return how many trials ended, failed and run, and the best value so far; `epochs` stands between them."""
     failed = progress.ended.get(PointState.FAILED, 0)
     n_ended = progress.ended.get(PointState.FINISHED, 0) + failed  # killed trials will be resumed
-    done, total = progress.epochs()
-    line = f"{n_ended} of {progress.n_points} trials ended, {failed} failed, {len(progress.running)} running"
-    line += f", {done} of {total} epochs"
+    line = f"{n_ended} of {progress.n_points} trials ended, {failed} failed, {len(progress.running)} running{epochs}"
     for best in progress.leaders(1):
         line += f", best {progress.objective.metric} {best.value:.6g} (trial {best.point_id}, epoch {best.best_epoch})"
     return line
+
+
+def _line(progress: Progress) -> str:
+    done, total = progress.epochs()
+    return counts(progress, f", {done} of {total} epochs")
 
 
 def _time_left(progress: Progress) -> str:

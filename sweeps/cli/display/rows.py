@@ -1,8 +1,9 @@
-"""Rows with all columns, as CSV for other programs or as a table that is as wide as it has to be."""
+"""Rows with all columns: as CSV for other programs, as Markdown, or as a table that is as wide as it has to be."""
 
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,13 +29,21 @@ def print_csv(rows: Sequence[Row]) -> None:
     typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
 
 
+def print_markdown(rows: Sequence[Row]) -> None:
+    """Print a Markdown table with every column that has a value; text from outside stays text."""
+    names = _filled(rows)
+    lines = [[_escaped(name) for name in names], ["---:" if _is_numeric(rows, name) else "---" for name in names]]
+    lines += [[_escaped(_cell(row.get(name), number)) for name in names] for row in rows]
+    for line in lines if names else ():
+        typer.echo(f"| {' | '.join(line)} |")
+
+
 def print_wide(rows: Sequence[Row]) -> None:
     """Print a table with every column that has a value, without wrapping."""
-    names = [name for name in columns(rows) if any(row.get(name) not in (None, "") for row in rows)]
+    names = _filled(rows)
     table = Table(box=None, pad_edge=False)
     for name in names:
-        is_numeric = all(isinstance(row.get(name), int | float | None) for row in rows)
-        table.add_column(name, no_wrap=True, justify="right" if is_numeric else "left")
+        table.add_column(name, no_wrap=True, justify="right" if _is_numeric(rows, name) else "left")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name), number)) for name in names))
     open_console(wide=True, highlight=False).print(table)
@@ -50,6 +59,19 @@ def columns(rows: Sequence[Row]) -> list[str]:
                 names.insert(place, name)
             place = names.index(name) + 1
     return names
+
+
+def _filled(rows: Sequence[Row]) -> list[str]:
+    return [name for name in columns(rows) if any(row.get(name) not in (None, "") for row in rows)]
+
+
+def _is_numeric(rows: Sequence[Row], name: str) -> bool:
+    return all(isinstance(row.get(name), int | float | None) for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """Return text in one line that Markdown shows as it is: no cell ends early, nothing is a tag, link or emphasis."""
+    return re.sub(r"([\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(printable(text).split()))
 
 
 def _cell(value: Any, write_number: Callable[[float], str]) -> str:

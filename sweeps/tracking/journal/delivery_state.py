@@ -18,6 +18,7 @@ class DeliveryState:
 
     def __init__(self, connection: SharedConnection) -> None:
         self._connection = connection
+        self._n_refused: int | None = None
 
     def undelivered(self, limit: int, *, figures: bool | None = None) -> list[Entry]:
         """Return the oldest undelivered entries in order, at most `limit`.
@@ -44,11 +45,19 @@ class DeliveryState:
     def mark_refused(self, entry_ids: Iterable[int], refusal: str) -> None:
         """Mark these entries as refused by MLflow for good, with the reason in one line; they block no others."""
         self._mark("UPDATE entries SET delivery = 'refused', refusal = ? WHERE entry_id = ?", entry_ids, refusal)
+        self._n_refused = None
 
     def refusals(self) -> list[tuple[int, str]]:
         """Return the ids of the refused entries with the reasons."""
         query = "SELECT entry_id, refusal FROM entries WHERE delivery = 'refused' ORDER BY entry_id"
         return self._connection.query(query)
+
+    def n_refused(self) -> int:
+        """Count the refused entries; only what this object refuses changes the count, because counting reads all."""
+        if self._n_refused is None:
+            ((count,),) = self._connection.query("SELECT count(*) FROM entries WHERE delivery = 'refused'")
+            self._n_refused = int(count)
+        return self._n_refused
 
     def deliver_to(self, store: str) -> None:
         """Set the store to deliver to. A new store gets all entries, in new runs."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from sweeps.config import SweepConfig
 from sweeps.storage.object_store import Place
 from sweeps.storage.private_files import open_file
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 from sweeps.tracking.mlflow.client import MlflowStore
@@ -61,6 +62,11 @@ class Shipper:
         """Return the experiment of the runs; None until MLflow answers."""
         return self._loop.experiment_id
 
+    @property
+    def progress(self) -> DeliveryProgress | None:
+        """Return the progress of delivery; None until MLflow was tried."""
+        return self._loop.progress
+
     def start(self) -> None:
         """Start delivering."""
         self._thread.start()
@@ -87,6 +93,8 @@ class _Loop:
     def __init__(self, journal_path: Path, tracking_uri: str, sweep_folder: Place) -> None:
         self.error: str | None = None
         self.experiment_id: str | None = None
+        self.progress: DeliveryProgress | None = None
+        self._failing_since: float | None = None
         self._journal_path = journal_path
         self._uri = tracking_uri
         self._folder = sweep_folder
@@ -120,8 +128,9 @@ class _Loop:
         while not self._is_finished(journal):
             progress = self._deliver(journal)
             self.error = progress.error
+            self._count(journal)
             self._log_changes()
-            self._pause(progress)
+            self._pause(progress, journal)
 
     def _wait_for_workers(self, journal: Journal) -> None:
         until = time.monotonic() + _HEAD_START_SECONDS
@@ -151,6 +160,14 @@ class _Loop:
         """Restart the patience after progress: a slow server may need longer than that for one window."""
         if self._deadline is not None:
             self._deadline = time.monotonic() + self._patience_seconds
+
+    def _count(self, journal: Journal) -> None:
+        """Count what is delivered and what waits, for the display."""
+        self._failing_since = None if self.error is None else self._failing_since or time.time()
+        with suppress(sqlite3.Error):  # delivery reports what is wrong with the journal
+            n_waiting, n_refused = journal.delivery.n_undelivered(), journal.delivery.n_refused()
+            n_delivered = max(0, journal.last_id() - n_waiting - n_refused)
+            self.progress = DeliveryProgress(n_delivered, n_waiting, n_refused, self.error, self._failing_since)
 
     def _log_changes(self) -> None:
         """Log once that delivery fails, and once that it works again; not while a person waits for its end."""
@@ -198,7 +215,7 @@ class _Loop:
         has_all = journal.delivery.n_undelivered() == 0 and journal.delivery.store() == without_credentials(self._uri)
         return has_all or self.is_late()
 
-    def _pause(self, progress: WindowOutcome) -> None:
+    def _pause(self, progress: WindowOutcome, journal: Journal) -> None:
         deadline = self._deadline
         self._n_failures = 0 if progress.n_done or progress.error is None else min(self._n_failures + 1, 10)
         if progress.error is not None:
@@ -207,7 +224,9 @@ class _Loop:
         else:
             seconds = 0.0 if deadline is not None and progress.n_done else INTERVAL_SECONDS
         if deadline is None:
-            self._woken.wait(seconds)
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0 and not self._woken.wait(min(left, INTERVAL_SECONDS)):
+                self._count(journal)
         else:
             time.sleep(max(0.0, min(seconds, deadline - time.monotonic())))
 

@@ -1,18 +1,22 @@
 """A sweep in a notebook: the example notebook runs, its bar is updated in place, and errors are short."""
 
 import os
+import re
 import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from xml.dom import minidom
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from sweeps.api.notebook_bar import bar_html
+from sweeps.api.notebook_trials import curve_svg
 from sweeps.config import ObjectiveConfig
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.progress import Progress, Stage
 
@@ -77,6 +81,36 @@ def test_bar_escapes_names_and_counts_trials_and_epochs() -> None:
     assert "0 of 2 trials finished, 1 failed, 0 running" in html
     assert "trial 0000 failed: &lt;u&gt;no memory" in html
     assert "<b>" not in html
+
+
+def test_the_notebook_shows_running_trials_leaders_failures_and_delivery() -> None:
+    progress = Progress("s", 40, 4, ObjectiveConfig(metric="valid/mse"))
+    progress.enter(Stage.TRAINING)
+    progress.delivery = lambda: DeliveryProgress(7, 3, 0, "<a> refuses", 1e9)
+    for index in range(20):
+        progress.point_started(f"{index:04d}", f"<i>{index}", 4)
+        for epoch in (1, 2):
+            progress.epoch_ended(f"{index:04d}", epoch, {"valid/mse": 1.0 + index - 0.5 * (epoch == 1)})
+    for index in range(5):
+        progress.point_ended(f"{index:04d}", PointState.FAILED, f"<u>{index}")
+    html = bar_html(progress)
+    assert html.count("<svg") == 12 + 5
+    assert "and 3 more" in html
+    assert ">&lt;i&gt;5<" in html
+    assert ">6<" in html  # the newest value of trial 5
+    assert ">5.5<" in html  # its best
+    assert "2 more failed before these" in html
+    assert "trial 0004 failed: &lt;u&gt;4" in html
+    assert "3 records waiting, nothing lost (&lt;a&gt; refuses)" in html
+    assert not any(tag in html for tag in ("<a>", "<i>5", "<u>"))
+    assert minidom.parseString(html).documentElement.tagName == "div"  # noqa: S318 (our own HTML)
+
+
+def test_curves_are_drawn_from_left_to_right_and_low_values_below() -> None:
+    assert curve_svg([0.5]) == ""
+    points = re.search(r'points="([^"]*)"', curve_svg([3.0, 1.0, 2.0]))
+    assert points is not None
+    assert points[1] == "0.0,1.0 50.0,15.0 100.0,8.0"
 
 
 IN_A_KERNEL = """

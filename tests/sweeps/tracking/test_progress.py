@@ -88,20 +88,23 @@ def test_epochs_of_running_trials_count_also_in_packs() -> None:
     assert counted.epochs() == (15, 40)
 
 
-def test_time_left_is_unknown_until_an_epoch_is_measured() -> None:
+def test_time_left_is_unknown_until_four_epochs_are_measured() -> None:
     counted = progress()
     counted.point_started("a", at_ms=START)
     counted.worker_ready("host:1", START + 9_000)
-    counted.epoch_ended("a", 0, {}, START + 9_000, "host:1")
-    assert counted.seconds_left() is None
+    for epoch in (0, 1, 2, 3):
+        counted.epoch_ended("a", epoch, {}, START + 9_000 + epoch * 1000, "host:1")
+        assert counted.seconds_left() is None
+    counted.epoch_ended("a", 4, {}, START + 13_000, "host:1")
+    assert counted.seconds_left() is not None
 
 
 def test_time_left_is_the_measured_time_of_the_epochs_to_come_over_the_trials_at_once() -> None:
     counted = progress(n_points=5, n_at_once=2)
     train(counted, "a", 5, seconds=2)
     train(counted, "b", 5, seconds=2)
-    # 2 × 5 epochs of running trials and 3 × 10 to come, 2 at once, 2 s each.
-    assert counted.seconds_left() == pytest.approx(40, abs=1)
+    # 5 epochs of the two that run, then 3 trials of 10 epochs in two rounds, of 2 s each.
+    assert counted.seconds_left() == pytest.approx(10 + 40, abs=1)
 
 
 def test_time_left_in_packs_counts_the_trials_that_train_together() -> None:
@@ -115,9 +118,9 @@ def test_the_start_of_a_worker_is_no_part_of_an_epoch() -> None:
     counted = progress(n_points=1)
     counted.point_started("a", at_ms=START)
     counted.worker_ready("host:1", START + 60_000)
-    for epoch in (0, 1, 2):
+    for epoch in (0, 1, 2, 3, 4):
         counted.epoch_ended("a", epoch, {}, START + 60_000 + epoch * 1000, "host:1")
-    assert counted.seconds_left() == pytest.approx(8, abs=1)
+    assert counted.seconds_left() == pytest.approx(6, abs=1)
 
 
 def test_epochs_of_an_earlier_start_are_not_measured() -> None:
@@ -126,9 +129,9 @@ def test_epochs_of_an_earlier_start_are_not_measured() -> None:
     for epoch in (0, 1, 2, 3, 4):
         counted.epoch_ended("a", epoch, {}, START - 9_000 + epoch, "host:9")
     counted.worker_ready("host:1", START + 5_000)
-    for epoch in (5, 6):
+    for epoch in (5, 6, 7, 8, 9):
         counted.epoch_ended("a", epoch, {}, START + epoch * 1000, "host:1")
-    assert counted.seconds_left() == pytest.approx(4, abs=1)
+    assert counted.seconds_left() == pytest.approx(1, abs=1)
 
 
 def test_time_left_expects_trials_to_be_stopped_early_as_often_as_before() -> None:

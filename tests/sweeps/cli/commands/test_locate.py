@@ -157,3 +157,13 @@ def test_one_form_is_printed_at_a_time(command: str) -> None:
     assert "valid/mse" in CliRunner().invoke(app, [*command.split(), "--wide"]).stdout
     done = CliRunner().invoke(app, [*command.split(), "--wide", "--json"])
     assert "--json and --wide must not be given together" in str(done.exception)
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_ranking_is_printed_as_markdown() -> None:
+    heading, line, first, *_ = CliRunner().invoke(app, ["best", "finished", "--markdown"]).stdout.splitlines()
+    assert heading.startswith("| rank | trial | state |")
+    assert line.count("|") == heading.count("|") == first.count("|")
+    assert first.startswith("| 1 | ")
+    done = CliRunner().invoke(app, ["best", "finished", "--markdown", "--csv"])
+    assert "--csv and --markdown must not be given together" in str(done.exception)

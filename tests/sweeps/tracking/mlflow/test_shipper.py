@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from polling import wait_until
 
+from sweeps.tracking.delivery_progress import DeliveryProgress
 from sweeps.tracking.journal.delivery_state import DeliveryState
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import FigureRecord, PointEnd, PointRecord, PointState, SweepState
@@ -310,8 +311,14 @@ def test_server_stopped_in_mid_delivery_and_started_again_gets_everything_once(
     assert journal.delivery.n_undelivered() > 0
     wait_until(lambda: shipper._loop.error == f"{server.uri} refuses connections")
     write_point(journal, 25, n_epochs=30)
+    n_undelivered = journal.delivery.n_undelivered()
+    wait_until(lambda: shipper.progress is not None and shipper.progress.n_waiting == n_undelivered)
+    assert shipper.progress is not None
+    assert shipper.progress.failing_since is not None
+    assert "refuses connections" in str(shipper.progress)
     server.start()
     assert shipper.close(200) == 0
+    assert shipper.progress == DeliveryProgress(journal.last_id(), 0)
     assert len(runs(server.store, "outage")) == 27
     assert {run["status"] for run in runs(server.store, "outage").values()} == {"FINISHED"}
     assert stored_metrics(server.store, "outage") == recorded_metrics(journal)
