@@ -123,7 +123,7 @@ def _values_or_why(folder: SweepFolder, metric: str, trial: "RankedTrial") -> "N
 
     try:
         found = read(folder.point(trial.trial))
-    except ArrayFileError as error:
+    except (ArrayFileError, OSError) as error:  # an unreachable store must not take the ranking with it
         return str(error)
     if found is None:
         return f"it kept no value of {metric} for each validation sample"

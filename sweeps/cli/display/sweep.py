@@ -131,7 +131,7 @@ def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
     for heading in ("epoch", *names):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("stopped by", overflow="fold")
-    tied = () if result.ties is None else result.ties.tied
+    tied = result.ties.tied if len(trials) > 1 and result.ties is not None else ()
     for rank, trial in enumerate(trials, start=1):
         mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(rank)
         mark += " tie" if trial.trial in tied else ""
