@@ -107,6 +107,12 @@ class ArrayDataModule(LightningDataModule):
         """Return batches of the split that `valid/...` metrics are measured on, in order."""
         return self._batches(self.arrays.valid)
 
+    def valid_batches(self, device: torch.device | str = "cpu") -> TensorBatches:
+        """Return the batches of `val_dataloader` on a device, also without a trainer."""
+        inputs, labels = self._on_device(self.arrays.valid, device)
+        size = _in_order_batch_size(inputs.shape[1], torch.device(device))
+        return TensorBatches(inputs, labels, batch_size=size, scale=self.arrays.scale, seed=None)
+
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return a batch that is on the device as it is: Lightning's traversal of it would take time."""
         if batch[0].device == device:

@@ -58,6 +58,13 @@ def squared_error(activations: Activations, target: Tensor) -> tuple[Tensor, Ten
     return total, target.numel() if present is None else present.sum()
 
 
+def squared_errors(activations: Activations, target: Tensor) -> tuple[Tensor, Tensor | int]:
+    """Return each sample's sum of squared errors, (batch,), and the number of values present in `target`."""
+    present = activations.present(target)
+    total = activations.error(target).square().sum(dim=1)
+    return total, target.numel() if present is None else present.sum()
+
+
 def _values(activations: Activations, target: Tensor, loss: ReconstructionLoss, present: Tensor | None) -> Tensor:
     """Return the loss of each value, (batch, features): 0 where it is missing."""
     if loss.kind == "mse":

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from sweeps.search.stopping import STOPPED_BY, STOPPED_EARLY
 from sweeps.tracking.followed_point import FollowedPoint, follow
 from sweeps.tracking.journal.journal import Journal
-from sweeps.tracking.journal.records import BestEpoch, PointState, SweepState
+from sweeps.tracking.journal.records import BestEpoch, EntryKind, PointState, SweepState
 from sweeps.tracking.mlflow.detailed_figures import record_detailed_figures
 from sweeps.tracking.mlflow.run_metadata import (
     BEST_PREFIX,
     BEST_TRIAL_TAG,
     EPOCHS_TAG,
     IMPORTANCE_PREFIX,
+    TIE_TAG,
     ranking_description,
 )
 from sweeps.tracking.results import SECONDS, STARTUP_SECONDS, SweepResult
 from sweeps.tracking.sweep_result import DEVICE_HOURS_TAG, ENDED_BY, QUOTED_SECONDS
+
+# A trial's tag by whether it ties with the best.
+_TIE = {True: "true", False: "false", None: ""}
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,30 @@ def record_outcome(
     """Record the state of a sweep, its ranking, the metrics of its best trial, and how its trials ended."""
     _record_ranking(journal, result, time_ms)
     journal.record_progress(result.n_ended, _counts(result) | _metrics_of_best(journal, result), time_ms)
-    description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics)
+    tied = () if result.ties is None else result.ties.tied
+    description = ranking_description(result.record, result.points, result.ranking, result.objective_metrics, tied)
     best = {} if result.best is None else {BEST_TRIAL_TAG: result.best.trial}
     journal.end_sweep(state, description, {**tags, **best}, time_ms)
 
 
 def _record_ranking(journal: Journal, result: SweepResult, time_ms: int) -> None:
     """Record each rank that has changed, and what earlier versions of this program did not record of a trial."""
-    bests, ranks = journal.best_epochs(), journal.ranks()
+    bests, recorded = journal.best_epochs(), _recorded_ranks(journal)
     for rank, trial in enumerate(result.ranking, start=1):
         tags: dict[str, str] = {}
         if trial.trial not in bests:
             record_best_epoch(journal, trial.trial, follow(result.config.objectives, journal.epochs(trial.trial)))
             tags = {EPOCHS_TAG: str(trial.epochs), STOPPED_BY: str(trial.stopped_by)}
-        if tags or ranks.get(trial.trial) != rank:
+        tie = _TIE[None if result.ties is None else result.ties.is_tie(trial.trial)]
+        if tags or recorded.get(trial.trial, (None, "")) != (rank, tie):
+            tags |= {TIE_TAG: tie} if tie or recorded.get(trial.trial, (None, ""))[1] else {}
             journal.record_rank(trial.trial, rank, tags, time_ms)
+
+
+def _recorded_ranks(journal: Journal) -> dict[str, tuple[int, str]]:
+    """Return the last recorded rank of each point that has one, with the tag of its tie, "" if it has none."""
+    entries = journal.entries(EntryKind.RANK)
+    return {str(entry.point_id): (entry.body["rank"], entry.body["tags"].get(TIE_TAG, "")) for entry in entries}
 
 
 def record_best_epoch(journal: Journal, point_id: str, point: FollowedPoint) -> BestEpoch | None:

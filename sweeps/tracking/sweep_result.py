@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeps.config import SweepConfig
@@ -12,6 +13,7 @@ from sweeps.tracking.mlflow.uri import tracking_uri, without_credentials
 from sweeps.tracking.result_html import result_html
 from sweeps.tracking.result_text import result_text
 from sweeps.tracking.submission import provenance
+from sweeps.tracking.ties import Ties, ties_of
 from sweeps.tracking.trial_frames import history_frame, trials_frame
 from sweeps.tracking.trial_names import label_of
 
@@ -88,6 +90,11 @@ class SweepResult:
         """Return the best finished trial; None if there is none."""
         return self.ranking[0] if self.ranking else None
 
+    @cached_property
+    def ties(self) -> Ties | None:
+        """Return which trials are a statistical tie with the best; None with several objectives or without a best."""
+        return ties_of(self)
+
     @property
     def finalists(self) -> Sequence[RankedTrial]:
         """Return the trials that get detailed figures: the best, or the first ten of a Pareto front."""
@@ -159,10 +166,11 @@ class SweepResult:
     def trials(self) -> "pd.DataFrame":
         """Return a data frame with a row for each trial, indexed by trial id; ranked trials first, best first.
 
-        Columns: `rank`, `state`, a column for each searched setting, the metrics at the trial's best epoch, that
-        `epoch`, `epochs` trained so far, `seconds` from the start of its training to its end (without the pause before
-        a resume; NaN while it runs), `stopped_by`, `findings` (the names of those above a note, gravest first),
-        `reason` of a failure, `run_name` and `run_id` in MLflow. A trial without a rank has no metrics (NaN).
+        Columns: `rank`, `tie` (whether it ties with the best, NA if unknown), `state`, a column for each searched
+        setting, the metrics at the trial's best epoch, that `epoch`, `epochs` trained so far, `seconds` from the start
+        of its training to its end (without the pause before a resume; NaN while it runs), `stopped_by`, `findings` (the
+        names of those above a note, gravest first), `reason` of a failure, `run_name` and `run_id` in MLflow. A trial
+        without a rank has no metrics (NaN).
 
         >>> result = sweeps.best("latest")
         >>> result.trials()[["state", "model.hidden_size", "epochs"]].loc["0000", "state"]
@@ -217,6 +225,7 @@ class SweepResult:
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
         """Return the sweep as plain values: its best trial, its `top` trials, and its Pareto front if any."""
         plain = self.overview() | {"best": None if self.best is None else asdict(self.best)}
+        plain["ties"] = None if self.ties is None else self.ties.to_dict()
         if top is not None:
             plain["ranking"] = [asdict(trial) for trial in self.ranking[:top]]
         if len(self.config.objectives) > 1:

@@ -27,6 +27,7 @@ def trials_frame(result: "SweepResult") -> "pd.DataFrame":
     ranks = {trial: rank for rank, trial in enumerate(ranked, start=1)}
     columns = {
         "rank": pd.array([ranks.get(point.point_id) for point in points], dtype="Int64"),
+        "tie": pd.array([result.ties and result.ties.is_tie(point.point_id) for point in points], dtype="boolean"),
         "state": _text([str(point.state) for point in points]),
         **_settings(result, points),
         **_metrics(result, trials),

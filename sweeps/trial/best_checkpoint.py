@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from sweeps.config import ObjectiveConfig
 from sweeps.models import saved_network
 from sweeps.models.config import ModelConfig
 from sweeps.models.networks.network import Network
 from sweeps.search.ranking import best_epoch
-from sweeps.storage import atomic_write, earlier_names
+from sweeps.storage import atomic_write, earlier_names, sample_values_file
 from sweeps.storage.layout import PointFolder
 from sweeps.trial.epoch_schedule import EpochSchedule
 from sweeps.trial.events import FigureSaved
+from sweeps.trial.measurements import Measurements
 from sweeps.trial.snapshots import Snapshots
 
 
@@ -37,6 +39,7 @@ class BestNetwork:
         self._unwritten: bytes | None = None
         self._epoch_drawn: int | None = None
         self._epoch_in_snapshot: int | None = None
+        self._epoch_of_values: int | None = None
         self._has_removed_earlier = False
 
     @property
@@ -91,6 +94,23 @@ class BestNetwork:
             is_saved = snapshots.save_best(best, self._written())
         if is_saved:
             self._epoch_drawn = best
+
+    def save_sample_values(self, measurements: Measurements, epoch: int, device: torch.device) -> None:
+        """Save the objective's value of each validation sample at the best epoch, once its network is written.
+
+        `epoch` has just ended. On a full disk there is no file; one of several objectives has none either.
+        """
+        is_due = self._best is not None and self._unwritten is None and self._best[0] != self._epoch_of_values
+        if not is_due or self._best is None or len(self.objectives) > 1:
+            return
+        self._epoch_of_values, metric = self._best[0], self.objectives[0].metric
+        network = self._network if self._best[0] == epoch else self._written()
+        if isinstance(network, nn.Module):
+            network.to(device)
+        values = measurements.sample_values(metric, network, device)
+        if values is not None:
+            content = sample_values_file.dumps(metric, self._best[0], values)
+            atomic_write.write(sample_values_file.place(self._folder), content)
 
     def _written(self) -> Network:
         """Return the best network as it was written."""

@@ -10,14 +10,23 @@ from sweeps.models.diagnosis.examination import N_TRAIN_SAMPLES, N_VALID_SAMPLES
 from sweeps.models.diagnosis.findings import Finding
 from sweeps.models.networks.network import Network
 from sweeps.models.training.objectives import Objective
-from sweeps.models.training.validation import probe
+from sweeps.models.training.sample_values import Values, probe_mistakes, sample_values
+from sweeps.models.training.validation import Validation, probe
 
 
 class Measurements:
     """Probe and diagnose one point's network. `n_probe_samples` of 0 leaves the probe out."""
 
-    def __init__(self, network: Network, examination: Examination, data: ArrayDataModule, n_probe_samples: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        examination: Examination,
+        data: ArrayDataModule,
+        n_probe_samples: int,
+        validation: Validation | None = None,
+    ) -> None:
         self.network = network
+        self._validation = validation
         self.data = data
         self._examination = examination
         self._n_probe_samples = n_probe_samples
@@ -37,6 +46,18 @@ class Measurements:
             assert labels is not None, "a point without labels has no probe samples"
             train = self.data.train_sample(self._n_probe_samples, device)
             metrics["valid/probe_error"] = probe(self.network, train, self.data.valid_inputs(device), labels)
+
+    def sample_values(self, metric: str, network: Network, device: torch.device) -> Values | None:
+        """Return the values of each validation sample, (samples,), whose mean is a metric; None if it is no mean."""
+        if metric == "valid/probe_error":
+            labels = self.data.valid_labels()
+            if not self._n_probe_samples or labels is None:
+                return None
+            train = self.data.train_sample(self._n_probe_samples, device)
+            return probe_mistakes(network, train, self.data.valid_inputs(device), labels)
+        if self._validation is None:
+            return None
+        return sample_values(metric, network, self._validation, self.data.valid_batches(device), device)
 
     def add_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Keep the metrics of an epoch for later diagnoses."""

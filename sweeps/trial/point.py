@@ -103,7 +103,7 @@ def _recorder(
     n_probe_samples = trial.training.probe_samples if context.arrays.n_classes is not None else 0
     return Recorder(
         PointProgress(schedule, Patience(trial.training.patience, objectives[0])),
-        Measurements(network, examination, context.data, n_probe_samples),
+        Measurements(network, examination, context.data, n_probe_samples, last_phase.member.validation),
         BestNetwork(trial.model, network, objectives, folder),
         Snapshots(folder, context.data, trial.n_pretraining_epochs),
         EventLog(folder, _identity(trial), partial(reports.add, folder.point_id)),

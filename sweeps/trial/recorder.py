@@ -113,6 +113,7 @@ class Recorder:
     def keep_best(self, device: torch.device) -> None:
         """Write the best network and the arrays of its detailed figures, before a report names their epoch."""
         self.best.write(must=self.decides)
+        self.best.save_sample_values(self.measurements, self.progress.epoch, device)
         if self.progress.schedule.details and self.progress.is_kept:
             self.best.save_arrays(self.snapshots, self.progress.epoch, device)
 

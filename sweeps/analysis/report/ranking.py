@@ -72,11 +72,12 @@ def verdict(source: ReportSource) -> list[str]:
     line = f"Trial {best.trial} leads with {metric} {setting_text(value)} at epoch {best.epoch}"
     equal = [trial.trial for trial in result.ranking[1:] if trial.metrics[metric] == value]
     if equal:
-        return [f"{line}. {len(equal)} other{'s have' if len(equal) > 1 else ' has'} exactly the same value."]
-    if len(result.ranking) > 1:
+        line += f". {len(equal)} other{'s have' if len(equal) > 1 else ' has'} exactly the same value"
+    elif len(result.ranking) > 1:
         second = result.ranking[1]
         line += f"; the next, trial {second.trial}, has {setting_text(second.metrics[metric])}"
-    return [f"{line}."]
+    tie = "" if result.ties is None else result.ties.in_words()
+    return [f"{line}.", *([f"{tie}."] if tie else [])]
 
 
 def best_trial(source: ReportSource) -> dict[str, Any] | None:
@@ -101,7 +102,10 @@ def _mark(source: ReportSource, trial: RankedTrial | None, *, is_on_front: bool)
         return ""
     if len(source.result.config.objectives) > 1:
         return "front" if is_on_front else ""
-    return "best" if trial is source.result.best else ""
+    if trial is source.result.best:
+        return "best"
+    ties = source.result.ties
+    return "tie" if ties is not None and ties.is_tie(trial.trial) else ""
 
 
 def _end(state: PointState, stopped_by: str | None) -> str:

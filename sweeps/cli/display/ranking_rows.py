@@ -20,10 +20,11 @@ def ranking_rows(result: SweepResult, top: int | None = None) -> list[dict[str, 
     rows = [_row(points[trial.trial], settings, metrics, trial, rank) for rank, trial in enumerate(ranked, start=1)]
     if len(result.objective_metrics) > 1:
         rows = [row | {"front": trial in result.front} for row, trial in zip(rows, ranked, strict=True)]
+    rows = [row | {"tie": result.ties and result.ties.is_tie(row["trial"])} for row in rows]
     if top is None:
         known = {trial.trial for trial in result.ranking}
         others = [point for point in result.points if point.point_id not in known]
-        rows += [_row(point, settings, metrics) for point in others]
+        rows += [_row(point, settings, metrics) | {"tie": None} for point in others]
     return rows
 
 

@@ -108,6 +108,8 @@ def _print_ranking(console: Console, result: SweepResult, top: int) -> None:
     console.print(_ranking_table(result.ranking[:top], result))
     if len(result.objective_metrics) > 1:
         console.print("* on the Pareto front: no other trial is as good in all objectives and better in one")
+    if result.ties is not None and (tie := result.ties.in_words()):
+        console.print(tie, highlight=False, markup=False, soft_wrap=True)
     if n_more := len(result.ranking[top:]):
         line = f"and {n_more} more: `sweeps best {result.sweep} --top {len(result.ranking)}`"
         console.print(line, highlight=False, soft_wrap=True)
@@ -129,8 +131,10 @@ def _ranking_table(trials: Sequence[RankedTrial], result: SweepResult) -> Table:
     for heading in ("epoch", *names):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("stopped by", overflow="fold")
+    tied = result.ties.tied if len(trials) > 1 and result.ties is not None else ()
     for rank, trial in enumerate(trials, start=1):
         mark = "*" if len(result.objective_metrics) > 1 and trial in result.front else str(rank)
+        mark += " tie" if trial.trial in tied else ""
         values = (number(trial.metrics.get(name)) for name in names)
         epoch = f"{trial.epoch}/{trial.epochs}"
         table.add_row(mark, trial.trial, trial.label, epoch, *values, trial.stopped_by or "")

@@ -169,10 +169,6 @@ class Journal:
         entries = queries.entries_of(self._connection, (EntryKind.BEST_EPOCH,))
         return {str(entry.point_id): BestEpoch(entry.epoch or 0, **entry.body) for entry in entries}
 
-    def ranks(self) -> dict[str, int]:
-        """Return the last recorded rank of each point that has one."""
-        return {str(e.point_id): e.body["rank"] for e in queries.entries_of(self._connection, (EntryKind.RANK,))}
-
     def progress_metrics(self) -> set[str]:
         """Return the names of all recorded metrics of the whole sweep."""
         return {name for e in queries.entries_of(self._connection, (EntryKind.PROGRESS,)) for name in e.body["metrics"]}

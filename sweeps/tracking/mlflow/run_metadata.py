@@ -3,7 +3,7 @@
 import json
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib import metadata
@@ -24,6 +24,8 @@ REASON_TAG = "sweeps.reason"
 ROLE_TAG, SWEEP_ROLE = "sweeps.role", "sweep"
 # What decides a trial's rank, and the rank itself: four digits, so that MLflow sorts by it.
 RANK_TAG = "sweeps.rank"
+# Whether the trial is a statistical tie with the best: "true" or "false"; no tag, or an empty one, where it is unknown.
+TIE_TAG = "sweeps.tie"
 BEST_EPOCH_TAG = "sweeps.best_epoch"
 EPOCHS_TAG = "sweeps.epochs"
 # The parent run's tag: the trial that ranks first.
@@ -135,14 +137,19 @@ class Ranked(Protocol):
 
 
 def ranking_description(
-    sweep: SweepRecord, points: Sequence[PointRecord], ranking: Sequence[Ranked], objectives: Sequence[str]
+    sweep: SweepRecord,
+    points: Sequence[PointRecord],
+    ranking: Sequence[Ranked],
+    objectives: Sequence[str],
+    tied: Collection[str] = (),
 ) -> str:
     """Summarise a sweep in Markdown for its parent run: the leaders, then its own description, all ranked, failures.
 
     MLflow 3.17 shows the first 100 pixels of a description, which are five lines without a gap between them. Links have
-    the form `[name](run:POINT)`; delivery completes them.
+    the form `[name](run:POINT)`; delivery completes them. `tied` are the trials that tie with the best.
     """
-    parts = [_leaders(ranking, objectives, points), sweep.description, _table(ranking, objectives), _failures(points)]
+    leaders, table = _leaders(ranking, objectives, points, tied), _table(ranking, objectives, tied)
+    parts = [leaders, sweep.description, table, _failures(points)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -169,7 +176,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _leaders(ranking: Sequence[Ranked], objectives: Sequence[str], points: Sequence[PointRecord]) -> str:
+def _leaders(
+    ranking: Sequence[Ranked], objectives: Sequence[str], points: Sequence[PointRecord], tied: Collection[str]
+) -> str:
     """Name the leading trials, each in a line, the first with its objectives; only the counts if no trial is ranked."""
     if not ranking:
         return _outcome(points)
@@ -178,8 +187,14 @@ def _leaders(ranking: Sequence[Ranked], objectives: Sequence[str], points: Seque
     place = "Best" if len(objectives) == 1 else "First of the Pareto front"
     lines = [f"**{place}: {named}** in {_link(ranking[0])}; {_outcome(points)}"]
     others = zip(_ORDINALS, ranking[1:], values[1:], strict=False)
-    lines += [f"{ordinal}: {', '.join(value)} in {_link(ranked)}" for ordinal, ranked, value in others]
+    lines += [
+        f"{ordinal}{_tie(ranked, tied)}: {', '.join(value)} in {_link(ranked)}" for ordinal, ranked, value in others
+    ]
     return "  \n".join(lines)  # two spaces: a line break in Markdown
+
+
+def _tie(ranked: Ranked, tied: Collection[str]) -> str:
+    return " (statistical tie)" if ranked.trial in tied else ""
 
 
 def _link(ranked: Ranked) -> str:
@@ -192,7 +207,7 @@ def _outcome(points: Sequence[PointRecord]) -> str:
     return f"**{len(points)} trials**: {states}." if points else "No trial has started."
 
 
-def _table(ranking: Sequence[Ranked], objectives: Sequence[str]) -> str:
+def _table(ranking: Sequence[Ranked], objectives: Sequence[str], tied: Collection[str]) -> str:
     if not ranking:
         return ""
     others = [name for name in ("valid/mse", "valid/r2") if name not in objectives]
@@ -200,7 +215,8 @@ def _table(ranking: Sequence[Ranked], objectives: Sequence[str]) -> str:
     rows = [f"| | trial | epoch | {' | '.join(columns)} |", f"|{'---|' * (len(columns) + 3)}"]
     for place, ranked in enumerate(ranking[:_ROWS], start=1):
         values = [f"{ranked.metrics[name]:.4g}" if name in ranked.metrics else "" for name in columns]
-        rows.append(f"| {place} | {_link(ranked)} | {ranked.epoch} | {' | '.join(values)} |")
+        mark = " tie" if ranked.trial in tied else ""
+        rows.append(f"| {place}{mark} | {_link(ranked)} | {ranked.epoch} | {' | '.join(values)} |")
     if len(ranking) > _ROWS:
         rows.append(f"\n{len(ranking) - _ROWS} more trials are ranked below these.")
     return "\n".join(rows)
