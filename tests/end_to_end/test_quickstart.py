@@ -81,6 +81,15 @@ def test_mlflow_ranks_the_trials_as_best_does(quickstart: Any) -> None:
     quickstart.home.check_winner(quickstart.id)
 
 
+def test_every_trial_is_compared_with_the_best_by_its_validation_samples(quickstart: Any, children: list[Run]) -> None:
+    ties = quickstart.printed["ties"]
+    assert ties["unknown"] == {}
+    assert len(ties["intervals"]) == 15
+    marked = {run.data.tags["sweeps.trial"] for run in children if run.data.tags["sweeps.tie"] == "true"}
+    assert marked == {ties["leader"], *ties["tied"]}
+    assert 0 < len(ties["tied"]) < 15  # codes of 64 units are alike, those of 16 are worse
+
+
 def test_penalties_and_noise_are_recorded_with_their_reduction(children: list[Run]) -> None:
     for run in children:
         assert float(run.data.params["model.weight_l1"]) > 0
