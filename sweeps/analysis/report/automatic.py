@@ -30,7 +30,7 @@ INTERVAL_SECONDS = 30.0
 # The first one comes early: a person looks soon, and the process has then imported what it needs at the end.
 FIRST_SECONDS = 10.0
 # How long the end of a sweep waits for its last report.
-END_SECONDS, END_SECONDS_PER_TRIAL, MAX_END_SECONDS = 10.0, 0.01, 60.0
+END_SECONDS, END_SECONDS_PER_TRIAL, MAX_END_SECONDS = 30.0, 0.01, 60.0
 
 logger = logging.getLogger(__name__)
 

@@ -23,14 +23,22 @@ _ANCHORS = (
 )
 _GAP_INDEX = 255
 _GAP_COLOUR = (128, 128, 128)
+# The share of all weights that the colour scale spans, and how far it may exceed that of the median trial.
+_SHOWN, _MOST_OF_MEDIAN = 0.995, 3.0
 _LEVELS = 255  # one index of the palette is the gap
 
 
 def colour_range(filters: Iterable[Array]) -> float:
-    """Return the weight at the ends of a colour scale for all these filters: their 99.5th percentile in size."""
+    """Return the weight at the ends of a colour scale for all these filters: their 99.5th percentile in size.
+
+    It is at most three times the median of the percentiles of the trials: one that diverged must not pale the others.
+    """
     sizes = [np.abs(array[np.isfinite(array)]).ravel() for array in filters]
-    joined = np.concatenate(sizes) if sizes else np.zeros(0)
-    return float(np.quantile(joined, 0.995)) if joined.size else 0.0
+    sizes = [size for size in sizes if size.size]
+    if not sizes:
+        return 0.0
+    median = float(np.median([np.quantile(size, _SHOWN) for size in sizes]))
+    return min(float(np.quantile(np.concatenate(sizes), _SHOWN)), _MOST_OF_MEDIAN * median)
 
 
 def filters_png(arrays: Mapping[str, Array], largest: float, n_filters: int) -> str | None:

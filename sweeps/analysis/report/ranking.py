@@ -6,10 +6,14 @@ from typing import Any
 
 from sweeps.analysis.report.source import ReportSource
 from sweeps.analysis.report.trial_table import setting_text, settings_axes
+from sweeps.analysis.seeds import in_words, rank_by_mean
 from sweeps.models.diagnosis.findings import serious_names
 from sweeps.tracking.journal.records import PointState, SweepState
 from sweeps.tracking.result_text import counts_line, why_no_best
-from sweeps.tracking.results import RankedTrial
+from sweeps.tracking.results import RankedTrial, SweepResult
+
+# Points whose means over seeds are named.
+_MEANS = 5
 
 
 def overview(source: ReportSource) -> dict[str, Any]:
@@ -66,7 +70,8 @@ def verdict(source: ReportSource) -> list[str]:
     if len(result.config.objectives) > 1:
         n_front = len(result.front)
         dominated = len(result.ranking) - n_front
-        return [f"{n_front} trials are on the Pareto front; {dominated} others are dominated by one of them."]
+        are = "trial is" if n_front == 1 else "trials are"
+        return [f"{n_front} {are} on the Pareto front, which dominates {dominated} of the ranked trials."]
     metric = result.objective_metrics[0]
     value = best.metrics[metric]
     line = f"Trial {best.trial} leads with {metric} {setting_text(value)} at epoch {best.epoch}"
@@ -77,7 +82,19 @@ def verdict(source: ReportSource) -> list[str]:
         second = result.ranking[1]
         line += f"; the next, trial {second.trial}, has {setting_text(second.metrics[metric])}"
     tie = "" if result.ties is None else result.ties.in_words()
-    return [f"{line}.", *([f"{tie}."] if tie else [])]
+    return [*_means(result), f"{line}.", *([f"{tie}."] if tie else [])]
+
+
+def _means(result: SweepResult) -> list[str]:
+    """Return what the means over seeds say; none if no point was trained on several seeds."""
+    ranked = rank_by_mean(result)
+    lines = [
+        f"Number {place} over its seeds: {mean.label}, mean {setting_text(mean.mean)}, 95 % interval "
+        f"{setting_text(mean.low)} to {setting_text(mean.high)}."
+        for place, mean in enumerate(ranked[:_MEANS], start=1)
+    ]
+    words = in_words(ranked)
+    return [f"{words[:1].upper()}{words[1:]}.", *lines, "Single trials, each with one seed:"] if ranked else []
 
 
 def best_trial(source: ReportSource) -> dict[str, Any] | None:

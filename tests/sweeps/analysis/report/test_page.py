@@ -17,6 +17,7 @@ from planted_sweep import plant, planted_config
 
 from sweeps.analysis.report.contact_sheet import N_BINS, contact_sheets
 from sweeps.analysis.report.curves import MOST_POINTS, curve
+from sweeps.analysis.report.images import colour_range
 from sweeps.analysis.report.page import LIBRARY, embedded_json, page_data, render_page
 from sweeps.analysis.report.sections import sections_of
 from sweeps.analysis.report.source import ReportSource, read_source
@@ -237,3 +238,11 @@ def test_sweep_files_of_the_page_are_valid_and_those_of_the_sweep(
     config = SweepConfig.from_dict(yaml.safe_load(sections["best_file"]))
     assert config.to_dict()["model"]["hidden_size"] == best.point["model.hidden_size"]
     assert SweepConfig.from_dict(yaml.safe_load(sections["next_file"])).search
+
+
+def test_one_diverged_trial_does_not_pale_the_filters_of_the_others() -> None:
+    generator = np.random.default_rng(0)
+    usual = [generator.normal(size=(16, 64)) for _ in range(5)]
+    assert colour_range(usual) == pytest.approx(np.quantile(np.abs(np.concatenate(usual)), 0.995))
+    assert colour_range([*usual, generator.normal(size=(16, 64)) * 1e5]) < 4 * colour_range(usual)
+    assert colour_range([np.full((2, 2), np.nan)]) == 0.0
