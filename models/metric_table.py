@@ -145,6 +145,7 @@ SWEEP_METRICS = {
     "trials/failed": "Trials that raised an error, diverged, or lost their process more often than "
     "`resources.retries` allows.",
     "trials/interrupted": "Trials that an interruption of the sweep left unfinished.",
+    "device_hours": "Device time of all trials so far: wall time, times the GPUs they hold, or CPU cores without GPUs.",
 }
 
 # Of the machine that trains a trial, in MLflow's own names below `system/` (`{i}` numbers its GPUs).

@@ -1,5 +1,7 @@
 """Quotes and what their sweeps took, kept on this host: the next quote is corrected by how wrong earlier ones were.
 
+Quotes of another cluster (RAY_ADDRESS) do not count: each cluster, and this machine without one, has its own.
+
 `quotes/` in the local folder has the latest quote of each config, and one file with a line for each sweep that ended
 after it was quoted.
 """
@@ -29,9 +31,10 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 @dataclass(frozen=True)
 class StoredQuote:
-    """A quote of a config on a host: the predicted seconds of the whole sweep, and the same before the correction."""
+    """A quote of a config on a host and cluster: the predicted seconds of the whole sweep, also before correction."""
 
     host: str
+    cluster: str
     seconds: float
     uncorrected_seconds: float
     made: float
@@ -39,16 +42,17 @@ class StoredQuote:
 
 def save_quote(config: SweepConfig, seconds: float, uncorrected_seconds: float) -> None:
     """Keep the quote of a config, in place of an earlier one."""
-    quote = StoredQuote(platform.node(), seconds, uncorrected_seconds, time.time())
+    quote = StoredQuote(platform.node(), _cluster(), seconds, uncorrected_seconds, time.time())
     make_folder(_folder())
     atomic_write.write(_path(config), json.dumps(asdict(quote)).encode())
 
 
 def find_quote(config: SweepConfig) -> StoredQuote | None:
-    """Return the latest quote of a config on this host; None if there is none, or it cannot be read."""
+    """Return the latest quote of a config on this host and cluster; None if there is none, or it cannot be read."""
     try:
         quote = StoredQuote(**json.loads(_path(config).read_bytes()))
-        is_valid = quote.host == platform.node() and min(quote.seconds, quote.uncorrected_seconds) > 0
+        is_here = (quote.host, quote.cluster) == (platform.node(), _cluster())
+        is_valid = is_here and min(quote.seconds, quote.uncorrected_seconds) > 0
         return quote if is_valid else None
     except (OSError, ValueError, TypeError):
         return None
@@ -56,13 +60,14 @@ def find_quote(config: SweepConfig) -> StoredQuote | None:
 
 def record_actual(quote: StoredQuote, seconds: float) -> None:
     """Record what a quoted sweep took; on a full disk it is not recorded."""
-    line = json.dumps({"host": quote.host, "quoted": quote.uncorrected_seconds, "took": seconds})
+    where = {"host": quote.host, "cluster": quote.cluster}
+    line = json.dumps({**where, "quoted": quote.uncorrected_seconds, "took": seconds})
     with suppress(OSError), os.fdopen(open_file(_folder() / "actual.jsonl", _APPEND), "w") as file:
         file.write(f"{line}\n")
 
 
 def recorded_ratios() -> list[float]:
-    """Return the actual time divided by the uncorrected quote, for each quoted sweep of this host, oldest first."""
+    """Return the actual time divided by the uncorrected quote, for each quoted sweep of this host and cluster."""
     ratios = []
     try:
         lines = (_folder() / "actual.jsonl").read_text().splitlines()
@@ -72,7 +77,8 @@ def recorded_ratios() -> list[float]:
         with suppress(ValueError, KeyError, TypeError, ZeroDivisionError):
             entry = json.loads(line)
             ratio = entry["took"] / entry["quoted"]
-            if entry["host"] == platform.node() and 0 < ratio < math.inf:
+            is_here = (entry["host"], entry["cluster"]) == (platform.node(), _cluster())
+            if is_here and 0 < ratio < math.inf:
                 ratios.append(ratio)
     return ratios
 
@@ -84,6 +90,10 @@ def correction(ratios: Sequence[float]) -> float:
     """
     last = [math.log(ratio) for ratio in ratios[-N_RATIOS:]]
     return math.exp(len(last) / (len(last) + N_PRIOR) * median(last)) if last else 1.0
+
+
+def _cluster() -> str:
+    return os.environ.get("RAY_ADDRESS") or "local"
 
 
 def _folder() -> Path:

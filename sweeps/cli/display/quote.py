@@ -1,16 +1,20 @@
-"""A quote, a line for each thing that a sweep takes."""
+"""A quote, a line for each thing that a sweep takes; and what it took beside its quote."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from sweeps.cli.display.console import open_console
-from sweeps.quote.assembly import Quote
+from sweeps.tracking.results import SweepResult
 from sweeps.tracking.short_text import duration
 
+if TYPE_CHECKING:
+    from sweeps.quote.assembly import Quote
 
-def print_quote(quote: Quote) -> None:
+
+def print_quote(quote: "Quote") -> None:
     """Print what a sweep will take, and how it was measured."""
     console = open_console(highlight=False, markup=False)
     trials = f"{quote.trials} trial{'' if quote.trials == 1 else 's'}"
@@ -26,7 +30,14 @@ def print_quote(quote: Quote) -> None:
         console.print(note, soft_wrap=True)
 
 
-def _lines(quote: Quote) -> Iterator[tuple[str, str]]:
+def quoted_line(result: SweepResult) -> str | None:
+    """Return what `sweeps quote` predicted for a sweep and what it took; None without both."""
+    if result.quoted_seconds is None or result.seconds is None:
+        return None
+    return f"quoted {duration(result.quoted_seconds)}, took {duration(result.seconds)}"
+
+
+def _lines(quote: "Quote") -> Iterator[tuple[str, str]]:
     yield "whole time", f"{duration(quote.seconds)} ({duration(quote.low)} to {duration(quote.high)})"
     yield "start-up", duration(quote.startup_seconds)
     yield "first result", f"after {duration(quote.first_result_seconds)}"
@@ -41,16 +52,16 @@ def _lines(quote: Quote) -> Iterator[tuple[str, str]]:
     yield "MLflow", f"about {quote.mlflow_requests:,} requests"
 
 
-def _notes(quote: Quote) -> Iterator[str]:
+def _notes(quote: "Quote") -> Iterator[str]:
     if quote.limited_by is not None:
-        yield f"{quote.limited_by} ends the sweep then; all its trials would take {duration(quote.upper_seconds)}"
+        yield f"ended early by {quote.limited_by}; all its trials would take {duration(quote.upper_seconds)}"
     elif quote.stops_early:
         yield f"trials may stop early: at most {duration(quote.upper_seconds)} if none does"
     if quote.cluster != "this machine":
         yield f"measured on the Ray cluster at {quote.cluster}"
     if quote.corrected_by:
         n, times = quote.corrected_by, "" if quote.corrected_by == 1 else "s"
-        yield f"corrected by a factor of {quote.correction:.2f}: {n} quoted sweep{times} on this host"
+        yield f"corrected by a factor of {quote.correction:.2f}: {n} quoted sweep{times} on this host and cluster"
 
 
 def _size(n_bytes: float) -> str:

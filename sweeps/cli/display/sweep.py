@@ -8,7 +8,7 @@ from rich.text import Text
 
 from sweeps.analysis.seeds import rank_by_mean
 from sweeps.cli.display.console import open_console
-from sweeps.cli.display.durations import quoted_line
+from sweeps.cli.display.quote import quoted_line
 from sweeps.cli.display.seeds import print_means
 from sweeps.cli.display.submission import submission_line
 from sweeps.cli.display.trial import number

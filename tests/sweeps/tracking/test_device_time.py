@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.config import SweepConfig
-from sweeps.tracking.device_time import Budgets, DeviceTime, device_hours_left, device_hours_spent
+from sweeps.models.metric_table import SWEEP_METRICS
+from sweeps.tracking.device_time import DEVICE_HOURS, Budgets, DeviceTime, device_hours_left, device_hours_spent
 from sweeps.tracking.journal.journal import Journal
 from sweeps.tracking.journal.records import SweepRecord, SweepState
 
@@ -91,3 +92,7 @@ def test_the_budget_that_is_used_up_first_is_named(
     clock.now = 20.0
     assert budgets.are_used_up()
     assert budgets.ended_by == "budget.device_hours"
+
+
+def test_the_metric_of_the_parent_run_is_explained() -> None:
+    assert DEVICE_HOURS in SWEEP_METRICS

@@ -49,6 +49,22 @@ def test_a_quote_is_found_for_its_config_alone_and_its_ratio_is_kept(
     assert quotes.recorded_ratios() == [1.5, 0.5]  # of the uncorrected quote: a correction does not correct itself
 
 
+def test_quotes_of_a_cluster_do_not_correct_those_of_this_machine(
+    small_sweep: Callable[..., SweepConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPS_HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    quotes.save_quote(small_sweep(), 12.0, 10.0)
+    quote = quotes.find_quote(small_sweep())
+    assert quote is not None
+    quotes.record_actual(quote, 30.0)
+    assert quotes.recorded_ratios() == [3.0]
+    for address in ("local", "", "other:6379"):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        assert quotes.recorded_ratios() == []
+        assert quotes.find_quote(small_sweep()) is None
+
+
 def test_damaged_files_and_other_hosts_are_left_out(
     small_sweep: Callable[..., SweepConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +74,7 @@ def test_damaged_files_and_other_hosts_are_left_out(
     assert quote is not None
     quotes.record_actual(quote, 20.0)
     with (tmp_path / "quotes" / "actual.jsonl").open("a") as file:
-        file.write('not JSON\n{"took": 1}\n{"host": "elsewhere", "quoted": 1, "took": 9}\n')
+        file.write('not JSON\n{"took": 1}\n{"host": "elsewhere", "cluster": "local", "quoted": 1, "took": 9}\n')
     assert quotes.recorded_ratios() == [2.0]
     (path,) = (tmp_path / "quotes").glob("*.json")
     path.write_text("{")
