@@ -149,7 +149,8 @@ def fields_of(owner: type) -> Iterator[tuple[Any, Any, str]]:
         for field in fields(owner):
             if not field.name.startswith("_"):
                 is_set = field.default is not MISSING
-                yield field, types[field.name], code(repr(field.default)) if is_set else ""
+                default = getattr(field.default, "__name__", repr(field.default))  # a function's repr has its address
+                yield field, types[field.name], code(default) if is_set else ""
 
 
 def type_option(annotation: Any, names: Named) -> str:
