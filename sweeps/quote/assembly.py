@@ -80,12 +80,14 @@ def assembled(
     first_wave = measured[:at_once]
     startup = max(pack.ready for pack in first_wave) - began
     boot_seconds = max(pack.ready - pack.started for pack in first_wave) * at_once  # the workers hold devices meanwhile
-    uncorrected = startup + schedule.seconds + END_SECONDS
+    around = startup + END_SECONDS
+    uncorrected = around + schedule.seconds
     whole_hours = (schedule.device_seconds + boot_seconds * share.devices) * factor / 3600
     upper = (startup + schedule.upper_seconds + END_SECONDS) * factor
-    seconds, limited_by = _limited(config, uncorrected * factor, whole_hours)
+    part, limited_by = trained_part(config, schedule.seconds * factor, whole_hours)
+    seconds = (around + schedule.seconds * part) * factor
     low, high = interval(seconds, ratios)
-    hours = whole_hours * seconds / (uncorrected * factor)
+    hours = whole_hours * part
     worker_bytes = max(pack.peak_bytes for pack in measured)
     driver_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Quote(
@@ -140,12 +142,15 @@ def _price_of_device(prices: PricesConfig, share: Share) -> float:
     return prices.gpu_hour + prices.cpu_hour * share.cpus / share.gpus if share.gpus else prices.cpu_hour
 
 
-def _limited(config: SweepConfig, seconds: float, device_hours: float) -> tuple[float, str | None]:
-    """Return the seconds until the sweep ends by itself or by a budget, and which budget ends it."""
-    limits: dict[str | None, float] = {None: seconds}
-    if config.budget.seconds is not None:
-        limits["budget.seconds"] = config.budget.seconds
-    if config.budget.device_hours is not None and device_hours > config.budget.device_hours:
-        limits["budget.device_hours"] = seconds * config.budget.device_hours / device_hours
-    ended_by = min(limits, key=lambda name: limits[name])
-    return limits[ended_by], ended_by
+def trained_part(config: SweepConfig, seconds: float, device_hours: float) -> tuple[float, str | None]:
+    """Return which part of the training a sweep gets to, at most 1, and the budget that ends it there, if any.
+
+    `seconds` and `device_hours` are those of the whole training: budgets do not count start-up.
+    """
+    parts: dict[str | None, float] = {None: 1.0}
+    if config.budget.seconds is not None and config.budget.seconds < seconds:
+        parts["budget.seconds"] = config.budget.seconds / seconds
+    if config.budget.device_hours is not None and config.budget.device_hours < device_hours:
+        parts["budget.device_hours"] = config.budget.device_hours / device_hours
+    ended_by = min(parts, key=lambda name: parts[name])
+    return parts[ended_by], ended_by

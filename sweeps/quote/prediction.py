@@ -30,30 +30,32 @@ class Phase(Protocol):
 
 @dataclass(frozen=True)
 class Cost:
-    """The seconds of a training: those that its number of epochs does not change, and those of an epoch.
+    """The seconds of a training: those that its number of epochs does not change, of an epoch, and of a snapshot.
 
-    `parameters` is the size of the network, the mean over a pack.
+    Epochs at powers of two save a snapshot. `parameters` is the size of the network, the mean over a pack.
     """
 
     parameters: float
     fixed: float
     epoch: float
+    snapshot: float = 0.0
 
     def seconds(self, n_epochs: float) -> float:
         """Return the seconds of a training of `n_epochs`."""
-        return self.fixed + n_epochs * self.epoch
+        n_snapshots = math.floor(math.log2(n_epochs)) if n_epochs > 1 else 0
+        return self.fixed + n_epochs * self.epoch + n_snapshots * self.snapshot
 
 
-def phase_cost(phase: Phase, n_epochs: int, validate_every: int = 1) -> tuple[float, float]:
-    """Return the seconds of a fit of `n_epochs` that are fixed, and those of an epoch.
+def phase_cost(phase: Phase, validate_every: int = 1) -> Cost:
+    """Return the cost of a fit, for all its points together; of its network, the size is left at 0.
 
     An epoch takes the median time of a step times its steps, and the rest: validation, probe and reports. The first
-    epoch warms up. Epochs at powers of two save a snapshot: what the slowest epoch takes more than the fastest is
-    counted for each of them. With `validate_every` above 1, odd epochs were not validated.
+    epoch warms up. A snapshot takes what the slowest epoch takes more than the fastest. With
+    `validate_every` above 1, odd epochs were not validated.
     """
     epochs = phase.epochs
     if not epochs:
-        return phase.setup_seconds, 0.0
+        return Cost(0.0, phase.setup_seconds, 0.0)
     warm = epochs[1:] or epochs
     steps = phase.n_steps * median(epoch.step_seconds / max(1, epoch.n_steps) for epoch in warm)
     others = [epoch.other_seconds for epoch in epochs]
@@ -64,9 +66,8 @@ def phase_cost(phase: Phase, n_epochs: int, validate_every: int = 1) -> tuple[fl
         saving = max(validated) - min(validated)
     else:
         typical, saving = min(middle), max(middle) - min(middle)
-    n_saved = math.floor(math.log2(n_epochs)) if n_epochs > 1 else 0
     ends = sum(max(0.0, other - typical) for other in (others[0], others[-1])) / (2 if len(others) == 1 else 1)
-    return phase.setup_seconds + ends + n_saved * saving, steps + typical
+    return Cost(0.0, phase.setup_seconds + ends, steps + typical, saving)
 
 
 def pack_cost(
@@ -77,15 +78,14 @@ def pack_cost(
     `n_pretraining_epochs` counts those of one phase before the last. Each trial carries its share of the pack.
     """
     last = max((phase.index for phase in phases), default=0)
-    fixed = epoch = pretraining = 0.0
+    fixed = epoch = snapshot = pretraining = 0.0
     for phase in phases:
         if phase.index < last:
-            once, each = phase_cost(phase, n_pretraining_epochs)
-            pretraining += once + n_pretraining_epochs * each
+            pretraining += phase_cost(phase).seconds(n_pretraining_epochs)
         else:
-            once, each = phase_cost(phase, 1000, validate_every)
-            fixed, epoch = fixed + once, epoch + each
-    return Cost(parameters, (fixed + pretraining) / n_points, epoch / n_points), pretraining
+            cost = phase_cost(phase, validate_every)
+            fixed, epoch, snapshot = fixed + cost.fixed, epoch + cost.epoch, snapshot + cost.snapshot
+    return Cost(parameters, (fixed + pretraining) / n_points, epoch / n_points, snapshot / n_points), pretraining
 
 
 def interpolated(costs: Sequence[Cost], parameters: float) -> Cost:
@@ -93,7 +93,8 @@ def interpolated(costs: Sequence[Cost], parameters: float) -> Cost:
     sizes = [cost.parameters for cost in costs]
     fixed = _line(sizes, [cost.fixed for cost in costs])
     epoch = _line(sizes, [cost.epoch for cost in costs])
-    return Cost(parameters, fixed[0] + fixed[1] * parameters, epoch[0] + epoch[1] * parameters)
+    snapshot = _line(sizes, [cost.snapshot for cost in costs])
+    return Cost(parameters, *(start + slope * parameters for start, slope in (fixed, epoch, snapshot)))
 
 
 def _line(sizes: Sequence[float], values: Sequence[float]) -> tuple[float, float]:

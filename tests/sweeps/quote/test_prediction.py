@@ -58,17 +58,27 @@ def test_a_few_steps_predict_a_whole_simulated_training(
     setup: float, step: float, validation: float, snapshot: float, n_epochs: int, n_steps: int
 ) -> None:
     costs = Costs(setup, step, validation, snapshot)
-    once, each = phase_cost(simulated(4, n_steps, costs, limit=8), n_epochs)
+    cost = phase_cost(simulated(4, n_steps, costs, limit=8))
     actual = costs.seconds(n_epochs, n_steps)
     # The first epoch's snapshot counts as part of the first epoch, the last epoch has none.
-    assert once + n_epochs * each == pytest.approx(actual, abs=2 * snapshot + 1e-9, rel=1e-9)
+    assert cost.seconds(n_epochs) == pytest.approx(actual, abs=2 * snapshot + 1e-9, rel=1e-9)
 
 
 @given(SECONDS, SECONDS, st.integers(1, 500))
 def test_epochs_without_validation_cost_only_their_steps(step: float, validation: float, n_steps: int) -> None:
     costs = Costs(0.0, step, validation, 0.0)
-    _, each = phase_cost(simulated(7, n_steps, costs, every=2), 100, validate_every=5)
-    assert each == pytest.approx(n_steps * step + validation / 5)
+    cost = phase_cost(simulated(7, n_steps, costs, every=2), validate_every=5)
+    assert cost.epoch == pytest.approx(n_steps * step + validation / 5)
+
+
+@given(SECONDS, SECONDS, SECONDS, st.integers(1, 300))
+def test_a_short_training_is_not_charged_snapshots_of_a_long_one(
+    step: float, validation: float, snapshot: float, n_epochs: int
+) -> None:
+    costs = Costs(0.0, step, validation, snapshot)
+    cost, _ = pack_cost([simulated(4, 10, costs)], 1, 0, validate_every=1, parameters=100)
+    same_size = interpolated([cost, cost], 100)
+    assert same_size.seconds(n_epochs) == pytest.approx(costs.seconds(n_epochs, 10), abs=2 * snapshot + 1e-9, rel=1e-9)
 
 
 def test_pretraining_is_part_of_what_the_epochs_do_not_change() -> None:
@@ -142,5 +152,5 @@ def test_the_interval_holds_the_quote_and_is_symmetric_in_logarithms(seconds: fl
 @given(SECONDS, SECONDS, st.integers(1, 500))
 def test_two_epochs_show_what_validation_takes(step: float, validation: float, n_steps: int) -> None:
     costs = Costs(0.0, step, validation, 0.0)
-    _, each = phase_cost(simulated(2, n_steps, costs, every=2), 100, validate_every=4)
-    assert each == pytest.approx(n_steps * step + validation / 4)
+    cost = phase_cost(simulated(2, n_steps, costs, every=2), validate_every=4)
+    assert cost.epoch == pytest.approx(n_steps * step + validation / 4)
