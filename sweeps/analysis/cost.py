@@ -39,7 +39,7 @@ def cost(result: SweepResult) -> Cost:
         trial_seconds=trial_seconds,
         busy_seconds=_busy_seconds(ended),
         device_seconds=None if result.device_hours is None else 3600 * result.device_hours,
-        epochs=sum(result.epochs.get(point.point_id, 0) for point in result.points),
+        epochs=sum(result.epochs.get(point.point_id, 0) for point in ended),
         planned_epochs=sum(result.config.epochs_at(dict(point.point)) for point in ended),
         saved_epochs=sum(saved_epochs(result, point) for point in finished),
     )
@@ -47,9 +47,14 @@ def cost(result: SweepResult) -> Cost:
 
 def saved_epochs(result: SweepResult, point: PointRecord) -> int:
     """Return the epochs that a finished trial did not train because a rule stopped it early."""
-    if point.state is not PointState.FINISHED or point.stopped_by == ALL_EPOCHS:
+    if point.state is not PointState.FINISHED or point.stopped_by == ALL_EPOCHS or is_cut_by_budget(point):
         return 0
     return max(0, result.config.epochs_at(dict(point.point)) - result.epochs.get(point.point_id, 0))
+
+
+def is_cut_by_budget(point: PointRecord) -> bool:
+    """Return whether the budget of the sweep ended a trial, which saves nothing: the trial was cut short."""
+    return (point.stopped_by or "").startswith("budget.")
 
 
 def _wall_seconds(result: SweepResult, ended: list[PointRecord]) -> float | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.analysis.cost import saved_epochs
+from sweeps.analysis.cost import is_cut_by_budget, saved_epochs
 from sweeps.analysis.splits import Split, telling_split
 from sweeps.models.diagnosis.findings import Severity, severity_of
 from sweeps.search.stopping import ALL_EPOCHS
@@ -53,6 +53,8 @@ class EarlyStop:
 class Failures:
     """What went wrong: findings, most frequent first of each severity; failed trials by reason; early stops by rule.
 
+    `cut_short` are the trials that a limit of the budget ended; they saved no epochs.
+
     `failed_split` is the setting that tells failed trials from finished ones, if one does.
     """
 
@@ -60,11 +62,12 @@ class Failures:
     failed: tuple[FailureReason, ...]
     failed_split: Split | None
     stopped_early: tuple[EarlyStop, ...]
+    cut_short: tuple[EarlyStop, ...]
 
 
 def failures(result: SweepResult) -> Failures:
     """Return what went wrong in a sweep."""
-    return Failures(_findings(result), _failed(result), _failed_split(result), _stopped_early(result))
+    return Failures(_findings(result), _failed(result), _failed_split(result), *_stopped(result))
 
 
 def _findings(result: SweepResult) -> tuple[FindingCount, ...]:
@@ -99,15 +102,19 @@ def _failed_split(result: SweepResult) -> Split | None:
     return telling_split(result, ended, [point.state is PointState.FAILED for point in ended])
 
 
-def _stopped_early(result: SweepResult) -> tuple[EarlyStop, ...]:
+def _stopped(result: SweepResult) -> tuple[tuple[EarlyStop, ...], tuple[EarlyStop, ...]]:
+    """Return the early stops, and the trials cut short by the budget."""
     by_rule: dict[str, list[PointRecord]] = {}
     for point in result.points:
         if point.state is PointState.FINISHED and point.stopped_by not in (None, ALL_EPOCHS):
             by_rule.setdefault(str(point.stopped_by), []).append(point)
-    return tuple(
+    stops = [
         EarlyStop(rule, len(points), _saved(result, points), tuple(point.point_id for point in points))
         for rule, points in sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0]))
-    )
+    ]
+    cut = {point.point_id for point in result.points if is_cut_by_budget(point)}
+    early = tuple(stop for stop in stops if cut.isdisjoint(stop.trials))
+    return early, tuple(stop for stop in stops if not cut.isdisjoint(stop.trials))
 
 
 def _saved(result: SweepResult, points: Sequence[PointRecord]) -> int:

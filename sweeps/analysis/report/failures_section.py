@@ -36,15 +36,20 @@ def _sentences(source: ReportSource, found: Failures) -> list[str]:
     if found.failed_split is not None:
         lines.append(f"{found.failed_split.sentence('failed')}.")
     lines += [
-        f"{stop.n_trials} trials were stopped early by {stop.rule}, which saved {stop.saved_epochs:,} epochs."
+        f"{_trials_were(stop.n_trials)} stopped early by {stop.rule}, which saved {stop.saved_epochs:,} epochs."
         for stop in found.stopped_early
     ]
+    lines += [f"{_trials_were(stop.n_trials)} cut short by {stop.rule}." for stop in found.cut_short]
     if not found.stopped_early:
         lines.append("No trial was stopped early.")
     n_diagnosed = sum(point.diagnosis is not None for point in result.points)
     if n_diagnosed and not found.findings:
         lines.append(f"The diagnosis of {n_diagnosed} trials has no finding above a note.")
     return lines
+
+
+def _trials_were(n_trials: int) -> str:
+    return "1 trial was" if n_trials == 1 else f"{n_trials} trials were"
 
 
 def _listed(trials: Sequence[str]) -> str:
