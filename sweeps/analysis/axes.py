@@ -8,6 +8,8 @@ from typing import Any
 from sweeps.config.search_space import Choices, Interval
 from sweeps.tracking.sweep_result import RankedTrial, SweepResult
 
+SEED = "training.seed"
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -45,9 +47,11 @@ class Axis:
 
 
 def axes(result: SweepResult, points: Sequence[Mapping[str, Any]]) -> list[Axis]:
-    """Return the axes of the searched settings that every point has and that vary among the points."""
+    """Return the axes of the searched settings that every point has and that vary among the points; not of the seed."""
     found = []
     for path, values in result.config.search.items():
+        if path == SEED:  # chance, not a setting
+            continue
         drawn = [point[path] for point in points if path in point]
         if len(drawn) == len(points) and len(_distinct(drawn)) > 1:
             found.append(_axis(path, values, drawn))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sweeps.analysis.seeds import SEED
+from sweeps.analysis.axes import SEED
 from sweeps.analysis.sweep_files import renamed
 from sweeps.config import SweepConfig
 from sweeps.errors import InputError

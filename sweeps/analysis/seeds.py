@@ -12,12 +12,12 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from sweeps.analysis.axes import SEED
 from sweeps.config import ObjectiveConfig
 from sweeps.tracking.journal.records import PointState
 from sweeps.tracking.results import SweepResult
 from sweeps.tracking.trial_names import full_label
 
-SEED = "training.seed"
 CONFIDENCE = 0.95
 
 

@@ -49,6 +49,10 @@ class Suggestion:
     why_none: str | None
 
 
+# Searchers whose points do not depend on results: only there can the place of the best trials be compared with chance.
+_DRAWS_EVENLY = ("random", "grid")
+
+
 @dataclass(frozen=True)
 class _Option:
     """A change of one setting, to be made if the sweep file stays valid."""
@@ -61,8 +65,8 @@ class _Option:
 
 def suggest_next(result: SweepResult, importance: Importance | None = None) -> Suggestion:
     """Return the sweep to run next; `importance` is that of `importances` for the first objective, if it is known."""
-    if not result.config.search:
-        return Suggestion((), None, "the sweep searches no setting")
+    if (why_none := _why_none(result)) is not None:
+        return Suggestion((), None, why_none)
     importance = importance or importances(result)
     if importance.too_few is not None:
         kept = tuple(
@@ -91,6 +95,20 @@ def suggest_next(result: SweepResult, importance: Importance | None = None) -> S
     return Suggestion(tuple(settings), write_yaml(document), None)
 
 
+def _why_none(result: SweepResult) -> str | None:
+    """Return why the place of the leading trials says nothing about the ranges; None if it does."""
+    algorithm = result.config.algorithm.name
+    if not result.config.search:
+        return "the sweep searches no setting"
+    if len(result.config.objectives) > 1:
+        return "with several objectives, which ranges to change depends on the trade-off that you want"
+    if algorithm == "points":
+        return "the sweep trains a list of points"
+    if algorithm not in _DRAWS_EVENLY:
+        return f"{algorithm} proposes most points where results were good, so their place says little about the ranges"
+    return None
+
+
 def _options(
     result: SweepResult,
     axis: Axis | None,
@@ -109,7 +127,7 @@ def _options(
         # Without a setting there is no sweep: the most important one stays.
         if measured.path != importance.settings[0].path:
             best = result.ranking[0].point[axis.path]
-            reason = f"its effect cannot be told from zero with {importance.n_trials:,} trials"
+            reason = f"it has no significant effect in {importance.n_trials:,} trials"
             yield _Option("drop", f"{reason}; it stays at the best trial's value", None, best)
         return
     if (edge := leaders.edge) is not None:

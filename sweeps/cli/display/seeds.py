@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.analysis.seeds import CONFIDENCE, SEED, MeanOverSeeds, in_words
+from sweeps.analysis.axes import SEED
+from sweeps.analysis.seeds import CONFIDENCE, MeanOverSeeds, in_words
 from sweeps.cli.display.console import open_console
 from sweeps.cli.display.trial import number
 from sweeps.tracking.journal.records import PointState

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from sweeps.analysis.axes import SEED
 from sweeps.analysis.confirmation import confirmation_sweep
-from sweeps.analysis.seeds import SEED
 from sweeps.cli.app import app
 from sweeps.config import load
 from sweeps.errors import InputError

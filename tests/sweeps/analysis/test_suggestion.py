@@ -158,15 +158,29 @@ def load_text(text: str) -> Any:
     return SweepConfig.from_dict(parse_yaml(text, "suggested"))
 
 
-def test_several_objectives_have_a_valid_suggestion() -> None:
+@pytest.mark.parametrize(
+    ("sections", "why"),
+    [
+        ({"objective": [{"metric": "valid/mse"}, {"metric": "valid/code_sparsity"}]}, "several objectives"),
+        ({"algorithm": {"name": "tpe"}}, "tpe proposes most points where results were good"),
+    ],
+)
+def test_nothing_is_suggested_where_the_place_of_the_leaders_says_nothing(sections: dict[str, Any], why: str) -> None:
     search = {"model.noise.level": {"uniform": [0.0, 0.5]}, "model.weight_l1": {"loguniform": [1e-6, 1e-2]}}
-    objective = [{"metric": "valid/mse"}, {"metric": "valid/code_sparsity"}]
     trials = [
         PlantedTrial(p, [{"valid/mse": p["model.noise.level"], "valid/code_sparsity": p["model.noise.level"]}])
         for p in draw_points(search, 20)
     ]
-    suggestion = suggest_next(record(planted_config(search, 20, objective=objective), trials))
-    assert [o.metric for o in load_text(suggestion.yaml or "").objectives] == ["valid/mse", "valid/code_sparsity"]
+    suggestion = suggest_next(record(planted_config(search, 20, **sections), trials))
+    assert (suggestion.settings, suggestion.yaml) == ((), None)
+    assert why in (suggestion.why_none or "")
+
+
+def test_a_seed_is_chance_and_no_setting_to_change() -> None:
+    search = {"model.noise.level": {"uniform": [0.0, 0.5]}, "training.seed": {"int": [0, 100]}}
+    trials = [PlantedTrial(p, [{"valid/mse": 1.0 - p["training.seed"] / 100}]) for p in draw_points(search, 40)]
+    suggestion = suggest_next(record(planted_config(search, 40), trials))
+    assert advice(suggestion, "training.seed").action == "keep"
 
 
 def test_chances_are_those_of_a_simulation() -> None:
