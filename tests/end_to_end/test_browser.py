@@ -187,6 +187,7 @@ def test_figure_shows_in_the_artifact_viewer(page: Page, experiment: str, quicks
 def test_report_opens_in_the_artifact_viewer(page: Page, experiment: str, quickstart: Any) -> None:
     with quickstart.home.journal(quickstart.id) as journal:
         parent = journal.sweep().run_id
+    page.goto("about:blank")  # else MLflow keeps the artifact that it shows of another run
     page.goto(f"{experiment}/{parent}/artifacts/report.html?workflowType=machine_learning")
     report = page.frame_locator("iframe").first
     expect(report.locator("#ranking tbody tr")).to_have_count(16, timeout=SECONDS * 1000)

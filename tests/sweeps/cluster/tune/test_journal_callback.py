@@ -92,7 +92,7 @@ class Driver:
 
     def _train(self, callback: JournalCallback, pack: Mapping[str, tuple[str, Sequence[dict[str, float]]]]) -> None:
         entries = [{"id": name, "index": int(name), "point": {"model.hidden_size": 8 + int(name)}} for name in pack]
-        trial: Any = SimpleNamespace(config={"points": entries}, run_metadata=None)
+        trial: Any = SimpleNamespace(trial_id=min(pack), config={"points": entries}, run_metadata=None)
         callback.on_trial_start(0, [], trial)
         for point_id, (how, history) in pack.items():
             reports = [
