@@ -89,7 +89,7 @@ def _print_state(console: Console, result: SweepResult) -> None:
     seconds = "" if result.seconds is None else f", {result.seconds:.0f} s"
     ended_by = "" if result.ended_by is None else f", ended by {result.ended_by}"
     state = Text(f" {result.record.state}: {counts}{seconds}{ended_by}")
-    console.print(Text(result.sweep, style="bold") + state, highlight=False)
+    console.print(Text(result.sweep, style="bold") + state, highlight=False, soft_wrap=True)
     if line := quoted_line(result):
         console.print(line, highlight=False)
     if result.record.state is SweepState.INTERRUPTED:

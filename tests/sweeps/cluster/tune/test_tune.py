@@ -16,7 +16,14 @@ from sweeps.config import SweepConfig, load
 
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    for n_left in (2, 1, 0):
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+            break
+        except RuntimeError:  # Ray of another test, with a token, took the port between its choice and its use
+            ray.shutdown()
+            if not n_left:
+                raise
     yield
     ray.shutdown()
 
